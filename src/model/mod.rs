@@ -1,0 +1,3 @@
+//! Values and rules. Sync, no input or output.
+
+pub mod digest;
