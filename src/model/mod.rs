@@ -1,3 +1,16 @@
 //! Values and rules. Sync, no input or output.
 
+pub mod access;
+pub mod artifact;
+pub mod contract;
 pub mod digest;
+pub mod event;
+pub mod json;
+pub mod kind;
+pub mod manifest;
+pub mod name;
+pub mod path;
+pub mod range;
+pub mod reference;
+pub mod stage;
+pub mod version;

@@ -1,0 +1,140 @@
+//! Opening a database by URL, its migrations, and beginning transactions.
+
+use super::{
+    epoch::Epoch,
+    tx::{Inner, Tx},
+};
+use crate::error::{Error, Result};
+use sqlx::{
+    PgPool, SqlitePool, SqlSafeStr as _,
+    migrate::{Migration, MigrationType, Migrator},
+    postgres::{PgConnectOptions, PgPoolOptions},
+    sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
+};
+use std::{path::Path, str::FromStr as _, time::Duration};
+
+pub(super) enum Pool {
+    /// One writer: SQLite has one anyway, and a queue in front of it is fairer than its busy loop.
+    Sqlite { write: SqlitePool, read: SqlitePool },
+    Postgres(PgPool),
+}
+
+pub struct Db {
+    pub(super) pool: Pool,
+    pub(super) epoch: Epoch,
+}
+
+const ACQUIRE: Duration = Duration::from_secs(10);
+
+impl Db {
+    /// Opens the SQLite file, creating it if missing, and brings its schema up to date.
+    pub async fn sqlite(file: &Path) -> Result<Self> {
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // FULL: NORMAL may lose an acknowledged commit when the power goes.
+            .synchronous(SqliteSynchronous::Full)
+            .foreign_keys(true)
+            .busy_timeout(Duration::from_secs(10))
+            .pragma("cache_size", "-8192")
+            .pragma("trusted_schema", "OFF");
+        let write = SqlitePoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(ACQUIRE)
+            .idle_timeout(None)
+            .max_lifetime(None)
+            .connect_with(options.clone())
+            .await?;
+        migrations(SQLITE).run(&write).await.map_err(migration_failed)?;
+        let read = SqlitePoolOptions::new()
+            .max_connections(4)
+            .min_connections(1)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options.read_only(true))
+            .await?;
+        Self::ready(Pool::Sqlite { write, read }).await
+    }
+
+    /// Connects to PostgreSQL and brings its schema up to date.
+    pub async fn postgres(url: &str, connections: u32) -> Result<Self> {
+        let options = PgConnectOptions::from_str(url)
+            .map_err(|source| Error::invalid("config_invalid", "the database URL cannot be read").source(source))?
+            .application_name("gradus")
+            // An acknowledged change is on disk, whatever the server's default says.
+            .options([("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")]);
+        let pool = PgPoolOptions::new()
+            .max_connections(connections)
+            .acquire_timeout(ACQUIRE)
+            .connect_with(options)
+            .await?;
+        migrations(POSTGRES).run(&pool).await.map_err(migration_failed)?;
+        Self::ready(Pool::Postgres(pool)).await
+    }
+
+    async fn ready(pool: Pool) -> Result<Self> {
+        let db = Self { pool, epoch: Epoch::default() };
+        let mut tx = db.read().await?;
+        let length = super::log::length(&mut tx).await?.unwrap_or(0);
+        db.epoch.known.store(length, std::sync::atomic::Ordering::SeqCst);
+        Ok(db)
+    }
+
+    /// A transaction for reading: one consistent picture on SQLite, statement by statement on PostgreSQL.
+    pub async fn read(&self) -> Result<Tx> {
+        let inner = match &self.pool {
+            Pool::Sqlite { read, .. } => Inner::Sqlite(read.begin().await?),
+            Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+        };
+        Ok(Tx::new(inner, self.epoch.known.clone()))
+    }
+
+    /// A transaction for writing. On SQLite it takes the write lock at once: a transaction that reads first
+    /// and then writes would fail when another wrote in between.
+    pub async fn write(&self) -> Result<Tx> {
+        let inner = match &self.pool {
+            Pool::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+        };
+        Ok(Tx::new(inner, self.epoch.known.clone()))
+    }
+
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.pool, Pool::Sqlite { .. })
+    }
+
+    /// Ends all connections; on SQLite this also folds the write-ahead log into the file.
+    pub async fn close(&self) {
+        match &self.pool {
+            Pool::Sqlite { write, read } => {
+                read.close().await;
+                write.close().await;
+            }
+            Pool::Postgres(pool) => pool.close().await,
+        }
+    }
+}
+
+fn migration_failed(source: sqlx::migrate::MigrateError) -> Error {
+    use sqlx::migrate::MigrateError::{VersionMismatch, VersionMissing};
+    match source {
+        VersionMissing(version) | VersionMismatch(version) => Error::invalid(
+            "schema_unknown",
+            format!("the database's schema is not one this version of gradus knows, at migration: {version}"),
+        )
+        .hint("the database was used by another version; run that one, or restore a backup"),
+        sqlx::migrate::MigrateError::Execute(error) => error.into(),
+        other => Error::internal("migration_failed", "the database's schema could not be brought up to date").source(other),
+    }
+}
+
+const SHARED: [(i64, &str, &str); 1] = [(1, "registry", include_str!("../../migrations/0001_registry.sql"))];
+const SQLITE: (i64, &str, &str) = (2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"));
+const POSTGRES: (i64, &str, &str) = (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql"));
+
+fn migrations(own: (i64, &'static str, &'static str)) -> Migrator {
+    let migrations = SHARED.into_iter().chain([own]).map(|(version, description, sql)| {
+        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    });
+    Migrator::with_migrations(migrations.collect())
+}

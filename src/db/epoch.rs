@@ -1,0 +1,45 @@
+//! The log's length as the version number of all facts.
+//!
+//! Every change appends an event in its own transaction, so an answer computed at length N is still right
+//! while the length is N. That makes reads cheap without ever trusting a replica's memory: on SQLite, which
+//! one process owns, the committing transaction tells the length; on PostgreSQL it is asked for each time,
+//! and callers that ask while a question is under way share the next one.
+
+use super::connect::{Db, Pool};
+use crate::error::Result;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
+use tokio::sync::Mutex;
+
+#[derive(Default)]
+pub(super) struct Epoch {
+    pub(super) known: Arc<AtomicI64>,
+    /// Questions asked so far (begun), and the answer of the last one finished.
+    begun: AtomicU64,
+    asking: Mutex<(u64, i64)>,
+}
+
+impl Db {
+    /// The log's length now: at least every change acknowledged before this call is counted.
+    pub async fn epoch(&self) -> Result<i64> {
+        match &self.pool {
+            Pool::Sqlite { .. } => Ok(self.epoch.known.load(Ordering::SeqCst)),
+            Pool::Postgres(pool) => {
+                // A question that began after this call did answers it, whoever asked.
+                let before = self.epoch.begun.load(Ordering::SeqCst);
+                let mut last = self.epoch.asking.lock().await;
+                let (asked, length) = *last;
+                if asked > before {
+                    return Ok(length);
+                }
+                let number = self.epoch.begun.fetch_add(1, Ordering::SeqCst) + 1;
+                let (length,): (i64,) =
+                    sqlx::query_as("SELECT position FROM log_head WHERE id = 1").fetch_one(pool).await?;
+                *last = (number, length);
+                Ok(length)
+            }
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Manifests: their exact bytes, which repository holds them, what they need and what they refer to.
+
+use super::{
+    read,
+    tx::{Tx, all, execute, optional},
+};
+use crate::{
+    error::{Error, Result},
+    model::{
+        digest::Digest,
+        manifest::Descriptor,
+        name::{PrincipalName, Workload},
+    },
+};
+use chrono::{DateTime, Utc};
+
+pub struct ManifestRow<'a> {
+    pub repository: &'a Workload,
+    pub digest: &'a Digest,
+    pub media_type: &'a str,
+    pub bytes: &'a [u8],
+    pub subject: Option<&'a Digest>,
+    /// The entry in a referrers list.
+    pub descriptor: &'a Descriptor,
+    /// Blobs and manifests it needs.
+    pub uses: &'a [Digest],
+}
+
+pub struct Stored {
+    pub digest: Digest,
+    pub media_type: String,
+    pub bytes: Vec<u8>,
+}
+
+/// Stores a manifest in a repository. Answers false if it was there.
+pub async fn insert(tx: &mut Tx, row: &ManifestRow<'_>, at: DateTime<Utc>) -> Result<bool> {
+    let digest = row.digest.as_str();
+    let sql = "INSERT INTO manifest_bytes (digest, media_type, bytes) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING";
+    execute!(tx, sql, digest, row.media_type, row.bytes);
+    let descriptor = serde_json::to_string(row.descriptor)
+        .map_err(|source| Error::internal("manifest_encoding", "a descriptor could not be written").source(source))?;
+    let sql = "INSERT INTO manifests (repository, digest, subject, artifact_type, descriptor, created_at)
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (repository, digest) DO NOTHING";
+    let subject = row.subject.map(Digest::as_str);
+    let artifact_type = row.descriptor.artifact_type.as_deref();
+    if execute!(tx, sql, row.repository.as_str(), digest, subject, artifact_type, descriptor, at) == 0 {
+        return Ok(false);
+    }
+    for used in row.uses {
+        add_use(tx, row.repository, row.digest, used).await?;
+    }
+    Ok(true)
+}
+
+/// Notes that a manifest needs a blob or another manifest, which garbage collection then keeps.
+pub async fn add_use(tx: &mut Tx, repository: &Workload, manifest: &Digest, used: &Digest) -> Result<()> {
+    let sql = "INSERT INTO manifest_uses (repository, manifest, digest) VALUES ($1, $2, $3)
+               ON CONFLICT (repository, manifest, digest) DO NOTHING";
+    execute!(tx, sql, repository.as_str(), manifest.as_str(), used.as_str());
+    Ok(())
+}
+
+pub async fn find(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<Stored>> {
+    let sql = "SELECT b.digest, b.media_type, b.bytes FROM manifests m JOIN manifest_bytes b ON b.digest = m.digest
+               WHERE m.repository = $1 AND m.digest = $2";
+    let row: Option<(String, String, Vec<u8>)> = optional!(tx, sql, repository.as_str(), digest.as_str());
+    row.map(|(digest, media_type, bytes)| Ok(Stored { digest: read("manifest_bytes", &digest)?, media_type, bytes }))
+        .transpose()
+}
+
+pub async fn exists(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<bool> {
+    let sql = "SELECT digest FROM manifests WHERE repository = $1 AND digest = $2";
+    let row: Option<(String,)> = optional!(tx, sql, repository.as_str(), digest.as_str());
+    Ok(row.is_some())
+}
+
+/// Removes a manifest and its tags. Answers false if it was not there.
+pub async fn delete(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<bool> {
+    execute!(tx, "DELETE FROM tags WHERE repository = $1 AND digest = $2", repository.as_str(), digest.as_str());
+    let sql = "DELETE FROM manifest_uses WHERE repository = $1 AND manifest = $2";
+    execute!(tx, sql, repository.as_str(), digest.as_str());
+    let sql = "DELETE FROM manifests WHERE repository = $1 AND digest = $2";
+    Ok(execute!(tx, sql, repository.as_str(), digest.as_str()) == 1)
+}
+
+/// Manifests whose subject is `subject`, after a digest, in order.
+pub async fn referrers(
+    tx: &mut Tx,
+    repository: &Workload,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Descriptor>> {
+    let sql = "SELECT digest, descriptor FROM manifests WHERE repository = $1 AND subject = $2
+               AND ($3 IS NULL OR artifact_type = $3) AND digest > $4 ORDER BY digest LIMIT $5";
+    let rows: Vec<(String, String)> = all!(tx, sql, repository.as_str(), subject.as_str(), artifact_type, after, limit);
+    let descriptor = |(digest, text): (String, String)| {
+        serde_json::from_str(&text).map_err(|_| Error::corrupt("manifests", digest, "the descriptor cannot be read"))
+    };
+    rows.into_iter().map(descriptor).collect()
+}
+
+/// What was found in an artifact, as JSON.
+pub async fn insert_inspection(tx: &mut Tx, digest: &Digest, report: &str, at: DateTime<Utc>) -> Result<()> {
+    let sql = "INSERT INTO inspections (digest, report, created_at) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING";
+    execute!(tx, sql, digest.as_str(), report, at);
+    Ok(())
+}
+
+pub async fn find_inspection(tx: &mut Tx, digest: &Digest) -> Result<Option<String>> {
+    let row: Option<(String,)> = optional!(tx, "SELECT report FROM inspections WHERE digest = $1", digest.as_str());
+    Ok(row.map(|(report,)| report))
+}
+
+pub async fn add_author(tx: &mut Tx, repository: &Workload, digest: &Digest, author: &PrincipalName) -> Result<()> {
+    let sql = "INSERT INTO authors (namespace, digest, principal) VALUES ($1, $2, $3)
+               ON CONFLICT (namespace, digest, principal) DO NOTHING";
+    execute!(tx, sql, repository.namespace().as_str(), digest.as_str(), author.as_str());
+    Ok(())
+}

@@ -1,0 +1,59 @@
+//! Facts: SQL and rows, on SQLite or PostgreSQL from one text. The only importer of sqlx.
+//!
+//! A function here takes an open transaction, runs one statement or a few, and knows no rules: it
+//! answers `None` or a count, and ops decides what that means. See `mod tx` for how one body runs on both.
+
+mod connect;
+mod epoch;
+mod tx;
+
+pub mod blobs;
+pub mod garbage;
+pub mod log;
+pub mod manifests;
+pub mod namespaces;
+pub mod principals;
+pub mod tags;
+pub mod tokens;
+pub mod uploads;
+pub mod versions;
+
+pub use connect::Db;
+pub use tx::Tx;
+
+use crate::error::{Error, Result};
+
+/// Reads a text column into its type; a row that does not parse contradicts the registry's own rules.
+fn read<T: std::str::FromStr>(table: &'static str, text: &str) -> Result<T> {
+    text.parse().map_err(|_| Error::corrupt(table, text, "the value cannot be read"))
+}
+
+/// Sizes are `u64` in the program and BIGINT in SQL.
+fn to_sql(size: u64) -> Result<i64> {
+    i64::try_from(size).map_err(|_| Error::invalid("size_invalid", format!("too large a size: {size}")))
+}
+
+fn from_sql(size: i64) -> u64 {
+    u64::try_from(size).unwrap_or(0)
+}
+
+impl From<sqlx::Error> for Error {
+    fn from(source: sqlx::Error) -> Self {
+        let busy = |source| Self::unavailable("database_busy", "the database is busy, try again").source(source);
+        let down = |source| Self::unavailable("database_unavailable", "the database does not answer").source(source);
+        match &source {
+            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => down(source),
+            sqlx::Error::PoolTimedOut => busy(source),
+            sqlx::Error::Database(error) => match error.code().as_deref() {
+                // SQLite: BUSY and LOCKED with their extended forms; FULL. PostgreSQL: serialization, deadlock,
+                // lock not available, shutting down or starting, too many connections, disk full.
+                Some("5" | "6" | "261" | "517" | "262" | "773") => busy(source),
+                Some("40001" | "40P01" | "55P03") => busy(source),
+                Some("13" | "53100") => Self::unavailable("disk_full", "no space left for the database").source(source),
+                Some("57P01" | "57P02" | "57P03" | "53300") => down(source),
+                _ => Self::internal("database", "the database refused a statement").source(source),
+            },
+            _ => Self::internal("database", "the database answered something unexpected").source(source),
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! Versions of workloads. Rows are never changed but for the yank.
+
+use super::{
+    read,
+    tx::{Tx, all, execute, optional},
+};
+use crate::{
+    error::Result,
+    model::{
+        digest::Digest,
+        kind::{Kind, Tier},
+        name::{PrincipalName, Workload},
+        range::{Interval, Range},
+        version::Version,
+    },
+};
+use chrono::{DateTime, Utc};
+
+#[derive(Clone, Debug)]
+pub struct VersionRow {
+    pub workload: Workload,
+    pub version: Version,
+    pub digest: Digest,
+    pub sequence: i64,
+    pub revision: String,
+    pub tier: Tier,
+    pub kind: Kind,
+    pub contract: Digest,
+    /// What resolving answers, as JSON.
+    pub document: String,
+    pub created_at: DateTime<Utc>,
+    pub created_by: PrincipalName,
+    pub yanked_at: Option<DateTime<Utc>>,
+    pub yanked_because: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    workload: String,
+    version: String,
+    digest: String,
+    sequence: i64,
+    revision: String,
+    tier: String,
+    kind: String,
+    contract: String,
+    document: String,
+    created_at: DateTime<Utc>,
+    created_by: String,
+    yanked_at: Option<DateTime<Utc>>,
+    yanked_because: Option<String>,
+}
+
+fn version(row: Row) -> Result<VersionRow> {
+    Ok(VersionRow {
+        workload: read("versions", &row.workload)?,
+        version: read("versions", &row.version)?,
+        digest: read("versions", &row.digest)?,
+        sequence: row.sequence,
+        revision: row.revision,
+        tier: read("versions", &row.tier)?,
+        kind: read("versions", &row.kind)?,
+        contract: read("versions", &row.contract)?,
+        document: row.document,
+        created_at: row.created_at,
+        created_by: read("versions", &row.created_by)?,
+        yanked_at: row.yanked_at,
+        yanked_because: row.yanked_because,
+    })
+}
+
+/// `SELECT` of a whole version, with the rest of the statement.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT workload, version, digest, sequence, revision, tier, kind, contract, document, created_at, ",
+            "created_by, yanked_at, yanked_because FROM versions ",
+            $rest
+        )
+    };
+}
+
+/// Answers false if the version is taken.
+pub async fn insert(tx: &mut Tx, row: &VersionRow) -> Result<bool> {
+    let sql = "INSERT INTO versions (workload, version, sort_key, prerelease, digest, sequence, revision, tier, kind,
+                                     contract, document, created_at, created_by)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+    let inserted = execute!(
+        tx,
+        sql,
+        row.workload.as_str(),
+        row.version.to_string(),
+        row.version.sort_key(),
+        row.version.is_prerelease(),
+        row.digest.as_str(),
+        row.sequence,
+        &row.revision,
+        row.tier.to_string(),
+        row.kind.to_string(),
+        row.contract.as_str(),
+        &row.document,
+        row.created_at,
+        row.created_by.as_str(),
+    );
+    Ok(inserted == 1)
+}
+
+pub async fn find(tx: &mut Tx, workload: &Workload, wanted: &Version) -> Result<Option<VersionRow>> {
+    let sql = select!("WHERE workload = $1 AND version = $2");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), wanted.to_string());
+    row.map(version).transpose()
+}
+
+/// The version last made of a digest.
+pub async fn find_by_digest(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<Option<VersionRow>> {
+    let sql = select!("WHERE workload = $1 AND digest = $2 ORDER BY sequence DESC LIMIT 1");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), digest.as_str());
+    row.map(version).transpose()
+}
+
+/// The version that comes first in precedence, pre-releases and yanked ones included.
+pub async fn newest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
+    let sql = select!("WHERE workload = $1 ORDER BY sort_key DESC LIMIT 1");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str());
+    row.map(version).transpose()
+}
+
+/// The newest release that is not yanked, else the newest pre-release that is not.
+pub async fn latest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
+    let sql = select!("WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1");
+    let release: Option<Row> = optional!(tx, sql, workload.as_str(), false);
+    let row = match release {
+        Some(row) => Some(row),
+        None => optional!(tx, sql, workload.as_str(), true),
+    };
+    row.map(version).transpose()
+}
+
+/// Rows read at a time while looking for a pre-release in a range.
+const STEP: i64 = 100;
+
+/// The highest version in a range that is not yanked.
+pub async fn highest(tx: &mut Tx, workload: &Workload, range: &Range) -> Result<Option<VersionRow>> {
+    let mut best: Option<VersionRow> = None;
+    for interval in range.intervals() {
+        if let Some(row) = highest_in(tx, workload, range, &interval).await?
+            && best.as_ref().is_none_or(|best| best.version < row.version)
+        {
+            best = Some(row);
+        }
+    }
+    Ok(best)
+}
+
+async fn highest_in(tx: &mut Tx, workload: &Workload, range: &Range, interval: &Interval) -> Result<Option<VersionRow>> {
+    let sql = select!(
+        "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key >= $3 AND sort_key < $4
+         ORDER BY sort_key DESC LIMIT 1"
+    );
+    let release: Option<Row> = optional!(tx, sql, workload.as_str(), false, &interval.low[..], &interval.high[..]);
+    let release = release.map(version).transpose()?;
+    if !interval.prereleases {
+        return Ok(release);
+    }
+    // Only some pre-releases of the interval match, so look at them one by one, from above.
+    let low = release.as_ref().map_or_else(|| interval.low.clone(), |row| row.version.sort_key());
+    let mut high = interval.high.clone();
+    let sql = select!(
+        "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key >= $3 AND sort_key < $4
+         ORDER BY sort_key DESC LIMIT $5"
+    );
+    loop {
+        let rows: Vec<Row> = all!(tx, sql, workload.as_str(), true, &low[..], &high[..], STEP);
+        let count = rows.len();
+        for row in rows {
+            let row = version(row)?;
+            if range.matches(&row.version) {
+                return Ok(Some(row));
+            }
+            high = row.version.sort_key();
+        }
+        if count < usize::try_from(STEP).unwrap_or(0) {
+            return Ok(release);
+        }
+    }
+}
+
+/// Which versions to list.
+#[derive(Default)]
+pub struct Filter {
+    pub tier: Option<Tier>,
+    pub yanked: Option<bool>,
+}
+
+/// Versions below a sort key, newest first.
+pub async fn list(
+    tx: &mut Tx,
+    workload: &Workload,
+    filter: &Filter,
+    below: Option<&Version>,
+    limit: i64,
+) -> Result<Vec<VersionRow>> {
+    let below = below.map_or_else(|| vec![0xff], Version::sort_key);
+    let tier = filter.tier.map(|tier| tier.to_string());
+    let sql = select!(
+        "WHERE workload = $1 AND sort_key < $2 AND ($3 IS NULL OR tier = $3)
+         AND ($4 IS NULL OR (yanked_at IS NOT NULL) = $4) ORDER BY sort_key DESC LIMIT $5"
+    );
+    let rows: Vec<Row> = all!(tx, sql, workload.as_str(), below, tier, filter.yanked, limit);
+    rows.into_iter().map(version).collect()
+}
+
+/// Answers false if there is no such version, or it is yanked already.
+pub async fn yank(tx: &mut Tx, workload: &Workload, wanted: &Version, at: DateTime<Utc>, because: &str) -> Result<bool> {
+    let sql = "UPDATE versions SET yanked_at = $3, yanked_because = $4
+               WHERE workload = $1 AND version = $2 AND yanked_at IS NULL";
+    Ok(execute!(tx, sql, workload.as_str(), wanted.to_string(), at, because) == 1)
+}
+
+/// A version that has this manifest, for refusing its deletion.
+pub async fn of_manifest(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<Option<Version>> {
+    let sql = "SELECT version FROM versions WHERE workload = $1 AND digest = $2 LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), digest.as_str());
+    row.map(|(text,)| read("versions", &text)).transpose()
+}

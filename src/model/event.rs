@@ -1,0 +1,149 @@
+//! Events: everything that can have happened. The log's entries are the canonical JSON bytes made here,
+//! stored exactly as made; history, hooks and the audit log all derive from them.
+
+use super::{
+    access::{PrincipalKind, Role, Scope},
+    digest::Digest,
+    kind::{Kind, Tier},
+    name::{Namespace, PrincipalName, Workload},
+    version::Version,
+};
+use crate::error::{Error, Result};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde::{Deserialize, Serialize};
+
+/// Largest event in bytes. Documents are stored by digest and only named here.
+pub const EVENT_MAX: usize = 32 * 1024;
+
+/// A change. The name of the variant is the event's kind.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "kind", content = "data", rename_all = "snake_case")]
+pub enum Change {
+    NamespaceCreated { namespace: Namespace, store: String },
+    MemberAdded { namespace: String, principal: PrincipalName, role: Role },
+    MemberRemoved { namespace: String, principal: PrincipalName, role: Role },
+    UserAdded { user: PrincipalName, kind: PrincipalKind },
+    UserDisabled { user: PrincipalName },
+    TokenCreated { token: String, user: PrincipalName, label: String, scope: Scope, expires_at: Option<DateTime<Utc>> },
+    TokenRevoked { token: String, user: PrincipalName },
+    Pushed {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        tier: Tier,
+        kind: Kind,
+        contract: Digest,
+        sequence: i64,
+    },
+    Yanked { workload: Workload, version: Version, digest: Digest, reason: String },
+    AliasSet { workload: Workload, alias: String, from: Option<Digest>, to: Digest },
+    AliasRemoved { workload: Workload, alias: String, from: Digest },
+    ManifestPushed { repository: Workload, digest: Digest, tag: Option<String> },
+    ManifestDeleted { repository: Workload, digest: Digest },
+    BlobUnlinked { repository: Workload, digest: Digest },
+    GarbageCollected { objects: u64, bytes: u64 },
+    BlobQuarantined { store: String, digest: Digest, found: Option<Digest> },
+    BlobRestored { store: String, digest: Digest },
+}
+
+impl Change {
+    /// The namespace whose members may see the event; `None` for registry-wide ones.
+    pub fn namespace(&self) -> Option<String> {
+        match self {
+            Self::NamespaceCreated { namespace, .. } => Some(namespace.to_string()),
+            Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
+                (namespace != super::access::EVERYWHERE).then(|| namespace.clone())
+            }
+            Self::Pushed { workload, .. }
+            | Self::Yanked { workload, .. }
+            | Self::AliasSet { workload, .. }
+            | Self::AliasRemoved { workload, .. }
+            | Self::ManifestPushed { repository: workload, .. }
+            | Self::ManifestDeleted { repository: workload, .. }
+            | Self::BlobUnlinked { repository: workload, .. } => Some(workload.namespace().to_string()),
+            _ => None,
+        }
+    }
+
+    /// The workload the event is about, if it is about one.
+    pub fn workload(&self) -> Option<&Workload> {
+        match self {
+            Self::Pushed { workload, .. }
+            | Self::Yanked { workload, .. }
+            | Self::AliasSet { workload, .. }
+            | Self::AliasRemoved { workload, .. }
+            | Self::ManifestPushed { repository: workload, .. }
+            | Self::ManifestDeleted { repository: workload, .. }
+            | Self::BlobUnlinked { repository: workload, .. } => Some(workload),
+            _ => None,
+        }
+    }
+}
+
+/// One entry of the log. Its position is its place in commit order, from 0 without gaps.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Event {
+    pub position: i64,
+    /// UTC, microseconds.
+    pub at: DateTime<Utc>,
+    pub actor: PrincipalName,
+    #[serde(flatten)]
+    pub change: Change,
+}
+
+impl Event {
+    /// The exact bytes of the entry: JSON with sorted keys, no white space, UTC time with six decimals.
+    pub fn to_bytes(&self) -> Result<Vec<u8>> {
+        let invalid = |source| Error::internal("event_encoding", "an event could not be written as JSON").source(source);
+        let mut value = serde_json::to_value(self).map_err(invalid)?;
+        value["at"] = self.at.to_rfc3339_opts(SecondsFormat::Micros, true).into();
+        let bytes = serde_json::to_vec(&value).map_err(invalid)?;
+        if bytes.len() > EVENT_MAX {
+            return Err(Error::too_large("event_too_large", format!("the event of this change has {} bytes", bytes.len()))
+                .hint(format!("at most {EVENT_MAX}; shorten the text that came with it")));
+        }
+        Ok(bytes)
+    }
+
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        serde_json::from_slice(bytes)
+            .map_err(|source| Error::internal("event_encoding", "a stored event cannot be read").source(source))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_are_canonical_and_read_back() {
+        let event = Event {
+            position: 7,
+            at: "2026-01-02T03:04:05Z".parse().unwrap(),
+            actor: "ada".parse().unwrap(),
+            change: Change::UserDisabled { user: "bob".parse().unwrap() },
+        };
+        let bytes = event.to_bytes().unwrap();
+        assert_eq!(
+            String::from_utf8(bytes.clone()).unwrap(),
+            r#"{"actor":"ada","at":"2026-01-02T03:04:05.000000Z","data":{"user":"bob"},"kind":"user_disabled","position":7}"#
+        );
+        assert_eq!(Event::from_bytes(&bytes).unwrap(), event);
+    }
+
+    #[test]
+    fn refuses_an_event_that_is_too_large() {
+        let event = Event {
+            position: 0,
+            at: DateTime::UNIX_EPOCH,
+            actor: "ada".parse().unwrap(),
+            change: Change::Yanked {
+                workload: "a/b".parse().unwrap(),
+                version: Version::new(1, 0, 0),
+                digest: Digest::sha256(b""),
+                reason: "x".repeat(EVENT_MAX),
+            },
+        };
+        assert_eq!(event.to_bytes().unwrap_err().code, "event_too_large");
+    }
+}
