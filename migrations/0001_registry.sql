@@ -87,7 +87,8 @@ CREATE TABLE blob_links (
     PRIMARY KEY (repository, digest),
     FOREIGN KEY (store, digest) REFERENCES blobs (store, digest)
 );
-CREATE INDEX blob_links_by_blob ON blob_links (store, digest);
+CREATE INDEX blob_links_by_blob ON blob_links (digest, store);
+CREATE INDEX blob_links_by_size ON blob_links (size, repository);
 
 CREATE TABLE uploads (
     id TEXT PRIMARY KEY NOT NULL,

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{digest::Digest, name::Workload},
+    model::{
+        digest::Digest,
+        name::{Namespace, Workload},
+    },
 };
 use chrono::{DateTime, Utc};
 
@@ -100,16 +103,31 @@ pub async fn touch(tx: &mut Tx, repository: &Workload, digest: &Digest, at: Date
     Ok(())
 }
 
+/// Whether a link was last noted as wanted before `since`.
+pub async fn needs_touch(tx: &mut Tx, repository: &Workload, digest: &Digest, since: DateTime<Utc>) -> Result<bool> {
+    let sql = "SELECT digest FROM blob_links WHERE repository = $1 AND digest = $2 AND used_at < $3";
+    let row: Option<(String,)> = optional!(tx, sql, repository.as_str(), digest.as_str(), since);
+    Ok(row.is_some())
+}
+
 pub async fn unlink(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<bool> {
     let sql = "DELETE FROM blob_links WHERE repository = $1 AND digest = $2";
     Ok(execute!(tx, sql, repository.as_str(), digest.as_str()) == 1)
 }
 
-/// Whether a namespace can see any file of this size.
-pub async fn size_known(tx: &mut Tx, repository: &Workload, size: u64) -> Result<bool> {
-    let sql = "SELECT digest FROM blob_links WHERE repository = $1 AND size = $2 LIMIT 1";
-    let row: Option<(String,)> = optional!(tx, sql, repository.as_str(), to_sql(size)?);
+/// Whether any repository of the namespace has a file of this size.
+pub async fn size_known(tx: &mut Tx, namespace: &Namespace, size: u64) -> Result<bool> {
+    let sql = "SELECT l.digest FROM blob_links l JOIN repositories r ON r.name = l.repository
+               WHERE l.size = $2 AND r.namespace = $1 LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, namespace.as_str(), to_sql(size)?);
     Ok(row.is_some())
+}
+
+/// Repositories that link to a digest, with the store their link is in.
+pub async fn linked_from(tx: &mut Tx, digest: &Digest, limit: i64) -> Result<Vec<(Workload, String)>> {
+    let sql = "SELECT repository, store FROM blob_links WHERE digest = $1 ORDER BY repository LIMIT $2";
+    let rows: Vec<(String, String)> = all!(tx, sql, digest.as_str(), limit);
+    rows.into_iter().map(|(repository, store)| Ok((read("blob_links", &repository)?, store))).collect()
 }
 
 /// A manifest of the repository that needs this blob.

@@ -65,3 +65,9 @@ pub async fn list(tx: &mut Tx, filter: &Filter<'_>, from: i64, limit: i64) -> Re
                ORDER BY position LIMIT $5";
     Ok(all!(tx, sql, from, filter.namespace, filter.workload, filter.kind, limit))
 }
+
+/// Takes the head's lock early, for a change whose check must not race another's.
+pub async fn lock(tx: &mut Tx) -> Result<()> {
+    execute!(tx, "UPDATE log_head SET position = position WHERE id = 1");
+    Ok(())
+}

@@ -113,9 +113,9 @@ pub async fn find_inspection(tx: &mut Tx, digest: &Digest) -> Result<Option<Stri
     Ok(row.map(|(report,)| report))
 }
 
-pub async fn add_author(tx: &mut Tx, repository: &Workload, digest: &Digest, author: &PrincipalName) -> Result<()> {
+/// Answers false if they were an author already.
+pub async fn add_author(tx: &mut Tx, repository: &Workload, digest: &Digest, author: &PrincipalName) -> Result<bool> {
     let sql = "INSERT INTO authors (namespace, digest, principal) VALUES ($1, $2, $3)
                ON CONFLICT (namespace, digest, principal) DO NOTHING";
-    execute!(tx, sql, repository.namespace().as_str(), digest.as_str(), author.as_str());
-    Ok(())
+    Ok(execute!(tx, sql, repository.namespace().as_str(), digest.as_str(), author.as_str()) == 1)
 }

@@ -57,15 +57,15 @@ pub async fn repository_exists(tx: &mut Tx, repository: &Workload) -> Result<boo
     Ok(row.is_some())
 }
 
-/// Locks the repository until commit and hands out its next sequence number. Everything that makes a
-/// version goes through here, so two pushes to one workload never decide at the same time.
+/// Hands out the next sequence number of a repository that is locked.
 pub async fn next_sequence(tx: &mut Tx, repository: &Workload) -> Result<Option<i64>> {
     let sql = "UPDATE repositories SET last_sequence = last_sequence + 1 WHERE name = $1 RETURNING last_sequence";
     let row: Option<(i64,)> = optional!(tx, sql, repository.as_str());
     Ok(row.map(|(sequence,)| sequence))
 }
 
-/// Locks the repository until commit, so that its tags and manifests stay as read.
+/// Locks the repository until commit, so that its versions, tags and manifests stay as read: two pushes to
+/// one workload never decide at the same time.
 pub async fn lock_repository(tx: &mut Tx, repository: &Workload) -> Result<bool> {
     let sql = "UPDATE repositories SET last_sequence = last_sequence WHERE name = $1";
     Ok(execute!(tx, sql, repository.as_str()) == 1)

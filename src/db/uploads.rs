@@ -121,6 +121,11 @@ pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool> {
     Ok(execute!(tx, "DELETE FROM uploads WHERE id = $1", id) == 1)
 }
 
+/// Removes an upload if still nobody has written to it since `before`.
+pub async fn delete_idle(tx: &mut Tx, id: &str, before: DateTime<Utc>) -> Result<bool> {
+    Ok(execute!(tx, "DELETE FROM uploads WHERE id = $1 AND updated_at < $2", id, before) == 1)
+}
+
 /// Uploads nobody has written to since `before`.
 pub async fn list_idle(tx: &mut Tx, before: DateTime<Utc>, limit: i64) -> Result<Vec<UploadRow>> {
     let sql = "SELECT id, repository, store, algorithm, received, hash_state, multipart, tail, updated_at FROM uploads

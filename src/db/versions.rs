@@ -125,6 +125,13 @@ pub async fn newest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRo
     row.map(version).transpose()
 }
 
+/// The version right below `above` in precedence; with `release`, the release right below it.
+pub async fn below(tx: &mut Tx, workload: &Workload, above: &Version, release: bool) -> Result<Option<VersionRow>> {
+    let sql = select!("WHERE workload = $1 AND sort_key < $2 AND (NOT $3 OR NOT prerelease) ORDER BY sort_key DESC LIMIT 1");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), above.sort_key(), release);
+    row.map(version).transpose()
+}
+
 /// The newest release that is not yanked, else the newest pre-release that is not.
 pub async fn latest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
     let sql = select!("WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1");

@@ -35,10 +35,13 @@ pub enum Change {
         contract: Digest,
         sequence: i64,
     },
+    /// Somebody else pushed the same content and is its author too.
+    PushedAgain { workload: Workload, version: Version, digest: Digest },
     Yanked { workload: Workload, version: Version, digest: Digest, reason: String },
     AliasSet { workload: Workload, alias: String, from: Option<Digest>, to: Digest },
     AliasRemoved { workload: Workload, alias: String, from: Digest },
     ManifestPushed { repository: Workload, digest: Digest, tag: Option<String> },
+    Tagged { repository: Workload, tag: String, digest: Digest },
     ManifestDeleted { repository: Workload, digest: Digest },
     BlobUnlinked { repository: Workload, digest: Digest },
     GarbageCollected { objects: u64, bytes: u64 },
@@ -55,10 +58,12 @@ impl Change {
                 (namespace != super::access::EVERYWHERE).then(|| namespace.clone())
             }
             Self::Pushed { workload, .. }
+            | Self::PushedAgain { workload, .. }
             | Self::Yanked { workload, .. }
             | Self::AliasSet { workload, .. }
             | Self::AliasRemoved { workload, .. }
             | Self::ManifestPushed { repository: workload, .. }
+            | Self::Tagged { repository: workload, .. }
             | Self::ManifestDeleted { repository: workload, .. }
             | Self::BlobUnlinked { repository: workload, .. } => Some(workload.namespace().to_string()),
             _ => None,
@@ -69,10 +74,12 @@ impl Change {
     pub fn workload(&self) -> Option<&Workload> {
         match self {
             Self::Pushed { workload, .. }
+            | Self::PushedAgain { workload, .. }
             | Self::Yanked { workload, .. }
             | Self::AliasSet { workload, .. }
             | Self::AliasRemoved { workload, .. }
             | Self::ManifestPushed { repository: workload, .. }
+            | Self::Tagged { repository: workload, .. }
             | Self::ManifestDeleted { repository: workload, .. }
             | Self::BlobUnlinked { repository: workload, .. } => Some(workload),
             _ => None,

@@ -12,5 +12,6 @@ pub mod name;
 pub mod path;
 pub mod range;
 pub mod reference;
+pub mod resolution;
 pub mod stage;
 pub mod version;

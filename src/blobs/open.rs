@@ -1,0 +1,93 @@
+//! Opening the configured stores: one constructor for each URL scheme.
+
+use super::{Backend, Store, local::Local, remote::Remote};
+use crate::{
+    config,
+    error::{Error, Result},
+};
+use object_store::{
+    ClientOptions, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
+    path::Path as ObjectPath,
+};
+use std::{path::Path, sync::Arc, time::Duration};
+
+/// The store used where the configuration names none.
+pub const LOCAL: &str = "local";
+
+pub struct Stores(Vec<Arc<Store>>);
+
+impl Stores {
+    /// Opens what is configured, or local files below the data directory.
+    pub fn open(configured: &[config::Store], data_dir: &Path) -> Result<Self> {
+        if configured.is_empty() {
+            let backend = Backend::Local(Local::open(data_dir)?);
+            let store = Store { name: LOCAL.into(), region: LOCAL.into(), redirect_above: None, backend };
+            return Ok(Self(vec![Arc::new(store)]));
+        }
+        configured.iter().map(|store| open(store).map(Arc::new)).collect::<Result<_>>().map(Self)
+    }
+
+    pub fn get(&self, name: &str) -> Result<&Arc<Store>> {
+        self.0.iter().find(|store| store.name == name).ok_or_else(|| {
+            Error::unavailable("store_unknown", format!("no store of this name is configured: {name}"))
+                .hint("a namespace stays in its store; put the store back into the configuration")
+        })
+    }
+
+    pub fn default_store(&self) -> &Arc<Store> {
+        &self.0[0]
+    }
+
+    pub fn all(&self) -> &[Arc<Store>] {
+        &self.0
+    }
+}
+
+fn client_options() -> ClientOptions {
+    // No limit on a whole transfer, only on silence.
+    ClientOptions::new()
+        .with_timeout_disabled()
+        .with_connect_timeout(Duration::from_secs(5))
+        .with_read_timeout(Duration::from_secs(30))
+        .with_allow_http(true)
+}
+
+fn retries() -> RetryConfig {
+    RetryConfig { max_retries: 5, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
+}
+
+fn open(store: &config::Store) -> Result<Store> {
+    let refuse = |why: String| Error::invalid("config_invalid", format!("the store {} cannot be opened: {why}", store.name));
+    let (scheme, rest) = store.url.split_once("://").ok_or_else(|| refuse(format!("not a URL: {}", store.url)))?;
+    let backend = match scheme {
+        "file" => Backend::Local(Local::open(Path::new(rest))?),
+        "s3" | "gs" | "az" => {
+            let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+            let prefix = ObjectPath::parse(prefix.trim_matches('/')).map_err(|error| refuse(error.to_string()))?;
+            let invalid = |error: object_store::Error| refuse(error.to_string());
+            /// Applies the options of the configuration by their names; an unknown name is refused.
+            macro_rules! build {
+                ($builder:expr) => {{
+                    let mut builder = $builder.with_client_options(client_options()).with_retry(retries());
+                    for (name, value) in &store.options {
+                        let key = name.parse().map_err(|_| refuse(format!("no such option: {name}")))?;
+                        builder = builder.with_config(key, value);
+                    }
+                    Remote::new(builder.build().map_err(invalid)?, prefix)
+                }};
+            }
+            Backend::Remote(match scheme {
+                "s3" => build!(AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&store.region)),
+                "gs" => build!(GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket)),
+                _ => build!(MicrosoftAzureBuilder::from_env().with_container_name(bucket)),
+            })
+        }
+        other => return Err(refuse(format!("unknown scheme: {other}")).hint("use file, s3, gs or az")),
+    };
+    Ok(Store {
+        name: store.name.clone(),
+        region: store.region.clone(),
+        redirect_above: store.redirect_above,
+        backend,
+    })
+}

@@ -1,0 +1,144 @@
+//! Objects in a bucket (S3, Google Cloud Storage, Azure), written by multipart upload.
+
+use super::{ByteStream, Key, Listed};
+use crate::error::{Error, Result};
+use bytes::Bytes;
+use futures_util::{
+    StreamExt as _, TryStreamExt as _,
+    stream::BoxStream,
+};
+use object_store::{
+    GetOptions, GetRange, MultipartId, ObjectStore, ObjectStoreExt as _, PutPayload,
+    multipart::{MultipartStore, PartId},
+    path::Path,
+    signer::Signer,
+};
+use std::{ops::Range, sync::Arc, time::Duration};
+
+#[derive(Clone)]
+pub(super) struct Remote {
+    objects: Arc<dyn ObjectStore>,
+    parts: Arc<dyn MultipartStore>,
+    signer: Arc<dyn Signer>,
+    prefix: Path,
+}
+
+impl Remote {
+    pub(super) fn new<B: ObjectStore + MultipartStore + Signer>(backend: B, prefix: Path) -> Self {
+        let backend = Arc::new(backend);
+        Self { objects: backend.clone(), parts: backend.clone(), signer: backend, prefix }
+    }
+
+    fn within(&self, path: &Path) -> Path {
+        self.prefix.parts().chain(path.parts()).collect()
+    }
+
+    fn object(&self, key: Key) -> Path {
+        self.within(&key.path())
+    }
+
+    fn tail(&self, key: Key) -> Path {
+        self.within(&key.tail_path())
+    }
+
+    pub(super) async fn check(&self) -> Result<()> {
+        match self.objects.head(&self.within(&Path::from("ready"))).await {
+            Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn read(&self, key: Key, range: Range<u64>) -> Result<ByteStream> {
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let result = self.objects.get_opts(&self.object(key), options).await?;
+        Ok(result.into_stream().map_err(Error::from).boxed())
+    }
+
+    pub(super) async fn size(&self, key: Key) -> Result<Option<u64>> {
+        match self.objects.head(&self.object(key)).await {
+            Ok(meta) => Ok(Some(meta.size)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn delete(&self, key: Key) -> Result<()> {
+        self.delete_path(&self.object(key)).await?;
+        self.delete_tail(key).await
+    }
+
+    pub(super) async fn delete_tail(&self, key: Key) -> Result<()> {
+        self.delete_path(&self.tail(key)).await
+    }
+
+    async fn delete_path(&self, path: &Path) -> Result<()> {
+        match self.objects.delete(path).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn abort(&self, key: Key, multipart: &str) -> Result<()> {
+        match self.parts.abort_multipart(&self.object(key), &multipart.to_owned()).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) fn list(&self) -> BoxStream<'static, Result<Listed>> {
+        let folder = |name: &str| self.within(&Path::from(name));
+        let listing = |prefix: Path, is_tail: bool| {
+            self.objects.list(Some(&prefix)).map(move |item| {
+                let item = item?;
+                let key = item.location.filename().and_then(|name| name.parse().ok());
+                Ok::<_, Error>(key.map(|key| Listed { key, size: item.size, modified: item.last_modified, is_tail }))
+            })
+        };
+        listing(folder("blobs"), false)
+            .chain(listing(folder("tails"), true))
+            .filter_map(|item| async move { item.transpose() })
+            .boxed()
+    }
+
+    pub(super) async fn presign(&self, key: Key, expires_in: Duration) -> Result<String> {
+        let url = self.signer.signed_url(http::Method::GET, &self.object(key), expires_in).await?;
+        Ok(url.to_string())
+    }
+
+    pub(super) async fn put(&self, key: Key, bytes: Bytes) -> Result<()> {
+        self.objects.put(&self.object(key), PutPayload::from(bytes)).await?;
+        Ok(())
+    }
+
+    pub(super) async fn put_tail(&self, key: Key, bytes: Bytes) -> Result<()> {
+        self.objects.put(&self.tail(key), PutPayload::from(bytes)).await?;
+        Ok(())
+    }
+
+    pub(super) async fn read_tail(&self, key: Key) -> Result<Bytes> {
+        let result = self.objects.get(&self.tail(key)).await?;
+        let pieces: Vec<Bytes> = result.into_stream().try_collect().await?;
+        Ok(pieces.concat().into())
+    }
+
+    pub(super) async fn begin(&self, key: Key) -> Result<MultipartId> {
+        Ok(self.parts.create_multipart(&self.object(key)).await?)
+    }
+
+    pub(super) async fn put_part(&self, key: Key, multipart: &MultipartId, number: usize, bytes: Bytes) -> Result<String> {
+        let part = self.parts.put_part(&self.object(key), multipart, number, PutPayload::from(bytes)).await?;
+        Ok(part.content_id)
+    }
+
+    /// Puts the parts together. Safe to repeat: when the answer of an earlier try was lost, the object is there.
+    pub(super) async fn complete(&self, key: Key, multipart: &MultipartId, parts: Vec<String>, size: u64) -> Result<()> {
+        let parts = parts.into_iter().map(|content_id| PartId { content_id }).collect();
+        match self.parts.complete_multipart(&self.object(key), multipart, parts).await {
+            Ok(_) => Ok(()),
+            Err(error) => match self.size(key).await? {
+                Some(stored) if stored == size => Ok(()),
+                _ => Err(error.into()),
+            },
+        }
+    }
+}

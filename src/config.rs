@@ -1,0 +1,242 @@
+//! Configuration: one struct, from a TOML file, with defaults that work for a laptop. The only reader of
+//! environment variables besides the CLI's flags.
+
+use crate::error::{Error, Result};
+use serde::{Deserialize, Serialize};
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Config {
+    /// Where `serve` listens.
+    pub listen: SocketAddr,
+    /// How clients reach the server, for example `https://models.example.org`. Required unless the server
+    /// listens on loopback only.
+    pub public_url: Option<String>,
+    pub database: Database,
+    /// Named stores. The first is the default for new namespaces. Empty: local files in the data directory.
+    pub stores: Vec<Store>,
+    pub tls: Option<Tls>,
+    pub keys: Keys,
+    pub limits: Limits,
+    pub schedule: Schedule,
+    pub garbage: Garbage,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// `postgres://…`; without it SQLite in the data directory.
+    pub url: Option<String>,
+    /// Most connections to PostgreSQL.
+    pub connections: u32,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    pub name: String,
+    /// `file:///path`, `s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`.
+    pub url: String,
+    /// Where the bytes are, for people and policies, for example `eu-central-1`.
+    pub region: String,
+    /// Settings of the backend by their usual names (`endpoint`, `access_key_id`, …). What is not set here is
+    /// taken from the usual environment variables (`AWS_*`, `GOOGLE_*`, `AZURE_*`).
+    #[serde(default)]
+    pub options: BTreeMap<String, String>,
+    /// Send clients to presigned URLs for downloads of at least this many bytes. Without it the server streams.
+    #[serde(default)]
+    pub redirect_above: Option<u64>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields)]
+pub struct Tls {
+    /// PEM files.
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Keys {
+    /// A file with the registry's secret: 64 hexadecimal digits. Without it `GRADUS_SECRET`, else a file in the
+    /// data directory, made at first start. All replicas need the same.
+    pub file: Option<PathBuf>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Limits {
+    /// Requests handled at a time; more wait.
+    pub concurrency: usize,
+    /// Seconds for a request that is not a transfer.
+    pub request_seconds: u64,
+    /// Seconds without a byte after which an upload or download is cut.
+    pub idle_seconds: u64,
+    /// Bytes of a JSON body.
+    pub body_bytes: usize,
+}
+
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Schedule {
+    /// Cron expressions with seconds, in UTC: `0 0 3 * * *` is daily at three. Empty: only by hand.
+    pub gc: Option<String>,
+    pub scrub: Option<String>,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Garbage {
+    /// Hours that something unused is kept.
+    pub grace_hours: u32,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8300)),
+            public_url: None,
+            database: Database::default(),
+            stores: Vec::new(),
+            tls: None,
+            keys: Keys::default(),
+            limits: Limits::default(),
+            schedule: Schedule::default(),
+            garbage: Garbage::default(),
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: None, connections: 16 }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { concurrency: 512, request_seconds: 60, idle_seconds: 60, body_bytes: 4 * 1024 * 1024 }
+    }
+}
+
+impl Default for Garbage {
+    fn default() -> Self {
+        Self { grace_hours: 24 }
+    }
+}
+
+impl Config {
+    /// Reads a TOML file. Unknown keys are refused with their place.
+    pub fn load(file: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(file).map_err(|source| {
+            Error::invalid("config_unreadable", format!("cannot read the configuration: {}", file.display())).source(source)
+        })?;
+        Self::parse(&text)
+    }
+
+    pub fn parse(text: &str) -> Result<Self> {
+        let config: Self = toml::from_str(text)
+            .map_err(|error| Error::invalid("config_invalid", format!("the configuration is not valid: {error}")))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<()> {
+        let refuse = |why: String| Err(Error::invalid("config_invalid", format!("the configuration is not valid: {why}")));
+        let mut names = std::collections::BTreeSet::new();
+        for store in &self.stores {
+            if store.name.parse::<crate::model::name::Namespace>().is_err() {
+                return refuse(format!("not a store name: {:?}", store.name));
+            }
+            if !names.insert(&store.name) {
+                return refuse(format!("two stores have the name: {}", store.name));
+            }
+        }
+        if let Some(url) = &self.public_url
+            && !(url.starts_with("https://") || url.starts_with("http://"))
+        {
+            return refuse(format!("public_url must start with https:// or http://: {url}"));
+        }
+        if self.limits.concurrency == 0 || self.database.connections == 0 {
+            return refuse("limits and connections must be above zero".into());
+        }
+        Ok(())
+    }
+
+    /// Where data lives when no directory is named: `$GRADUS_DATA`, else `$XDG_DATA_HOME/gradus`, else
+    /// `~/.local/share/gradus`.
+    pub fn default_data_dir() -> Result<PathBuf> {
+        if let Some(directory) = set("GRADUS_DATA") {
+            return Ok(directory.into());
+        }
+        home("XDG_DATA_HOME", ".local/share").map(|directory| directory.join("gradus"))
+    }
+
+    /// Where the CLI keeps its own files (the login): `$XDG_CONFIG_HOME/gradus` or `~/.config/gradus`.
+    pub fn default_config_dir() -> Result<PathBuf> {
+        home("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("gradus"))
+    }
+
+    /// Where the CLI remembers the digests of files it pushed.
+    pub fn default_cache_dir() -> Result<PathBuf> {
+        home("XDG_CACHE_HOME", ".cache").map(|directory| directory.join("gradus"))
+    }
+}
+
+/// The registry's secret from the environment.
+pub fn secret_from_environment() -> Option<String> {
+    set("GRADUS_SECRET")
+}
+
+/// The name of the user of this machine.
+pub fn local_user() -> String {
+    set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "user".to_owned())
+}
+
+fn set(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn home(variable: &str, below_home: &str) -> Result<PathBuf> {
+    if let Some(directory) = set(variable) {
+        return Ok(directory.into());
+    }
+    let home = set("HOME").ok_or_else(|| {
+        Error::invalid("no_home", "neither HOME nor the data directory is set").hint("give --data-dir or set GRADUS_DATA")
+    })?;
+    Ok(PathBuf::from(home).join(below_home))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_file_is_valid_and_shows_the_defaults() {
+        let example = include_str!("../deploy/config.example.toml");
+        assert_eq!(Config::parse(example).unwrap(), Config::default());
+        // With its commented settings on, it is still valid.
+        let all: String = example.lines().map(|line| line.strip_prefix("#~ ").unwrap_or(line).to_owned() + "\n").collect();
+        let config = Config::parse(&all).unwrap();
+        assert!(config.database.url.is_some() && !config.stores.is_empty() && config.tls.is_some());
+    }
+
+    #[test]
+    fn unknown_and_contradicting_settings_are_refused() {
+        for bad in [
+            "lissten = '127.0.0.1:1'",
+            "public_url = 'example.org'",
+            "[database]\nconnections = 0",
+            "[[stores]]\nname = '../x'\nurl = 'file:///x'\nregion = 'r'",
+            "[[stores]]\nname = 'a'\nurl = 'file:///x'\nregion = 'r'\n[[stores]]\nname = 'a'\nurl = 'file:///y'\nregion = 'r'",
+        ] {
+            assert_eq!(Config::parse(bad).unwrap_err().code, "config_invalid", "{bad}");
+        }
+    }
+}

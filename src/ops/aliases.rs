@@ -1,0 +1,56 @@
+//! Aliases: free labels on versions, with their history in the log.
+
+use super::{Context, manifests::set_tag, resolve};
+use crate::{
+    db::{log, namespaces, tags},
+    error::{Error, Result},
+    model::{
+        access::Actor,
+        event::Change,
+        name::{Tag, Workload},
+        reference::{Reference, Selector},
+    },
+};
+
+pub use tags::AliasRow;
+
+/// The alias of this name, unless the word means something else in a reference.
+fn free(alias: &str) -> Result<Tag> {
+    match Selector::parse(alias)? {
+        Selector::Alias(tag) => Ok(tag),
+        other => Err(Error::invalid("alias_reserved", format!("in a reference this is a {}, not an alias: {alias}", other.describe()))
+            .hint("choose another word, for example champion")),
+    }
+}
+
+/// Points an alias at the version a reference means now. Answers that version.
+pub async fn set(cx: &Context, actor: &Actor, alias: &str, to: &Reference) -> Result<AliasRow> {
+    let alias = free(alias)?;
+    let now = cx.clock.now();
+    let mut tx = cx.db.write().await?;
+    namespaces::lock_repository(&mut tx, &to.workload).await?;
+    let row = resolve::find(&mut tx, &to.workload, &to.selector).await?;
+    if let Some(change) = set_tag(&mut tx, &to.workload, alias.as_str(), &row.digest, now).await? {
+        log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+        tx.commit().await?;
+    }
+    Ok(AliasRow { alias: alias.to_string(), digest: row.digest, version: row.version, updated_at: now })
+}
+
+pub async fn remove(cx: &Context, actor: &Actor, workload: &Workload, alias: &str) -> Result<()> {
+    let alias = free(alias)?;
+    let mut tx = cx.db.write().await?;
+    namespaces::lock_repository(&mut tx, workload).await?;
+    let from = tags::find(&mut tx, workload, alias.as_str()).await?.ok_or_else(|| {
+        Error::not_found("alias_unknown", format!("no such alias of {workload}: {alias}"))
+            .hint(format!("list them with: gradus alias list {workload}"))
+    })?;
+    tags::delete(&mut tx, workload, alias.as_str()).await?;
+    let change = Change::AliasRemoved { workload: workload.clone(), alias: alias.to_string(), from };
+    log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+    tx.commit().await
+}
+
+pub async fn list(cx: &Context, workload: &Workload, after: &str, limit: i64) -> Result<Vec<AliasRow>> {
+    tags::list_aliases(&mut cx.db.read().await?, workload, after, limit).await
+}

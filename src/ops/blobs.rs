@@ -1,0 +1,186 @@
+//! Blobs as a repository sees them: always through its link, never by the digest alone.
+
+use super::{Context, uploads::store_of};
+use crate::{
+    blobs::ByteStream,
+    db::{blobs, log, namespaces},
+    error::{Error, Result},
+    model::{
+        access::{Actor, Permission},
+        digest::Digest,
+        event::Change,
+        name::Workload,
+    },
+};
+use chrono::TimeDelta;
+use futures_util::StreamExt as _;
+use std::{ops::Range, time::Duration};
+
+pub use blobs::BlobRow;
+
+/// How long a presigned URL works.
+const PRESIGNED_FOR: Duration = Duration::from_secs(900);
+
+pub(super) fn unknown(digest: &Digest) -> Error {
+    Error::not_found("blob_unknown", format!("no such blob in this repository: {digest}"))
+}
+
+/// The blob, if the repository links to it. Notes that it is wanted, so that a push that relies on the
+/// answer does not lose it to garbage collection.
+pub async fn stat(cx: &Context, repository: &Workload, digest: &Digest) -> Result<BlobRow> {
+    let mut tx = cx.db.read().await?;
+    let row = blobs::find_linked(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
+    drop(tx);
+    if row.quarantined_at.is_some() {
+        // To a pusher a rotten blob is missing: pushing it again heals it.
+        return Err(unknown(digest));
+    }
+    let now = cx.clock.now();
+    let stale = now - cx.grace().min(TimeDelta::hours(24)) / 4;
+    if blobs::needs_touch(&mut cx.db.read().await?, repository, digest, stale).await? {
+        let mut tx = cx.db.write().await?;
+        blobs::touch(&mut tx, repository, digest, now, stale).await?;
+        tx.commit().await?;
+    }
+    Ok(row)
+}
+
+/// Where a download comes from.
+pub enum Download {
+    Stream(ByteStream),
+    /// The store itself, by presigned URL.
+    Redirect(String),
+}
+
+/// Opens a blob for reading. Fails with an integrity error if it is known to be rotten.
+pub async fn open(cx: &Context, repository: &Workload, digest: &Digest) -> Result<BlobRow> {
+    let mut tx = cx.db.read().await?;
+    let row = blobs::find_linked(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
+    if row.quarantined_at.is_some() {
+        return Err(Error::integrity("blob_rotten", format!("the stored bytes are not what their digest says: {digest}"))
+            .hint("push the file again: that heals it"));
+    }
+    Ok(row)
+}
+
+/// The bytes of a range of an opened blob.
+pub async fn download(cx: &Context, row: &BlobRow, range: Range<u64>) -> Result<Download> {
+    let store = cx.stores.get(&row.store)?;
+    let key = row.key.parse()?;
+    if store.redirect_above.is_some_and(|above| row.size >= above)
+        && let Some(url) = store.presign(key, PRESIGNED_FOR).await?
+    {
+        return Ok(Download::Redirect(url));
+    }
+    let stream = store.read(key, range).await?;
+    let sent = cx.metrics.bytes_sent.clone();
+    let counted = stream.inspect(move |bytes| {
+        if let Ok(bytes) = bytes {
+            sent.inc_by(bytes.len() as u64);
+        }
+    });
+    Ok(Download::Stream(counted.boxed()))
+}
+
+/// A small blob at once, for the registry's own use.
+pub(super) async fn read_whole(cx: &Context, repository: &Workload, digest: &Digest, max: u64) -> Result<bytes::Bytes> {
+    let row = open(cx, repository, digest).await?;
+    if row.size > max {
+        return Err(Error::too_large("file_too_large", format!("the file has {} bytes, at most {max} are read: {digest}", row.size)));
+    }
+    let bytes = cx.stores.get(&row.store)?.read_whole(row.key.parse()?, 0..row.size).await?;
+    if digest.algorithm().digest(&bytes) != *digest {
+        return Err(Error::integrity("blob_rotten", format!("the stored bytes are not what their digest says: {digest}")));
+    }
+    Ok(bytes)
+}
+
+/// What a client need not send.
+pub struct Present {
+    /// Of the sizes asked for: those some file of the namespace has.
+    pub sizes: Vec<u64>,
+    /// Of the digests asked for: those the repository has now.
+    pub digests: Vec<Digest>,
+}
+
+/// Tells what is there already. A blob of another repository of the same namespace is linked here by the way.
+pub async fn present(cx: &Context, actor: &Actor, repository: &Workload, sizes: &[u64], digests: &[Digest]) -> Result<Present> {
+    let namespace = repository.namespace();
+    let mut known = Vec::new();
+    {
+        let mut tx = cx.db.read().await?;
+        for &size in sizes {
+            if blobs::size_known(&mut tx, &namespace, size).await? {
+                known.push(size);
+            }
+        }
+    }
+    let mut here = Vec::new();
+    for digest in digests {
+        let found = match stat(cx, repository, digest).await {
+            Ok(_) => true,
+            Err(error) if error.code == "blob_unknown" => {
+                mount(cx, actor, repository, digest, None, |from| from.namespace() == namespace).await?
+            }
+            Err(error) => return Err(error),
+        };
+        if found {
+            here.push(digest.clone());
+        }
+    }
+    Ok(Present { sizes: known, digests: here })
+}
+
+/// Most repositories looked at when none is named to mount from.
+const MOUNT_CANDIDATES: i64 = 100;
+
+/// Links a blob of another repository the actor may read. Answers false if there is none such: the bytes
+/// then have to be sent, since knowing a digest gives nothing.
+pub async fn mount(
+    cx: &Context,
+    actor: &Actor,
+    repository: &Workload,
+    digest: &Digest,
+    from: Option<&Workload>,
+    also: impl Fn(&Workload) -> bool,
+) -> Result<bool> {
+    let store = store_of(cx, repository).await?;
+    let candidates = match from {
+        Some(from) => {
+            let row = blobs::find_linked(&mut cx.db.read().await?, from, digest).await?;
+            row.map(|row| (from.clone(), row.store)).into_iter().collect()
+        }
+        None => blobs::linked_from(&mut cx.db.read().await?, digest, MOUNT_CANDIDATES).await?,
+    };
+    // Bytes never leave their store by a mount: a namespace's region is a promise.
+    let usable = candidates.into_iter().any(|(candidate, in_store)| {
+        in_store == store.name && actor.may(Permission::Read, &candidate.namespace()) && also(&candidate)
+    });
+    if !usable {
+        return Ok(false);
+    }
+    let mut tx = cx.db.write().await?;
+    let healthy = blobs::find(&mut tx, &store.name, digest).await?.is_some_and(|row| row.quarantined_at.is_none());
+    if !healthy {
+        return Ok(false);
+    }
+    namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
+    let linked = blobs::link(&mut tx, repository, &store.name, digest, cx.clock.now()).await?;
+    tx.commit().await?;
+    Ok(linked)
+}
+
+/// Removes the repository's link. Refused while a manifest needs the blob.
+pub async fn unlink(cx: &Context, actor: &Actor, repository: &Workload, digest: &Digest) -> Result<()> {
+    let mut tx = cx.db.write().await?;
+    namespaces::lock_repository(&mut tx, repository).await?;
+    blobs::find_linked(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
+    if let Some(manifest) = blobs::used_by(&mut tx, repository, digest).await? {
+        return Err(Error::not_allowed("blob_in_use", format!("the blob is part of the manifest: {manifest}"))
+            .hint("a version is withdrawn with: gradus yank; other manifests can be deleted first"));
+    }
+    blobs::unlink(&mut tx, repository, digest).await?;
+    let change = Change::BlobUnlinked { repository: repository.clone(), digest: digest.clone() };
+    log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+    tx.commit().await
+}

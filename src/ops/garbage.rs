@@ -1,0 +1,137 @@
+//! Garbage collection: links no manifest uses, blobs no link names, uploads nobody goes on with, objects no
+//! row knows. Safe beside running pushes on any replica: rows go first, in transactions that check again;
+//! an object goes after its row, and its key is never used again.
+
+use super::Context;
+use crate::{
+    blobs::Store,
+    db::{blobs, garbage, log, uploads},
+    error::Result,
+    model::{access::Actor, digest::Digest, event::Change, name::Workload},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use futures_util::StreamExt as _;
+
+#[derive(Default, Debug)]
+pub struct Report {
+    pub links: Vec<(Workload, Digest, u64)>,
+    pub blobs: Vec<(String, Digest, u64)>,
+    pub uploads: Vec<String>,
+    /// Objects without a row: (store, key, bytes).
+    pub orphans: Vec<(String, String, u64)>,
+    pub bytes: u64,
+    /// False for a dry run: nothing was deleted.
+    pub deleted: bool,
+}
+
+/// An object without a row is left alone for so long whatever the grace period: its row may be about to come.
+const ORPHAN_GRACE: TimeDelta = TimeDelta::hours(1);
+const BATCH: i64 = 500;
+
+/// Finds garbage that is older than `grace`; with `delete`, removes it.
+pub async fn collect(cx: &Context, actor: &Actor, grace: TimeDelta, delete: bool) -> Result<Report> {
+    let before = cx.clock.now() - grace;
+    let mut report = Report { deleted: delete, ..Report::default() };
+    links(cx, before, delete, &mut report).await?;
+    unlinked(cx, before, delete, &mut report).await?;
+    idle_uploads(cx, before, delete, &mut report).await?;
+    for store in cx.stores.all() {
+        orphans(cx, store, before.min(cx.clock.now() - ORPHAN_GRACE), delete, &mut report).await?;
+    }
+    if delete && report.bytes > 0 {
+        let objects = (report.blobs.len() + report.orphans.len()) as u64;
+        let mut tx = cx.db.write().await?;
+        let change = Change::GarbageCollected { objects, bytes: report.bytes };
+        log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+        tx.commit().await?;
+    }
+    Ok(report)
+}
+
+async fn links(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
+    loop {
+        let found = garbage::unused_links(&mut cx.db.read().await?, before, BATCH).await?;
+        let count = found.len();
+        if delete {
+            let mut tx = cx.db.write().await?;
+            for (repository, digest, _) in &found {
+                garbage::remove_link(&mut tx, repository, digest, before).await?;
+            }
+            tx.commit().await?;
+        }
+        report.links.extend(found);
+        // A dry run deletes nothing, so it would read the same page for ever.
+        if !delete || (count as i64) < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
+    loop {
+        let found = garbage::unlinked_blobs(&mut cx.db.read().await?, before, BATCH).await?;
+        let count = found.len();
+        for (store, digest, key, size) in found {
+            if delete {
+                let mut tx = cx.db.write().await?;
+                let removed = garbage::remove_blob(&mut tx, &store, &digest, &key).await?;
+                tx.commit().await?;
+                if !removed {
+                    continue;
+                }
+                cx.stores.get(&store)?.delete(key.parse()?).await?;
+            }
+            report.bytes += size;
+            report.blobs.push((store, digest, size));
+        }
+        if !delete || (count as i64) < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn idle_uploads(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
+    loop {
+        let found = uploads::list_idle(&mut cx.db.read().await?, before, BATCH).await?;
+        let count = found.len();
+        for row in found {
+            if delete {
+                let mut tx = cx.db.write().await?;
+                let removed = uploads::delete_idle(&mut tx, &row.id, before).await?;
+                tx.commit().await?;
+                if !removed {
+                    continue;
+                }
+                cx.stores.get(&row.store)?.abort(row.id.parse()?, row.multipart.as_deref()).await?;
+            }
+            report.bytes += row.received;
+            report.uploads.push(row.id);
+        }
+        if !delete || (count as i64) < BATCH {
+            return Ok(());
+        }
+    }
+}
+
+async fn orphans(cx: &Context, store: &Store, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
+    let mut objects = store.list();
+    while let Some(object) = objects.next().await {
+        let object = object?;
+        if object.modified >= before {
+            continue;
+        }
+        let key = object.key.to_string();
+        let mut tx = cx.db.read().await?;
+        let wanted = if object.is_tail { None } else { blobs::find_by_key(&mut tx, &store.name, &key).await? };
+        if wanted.is_some() || uploads::exists(&mut tx, &key).await? {
+            continue;
+        }
+        drop(tx);
+        if delete {
+            if object.is_tail { store.delete_tail(object.key).await? } else { store.delete(object.key).await? }
+        }
+        report.bytes += object.size;
+        report.orphans.push((store.name.clone(), key, object.size));
+    }
+    Ok(())
+}

@@ -1,0 +1,277 @@
+//! Manifests, tags and referrers: the OCI view of a repository.
+
+use super::{Context, blobs as ops_blobs, compose::descriptor_of, push, unknown_namespace};
+use crate::{
+    db::{Tx, blobs, log, manifests, namespaces, tags, versions},
+    error::{Error, Result},
+    model::{
+        access::Actor,
+        digest::{Algorithm, Digest},
+        event::Change,
+        manifest::{Descriptor, Manifest},
+        name::{Tag, Workload},
+        reference::Selector,
+    },
+};
+use chrono::{DateTime, Utc};
+use std::sync::Arc;
+
+pub use manifests::Stored;
+
+fn unknown(repository: &Workload, what: impl std::fmt::Display) -> Error {
+    Error::not_found("manifest_unknown", format!("no such manifest in {repository}: {what}"))
+}
+
+/// What a client asks for on `/v2/…/manifests/REFERENCE`.
+#[derive(Clone, Debug)]
+pub enum Wanted {
+    Digest(Digest),
+    Tag(String),
+}
+
+impl Wanted {
+    pub fn parse(text: &str) -> Result<Self> {
+        if text.contains(':') { text.parse().map(Self::Digest) } else { text.parse::<Tag>().map(|tag| Self::Tag(tag.to_string())) }
+    }
+}
+
+/// The digest behind a tag: a version, stage, range or `latest` as everywhere, else a plain tag.
+async fn digest_of_tag(cx: &Context, repository: &Workload, tag: &str) -> Result<Option<Digest>> {
+    let mut tx = cx.db.read().await?;
+    // Other content than versions may carry any tag, so a plain tag of that name wins over `latest`, `1` …
+    if let Some(digest) = tags::find(&mut tx, repository, tag).await? {
+        return Ok(Some(digest));
+    }
+    let Ok(selector) = Selector::parse(tag) else { return Ok(None) };
+    match super::resolve::find(&mut tx, repository, &selector).await {
+        Ok(row) => Ok(Some(row.digest)),
+        Err(error) if error.kind == crate::error::Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result<Stored> {
+    let digest = match wanted {
+        Wanted::Digest(digest) => digest.clone(),
+        Wanted::Tag(tag) => digest_of_tag(cx, repository, tag).await?.ok_or_else(|| unknown(repository, tag))?,
+    };
+    manifests::find(&mut cx.db.read().await?, repository, &digest).await?.ok_or_else(|| unknown(repository, &digest))
+}
+
+/// What became of a manifest that was put.
+pub struct Put {
+    pub digest: Digest,
+    /// The manifest it refers to: the client then need not keep a referrers tag itself.
+    pub subject: Option<Digest>,
+}
+
+/// Stores a manifest. A semver tag on a recognised artifact makes a version.
+pub async fn put(
+    cx: &Arc<Context>,
+    actor: &Actor,
+    repository: &Workload,
+    wanted: &Wanted,
+    bytes: &[u8],
+    content_type: Option<&str>,
+) -> Result<Put> {
+    let manifest = Manifest::parse(bytes, content_type)?;
+    let digest = match wanted {
+        Wanted::Digest(digest) => {
+            let found = digest.algorithm().digest(bytes);
+            if found != *digest {
+                return Err(Error::invalid("digest_mismatch", format!("the manifest has the digest {found}, not: {digest}")));
+            }
+            found
+        }
+        Wanted::Tag(_) => Algorithm::Sha256.digest(bytes),
+    };
+    let namespace = repository.namespace();
+    if super::namespaces::show(cx, &namespace).await.is_err() {
+        return Err(unknown_namespace(&namespace));
+    }
+    check_blobs(cx, repository, &manifest).await?;
+    let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
+    let put = Put { digest: digest.clone(), subject };
+
+    let tag = match wanted {
+        Wanted::Digest(_) => None,
+        Wanted::Tag(tag) => Some(tag.as_str()),
+    };
+    if let Some(Selector::Version(version)) = tag.map(Selector::parse).transpose().unwrap_or(None)
+        && push::push_manifest(cx, actor, repository, &manifest, bytes, &version).await?.is_some()
+    {
+        return Ok(put);
+    }
+    let now = cx.clock.now();
+    let mut tx = cx.db.write().await?;
+    namespaces::ensure_repository(&mut tx, repository, now).await?;
+    namespaces::lock_repository(&mut tx, repository).await?;
+    let mut changes = Vec::new();
+    if insert(&mut tx, repository, &manifest, bytes, &digest, now).await? {
+        changes.push(Change::ManifestPushed { repository: repository.clone(), digest: digest.clone(), tag: tag.map(str::to_owned) });
+    }
+    if let Some(tag) = tag {
+        changes.extend(set_tag(&mut tx, repository, tag, &digest, now).await?);
+    }
+    if !changes.is_empty() {
+        log::append(&mut tx, now, &actor.principal, changes).await?;
+        tx.commit().await?;
+    }
+    Ok(put)
+}
+
+/// Points a tag at a manifest, unless the tag means something that only another verb may move.
+pub(super) async fn set_tag(
+    tx: &mut Tx,
+    repository: &Workload,
+    tag: &str,
+    digest: &Digest,
+    now: DateTime<Utc>,
+) -> Result<Option<Change>> {
+    let selector = Selector::parse(tag);
+    let is_version = versions::of_manifest(tx, repository, digest).await?.is_some();
+    if let Ok(Selector::Version(version)) = &selector
+        && let Some(row) = versions::find(tx, repository, version).await?
+    {
+        if row.digest == *digest {
+            return Ok(None);
+        }
+        return Err(Error::conflict("version_taken", format!("the version exists with other content: {repository}:{tag}"))
+            .hint("versions never change; push another version"));
+    }
+    let moved_by = match &selector {
+        Ok(Selector::Stage(_)) => Some("gradus promote"),
+        Ok(Selector::Latest | Selector::Range(_)) if has_versions(tx, repository).await? => Some("gradus push"),
+        _ => None,
+    };
+    if let (Some(verb), Ok(selector)) = (moved_by, &selector) {
+        let now_at = super::resolve::find(tx, repository, selector).await.ok();
+        if now_at.is_some_and(|row| row.digest == *digest) {
+            return Ok(None);
+        }
+        return Err(Error::not_allowed("tag_is_not_free", format!("the {} cannot be moved by a push: {tag}", selector.describe()))
+            .hint(format!("it follows from other verbs; use {verb}")));
+    }
+    let from = tags::find(tx, repository, tag).await?;
+    if from.as_ref() == Some(digest) {
+        return Ok(None);
+    }
+    tags::set(tx, repository, tag, digest, now).await?;
+    // On other content a tag is part of the push; on a version it is an alias with a history.
+    Ok(is_version.then(|| Change::AliasSet { workload: repository.clone(), alias: tag.to_owned(), from, to: digest.clone() })
+        .or_else(|| Some(Change::Tagged { repository: repository.clone(), tag: tag.to_owned(), digest: digest.clone() })))
+}
+
+async fn has_versions(tx: &mut Tx, repository: &Workload) -> Result<bool> {
+    Ok(versions::newest(tx, repository).await?.is_some())
+}
+
+/// Every blob and listed manifest must be in the repository already, with the size the manifest says.
+async fn check_blobs(cx: &Context, repository: &Workload, manifest: &Manifest) -> Result<()> {
+    for descriptor in manifest.blobs() {
+        let missing = |_| {
+            Error::invalid("manifest_blob_unknown", format!("the manifest needs a blob that is not here: {}", descriptor.digest))
+                .hint("upload its blobs first")
+        };
+        let row = ops_blobs::stat(cx, repository, &descriptor.digest).await.map_err(missing)?;
+        if row.size != descriptor.size {
+            return Err(Error::invalid(
+                "size_mismatch",
+                format!("{} is said to have {} bytes, it has: {}", descriptor.digest, descriptor.size, row.size),
+            ));
+        }
+    }
+    let mut tx = cx.db.read().await?;
+    for descriptor in &manifest.manifests {
+        if !manifests::exists(&mut tx, repository, &descriptor.digest).await? {
+            return Err(Error::invalid(
+                "manifest_blob_unknown",
+                format!("the index lists a manifest that is not here: {}", descriptor.digest),
+            ));
+        }
+    }
+    Ok(())
+}
+
+pub(super) async fn insert(
+    tx: &mut Tx,
+    repository: &Workload,
+    manifest: &Manifest,
+    bytes: &[u8],
+    digest: &Digest,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let mut uses: Vec<Digest> = manifest.blobs().map(|descriptor| descriptor.digest.clone()).collect();
+    // What was there when the bytes were checked may have been collected since.
+    for used in &uses {
+        if blobs::find_linked(tx, repository, used).await?.is_none() {
+            return Err(Error::invalid("manifest_blob_unknown", format!("the manifest needs a blob that is not here: {used}"))
+                .hint("upload its blobs first"));
+        }
+    }
+    uses.extend(manifest.manifests.iter().map(|descriptor| descriptor.digest.clone()));
+    let row = manifests::ManifestRow {
+        repository,
+        digest,
+        media_type: &manifest.media_type,
+        bytes,
+        subject: manifest.subject.as_ref().map(|subject| &subject.digest),
+        descriptor: &descriptor_of(manifest, digest, bytes.len() as u64),
+        uses: &uses,
+    };
+    manifests::insert(tx, &row, now).await
+}
+
+/// Deletes a manifest by digest, or a tag. What belongs to a version stays.
+pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: &Wanted) -> Result<()> {
+    let now = cx.clock.now();
+    let mut tx = cx.db.write().await?;
+    namespaces::lock_repository(&mut tx, repository).await?;
+    let keep = |what: String| {
+        Err(Error::not_allowed("version_is_kept", format!("a version cannot be deleted: {what}"))
+            .hint(format!("withdraw it with: gradus yank {what}")))
+    };
+    let change = match wanted {
+        Wanted::Digest(digest) => {
+            if let Some(version) = versions::of_manifest(&mut tx, repository, digest).await? {
+                return keep(format!("{repository}:{version}"));
+            }
+            if !manifests::delete(&mut tx, repository, digest).await? {
+                return Err(unknown(repository, digest));
+            }
+            Change::ManifestDeleted { repository: repository.clone(), digest: digest.clone() }
+        }
+        Wanted::Tag(tag) => {
+            if let Ok(version) = tag.parse()
+                && versions::find(&mut tx, repository, &version).await?.is_some()
+            {
+                return keep(format!("{repository}:{version}"));
+            }
+            let from = tags::find(&mut tx, repository, tag).await?.ok_or_else(|| unknown(repository, tag))?;
+            tags::delete(&mut tx, repository, tag).await?;
+            Change::AliasRemoved { workload: repository.clone(), alias: tag.clone(), from }
+        }
+    };
+    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    tx.commit().await
+}
+
+/// Tags and versions of a repository after `after`, in byte order.
+pub async fn list_tags(cx: &Context, repository: &Workload, after: &str, limit: i64) -> Result<Vec<String>> {
+    let mut tx = cx.db.read().await?;
+    if !namespaces::repository_exists(&mut tx, repository).await? {
+        return Err(Error::not_found("repository_unknown", format!("no such repository: {repository}")));
+    }
+    tags::list_with_versions(&mut tx, repository, after, limit).await
+}
+
+pub async fn referrers(
+    cx: &Context,
+    repository: &Workload,
+    subject: &Digest,
+    artifact_type: Option<&str>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Descriptor>> {
+    manifests::referrers(&mut cx.db.read().await?, repository, subject, artifact_type, after, limit).await
+}

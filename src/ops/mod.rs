@@ -1,0 +1,83 @@
+//! The verbs, one file each. A verb owns its transaction and appends its event in it; no bytes are moved
+//! inside one. Whether the caller may come in at all, the route has checked; what depends on more than the
+//! route's namespace is checked here.
+
+pub mod access;
+pub mod aliases;
+pub mod blobs;
+pub mod events;
+pub mod garbage;
+pub mod inspect;
+pub mod listing;
+pub mod manifests;
+pub mod namespaces;
+pub mod push;
+pub mod render;
+pub mod resolve;
+pub mod scrub;
+pub mod start;
+pub mod tokens;
+pub mod uploads;
+pub mod users;
+pub mod yank;
+
+mod compose;
+mod memo;
+
+use crate::{
+    blobs::Stores,
+    clock::Clock,
+    config::Config,
+    db::Db,
+    error::{Error, Result},
+    model::name::{Namespace, PrincipalName},
+    telemetry::Metrics,
+};
+use std::sync::Arc;
+
+/// Everything a verb works with. One per process, shared by all requests.
+pub struct Context {
+    pub db: Db,
+    pub stores: Stores,
+    pub clock: Arc<dyn Clock>,
+    pub config: Config,
+    pub metrics: Metrics,
+    /// Set in local mode: who acts when a call carries no token.
+    pub local: Option<PrincipalName>,
+    pub(crate) memo: memo::Memo,
+}
+
+impl Context {
+    pub fn new(
+        db: Db,
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        config: Config,
+        local: Option<PrincipalName>,
+    ) -> Arc<Self> {
+        Arc::new(Self { db, stores, clock, config, metrics: Metrics::new(), local, memo: memo::Memo::default() })
+    }
+
+    /// How long something unused is kept before garbage collection may take it.
+    pub fn grace(&self) -> chrono::TimeDelta {
+        chrono::TimeDelta::hours(i64::from(self.config.garbage.grace_hours))
+    }
+}
+
+/// Most entries of a page, and how many there are when nothing is said.
+pub const PAGE_MAX: i64 = 1000;
+pub const PAGE_DEFAULT: i64 = 100;
+
+fn unknown_namespace(namespace: &Namespace) -> Error {
+    Error::not_found("namespace_unknown", format!("no such namespace: {namespace}"))
+        .hint(format!("an admin makes it with: gradus namespace create {namespace}"))
+}
+
+/// Text from a caller that goes into events and messages: bounded, without control characters.
+fn check_text(what: &str, text: &str, max: usize) -> Result<()> {
+    if text.chars().count() > max || text.chars().any(|c| c.is_control() && c != '\n') {
+        return Err(Error::invalid("text_invalid", format!("the {what} is too long or has control characters"))
+            .hint(format!("at most {max} characters")));
+    }
+    Ok(())
+}

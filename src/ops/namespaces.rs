@@ -1,0 +1,131 @@
+//! Namespaces and who belongs to them.
+
+use super::{Context, unknown_namespace, users};
+use crate::{
+    db::{log, namespaces, principals},
+    error::{Error, Result},
+    model::{
+        access::{Actor, EVERYWHERE, Permission, PrincipalKind, Role},
+        event::Change,
+        name::{Namespace, PrincipalName},
+    },
+};
+
+pub use namespaces::NamespaceRow;
+
+/// Makes a namespace in a store, for good.
+pub async fn create(cx: &Context, actor: &Actor, name: Namespace, store: Option<String>) -> Result<NamespaceRow> {
+    let store = match store {
+        Some(store) => cx.stores.get(&store).map_err(|error| {
+            let names: Vec<&str> = cx.stores.all().iter().map(|store| store.name.as_str()).collect();
+            Error::invalid("store_unknown", error.message).hint(format!("configured stores: {}", names.join(", ")))
+        })?,
+        None => cx.stores.default_store(),
+    };
+    let row = NamespaceRow {
+        name: name.clone(),
+        store: store.name.clone(),
+        created_at: cx.clock.now(),
+        created_by: actor.principal.clone(),
+    };
+    let mut tx = cx.db.write().await?;
+    if !namespaces::insert(&mut tx, &row).await? {
+        return Err(Error::conflict("namespace_exists", format!("the namespace is there already: {name}")));
+    }
+    let change = Change::NamespaceCreated { namespace: name, store: row.store.clone() };
+    log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+pub async fn show(cx: &Context, name: &Namespace) -> Result<NamespaceRow> {
+    namespaces::find(&mut cx.db.read().await?, name).await?.ok_or_else(|| unknown_namespace(name))
+}
+
+/// The namespaces the actor may see, after a name. Pages are filled with visible ones.
+pub async fn list(cx: &Context, actor: &Actor, after: &str, limit: i64) -> Result<Vec<NamespaceRow>> {
+    let mut tx = cx.db.read().await?;
+    let (mut after, mut visible) = (after.to_owned(), Vec::new());
+    loop {
+        let page = namespaces::list(&mut tx, &after, super::PAGE_MAX).await?;
+        let Some(last) = page.last() else { return Ok(visible) };
+        after = last.name.to_string();
+        for row in page.into_iter().filter(|row| actor.may(Permission::Read, &row.name)) {
+            visible.push(row);
+            if visible.len() as i64 == limit {
+                return Ok(visible);
+            }
+        }
+    }
+}
+
+/// Where roles are kept: a namespace, or `*` for the whole registry.
+pub enum Place {
+    Namespace(Namespace),
+    Everywhere,
+}
+
+impl Place {
+    pub fn parse(text: &str) -> Result<Self> {
+        if text == EVERYWHERE { Ok(Self::Everywhere) } else { text.parse().map(Self::Namespace) }
+    }
+
+    fn key(&self) -> &str {
+        match self {
+            Self::Namespace(namespace) => namespace.as_str(),
+            Self::Everywhere => EVERYWHERE,
+        }
+    }
+}
+
+async fn check_place(cx: &Context, actor: &Actor, place: &Place) -> Result<()> {
+    match place {
+        Place::Namespace(namespace) => show(cx, namespace).await.map(drop),
+        Place::Everywhere => actor.require_everywhere(Permission::Administer),
+    }
+}
+
+/// Gives a role. Having it already is fine.
+pub async fn add_member(cx: &Context, actor: &Actor, place: &Place, who: &PrincipalName, role: Role) -> Result<()> {
+    check_place(cx, actor, place).await?;
+    let mut tx = cx.db.write().await?;
+    let principal = principals::find(&mut tx, who).await?.ok_or_else(|| users::unknown(who))?;
+    if principal.kind == PrincipalKind::Service && role == Role::Approver {
+        return Err(Error::invalid("service_cannot_approve", format!("a service cannot be an approver: {who}"))
+            .hint("approvals come from people"));
+    }
+    if principals::add_member(&mut tx, place.key(), who, role).await? {
+        let change = Change::MemberAdded { namespace: place.key().to_owned(), principal: who.clone(), role };
+        log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+/// Takes a role away, at once. Not having it is fine.
+pub async fn remove_member(cx: &Context, actor: &Actor, place: &Place, who: &PrincipalName, role: Role) -> Result<()> {
+    check_place(cx, actor, place).await?;
+    let mut tx = cx.db.write().await?;
+    log::lock(&mut tx).await?;
+    if principals::remove_member(&mut tx, place.key(), who, role).await? {
+        let is_registry_admin = matches!((place, role), (Place::Everywhere, Role::Admin));
+        if is_registry_admin && principals::count_holders(&mut tx, EVERYWHERE, Role::Admin).await? == 0 {
+            return Err(users::last_admin());
+        }
+        let change = Change::MemberRemoved { namespace: place.key().to_owned(), principal: who.clone(), role };
+        log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+pub async fn list_members(
+    cx: &Context,
+    actor: &Actor,
+    place: &Place,
+    after: (&str, &str),
+    limit: i64,
+) -> Result<Vec<(PrincipalName, Role)>> {
+    check_place(cx, actor, place).await?;
+    principals::list_members(&mut cx.db.read().await?, place.key(), after, limit).await
+}

@@ -1,0 +1,271 @@
+//! Making a version: from files by `/v1`, or from a manifest that an OCI client pushed. Both doors meet in
+//! [`commit`], so the same rules hold.
+
+use super::{
+    Context,
+    compose::{Prepared, Wanted, from_draft, from_manifest},
+    uploads,
+};
+use crate::{
+    db::{Tx, log, manifests, namespaces, versions},
+    error::{Error, Result},
+    kinds::Inspection,
+    model::{
+        access::Actor,
+        artifact::{Dataset, File},
+        contract::{self, Contract, Diff},
+        event::Change,
+        kind::Tier,
+        manifest::Manifest,
+        name::Workload,
+        version::{Bump, Version},
+    },
+};
+use sha2::{Digest as _, Sha256};
+use std::sync::Arc;
+use versions::VersionRow;
+
+/// Tries to decide on a version while others push to the same workload.
+const TRIES: usize = 8;
+
+/// What to make a version of. The files are in the repository already.
+#[derive(Clone, Debug)]
+pub struct Draft {
+    /// Refuse unless the files are of this tier.
+    pub tier: Option<Tier>,
+    pub files: Vec<File>,
+    pub contract: Option<Contract>,
+    pub prompt: Option<File>,
+    pub base: Option<String>,
+    pub datasets: Vec<Dataset>,
+    pub wanted: Wanted,
+}
+
+#[derive(Debug)]
+pub struct Pushed {
+    /// False: the same content was a version before; that one is answered.
+    pub created: bool,
+    pub row: VersionRow,
+    /// How the contract differs from the version before.
+    pub diff: Option<Diff>,
+    /// What the registry did on its own or noticed, for people.
+    pub notes: Vec<String>,
+    pub inspection: Inspection,
+}
+
+/// Makes a version from uploaded files.
+pub async fn push(cx: &Arc<Context>, actor: &Actor, workload: &Workload, draft: Draft) -> Result<Pushed> {
+    let wanted = draft.wanted.clone();
+    for _ in 0..TRIES {
+        let prepared = from_draft(cx, workload, &draft).await?;
+        if let Some(pushed) = commit(cx, actor, workload, prepared, &wanted).await? {
+            return Ok(pushed);
+        }
+    }
+    Err(busy(workload))
+}
+
+/// Makes a version from a manifest with a semver tag, if its artifact type is one of ours.
+pub async fn push_manifest(
+    cx: &Arc<Context>,
+    actor: &Actor,
+    workload: &Workload,
+    manifest: &Manifest,
+    bytes: &[u8],
+    version: &Version,
+) -> Result<Option<Pushed>> {
+    let wanted = Wanted { version: Some(version.clone()), bump: None };
+    for _ in 0..TRIES {
+        let Some(prepared) = from_manifest(cx, workload, manifest, bytes, version).await? else { return Ok(None) };
+        if let Some(pushed) = commit(cx, actor, workload, prepared, &wanted).await? {
+            return Ok(Some(pushed));
+        }
+    }
+    Err(busy(workload))
+}
+
+fn busy(workload: &Workload) -> Error {
+    Error::unavailable("workload_busy", format!("others keep pushing to this workload: {workload}")).hint("try again")
+}
+
+/// Decides the version and writes it, in one transaction. `None`: what it was prepared on has changed.
+async fn commit(
+    cx: &Arc<Context>,
+    actor: &Actor,
+    workload: &Workload,
+    prepared: Prepared,
+    wanted: &Wanted,
+) -> Result<Option<Pushed>> {
+    // Blobs the registry makes itself come before the transaction: no bytes move inside one.
+    for bytes in &prepared.own_blobs {
+        uploads::put_own(cx, workload, bytes.clone()).await?;
+    }
+    let now = cx.clock.now();
+    let mut tx = cx.db.write().await?;
+    namespaces::ensure_repository(&mut tx, workload, now).await?;
+    namespaces::lock_repository(&mut tx, workload).await?;
+    if let Some(row) = identical(&mut tx, workload, &prepared, wanted).await? {
+        return again(cx, actor, tx, workload, prepared, row).await.map(Some);
+    }
+    if !prepared.still_on_top(&mut tx, workload, wanted).await? {
+        return Ok(None);
+    }
+    let (version, diff) = decide(&mut tx, workload, &prepared, wanted).await?;
+    let sequence = namespaces::next_sequence(&mut tx, workload).await?.unwrap_or(1);
+    let row = VersionRow {
+        workload: workload.clone(),
+        revision: revision(workload, &version, prepared.digest.as_str()),
+        version,
+        digest: prepared.digest.clone(),
+        sequence,
+        tier: prepared.inspection.kind.tier(),
+        kind: prepared.inspection.kind,
+        contract: prepared.contract.digest(),
+        document: prepared.document.clone(),
+        created_at: now,
+        created_by: actor.principal.clone(),
+        yanked_at: None,
+        yanked_because: None,
+    };
+    prepared.store(&mut tx, workload, now).await?;
+    if !versions::insert(&mut tx, &row).await? {
+        return Err(taken(workload, &row.version));
+    }
+    manifests::add_author(&mut tx, workload, &prepared.digest, &actor.principal).await?;
+    let change = Change::Pushed {
+        workload: workload.clone(),
+        version: row.version.clone(),
+        digest: row.digest.clone(),
+        tier: row.tier,
+        kind: row.kind,
+        contract: row.contract.clone(),
+        sequence,
+    };
+    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    cx.metrics.versions_created.inc();
+    Ok(Some(Pushed { created: true, row, diff, notes: prepared.notes, inspection: prepared.inspection }))
+}
+
+/// The version that this push would make again.
+async fn identical(
+    tx: &mut Tx,
+    workload: &Workload,
+    prepared: &Prepared,
+    wanted: &Wanted,
+) -> Result<Option<VersionRow>> {
+    match &wanted.version {
+        None => versions::find_by_digest(tx, workload, &prepared.digest).await,
+        Some(version) => match versions::find(tx, workload, version).await? {
+            Some(row) if row.digest == prepared.digest => Ok(Some(row)),
+            Some(row) => Err(taken(workload, &row.version)),
+            None => Ok(None),
+        },
+    }
+}
+
+fn taken(workload: &Workload, version: &Version) -> Error {
+    Error::conflict("version_taken", format!("the version exists with other content: {workload}:{version}"))
+        .hint("versions never change; push without --version to get the next free one")
+}
+
+/// Answers the version that is there. Who pushes it again becomes an author too, which the log records.
+async fn again(
+    cx: &Context,
+    actor: &Actor,
+    mut tx: Tx,
+    workload: &Workload,
+    prepared: Prepared,
+    row: VersionRow,
+) -> Result<Pushed> {
+    if manifests::add_author(&mut tx, workload, &row.digest, &actor.principal).await? {
+        let change = Change::PushedAgain {
+            workload: workload.clone(),
+            version: row.version.clone(),
+            digest: row.digest.clone(),
+        };
+        log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+        tx.commit().await?;
+    }
+    Ok(Pushed { created: false, row, diff: None, notes: prepared.notes, inspection: prepared.inspection })
+}
+
+/// The version number: the one asked for, if it claims enough, or the next one.
+async fn decide(
+    tx: &mut Tx,
+    workload: &Workload,
+    prepared: &Prepared,
+    wanted: &Wanted,
+) -> Result<(Version, Option<Diff>)> {
+    if let Some(version) = &wanted.version {
+        let Some(older) = versions::below(tx, workload, version, true).await? else {
+            return Ok((version.clone(), None));
+        };
+        let diff = contract_diff(&older, &prepared.contract)?;
+        check_claim(workload, version, &older.version, &diff)?;
+        return Ok((version.clone(), Some(diff)));
+    }
+    let Some(newest) = versions::newest(tx, workload).await? else {
+        return Ok((Version::new(1, 0, 0), None));
+    };
+    let diff = contract_diff(&newest, &prepared.contract)?;
+    let needed = needed_bump(&diff, &newest.version);
+    let version = newest.version.bumped(wanted.bump.unwrap_or(needed))?;
+    if let Some(release) = versions::below(tx, workload, &version, true).await? {
+        let since_release = contract_diff(&release, &prepared.contract)?;
+        let claims = version.claims_over(&release.version);
+        if claims < needed_bump(&since_release, &release.version) {
+            if wanted.bump.is_some() {
+                check_claim(workload, &version, &release.version, &since_release)?;
+            }
+            let version = release.version.bumped(needed_bump(&since_release, &release.version))?;
+            return Ok((version, Some(since_release)));
+        }
+    }
+    Ok((version, Some(diff)))
+}
+
+/// The part of the version that a contract change must raise. Below 1.0.0 the parts stand one lower, as
+/// Cargo and npm read `^0.2`.
+fn needed_bump(diff: &Diff, older: &Version) -> Bump {
+    let initial = older.semver().major == 0;
+    match diff.change {
+        contract::Change::Major if initial => Bump::Minor,
+        contract::Change::Major => Bump::Major,
+        contract::Change::Minor if !initial => Bump::Minor,
+        _ => Bump::Patch,
+    }
+}
+
+fn check_claim(workload: &Workload, version: &Version, older: &Version, diff: &Diff) -> Result<()> {
+    let needed = needed_bump(diff, older);
+    if version.claims_over(older) >= needed {
+        return Ok(());
+    }
+    let details = serde_json::to_value(diff).unwrap_or_default();
+    let reasons: Vec<String> =
+        diff.entries.iter().take(5).map(|entry| format!("{} {}: {}", entry.side, entry.path, entry.reason)).collect();
+    Err(Error::invalid(
+        "version_claims_too_little",
+        format!(
+            "{workload}:{version} claims less than its contract changed since {older}, which needs a {needed} bump: {}",
+            reasons.join("; ")
+        ),
+    )
+    .hint(format!("push with --bump {needed}, or keep the contract"))
+    .details(details))
+}
+
+fn contract_diff(older: &VersionRow, contract: &Contract) -> Result<Diff> {
+    Ok(contract::diff(&super::resolve::contract_of(older)?, contract))
+}
+
+/// The version as 40 hexadecimal digits: what a git revision looks like.
+fn revision(workload: &Workload, version: &Version, digest: &str) -> String {
+    let mut hash = Sha256::new();
+    for part in ["gradus revision", workload.as_str(), &version.to_string(), digest] {
+        hash.update(part.as_bytes());
+        hash.update([0]);
+    }
+    crate::model::digest::hex(&hash.finalize()[..20])
+}

@@ -1,0 +1,108 @@
+//! From a reference to the version it means, and what a consumer needs to run it.
+
+use super::{Context, memo::Resolved};
+use crate::{
+    db::{Tx, tags, versions},
+    error::{Error, Result},
+    model::{
+        contract::Contract,
+        name::Workload,
+        reference::{Reference, Selector},
+        resolution::{Document, Resolution},
+    },
+};
+use std::sync::Arc;
+use versions::VersionRow;
+
+/// The version a selector means now.
+pub(super) async fn find(tx: &mut Tx, workload: &Workload, selector: &Selector) -> Result<VersionRow> {
+    let row = match selector {
+        Selector::Digest(digest) => versions::find_by_digest(tx, workload, digest).await?,
+        Selector::Version(version) => versions::find(tx, workload, version).await?,
+        Selector::Latest => versions::latest(tx, workload).await?,
+        Selector::Range(range) => versions::highest(tx, workload, range).await?,
+        Selector::Alias(alias) => match tags::find(tx, workload, alias.as_str()).await? {
+            Some(digest) => versions::find_by_digest(tx, workload, &digest).await?,
+            None => None,
+        },
+        // Nothing enters a stage before promotion does it.
+        Selector::Stage(_) | Selector::Default => None,
+    };
+    match row {
+        Some(row) => Ok(row),
+        None => Err(nothing_there(tx, workload, selector).await?),
+    }
+}
+
+/// Says what there is instead.
+async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) -> Result<Error> {
+    let newest = versions::list(tx, workload, &versions::Filter::default(), None, 3).await?;
+    if newest.is_empty() {
+        return Ok(Error::not_found("workload_unknown", format!("no such workload, or it has no version yet: {workload}"))
+            .hint(format!("push one with: gradus push PATH --to {workload}")));
+    }
+    let newest: Vec<String> = newest.iter().map(|row| row.version.to_string()).collect();
+    let aliases = tags::list_aliases(tx, workload, "", 5).await?;
+    let mut names = vec![format!("newest versions {}", newest.join(", "))];
+    if !aliases.is_empty() {
+        let aliases: Vec<String> = aliases.into_iter().map(|alias| alias.alias).collect();
+        names.push(format!("aliases {}", aliases.join(", ")));
+    }
+    let message = match selector {
+        Selector::Default => format!("nothing has entered the last stage of {workload}, and no TAG was given"),
+        Selector::Stage(stage) => format!("nothing has entered this stage of {workload}: {stage}"),
+        other => format!("no version of {workload} for the {}: {}", other.describe(), other.to_string().trim_start_matches([':', '@'])),
+    };
+    Ok(Error::not_found("version_unknown", message).hint(format!("there is: {}", names.join("; "))))
+}
+
+pub(super) fn document_of(row: &VersionRow) -> Result<Document> {
+    serde_json::from_str(&row.document)
+        .map_err(|_| Error::corrupt("versions", format!("{}:{}", row.workload, row.version), "the document cannot be read"))
+}
+
+pub(super) fn contract_of(row: &VersionRow) -> Result<Contract> {
+    let document = document_of(row)?;
+    Contract::new(document.contract.input, document.contract.output)
+}
+
+/// Resolves a reference. The answer is remembered until anything changes.
+pub async fn resolve(cx: &Context, reference: &str) -> Result<Arc<Resolved>> {
+    let length = cx.epoch().await?;
+    if let Some(resolved) = cx.memo.resolution(length, reference) {
+        return Ok(resolved);
+    }
+    let parsed: Reference = reference.parse()?;
+    let row = find(&mut cx.db.read().await?, &parsed.workload, &parsed.selector).await?;
+    let resolution = resolution(reference.to_owned(), &parsed.selector, row)?;
+    let json = serde_json::to_vec(&resolution)
+        .map_err(|source| Error::internal("document_encoding", "a resolution could not be written").source(source))?;
+    let resolved = Arc::new(Resolved { resolution, json: json.into() });
+    cx.memo.keep_resolution(length, reference.to_owned(), &resolved);
+    Ok(resolved)
+}
+
+fn resolution(reference: String, selector: &Selector, row: VersionRow) -> Result<Resolution> {
+    let document = document_of(&row)?;
+    let mut warnings = Vec::new();
+    let yanked = row.yanked_at.is_some().then(|| row.yanked_because.clone().unwrap_or_default());
+    if let Some(reason) = &yanked {
+        warnings.push(format!("{}:{} was yanked: {reason}", row.workload, row.version));
+    }
+    if matches!(selector, Selector::Latest) && row.version.is_prerelease() {
+        warnings.push(format!("there is no release yet, {} is a pre-release", row.version));
+    }
+    Ok(Resolution {
+        reference,
+        workload: row.workload,
+        version: row.version,
+        digest: row.digest,
+        tier: row.tier,
+        kind: row.kind,
+        sequence: row.sequence,
+        revision: row.revision,
+        yanked,
+        warnings,
+        document,
+    })
+}

@@ -1,0 +1,157 @@
+//! What happens once when a registry starts: its keys are checked, an empty one gets its first admin.
+
+use super::{Context, tokens};
+use crate::{
+    config::{self, Config},
+    db::{Db, Tx, log, principals},
+    error::{Error, Result},
+    model::{
+        access::{EVERYWHERE, PrincipalKind, Role, Scope},
+        digest::hex,
+        event::Change,
+        name::PrincipalName,
+    },
+};
+use sha2::{Digest as _, Sha256};
+use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
+
+/// The secret all replicas share: the signing key and the master key are derived from it. It is never in the
+/// database, so a copy of the database signs and unseals nothing.
+pub struct Secret([u8; 32]);
+
+impl Secret {
+    /// From the configured file, else the environment, else a file in the data directory, made if missing.
+    pub fn load(config: &Config, data_dir: &Path) -> Result<Self> {
+        if let Some(file) = &config.keys.file {
+            let text = std::fs::read_to_string(file).map_err(|source| {
+                Error::invalid("secret_unreadable", format!("cannot read the secret: {}", file.display())).source(source)
+            })?;
+            return Self::parse(&text);
+        }
+        if let Some(text) = config::secret_from_environment() {
+            return Self::parse(&text);
+        }
+        let file = data_dir.join("secret");
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Self::parse(&text),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::make(&file),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn parse(text: &str) -> Result<Self> {
+        let digits = text.trim().as_bytes();
+        let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
+        let nibbles: Option<Vec<u8>> = digits.iter().map(value).collect();
+        match nibbles {
+            Some(nibbles) if nibbles.len() == 64 => {
+                Ok(Self(std::array::from_fn(|i| nibbles[2 * i] << 4 | nibbles[2 * i + 1])))
+            }
+            _ => Err(Error::invalid("secret_invalid", "the registry's secret is not 64 hexadecimal digits")
+                .hint("make one with: openssl rand -hex 32")),
+        }
+    }
+
+    fn make(file: &Path) -> Result<Self> {
+        let secret = random()?;
+        let mut handle = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(file)?;
+        writeln!(handle, "{}", hex(&secret))?;
+        handle.sync_all()?;
+        Ok(Self(secret))
+    }
+
+    /// Names the secret without telling it.
+    pub fn id(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(b"gradus secret id\0");
+        hash.update(self.0);
+        hex(&hash.finalize()[..8])
+    }
+}
+
+/// 256 bits from the operating system.
+pub fn random() -> Result<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| Error::internal("no_randomness", format!("the operating system gives no random bytes: {error}")))?;
+    Ok(bytes)
+}
+
+/// Binds the database to the secret, or refuses another one.
+pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
+    let mut tx = db.write().await?;
+    log::initialise(&mut tx, &secret.id()).await?;
+    let stored = log::key_id(&mut tx).await?.unwrap_or_default();
+    if stored != secret.id() {
+        return Err(Error::invalid("secret_mismatch", "this database belongs to another secret")
+            .hint("give the secret the registry was first started with: GRADUS_SECRET, or [keys] file in the configuration"));
+    }
+    tx.commit().await
+}
+
+/// Gives an empty registry its first admin. Answers the token, to be printed once, or `None` if there is
+/// somebody already.
+pub async fn bootstrap(cx: &Context) -> Result<Option<String>> {
+    let admin: PrincipalName = "admin".parse()?;
+    let mut tx = cx.db.write().await?;
+    log::lock(&mut tx).await?;
+    if principals::count(&mut tx).await? > 0 {
+        return Ok(None);
+    }
+    let mut changes = Vec::new();
+    if !add_admin(cx, &mut tx, &admin, PrincipalKind::Person, &mut changes).await? {
+        return Ok(None); // another replica was first
+    }
+    let (secret, change) = tokens::issue(cx, &mut tx, &admin, "bootstrap", Scope::default(), None).await?;
+    changes.push(change);
+    log::append(&mut tx, cx.clock.now(), &admin, changes).await?;
+    tx.commit().await?;
+    Ok(Some(secret))
+}
+
+/// In local mode: makes sure the local user is known, as an admin.
+pub async fn ensure_local_user(cx: &Context, user: &PrincipalName) -> Result<()> {
+    if principals::find(&mut cx.db.read().await?, user).await?.is_some() {
+        return Ok(());
+    }
+    let mut tx = cx.db.write().await?;
+    let mut changes = Vec::new();
+    if add_admin(cx, &mut tx, user, PrincipalKind::Local, &mut changes).await? {
+        log::append(&mut tx, cx.clock.now(), user, changes).await?;
+        tx.commit().await?;
+    }
+    Ok(())
+}
+
+async fn add_admin(
+    cx: &Context,
+    tx: &mut Tx,
+    name: &PrincipalName,
+    kind: PrincipalKind,
+    changes: &mut Vec<Change>,
+) -> Result<bool> {
+    let row = principals::PrincipalRow { name: name.clone(), kind, disabled: false, created_at: cx.clock.now() };
+    if !principals::insert(tx, &row).await? {
+        return Ok(false);
+    }
+    changes.push(Change::UserAdded { user: name.clone(), kind });
+    principals::add_member(tx, EVERYWHERE, name, Role::Admin).await?;
+    changes.push(Change::MemberAdded { namespace: EVERYWHERE.into(), principal: name.clone(), role: Role::Admin });
+    Ok(true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_64_digits_and_their_id_tells_nothing() {
+        let digits = "0123456789abcdef".repeat(4);
+        let secret = Secret::parse(&format!("{digits}\n")).unwrap();
+        assert_eq!(hex(&secret.0), digits);
+        assert!(!digits.contains(&secret.id()));
+        for bad in ["", "xyz", &digits[1..], &format!("{digits}0")] {
+            assert_eq!(Secret::parse(bad).err().map(|error| error.code), Some("secret_invalid"));
+        }
+    }
+}
