@@ -1,0 +1,377 @@
+//! ONNX: a walk over ModelProto that skips all tensor data. Field numbers: `onnx.proto` of
+//! <https://github.com/onnx/onnx>. Parameters are the initializers of all graphs; tensors inside node
+//! attributes are visited only for the files they refer to.
+
+use super::inspection::Counts;
+use super::protobuf::{Value, Wire};
+use super::reader::{Reader, malformed};
+use super::{FileView, Files, Format, Inspection};
+use crate::error::Result;
+use crate::model::digest::shorten;
+use crate::model::kind::Kind;
+use std::collections::BTreeSet;
+
+pub(super) const FORMAT: Format = Format { kind: Kind::Onnx, recognises, inspect };
+
+const MAX_DEPTH: u8 = 16;
+const MAX_REFERENCES: usize = 10_000;
+const KEPT: usize = 1024;
+/// A model has one field per opset, property and function at its top: enough for any, few to sniff.
+const MAX_TOP_FIELDS: usize = 4096;
+
+/// TensorProto.DataType in order of its numbers, with the width in bits; strings have none.
+const DTYPES: &[(&str, u64)] = &[
+    ("UNDEFINED", 0),
+    ("FLOAT", 32),
+    ("UINT8", 8),
+    ("INT8", 8),
+    ("UINT16", 16),
+    ("INT16", 16),
+    ("INT32", 32),
+    ("INT64", 64),
+    ("STRING", 0),
+    ("BOOL", 8),
+    ("FLOAT16", 16),
+    ("DOUBLE", 64),
+    ("UINT32", 32),
+    ("UINT64", 64),
+    ("COMPLEX64", 64),
+    ("COMPLEX128", 128),
+    ("BFLOAT16", 16),
+    ("FLOAT8E4M3FN", 8),
+    ("FLOAT8E4M3FNUZ", 8),
+    ("FLOAT8E5M2", 8),
+    ("FLOAT8E5M2FNUZ", 8),
+    ("UINT4", 4),
+    ("INT4", 4),
+    ("FLOAT4E2M1", 4),
+    ("FLOAT8E8M0", 8),
+    ("UINT2", 2),
+    ("INT2", 2),
+    ("FLOAT6E2M3", 6),
+    ("FLOAT6E3M2", 6),
+];
+
+/// Named `.onnx`, or begins with an IR version and reads as a message with a graph to its very end.
+pub(super) fn is_onnx(files: &Files, view: &FileView) -> bool {
+    let reads_as_model = || -> Result<bool> {
+        let reader = Reader::new(view.source, &files.budget);
+        if reader.head(1)? != [0x08] {
+            return Ok(false);
+        }
+        let (mut wire, end) = (Wire::new(reader), reader.size());
+        let mut graph = false;
+        for _ in 0..MAX_TOP_FIELDS {
+            match wire.field(end)? {
+                None => return Ok(graph),
+                Some((number, value)) => {
+                    graph |= number == 7 && matches!(value, Value::Length(_));
+                    wire.pass(value)?;
+                }
+            }
+        }
+        Ok(false)
+    };
+    view.path.ends_with(".onnx") || reads_as_model().unwrap_or(false)
+}
+
+fn recognises(files: &Files) -> bool {
+    files.views.iter().any(|view| is_onnx(files, view))
+}
+
+fn inspect(files: &Files, found: &mut Inspection) {
+    found.formats.insert("onnx".into());
+    for view in files.views.iter().filter(|view| is_onnx(files, view)) {
+        let model = match read_model(files.reader(view)) {
+            Ok(model) => model,
+            Err(error) => {
+                found.failed(view.path, &error);
+                continue;
+            }
+        };
+        if model.counts.tensors > 0 {
+            found.count(view.path, &model.counts);
+        }
+        found.fact("onnx.ir_version", model.ir_version);
+        found.fact("onnx.producer", format!("{} {}", model.producer, model.producer_version).trim());
+        found.fact("onnx.opset", model.opsets.into_iter().collect::<Vec<_>>().join(", "));
+        found.fact("onnx.graph", &model.graph);
+        for reference in &model.references {
+            check_reference(files, view.path, reference, found);
+        }
+    }
+}
+
+/// External data must be a file of this artifact, beside or below the model, and long enough.
+fn check_reference(files: &Files, path: &str, reference: &Reference, found: &mut Inspection) {
+    let location = reference.location.as_str();
+    let drive = location.as_bytes().get(1) == Some(&b':');
+    let leaves = location.starts_with('/') || location.split('/').any(|part| part == "..");
+    if location.is_empty() || drive || leaves || location.contains(['\\', '\0']) {
+        found.problem(path, format!("external data outside the artifact: {}", shorten(location)));
+        return;
+    }
+    let folder = path.rfind('/').map_or("", |slash| &path[..=slash]);
+    let location = location.strip_prefix("./").unwrap_or(location);
+    match files.get(&format!("{folder}{location}")) {
+        None => {
+            found.problem(path, format!("external data that is not in the artifact: {}", shorten(location)))
+        }
+        Some(view) => {
+            let end = reference.offset.checked_add(reference.length.or(reference.expected).unwrap_or(0));
+            if end.is_none_or(|end| end > view.source.size()) {
+                found.problem(
+                    path,
+                    format!("external data beyond the end of its file: {}", shorten(location)),
+                );
+            }
+            if reference.length.is_some()
+                && reference.expected.is_some()
+                && reference.length != reference.expected
+            {
+                found.problem(path, format!("external data and its shape disagree: {}", shorten(location)));
+            }
+            found.external_data.insert(format!("{folder}{location}"));
+        }
+    }
+}
+
+/// Where a tensor's data lies outside the model file.
+#[derive(Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Reference {
+    location: String,
+    offset: u64,
+    length: Option<u64>,
+    /// The length that shape and type ask for.
+    expected: Option<u64>,
+}
+
+#[derive(Default)]
+struct Model {
+    ir_version: u64,
+    producer: String,
+    producer_version: String,
+    graph: String,
+    graphs: u64,
+    opsets: BTreeSet<String>,
+    counts: Counts,
+    references: BTreeSet<Reference>,
+}
+
+fn read_model(reader: Reader) -> Result<Model> {
+    let mut walk = Walk { wire: Wire::new(reader), model: Model::default() };
+    let end = reader.size();
+    while let Some((number, value)) = walk.wire.field(end)? {
+        match (number, value) {
+            (1, Value::Varint(version)) => walk.model.ir_version = version,
+            (2, _) => walk.model.producer = walk.wire.text(value, KEPT)?,
+            (3, _) => walk.model.producer_version = walk.wire.text(value, KEPT)?,
+            (7, Value::Length(length)) => {
+                walk.model.graphs += 1;
+                walk.graph(length, end, 0)?;
+            }
+            (8, Value::Length(length)) => walk.opset(length, end)?,
+            // training_info: two graphs; functions: nodes.
+            (20, Value::Length(length)) => {
+                walk.message(length, end, |walk, number, value, end| match (number, value) {
+                    (1 | 2, Value::Length(length)) => walk.graph(length, end, 1),
+                    _ => walk.wire.pass(value),
+                })?
+            }
+            (25, Value::Length(length)) => {
+                walk.message(length, end, |walk, number, value, end| match (number, value) {
+                    (7, Value::Length(length)) => walk.node(length, end, 1),
+                    (11, Value::Length(length)) => walk.attribute(length, end, 1),
+                    _ => walk.wire.pass(value),
+                })?
+            }
+            (1 | 7 | 8 | 20 | 25, _) => return Err(malformed("a field of the model has the wrong type")),
+            _ => walk.wire.pass(value)?,
+        }
+    }
+    match walk.model {
+        Model { ir_version: 0, .. } => Err(malformed("the model has no IR version")),
+        Model { graphs: 0, .. } => Err(malformed("the model has no graph")),
+        model => Ok(model),
+    }
+}
+
+struct Walk<'a> {
+    wire: Wire<'a>,
+    model: Model,
+}
+
+impl Walk<'_> {
+    fn message(
+        &mut self,
+        length: u64,
+        outer: u64,
+        mut visit: impl FnMut(&mut Self, u64, Value, u64) -> Result<()>,
+    ) -> Result<()> {
+        let end = self.wire.end_of(length, outer)?;
+        while let Some((number, value)) = self.wire.field(end)? {
+            visit(self, number, value, end)?;
+        }
+        Ok(())
+    }
+
+    fn opset(&mut self, length: u64, outer: u64) -> Result<()> {
+        let (mut domain, mut version) = (String::new(), 0);
+        self.message(length, outer, |walk, number, value, _| {
+            match (number, value) {
+                (1, _) => domain = walk.wire.text(value, KEPT)?,
+                (2, Value::Varint(number)) => version = number,
+                _ => walk.wire.pass(value)?,
+            }
+            Ok(())
+        })?;
+        let name = if domain.is_empty() { "ai.onnx".to_owned() } else { shorten(&domain) };
+        if self.model.opsets.len() < 100 {
+            self.model.opsets.insert(format!("{name} {version}"));
+        }
+        Ok(())
+    }
+
+    fn graph(&mut self, length: u64, outer: u64, depth: u8) -> Result<()> {
+        if depth > MAX_DEPTH {
+            return Err(malformed("graphs are nested too deeply"));
+        }
+        self.message(length, outer, |walk, number, value, end| match (number, value) {
+            (1, Value::Length(length)) => walk.node(length, end, depth),
+            (2, _) => {
+                let name = walk.wire.text(value, KEPT)?;
+                if depth == 0 {
+                    walk.model.graph = name;
+                }
+                Ok(())
+            }
+            (5, Value::Length(length)) => walk.tensor(length, end, true),
+            // sparse_initializer: only its values are parameters.
+            (15, Value::Length(length)) => walk.sparse_tensor(length, end, true),
+            (1 | 5 | 15, _) => Err(malformed("a field of a graph has the wrong type")),
+            _ => walk.wire.pass(value),
+        })
+    }
+
+    fn node(&mut self, length: u64, outer: u64, depth: u8) -> Result<()> {
+        self.message(length, outer, |walk, number, value, end| match (number, value) {
+            (5, Value::Length(length)) => walk.attribute(length, end, depth),
+            _ => walk.wire.pass(value),
+        })
+    }
+
+    fn attribute(&mut self, length: u64, outer: u64, depth: u8) -> Result<()> {
+        self.message(length, outer, |walk, number, value, end| match (number, value) {
+            (5 | 10, Value::Length(length)) => walk.tensor(length, end, false),
+            (6 | 11, Value::Length(length)) => walk.graph(length, end, depth + 1),
+            (22 | 23, Value::Length(length)) => walk.sparse_tensor(length, end, false),
+            _ => walk.wire.pass(value),
+        })
+    }
+
+    fn sparse_tensor(&mut self, length: u64, outer: u64, counted: bool) -> Result<()> {
+        self.message(length, outer, |walk, number, value, end| match (number, value) {
+            (1, Value::Length(length)) => walk.tensor(length, end, counted),
+            (2, Value::Length(length)) => walk.tensor(length, end, false),
+            _ => walk.wire.pass(value),
+        })
+    }
+
+    fn tensor(&mut self, length: u64, outer: u64, counted: bool) -> Result<()> {
+        let mut tensor = Tensor { elements: 1, ..Tensor::default() };
+        self.message(length, outer, |walk, number, value, end| {
+            match (number, value) {
+                (1, Value::Varint(dimension)) => tensor.dimension(dimension)?,
+                (1, Value::Length(length)) => {
+                    let packed_end = walk.wire.end_of(length, end)?;
+                    while walk.wire.position() < packed_end {
+                        tensor.dimension(walk.wire.varint()?)?;
+                    }
+                }
+                (2, Value::Varint(number)) => tensor.dtype = number,
+                (8, _) => tensor.name = walk.wire.text(value, KEPT)?,
+                (9, Value::Length(length)) => {
+                    tensor.raw = Some(length);
+                    walk.wire.pass(value)?;
+                }
+                (13, Value::Length(length)) => walk.external(length, end, &mut tensor.reference)?,
+                (14, Value::Varint(location)) => tensor.external = location == 1,
+                _ => walk.wire.pass(value)?,
+            }
+            Ok(())
+        })?;
+        self.add(tensor, counted)
+    }
+
+    fn add(&mut self, tensor: Tensor, counted: bool) -> Result<()> {
+        let known = usize::try_from(tensor.dtype).ok().and_then(|number| DTYPES.get(number));
+        let Some((dtype, bits)) = known.filter(|_| tensor.dtype != 0) else {
+            return Err(malformed(format!(
+                "a tensor of unknown type {}: {}",
+                tensor.dtype,
+                shorten(&tensor.name)
+            )));
+        };
+        let bytes = tensor.elements.checked_mul(*bits).map(|bits| bits.div_ceil(8));
+        let bytes =
+            bytes.ok_or_else(|| malformed(format!("a tensor is too large: {}", shorten(&tensor.name))))?;
+        if !tensor.external && *bits > 0 && tensor.raw.is_some_and(|raw| raw != bytes) {
+            return Err(malformed(format!("shape and data disagree: {}", shorten(&tensor.name))));
+        }
+        // References count even if the tensor says its data is inline: a reader may look at either.
+        if tensor.external || tensor.reference != Reference::default() {
+            if self.model.references.len() >= MAX_REFERENCES {
+                return Err(malformed("more references to external data than are looked at"));
+            }
+            self.model.references.insert(Reference { expected: Some(bytes), ..tensor.reference });
+        }
+        if counted {
+            self.model.counts.add(dtype, tensor.elements)?;
+        }
+        Ok(())
+    }
+
+    fn external(&mut self, length: u64, outer: u64, reference: &mut Reference) -> Result<()> {
+        let (mut key, mut text) = (String::new(), String::new());
+        self.message(length, outer, |walk, number, value, _| {
+            match number {
+                1 => key = walk.wire.text(value, KEPT)?,
+                2 => text = walk.wire.text(value, KEPT)?,
+                _ => walk.wire.pass(value)?,
+            }
+            Ok(())
+        })?;
+        let number = || {
+            text.parse::<u64>().map_err(|_| malformed(format!("not a {}: {}", shorten(&key), shorten(&text))))
+        };
+        match key.as_str() {
+            "location" => reference.location = text,
+            "offset" => reference.offset = number()?,
+            "length" => reference.length = Some(number()?),
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Tensor {
+    name: String,
+    dtype: u64,
+    elements: u64,
+    raw: Option<u64>,
+    external: bool,
+    reference: Reference,
+}
+
+impl Tensor {
+    fn dimension(&mut self, dimension: u64) -> Result<()> {
+        // Negative dimensions arrive as huge ones and are caught here too.
+        self.elements = self
+            .elements
+            .checked_mul(dimension)
+            .filter(|elements| *elements <= i64::MAX as u64)
+            .ok_or_else(|| malformed("a shape has more elements than can be"))?;
+        Ok(())
+    }
+}
