@@ -1,0 +1,55 @@
+//! Exact comparison of JSON numbers, and equality of JSON values as JSON Schema means it (1 equals 1.0).
+
+use serde_json::{Number, Value};
+use std::cmp::Ordering;
+
+/// The number as an integer, if it is one and fits: 2.0 counts, 2.5 and 1e300 do not.
+pub(super) fn integer(number: &Number) -> Option<i128> {
+    if let Some(value) = number.as_i64() {
+        return Some(value.into());
+    }
+    if let Some(value) = number.as_u64() {
+        return Some(value.into());
+    }
+    let value = number.as_f64()?;
+    // Below 2^100 the conversion is exact for a whole number.
+    (value.fract() == 0.0 && value.abs() < 2f64.powi(100)).then_some(value as i128)
+}
+
+/// Compares without rounding: two integers as integers, otherwise as floats. A float with a fraction is below
+/// 2^52, where rounding a far larger integer cannot change the order.
+pub(super) fn compare(a: &Number, b: &Number) -> Option<Ordering> {
+    match (integer(a), integer(b)) {
+        (Some(a), Some(b)) => Some(a.cmp(&b)),
+        _ => a.as_f64()?.partial_cmp(&b.as_f64()?),
+    }
+}
+
+pub(super) fn equal(a: &Value, b: &Value) -> bool {
+    match (a, b) {
+        (Value::Number(a), Value::Number(b)) => compare(a, b) == Some(Ordering::Equal),
+        (Value::Array(a), Value::Array(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b)),
+        (Value::Object(a), Value::Object(b)) => {
+            a.len() == b.len() && a.iter().all(|(key, a)| b.get(key).is_some_and(|b| equal(a, b)))
+        }
+        _ => a == b,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn integers_beyond_floats_are_told_apart() {
+        assert!(equal(&json!(1), &json!(1.0)) && equal(&json!([{"a": 2.0}]), &json!([{"a": 2}])));
+        assert!(!equal(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992.0)));
+        assert!(!equal(&json!(u64::MAX), &json!(u64::MAX - 1)));
+        assert!(!equal(&json!({"a": 1}), &json!({"b": 1})));
+        let order = |a: Value, b: Value| compare(a.as_number().unwrap(), b.as_number().unwrap());
+        assert_eq!(order(json!(0.5), json!(1)), Some(Ordering::Less));
+        assert_eq!(order(json!(1e300), json!(u64::MAX)), Some(Ordering::Greater));
+        assert_eq!(order(json!(-1), json!(i64::MIN)), Some(Ordering::Greater));
+    }
+}
