@@ -80,6 +80,11 @@ impl Contract {
     }
 }
 
+/// The schema that `schema` refers to in its document, if it is a reference.
+pub fn resolve<'a>(schema: &Value, root: &'a Value) -> Option<&'a Value> {
+    scan::target(schema, root).map(|(_, target)| target)
+}
+
 fn refuse_large(bytes: usize) -> Result<()> {
     if bytes <= MAX_BYTES {
         return Ok(());

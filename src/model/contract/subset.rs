@@ -405,11 +405,10 @@ impl<'a> Walk<'a> {
             self.within(member(a, name), schema, &format!("{path}/properties/{}", escape(name)));
         }
         let patterns = object("patternProperties").filter(|patterns| !patterns.is_empty());
-        if let Some(value) = b.get("patternProperties").filter(|_| patterns.is_some()) {
-            if !a.each("patternProperties").any(|known| self.same.keyword("patternProperties", known, value))
-            {
-                self.gap(&format!("{path}/patternProperties"), "properties by pattern", false);
-            }
+        if let Some(value) = b.get("patternProperties").filter(|_| patterns.is_some())
+            && !a.each("patternProperties").any(|known| self.same.keyword("patternProperties", known, value))
+        {
+            self.gap(&format!("{path}/patternProperties"), "properties by pattern", false);
         }
         let Some(other) = b.get("additionalProperties") else { return };
         let names: BTreeSet<&str> = a
