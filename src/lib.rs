@@ -1,5 +1,16 @@
 //! Gradus: a model-lifecycle registry. The folders are layers; ARCHITECTURE.md is the map.
 
+pub mod blobs;
+pub mod cli;
+pub mod client;
+pub mod clock;
+pub mod config;
+pub mod db;
 pub mod error;
+pub mod http;
+pub mod jobs;
 pub mod kinds;
 pub mod model;
+pub mod ops;
+pub mod telemetry;
+pub mod wire;

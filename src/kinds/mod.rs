@@ -9,6 +9,7 @@ mod npy;
 mod onnx;
 mod peft;
 mod pickle;
+pub mod prompt;
 mod protobuf;
 mod reader;
 mod safetensors;
@@ -60,7 +61,7 @@ struct Format {
 /// In order of precedence. Full weights come before what merely describes or steers a model, so that a
 /// descriptor laid beside weights cannot lower the tier.
 const FORMATS: &[Format] =
-    &[peft::FORMAT, safetensors::FORMAT, gguf::FORMAT, onnx::FORMAT, vendor::FORMAT, files::FORMAT];
+    &[peft::FORMAT, safetensors::FORMAT, gguf::FORMAT, onnx::FORMAT, vendor::FORMAT, prompt::FORMAT, files::FORMAT];
 
 /// An artifact's files and what may still be read of them.
 struct Files<'a> {

@@ -215,6 +215,9 @@ pub struct Recognised {
 impl Recognised {
     /// The artifact, once the registry has found out what kind it is. Refuses a claim that is not so.
     pub fn into_artifact(self, found: Kind) -> Result<Artifact> {
+        if let Some(kind) = self.kind.filter(|kind| *kind != found) {
+            return Err(Error::invalid("claim_refused", format!("the artifact type is for {kind}, the files are: {found}")));
+        }
         let refuse = |claim: String| {
             Err(Error::invalid("claim_refused", format!("the manifest claims {claim}, the files are: {found}"))
                 .hint("leave the claim out, or push the files that it speaks of"))

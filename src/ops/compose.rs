@@ -10,7 +10,7 @@ use super::{
 use crate::{
     db::{Tx, manifests, versions},
     error::{Error, Result},
-    kinds::{Inspection, prompt, vendor},
+    kinds::{Inspection, prompt},
     model::{
         artifact::{Artifact, File},
         contract::Contract,
@@ -78,7 +78,7 @@ async fn line(tx: &mut Tx, workload: &Workload, version: Option<&Version>) -> Re
 
 pub(super) async fn from_draft(cx: &Context, workload: &Workload, draft: &Draft) -> Result<Prepared> {
     let older = line(&mut cx.db.read().await?, workload, draft.wanted.version.as_ref()).await?;
-    let inspection = inspect(cx, workload, &draft.files, None).await?;
+    let inspection = inspect(cx, workload, &draft.files).await?;
     refuse_other_tier(draft.tier, inspection.kind)?;
     let artifact = Artifact {
         kind: inspection.kind,
@@ -118,7 +118,7 @@ pub(super) async fn from_manifest(
 ) -> Result<Option<Prepared>> {
     let Some(recognised) = Artifact::recognise(manifest)? else { return Ok(None) };
     let older = line(&mut cx.db.read().await?, workload, Some(version)).await?;
-    let inspection = inspect(cx, workload, &recognised.files, recognised.kind).await?;
+    let inspection = inspect(cx, workload, &recognised.files).await?;
     let artifact = recognised.into_artifact(inspection.kind)?;
     let contract = match &artifact.contract {
         Some((digest, _)) => {
@@ -163,8 +163,6 @@ struct Settled {
     artifact: Artifact,
     contract: Contract,
     prompt: Option<(File, prompt::Prompt)>,
-    /// The descriptor of a fine-tune that a vendor keeps.
-    finetune: Option<vendor::Descriptor>,
     notes: Vec<String>,
 }
 
@@ -219,11 +217,7 @@ async fn settle(
         notes.extend(prompt.lints(&contract).into_iter().map(|lint| format!("prompt: {}: {}", lint.path, lint.message)));
     }
     notes.extend(inspection.notes());
-    let finetune = match artifact.kind {
-        Kind::VendorFinetune => Some(read_finetune(cx, workload, &artifact).await?),
-        _ => None,
-    };
-    Ok(Settled { artifact, contract, prompt, finetune, notes })
+    Ok(Settled { artifact, contract, prompt, notes })
 }
 
 async fn read_prompt(cx: &Context, workload: &Workload, file: File) -> Result<(File, prompt::Prompt)> {
@@ -235,26 +229,20 @@ async fn read_prompt(cx: &Context, workload: &Workload, file: File) -> Result<(F
     Ok((file, prompt))
 }
 
-async fn read_finetune(cx: &Context, workload: &Workload, artifact: &Artifact) -> Result<vendor::Descriptor> {
-    let file = &artifact.files[0];
-    let bytes = blobs::read_whole(cx, workload, &file.digest, vendor::MAX_BYTES as u64).await?;
-    vendor::parse(file.path.as_str(), &bytes)
-}
-
 /// What resolving the version will answer.
 fn document(workload: &Workload, digest: &Digest, settled: &Settled, inspection: &Inspection) -> Result<String> {
     let encoding = |source| Error::internal("document_encoding", "a version's document could not be written").source(source);
     let artifact = format!("{workload}@{digest}");
     let base = settled.artifact.base.clone().or_else(|| inspection.base.clone());
-    let target = match (settled.artifact.kind.tier(), &settled.finetune) {
-        (_, Some(finetune)) => {
+    let target = match (settled.artifact.kind.tier(), &inspection.finetune) {
+        (_, Some(finetune)) if settled.artifact.kind == Kind::VendorFinetune => {
             Target::Vendor { vendor: finetune.vendor.clone(), model: finetune.model.clone() }
         }
-        (Tier::Prompt, None) => Target::Hosted {
+        (Tier::Prompt, _) => Target::Hosted {
             models: settled.prompt.as_ref().map(|(_, prompt)| prompt.models()).unwrap_or_default(),
         },
-        (Tier::Adapter, None) => Target::Adapter { base: base.clone(), artifact },
-        (Tier::Weights, None) => Target::Weights { artifact },
+        (Tier::Adapter, _) => Target::Adapter { base: base.clone(), artifact },
+        (Tier::Weights, _) => Target::Weights { artifact },
     };
     let (prompt, prompt_file, parameters) = match &settled.prompt {
         Some((file, prompt)) => {

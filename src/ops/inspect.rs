@@ -5,7 +5,7 @@ use crate::{
     blobs::{Key, Store},
     error::{Error, Result},
     kinds::{self, FileView, Inspection, Source},
-    model::{artifact::File, kind::Kind, name::Workload},
+    model::{artifact::File, name::Workload},
 };
 use std::sync::Arc;
 use tokio::runtime::Handle;
@@ -32,7 +32,7 @@ impl Source for Stored {
 }
 
 /// What kind of artifact the files are, and what is in them.
-pub(super) async fn inspect(cx: &Context, workload: &Workload, files: &[File], is: Option<Kind>) -> Result<Inspection> {
+pub(super) async fn inspect(cx: &Context, workload: &Workload, files: &[File]) -> Result<Inspection> {
     let mut sources = Vec::with_capacity(files.len());
     for file in files {
         let row = blobs::open(cx, workload, &file.digest).await.map_err(|error| match error.code {
@@ -52,11 +52,8 @@ pub(super) async fn inspect(cx: &Context, workload: &Workload, files: &[File], i
     let work = tokio::task::spawn_blocking(move || {
         let views: Vec<FileView<'_>> =
             sources.iter().map(|(path, source)| FileView { path, source }).collect();
-        let kind = match is {
-            Some(kind) => kind,
-            None => kinds::detect(&views)?,
-        };
-        Ok(kinds::inspect(kind, &views))
+        kinds::detect(&views)?; // fails when the store does not answer; inspecting would call that unknown
+        Ok(kinds::inspect(&views))
     });
     work.await.map_err(|error| Error::internal("inspection_stopped", "looking into the files has stopped").source(error))?
 }

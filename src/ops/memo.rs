@@ -28,6 +28,8 @@ struct Table {
 pub struct Resolved {
     pub resolution: Resolution,
     pub json: bytes::Bytes,
+    /// The entity tag of the bytes.
+    pub etag: String,
 }
 
 impl Memo {

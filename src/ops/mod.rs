@@ -21,7 +21,7 @@ pub mod uploads;
 pub mod users;
 pub mod yank;
 
-mod compose;
+pub mod compose;
 mod memo;
 
 use crate::{

@@ -6,6 +6,7 @@ use crate::{
     error::{Error, Result},
     model::{
         contract::Contract,
+        digest::Digest,
         name::Workload,
         reference::{Reference, Selector},
         resolution::{Document, Resolution},
@@ -77,7 +78,8 @@ pub async fn resolve(cx: &Context, reference: &str) -> Result<Arc<Resolved>> {
     let resolution = resolution(reference.to_owned(), &parsed.selector, row)?;
     let json = serde_json::to_vec(&resolution)
         .map_err(|source| Error::internal("document_encoding", "a resolution could not be written").source(source))?;
-    let resolved = Arc::new(Resolved { resolution, json: json.into() });
+    let etag = format!("\"{}\"", &Digest::sha256(&json).hex()[..32]);
+    let resolved = Arc::new(Resolved { resolution, json: json.into(), etag });
     cx.memo.keep_resolution(length, reference.to_owned(), &resolved);
     Ok(resolved)
 }

@@ -4,7 +4,9 @@
 
 mod complexity;
 mod file;
+mod kind;
 mod lint;
+mod normal;
 mod prompty;
 #[cfg(test)]
 mod prompty_tests;
@@ -15,6 +17,7 @@ mod tests;
 mod yaml;
 
 pub use file::schema;
+pub(super) use kind::FORMAT;
 pub use lint::{Level, Lint};
 pub use render::{MAX_INPUT_BYTES, MAX_OUTPUT_BYTES, Message, Rendered};
 pub use template::FUEL;

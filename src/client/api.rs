@@ -1,0 +1,197 @@
+//! The calls of `/v1`, typed.
+
+use super::{Call, Client};
+use crate::{
+    error::Result,
+    kinds::prompt::Rendered,
+    model::{
+        access::Role,
+        digest::Digest,
+        event::Event,
+        name::{Namespace, PrincipalName, Tag, Workload},
+        reference::{Reference, Selector},
+        resolution::Resolution,
+        version::Version,
+    },
+    wire::{self, Page},
+};
+use http::Method;
+use serde::de::DeserializeOwned;
+
+/// A path segment or query value with everything escaped that is not plain.
+pub(super) fn escape(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+fn get(path: impl Into<String>) -> Call {
+    Call::new(Method::GET, path)
+}
+
+fn tag(reference: &Reference) -> String {
+    escape(reference.selector.to_string().trim_start_matches([':', '@']))
+}
+
+impl Client {
+    /// All pages of a list, up to `most` entries.
+    async fn pages<T: DeserializeOwned>(&self, path: &str, query: &str, most: usize) -> Result<Vec<T>> {
+        let (mut items, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let limit = (most - items.len()).min(1000);
+            let cursor_part = cursor.map(|cursor| format!("&cursor={}", escape(&cursor))).unwrap_or_default();
+            let page: Page<T> = self.json(get(format!("{path}?limit={limit}{query}{cursor_part}"))).await?;
+            items.extend(page.items);
+            cursor = page.next;
+            if cursor.is_none() || items.len() >= most {
+                return Ok(items);
+            }
+        }
+    }
+
+    pub async fn whoami(&self) -> Result<wire::Whoami> {
+        self.json(get("/v1/whoami")).await
+    }
+
+    pub async fn create_namespace(&self, new: &wire::NewNamespace) -> Result<wire::NamespaceView> {
+        self.json(Call::new(Method::POST, "/v1/namespaces").json(new)?).await
+    }
+
+    pub async fn show_namespace(&self, name: &Namespace) -> Result<wire::NamespaceView> {
+        self.json(get(format!("/v1/namespaces/{name}"))).await
+    }
+
+    pub async fn list_namespaces(&self) -> Result<Vec<wire::NamespaceView>> {
+        self.pages("/v1/namespaces", "", usize::MAX).await
+    }
+
+    pub async fn list_members(&self, place: &str) -> Result<Vec<wire::MemberView>> {
+        self.pages(&format!("/v1/members/{}", escape(place)), "", usize::MAX).await
+    }
+
+    pub async fn add_member(&self, place: &str, who: &PrincipalName, role: Role) -> Result<()> {
+        let path = format!("/v1/members/{}/{}/{role}", escape(place), escape(who.as_str()));
+        self.send(Call::new(Method::PUT, path)).await.map(drop)
+    }
+
+    pub async fn remove_member(&self, place: &str, who: &PrincipalName, role: Role) -> Result<()> {
+        let path = format!("/v1/members/{}/{}/{role}", escape(place), escape(who.as_str()));
+        self.send(Call::new(Method::DELETE, path)).await.map(drop)
+    }
+
+    pub async fn list_users(&self) -> Result<Vec<wire::UserView>> {
+        self.pages("/v1/users", "", usize::MAX).await
+    }
+
+    pub async fn add_user(&self, new: &wire::NewUser) -> Result<wire::UserView> {
+        self.json(Call::new(Method::POST, "/v1/users").json(new)?).await
+    }
+
+    pub async fn disable_user(&self, user: &PrincipalName) -> Result<()> {
+        self.send(Call::new(Method::POST, format!("/v1/users/{}/disable", escape(user.as_str())))).await.map(drop)
+    }
+
+    pub async fn list_tokens(&self, all: bool) -> Result<Vec<wire::TokenView>> {
+        self.pages("/v1/tokens", &format!("&all={all}"), usize::MAX).await
+    }
+
+    pub async fn create_token(&self, new: &wire::NewToken) -> Result<wire::TokenCreated> {
+        self.json(Call::new(Method::POST, "/v1/tokens").json(new)?).await
+    }
+
+    pub async fn revoke_token(&self, id: &str) -> Result<()> {
+        self.send(Call::new(Method::DELETE, format!("/v1/tokens/{}", escape(id)))).await.map(drop)
+    }
+
+    pub async fn list_workloads(&self, namespace: Option<&Namespace>) -> Result<Vec<wire::WorkloadView>> {
+        let query = namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
+        self.pages("/v1/workloads", &query, usize::MAX).await
+    }
+
+    pub async fn list_versions(&self, workload: &Workload, query: &str, most: usize) -> Result<Vec<wire::VersionView>> {
+        self.pages(&format!("/v1/workloads/{workload}/versions"), query, most).await
+    }
+
+    pub async fn present(&self, workload: &Workload, asked: wire::Present) -> Result<wire::Present> {
+        let path = format!("/v1/workloads/{workload}/present");
+        self.json(Call::new(Method::POST, path).json(&asked)?).await
+    }
+
+    pub async fn create_version(&self, workload: &Workload, new: &wire::NewVersion) -> Result<wire::PushedView> {
+        let path = format!("/v1/workloads/{workload}/versions");
+        self.json(Call::new(Method::POST, path).json(new)?).await
+    }
+
+    pub async fn resolve(&self, reference: &Reference) -> Result<Resolution> {
+        let workload = &reference.workload;
+        self.json(get(match reference.selector {
+            Selector::Default => format!("/v1/workloads/{workload}/resolve"),
+            _ => format!("/v1/workloads/{workload}/resolve/{}", tag(reference)),
+        }))
+        .await
+    }
+
+    /// A reference with its default spelled out, for routes that want a TAG.
+    async fn concrete(&self, reference: &Reference) -> Result<Reference> {
+        let mut reference = reference.clone();
+        if matches!(reference.selector, Selector::Default) {
+            reference.selector = Selector::Digest(self.resolve(&reference).await?.digest);
+        }
+        Ok(reference)
+    }
+
+    pub async fn show(&self, reference: &Reference) -> Result<wire::ShowView> {
+        let reference = self.concrete(reference).await?;
+        self.json(get(format!("/v1/workloads/{}/versions/{}", reference.workload, tag(&reference)))).await
+    }
+
+    pub async fn render(&self, reference: &Reference, body: &wire::Render) -> Result<Rendered> {
+        let reference = self.concrete(reference).await?;
+        let path = format!("/v1/workloads/{}/render/{}", reference.workload, tag(&reference));
+        self.json(Call::new(Method::POST, path).json(body)?).await
+    }
+
+    pub async fn diff(&self, from: &Reference, to: &Reference) -> Result<wire::DiffView> {
+        let (from, to) = (escape(&from.to_string()), escape(&to.to_string()));
+        self.json(get(format!("/v1/diff?from={from}&to={to}"))).await
+    }
+
+    pub async fn yank(&self, workload: &Workload, version: &Version, reason: &str) -> Result<()> {
+        let path = format!("/v1/workloads/{workload}/versions/{version}/yank");
+        self.send(Call::new(Method::POST, path).json(&wire::Yank { reason: reason.to_owned() })?).await.map(drop)
+    }
+
+    pub async fn list_aliases(&self, workload: &Workload) -> Result<Vec<wire::AliasView>> {
+        self.pages(&format!("/v1/workloads/{workload}/aliases"), "", usize::MAX).await
+    }
+
+    pub async fn set_alias(&self, workload: &Workload, alias: &Tag, to: &str) -> Result<wire::AliasView> {
+        let path = format!("/v1/workloads/{workload}/aliases/{alias}");
+        self.json(Call::new(Method::PUT, path).json(&wire::SetAlias { to: to.to_owned() })?).await
+    }
+
+    pub async fn remove_alias(&self, workload: &Workload, alias: &Tag) -> Result<()> {
+        self.send(Call::new(Method::DELETE, format!("/v1/workloads/{workload}/aliases/{alias}"))).await.map(drop)
+    }
+
+    pub async fn events(&self, query: &str, from: i64, most: usize) -> Result<Vec<Event>> {
+        let page: Page<Event> = self.json(get(format!("/v1/events?limit={}&cursor={from}{query}", most.clamp(1, 1000)))).await?;
+        Ok(page.items)
+    }
+
+    pub async fn gc(&self, body: &wire::CollectGarbage) -> Result<wire::GarbageView> {
+        self.json(Call::new(Method::POST, "/v1/gc").json(body)?).await
+    }
+
+    pub async fn scrub(&self, body: &wire::Scrub) -> Result<wire::ScrubView> {
+        self.json(Call::new(Method::POST, "/v1/scrub").json(body)?).await
+    }
+
+    /// A manifest's exact bytes.
+    pub async fn manifest(&self, workload: &Workload, digest: &Digest) -> Result<Vec<u8>> {
+        self.send(get(format!("/v2/{workload}/manifests/{digest}"))).await?.bytes().await
+    }
+}

@@ -1,0 +1,17 @@
+//! Typed calls to a registry: over HTTP, or in-process to the same router. The CLI's only door.
+
+mod api;
+mod digests;
+mod hashing;
+mod pull;
+mod transport;
+mod upload;
+
+pub use digests::Digests;
+pub use hashing::hash_file;
+pub use pull::{PullOutcome, Pulled};
+pub use transport::{Call, Client, Reply};
+pub use upload::{Sent, Upload};
+
+/// Told how many bytes have moved, for progress bars.
+pub type Progress = std::sync::Arc<dyn Fn(u64) + Send + Sync>;

@@ -1,0 +1,275 @@
+//! Fetching a version's files: verified, several at a time, resumed from `.part` files. Nothing is written
+//! outside the directory, whatever the manifest says, and a name appears only when its bytes are right.
+
+use super::{Call, Client, Progress, hashing::hash};
+use crate::{
+    error::{Error, Kind, Result},
+    model::{
+        artifact::{Artifact, File},
+        digest::{Algorithm, Digest},
+        manifest::Manifest,
+        name::Workload,
+        path::{FilePath, refuse_collisions},
+    },
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use http::{Method, StatusCode, header};
+use std::{
+    fs::{self, OpenOptions},
+    io::Write as _,
+    os::unix::fs::OpenOptionsExt as _,
+    path::{Path, PathBuf},
+};
+
+const AT_A_TIME: usize = 4;
+const RESUMES: u32 = 5;
+/// Pieces received that wait for the disk.
+const BEHIND: usize = 16;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PullOutcome {
+    Fetched,
+    /// The right bytes were there already.
+    Kept,
+}
+
+pub struct Pulled {
+    pub file: File,
+    pub outcome: PullOutcome,
+}
+
+impl Client {
+    /// The files of a version, out of its verified manifest.
+    pub async fn files(&self, workload: &Workload, digest: &Digest) -> Result<Vec<File>> {
+        let bytes = self.manifest(workload, digest).await?;
+        if digest.algorithm().digest(&bytes) != *digest {
+            return Err(Error::integrity("manifest_rotten", format!("the manifest received does not have the digest: {digest}")));
+        }
+        let artifact = Artifact::recognise(&Manifest::parse(&bytes, None)?)?
+            .ok_or_else(|| Error::invalid("not_an_artifact", format!("the manifest is no artifact of ours: {digest}")))?;
+        let mut files = artifact.files;
+        files.extend(artifact.prompt);
+        refuse_collisions(files.iter().map(|file| &file.path))?;
+        Ok(files)
+    }
+
+    /// Writes the files below a directory. A file that is there with other bytes is refused, or with `force`
+    /// replaced.
+    pub async fn pull(&self, workload: &Workload, files: Vec<File>, out: &Path, force: bool, progress: Progress) -> Result<Vec<Pulled>> {
+        fs::create_dir_all(out)?;
+        let work = files.into_iter().map(|file| {
+            let progress = progress.clone();
+            async move {
+                let outcome = self.pull_one(workload, &file, out, force, progress).await?;
+                Ok(Pulled { file, outcome })
+            }
+        });
+        stream::iter(work).buffered(AT_A_TIME).try_collect().await
+    }
+
+    async fn pull_one(&self, workload: &Workload, file: &File, out: &Path, force: bool, progress: Progress) -> Result<PullOutcome> {
+        let target = target(out, &file.path)?;
+        if let Ok(metadata) = fs::symlink_metadata(&target) {
+            if metadata.is_file() && metadata.len() == file.size && hash_prefix(&target, file.size).await?.digest() == file.digest {
+                progress(file.size);
+                return Ok(PullOutcome::Kept);
+            }
+            if !force || !metadata.is_file() {
+                return Err(Error::conflict("file_exists", format!("there is another file already: {}", target.display()))
+                    .hint("choose an empty directory, or replace what is there with --force"));
+            }
+        }
+        let part = part_of(&target);
+        let mut tries = 0;
+        loop {
+            match self.fetch(workload, file, &part, &progress).await {
+                Ok(()) => break,
+                Err(error) if error.kind == Kind::Unavailable && tries < RESUMES => {
+                    tries += 1;
+                    tokio::time::sleep(std::time::Duration::from_millis(500 * u64::from(tries))).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        fs::rename(&part, &target)?;
+        Ok(PullOutcome::Fetched)
+    }
+
+    /// Fetches what is missing of a part file, and verifies the whole.
+    async fn fetch(&self, workload: &Workload, file: &File, part: &Path, progress: &Progress) -> Result<()> {
+        let algorithm = file.digest.algorithm();
+        // Only SHA-256 is resumed; the rare other starts over.
+        let have = match fs::symlink_metadata(part) {
+            Ok(metadata) if metadata.is_file() && metadata.len() <= file.size && algorithm == Algorithm::Sha256 => metadata.len(),
+            Ok(_) => {
+                fs::remove_file(part)?;
+                0
+            }
+            Err(_) => 0,
+        };
+        let mut sink = PartFile::open(part, have, algorithm).await?;
+        progress(have);
+        if have < file.size {
+            let mut body = self.body(workload, file, &mut sink, have).await?;
+            while let Some(bytes) = body.next().await {
+                let bytes = bytes?;
+                progress(bytes.len() as u64);
+                sink.write(bytes).await?;
+            }
+        }
+        let (found, size) = sink.finish().await?;
+        if size < file.size {
+            return Err(Error::unavailable("answer_cut", format!("the answer ended before it was whole: {}", file.path)));
+        }
+        if found != file.digest {
+            fs::remove_file(part)?;
+            return Err(Error::integrity("digest_mismatch", format!("the bytes received of {} do not have the digest: {}", file.path, file.digest))
+                .hint("nothing was kept; run gradus scrub on the registry to see whether its copy is rotten"));
+        }
+        Ok(())
+    }
+
+    async fn body(
+        &self,
+        workload: &Workload,
+        file: &File,
+        sink: &mut PartFile,
+        have: u64,
+    ) -> Result<stream::BoxStream<'static, Result<bytes::Bytes>>> {
+        let ranged = |call: Call| if have > 0 { call.header(header::RANGE, &format!("bytes={have}-")) } else { call };
+        let path = format!("/v2/{workload}/blobs/{}", file.digest);
+        let mut reply = self.send(ranged(Call::new(Method::GET, path))).await.map_err(|error| name_file(error, file))?;
+        if reply.status == StatusCode::TEMPORARY_REDIRECT {
+            let url = reply.header(header::LOCATION).unwrap_or_default().to_owned();
+            reply = self.send(ranged(Call::new(Method::GET, url))).await?;
+        }
+        if have > 0 && reply.status != StatusCode::PARTIAL_CONTENT {
+            sink.restart().await?;
+        }
+        Ok(reply.stream())
+    }
+
+    /// Reads a blob and verifies it, writing nothing.
+    pub async fn verify_blob(&self, workload: &Workload, file: &File, progress: &Progress) -> Result<()> {
+        let path = format!("/v2/{workload}/blobs/{}", file.digest);
+        let mut reply = self.send(Call::new(Method::GET, path)).await.map_err(|error| name_file(error, file))?;
+        if reply.status == StatusCode::TEMPORARY_REDIRECT {
+            let url = reply.header(header::LOCATION).unwrap_or_default().to_owned();
+            reply = self.send(Call::new(Method::GET, url)).await?;
+        }
+        let mut hasher = crate::blobs::Hasher::new(file.digest.algorithm());
+        let mut body = reply.stream();
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes?;
+            progress(bytes.len() as u64);
+            hasher.update(&bytes);
+        }
+        if hasher.digest() == file.digest {
+            return Ok(());
+        }
+        Err(Error::integrity("digest_mismatch", format!("the stored bytes of {} do not have the digest: {}", file.path, file.digest))
+            .hint("push the file again: that heals it"))
+    }
+}
+
+/// An integrity failure of the server names the file, and keeps its kind on the way through HTTP.
+fn name_file(error: Error, file: &File) -> Error {
+    if matches!(error.code, "blob_rotten" | "object_missing" | "object_truncated") {
+        return Error::integrity(error.code, format!("the registry's copy of {} is not what its digest says: {}", file.path, file.digest))
+            .hint("push the file again: that heals it");
+    }
+    error
+}
+
+/// Where a file of the manifest goes. No component on the way may be a symlink.
+fn target(out: &Path, path: &FilePath) -> Result<PathBuf> {
+    let mut target = out.to_owned();
+    let mut components = path.as_str().split('/').peekable();
+    while let Some(component) = components.next() {
+        target.push(component);
+        let is_folder = components.peek().is_some();
+        match fs::symlink_metadata(&target) {
+            Ok(metadata) if metadata.is_symlink() => {
+                return Err(Error::invalid("symlink_refused", format!("there is a symbolic link in the way: {}", target.display()))
+                    .hint("choose a directory without links"));
+            }
+            Ok(metadata) if is_folder && !metadata.is_dir() => {
+                return Err(Error::conflict("file_exists", format!("a file is where a folder is needed: {}", target.display())));
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_folder => fs::create_dir(&target)?,
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(target)
+}
+
+fn part_of(target: &Path) -> PathBuf {
+    let mut name = target.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    target.with_file_name(name)
+}
+
+async fn hash_prefix(path: &Path, length: u64) -> Result<crate::blobs::Hasher> {
+    let path = path.to_owned();
+    tokio::task::spawn_blocking(move || hash(&path, length))
+        .await
+        .map_err(|error| Error::internal("reading_stopped", "reading a file has stopped").source(error))?
+}
+
+enum Command {
+    Write(bytes::Bytes),
+    Restart,
+}
+
+/// A file being received: hashed and written by a thread of its own, beside the network.
+struct PartFile {
+    commands: tokio::sync::mpsc::Sender<Command>,
+    task: tokio::task::JoinHandle<Result<(Digest, u64)>>,
+}
+
+impl PartFile {
+    async fn open(path: &Path, have: u64, algorithm: Algorithm) -> Result<Self> {
+        let mut hasher = if have > 0 { hash_prefix(path, have).await? } else { crate::blobs::Hasher::new(algorithm) };
+        // A link put there meanwhile is not followed: an existing file is opened only after it was seen to be one.
+        let mut file = OpenOptions::new().append(true).create_new(have == 0 && !path.exists()).mode(0o644).open(path)?;
+        let (commands, mut received) = tokio::sync::mpsc::channel(BEHIND);
+        let task = tokio::task::spawn_blocking(move || {
+            let mut size = have;
+            while let Some(command) = received.blocking_recv() {
+                match command {
+                    Command::Write(bytes) => {
+                        file.write_all(&bytes)?;
+                        hasher.update(&bytes);
+                        size += bytes.len() as u64;
+                    }
+                    Command::Restart => {
+                        file.set_len(0)?;
+                        hasher = crate::blobs::Hasher::new(algorithm);
+                        size = 0;
+                    }
+                }
+            }
+            Ok((hasher.digest(), size))
+        });
+        Ok(Self { commands, task })
+    }
+
+    /// A failure to write shows when the file is finished.
+    async fn command(&self, command: Command) -> Result<()> {
+        self.commands.send(command).await.map_err(|_| Error::unavailable("disk_full", "the file cannot be written any more"))
+    }
+
+    async fn write(&self, bytes: bytes::Bytes) -> Result<()> {
+        self.command(Command::Write(bytes)).await
+    }
+
+    async fn restart(&mut self) -> Result<()> {
+        self.command(Command::Restart).await
+    }
+
+    async fn finish(self) -> Result<(Digest, u64)> {
+        drop(self.commands);
+        self.task.await.map_err(|error| Error::internal("writing_stopped", "writing a file has stopped").source(error))?
+    }
+}

@@ -1,0 +1,256 @@
+//! One request, one reply, whichever way the registry is reached.
+
+use crate::{
+    error::{Error, Kind, Result},
+    wire,
+};
+use axum::body::Body;
+use bytes::Bytes;
+use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use serde::{Serialize, de::DeserializeOwned};
+use std::time::Duration;
+use tower::ServiceExt as _;
+
+/// A registry, and who to be there.
+#[derive(Clone)]
+pub struct Client {
+    transport: Transport,
+}
+
+#[derive(Clone)]
+enum Transport {
+    Remote { http: reqwest::Client, server: String, token: Option<String> },
+    /// The service itself, called without a socket.
+    Local(axum::Router),
+}
+
+pub struct Call {
+    pub method: Method,
+    pub path: String,
+    pub headers: HeaderMap,
+    pub body: Body,
+}
+
+impl Call {
+    pub fn new(method: Method, path: impl Into<String>) -> Self {
+        Self { method, path: path.into(), headers: HeaderMap::new(), body: Body::empty() }
+    }
+
+    #[must_use]
+    pub fn header(mut self, name: header::HeaderName, value: &str) -> Self {
+        if let Ok(value) = value.parse() {
+            self.headers.insert(name, value);
+        }
+        self
+    }
+
+    #[must_use]
+    pub fn body(mut self, body: Body) -> Self {
+        self.body = body;
+        self
+    }
+
+    pub fn json(self, value: &impl Serialize) -> Result<Self> {
+        let bytes = serde_json::to_vec(value)
+            .map_err(|source| Error::internal("request_encoding", "the request could not be written").source(source))?;
+        Ok(self.header(header::CONTENT_TYPE, "application/json").body(Body::from(bytes)))
+    }
+}
+
+pub struct Reply {
+    pub status: StatusCode,
+    pub headers: HeaderMap,
+    body: BoxStream<'static, Result<Bytes>>,
+}
+
+/// Most bytes of an answer that is read whole.
+const ANSWER_MAX: usize = 64 * 1024 * 1024;
+
+impl Client {
+    pub fn local(router: axum::Router) -> Self {
+        Self { transport: Transport::Local(router) }
+    }
+
+    /// A server by its URL. A token is only sent over TLS, to loopback, or with `plain_http`.
+    pub fn remote(server: &str, token: Option<String>, plain_http: bool) -> Result<Self> {
+        let server = server.trim_end_matches('/').to_owned();
+        let uri: http::Uri = server.parse().map_err(|_| {
+            Error::invalid("server_invalid", format!("not a server URL: {server}")).hint("for example https://models.example.org")
+        })?;
+        let host = uri.host().unwrap_or_default();
+        let is_loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
+        match uri.scheme_str() {
+            Some("https") => {}
+            Some("http") if is_loopback || plain_http || token.is_none() => {}
+            Some("http") => {
+                return Err(Error::invalid("plain_http", format!("a token is not sent over plain http to: {host}"))
+                    .hint("use https, or say --plain-http if the network between is trusted"));
+            }
+            _ => return Err(Error::invalid("server_invalid", format!("a server URL starts with https:// or http://: {server}"))),
+        }
+        let http = reqwest::Client::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(Duration::from_secs(120))
+            .pool_idle_timeout(Duration::from_secs(30))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|source| Error::internal("http_client", "the HTTP client could not be made").source(source))?;
+        Ok(Self { transport: Transport::Remote { http, server, token } })
+    }
+
+    /// Whether the registry is in this process, so that its hash is as good as ours.
+    pub fn is_local(&self) -> bool {
+        matches!(self.transport, Transport::Local(_))
+    }
+
+    pub fn server(&self) -> Option<&str> {
+        match &self.transport {
+            Transport::Remote { server, .. } => Some(server),
+            Transport::Local(_) => None,
+        }
+    }
+
+    /// Sends a call; an answer that is not a success becomes the error it tells of.
+    pub async fn send(&self, call: Call) -> Result<Reply> {
+        let reply = self.send_raw(call).await?;
+        if reply.status.is_success() || reply.status.is_redirection() {
+            return Ok(reply);
+        }
+        Err(reply.into_error().await)
+    }
+
+    async fn send_raw(&self, call: Call) -> Result<Reply> {
+        match &self.transport {
+            Transport::Local(router) => {
+                let mut request = Request::new(call.body);
+                *request.method_mut() = call.method;
+                *request.uri_mut() = call.path.parse().map_err(|_| bad_path(&call.path))?;
+                *request.headers_mut() = call.headers;
+                let response = match router.clone().oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                };
+                let (parts, body) = response.into_parts();
+                let cut = |error: axum::Error| Error::unavailable("answer_cut", "the answer ended before it was whole").source(error);
+                let body = body.into_data_stream().map_err(cut).boxed();
+                Ok(Reply { status: parts.status, headers: parts.headers, body })
+            }
+            Transport::Remote { http, server, token } => {
+                let url = if call.path.starts_with('/') { format!("{server}{}", call.path) } else { call.path.clone() };
+                // A presigned URL is its own permission; the token stays with its server.
+                let is_ours = url.starts_with(&format!("{server}/"));
+                let mut request = http.request(call.method, url).headers(call.headers);
+                if let Some(token) = token.as_ref().filter(|_| is_ours) {
+                    request = request.bearer_auth(token);
+                }
+                let request = request.body(reqwest::Body::wrap_stream(call.body.into_data_stream()));
+                let response = request.send().await.map_err(|error| unreachable(server, error))?;
+                let (status, headers) = (response.status(), response.headers().clone());
+                let server = server.clone();
+                let body = response.bytes_stream().map_err(move |error| unreachable(&server, error)).boxed();
+                Ok(Reply { status, headers, body })
+            }
+        }
+    }
+
+    pub async fn json<T: DeserializeOwned>(&self, call: Call) -> Result<T> {
+        let reply = self.send(call).await?;
+        let bytes = reply.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|source| {
+            Error::unavailable("answer_invalid", "the server's answer is not what this client knows").source(source)
+                .hint("are the server and this client of the same version?")
+        })
+    }
+}
+
+fn bad_path(path: &str) -> Error {
+    Error::invalid("path_invalid", format!("not a path: {path}"))
+}
+
+fn unreachable(server: &str, error: reqwest::Error) -> Error {
+    Error::unavailable("server_unreachable", format!("the server does not answer: {server}"))
+        .hint("is it running, and is GRADUS_SERVER right?")
+        .source(error)
+}
+
+impl Reply {
+    pub fn header(&self, name: impl header::AsHeaderName) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    pub fn stream(self) -> BoxStream<'static, Result<Bytes>> {
+        self.body
+    }
+
+    pub async fn bytes(mut self) -> Result<Vec<u8>> {
+        let mut whole = Vec::new();
+        while let Some(bytes) = self.body.next().await {
+            whole.extend_from_slice(&bytes?);
+            if whole.len() > ANSWER_MAX {
+                return Err(Error::unavailable("answer_invalid", "the server's answer is too large"));
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The same error as if the verb had been called here.
+    async fn into_error(self) -> Error {
+        let status = self.status;
+        let request_id = self.header("x-request-id").unwrap_or_default().to_owned();
+        let bytes = self.bytes().await.unwrap_or_default();
+        let kind = kind_of(status);
+        if let Ok(problem) = serde_json::from_slice::<wire::Problem>(&bytes) {
+            let mut error = Error::new(kind, known_code(&problem.code), problem.detail);
+            error.hint = problem.hint;
+            error.details = problem.details;
+            return with_request_id(error, &request_id);
+        }
+        let oci: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
+        if let Some(first) = oci.as_ref().and_then(|value| value["errors"].get(0)) {
+            let code = known_code(first["detail"]["code"].as_str().unwrap_or("refused"));
+            return with_request_id(Error::new(kind, code, first["message"].as_str().unwrap_or("refused")), &request_id);
+        }
+        with_request_id(Error::new(kind, "unexpected_status", format!("the server answered with status {status}")), &request_id)
+    }
+}
+
+/// A failure of the server names the request, so that its log can be searched.
+fn with_request_id(error: Error, id: &str) -> Error {
+    if error.kind == Kind::Internal && !id.is_empty() {
+        return error.hint(format!("the server's log has it under request id {id}"));
+    }
+    error
+}
+
+/// Codes are `&'static str`, so those read from the wire are kept for the life of the process. There are few:
+/// a server that invents them gets the general one.
+fn known_code(code: &str) -> &'static str {
+    const MAX: usize = 200;
+    static SEEN: std::sync::Mutex<Vec<&'static str>> = std::sync::Mutex::new(Vec::new());
+    let mut seen = SEEN.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if let Some(known) = seen.iter().find(|known| **known == code) {
+        return known;
+    }
+    if seen.len() >= MAX || code.len() > 64 {
+        return "refused";
+    }
+    let kept: &'static str = Box::leak(code.to_owned().into_boxed_str());
+    seen.push(kept);
+    kept
+}
+
+fn kind_of(status: StatusCode) -> Kind {
+    match status.as_u16() {
+        401 => Kind::Unauthenticated,
+        403 => Kind::Forbidden,
+        404 => Kind::NotFound,
+        405 => Kind::NotAllowed,
+        409 => Kind::Conflict,
+        413 => Kind::TooLarge,
+        416 => Kind::Range,
+        421 | 429 | 502..=504 => Kind::Unavailable,
+        400..=499 => Kind::Invalid,
+        _ => Kind::Internal,
+    }
+}

@@ -1,0 +1,175 @@
+//! The table of all routes. A row names method, path, operation, what the caller needs, and the types of body
+//! and answer; the router, the guard, the OpenAPI document and the route-walking test are all made from it.
+
+use super::{App, guard, health, oci, openapi::Schema, v1};
+use crate::{
+    model::{access::Permission, event::Event, resolution::Resolution},
+    wire,
+};
+use axum::{
+    Router,
+    http::Method,
+    middleware::from_fn_with_state,
+    routing::{MethodRouter, delete, get, head, patch, post, put},
+};
+
+/// What a caller needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing: the few routes that must answer strangers.
+    Open,
+    /// A valid token; the verb itself checks the rest.
+    Token,
+    /// A permission in the namespace of the path.
+    Namespace(Permission),
+    /// A permission for the whole registry.
+    Everywhere(Permission),
+}
+
+pub struct Route {
+    pub method: Method,
+    pub path: &'static str,
+    /// The operation's name: the CLI's verb where there is one.
+    pub operation: &'static str,
+    pub access: Access,
+    /// Moves blobs: no time limit but for silence.
+    pub transfer: bool,
+    pub summary: &'static str,
+    pub body: Option<Schema>,
+    pub answer: Option<Schema>,
+    /// Query parameters, with what they mean.
+    pub query: &'static [(&'static str, &'static str)],
+    handler: fn() -> MethodRouter<App>,
+}
+
+const PAGING: &[(&str, &str)] =
+    &[("cursor", "where to go on: `next` of the page before"), ("limit", "entries on a page, at most 1000")];
+const VERSION_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("tier", "only this tier: prompt, adapter or weights"),
+    ("yanked", "only yanked versions, or only others: true or false"),
+];
+const WORKLOAD_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("namespace", "only this namespace"),
+];
+const EVENT_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "the position to read from"),
+    ("limit", "entries on a page, at most 1000"),
+    ("namespace", "only this namespace"),
+    ("workload", "only this workload"),
+    ("kind", "only events of this kind"),
+];
+const DIFF_QUERY: &[(&str, &str)] = &[("from", "a reference"), ("to", "a reference")];
+
+/// One row. Options follow the handler: `body: T`, `answer: T`, `query: LIST`, `transfer`.
+macro_rules! route {
+    ($method:ident $path:literal $operation:literal, $access:expr, $summary:literal, $router:ident($handler:path)
+     $(, body: $body:ty)? $(, answer: $answer:ty)? $(, query: $query:expr)? $(, transfer: $transfer:literal)?) => {{
+        #[allow(unused_mut, unused_assignments)]
+        let mut route = Route {
+            method: Method::$method,
+            path: $path,
+            operation: $operation,
+            access: $access,
+            transfer: false,
+            summary: $summary,
+            body: None,
+            answer: None,
+            query: &[],
+            handler: || $router($handler),
+        };
+        $(route.body = Some(Schema::of::<$body>);)?
+        $(route.answer = Some(Schema::of::<$answer>);)?
+        $(route.query = $query;)?
+        $(route.transfer = $transfer;)?
+        route
+    }};
+}
+
+use Access::{Everywhere, Namespace, Open, Token};
+use Permission::{Administer, Read, Write};
+
+/// All routes.
+#[rustfmt::skip]
+pub fn routes() -> Vec<Route> {
+    vec![
+        route!(GET "/healthz" "health", Open, "The process answers.", get(health::health)),
+        route!(GET "/readyz" "ready", Open, "The database and the stores answer.", get(health::ready)),
+        route!(GET "/metrics" "metrics", Open, "Counters in OpenMetrics text; no names of tenants.", get(health::metrics)),
+        route!(GET "/v1/openapi.json" "openapi", Open, "This description.", get(health::openapi)),
+        route!(GET "/v2/token" "oci_token", Open, "Turns Basic credentials into a Bearer token (it checks them itself).", get(oci::auth::token)),
+
+        route!(GET "/v1/whoami" "whoami", Token, "Who the token belongs to and what it may do.", get(v1::access::whoami), answer: wire::Whoami),
+        route!(GET "/v1/namespaces" "namespace_list", Token, "Namespaces the caller may see.", get(v1::access::list_namespaces), answer: wire::Page<wire::NamespaceView>, query: PAGING),
+        route!(POST "/v1/namespaces" "namespace_create", Everywhere(Administer), "Makes a namespace in a store.", post(v1::access::create_namespace), body: wire::NewNamespace, answer: wire::NamespaceView),
+        route!(GET "/v1/namespaces/{namespace}" "namespace_show", Namespace(Read), "One namespace.", get(v1::access::show_namespace), answer: wire::NamespaceView),
+        route!(GET "/v1/members/{namespace}" "member_list", Namespace(Read), "Members of a namespace; `*` is the whole registry.", get(v1::access::list_members), answer: wire::Page<wire::MemberView>, query: PAGING),
+        route!(PUT "/v1/members/{namespace}/{principal}/{role}" "member_add", Namespace(Administer), "Gives a role.", put(v1::access::add_member)),
+        route!(DELETE "/v1/members/{namespace}/{principal}/{role}" "member_rm", Namespace(Administer), "Takes a role away.", delete(v1::access::remove_member)),
+        route!(GET "/v1/users" "user_list", Everywhere(Administer), "Users, services and local users.", get(v1::access::list_users), answer: wire::Page<wire::UserView>, query: PAGING),
+        route!(POST "/v1/users" "user_add", Everywhere(Administer), "Adds a person or a service.", post(v1::access::add_user), body: wire::NewUser, answer: wire::UserView),
+        route!(POST "/v1/users/{user}/disable" "user_disable", Everywhere(Administer), "Ends all access of a user.", post(v1::access::disable_user)),
+        route!(GET "/v1/tokens" "token_list", Token, "The caller's tokens; with `all=true` everybody's.", get(v1::access::list_tokens), answer: wire::Page<wire::TokenView>, query: TOKEN_FILTERS),
+        route!(POST "/v1/tokens" "token_create", Token, "Makes a token, no wider than the caller's own.", post(v1::access::create_token), body: wire::NewToken, answer: wire::TokenCreated),
+        route!(DELETE "/v1/tokens/{token}" "token_revoke", Token, "Revokes a token.", delete(v1::access::revoke_token)),
+
+        route!(GET "/v1/workloads" "list", Token, "Workloads the caller may see.", get(v1::versions::list_workloads), answer: wire::Page<wire::WorkloadView>, query: WORKLOAD_FILTERS),
+        route!(POST "/v1/workloads/{namespace}/{name}/present" "present", Namespace(Write), "Tells which files need not be sent.", post(v1::versions::present), body: wire::Present, answer: wire::Present),
+        route!(GET "/v1/workloads/{namespace}/{name}/versions" "list_versions", Namespace(Read), "Versions, newest first.", get(v1::versions::list), answer: wire::Page<wire::VersionView>, query: VERSION_FILTERS),
+        route!(POST "/v1/workloads/{namespace}/{name}/versions" "push", Namespace(Write), "Makes a version of uploaded files.", post(v1::versions::push), body: wire::NewVersion, answer: wire::PushedView),
+        route!(GET "/v1/workloads/{namespace}/{name}/versions/{tag}" "show", Namespace(Read), "One version in full; TAG as in references, or a digest.", get(v1::versions::show), answer: wire::ShowView),
+        route!(POST "/v1/workloads/{namespace}/{name}/versions/{version}/yank" "yank", Namespace(Write), "Withdraws a version.", post(v1::versions::yank), body: wire::Yank),
+        route!(GET "/v1/workloads/{namespace}/{name}/resolve" "resolve_default", Namespace(Read), "What the workload means without a TAG: its last stage.", get(v1::versions::resolve_default), answer: Resolution),
+        route!(GET "/v1/workloads/{namespace}/{name}/resolve/{tag}" "resolve", Namespace(Read), "What a reference means now, and how to run it.", get(v1::versions::resolve), answer: Resolution),
+        route!(POST "/v1/workloads/{namespace}/{name}/render/{tag}" "render", Namespace(Read), "Fills in the prompt.", post(v1::versions::render), body: wire::Render, answer: crate::kinds::prompt::Rendered),
+        route!(GET "/v1/workloads/{namespace}/{name}/aliases" "alias_list", Namespace(Read), "Aliases and what they name.", get(v1::versions::list_aliases), answer: wire::Page<wire::AliasView>, query: PAGING),
+        route!(PUT "/v1/workloads/{namespace}/{name}/aliases/{alias}" "alias_set", Namespace(Write), "Points an alias at a version.", put(v1::versions::set_alias), body: wire::SetAlias, answer: wire::AliasView),
+        route!(DELETE "/v1/workloads/{namespace}/{name}/aliases/{alias}" "alias_rm", Namespace(Write), "Removes an alias.", delete(v1::versions::remove_alias)),
+        route!(GET "/v1/diff" "diff", Token, "What differs between two versions the caller may see.", get(v1::versions::diff), answer: wire::DiffView, query: DIFF_QUERY),
+
+        route!(GET "/v1/events" "log", Token, "The event log, oldest first; needs the auditor's role.", get(v1::admin::events), answer: wire::Page<Event>, query: EVENT_FILTERS),
+        route!(POST "/v1/gc" "gc", Everywhere(Administer), "Finds garbage, or deletes it.", post(v1::admin::gc), body: wire::CollectGarbage, answer: wire::GarbageView, transfer: true),
+        route!(POST "/v1/scrub" "scrub", Everywhere(Administer), "Re-hashes all that is stored.", post(v1::admin::scrub), body: wire::Scrub, answer: wire::ScrubView, transfer: true),
+
+        route!(GET "/v2/" "oci_base", Token, "OCI distribution is spoken here.", get(oci::base)),
+        route!(HEAD "/v2/{namespace}/{name}/blobs/{digest}" "oci_blob_head", Namespace(Read), "Whether a blob is here.", head(oci::blobs::head)),
+        route!(GET "/v2/{namespace}/{name}/blobs/{digest}" "oci_blob_get", Namespace(Read), "A blob, or a range of it.", get(oci::blobs::get), transfer: true),
+        route!(DELETE "/v2/{namespace}/{name}/blobs/{digest}" "oci_blob_delete", Namespace(Write), "Removes a blob from this repository.", delete(oci::blobs::delete)),
+        route!(POST "/v2/{namespace}/{name}/blobs/uploads/" "oci_upload_begin", Namespace(Write), "Starts an upload, mounts a blob, or takes a whole one.", post(oci::uploads::begin), transfer: true),
+        route!(GET "/v2/{namespace}/{name}/blobs/uploads/{upload}" "oci_upload_status", Namespace(Write), "Where an upload stands.", get(oci::uploads::status)),
+        route!(PATCH "/v2/{namespace}/{name}/blobs/uploads/{upload}" "oci_upload_append", Namespace(Write), "Appends to an upload.", patch(oci::uploads::append), transfer: true),
+        route!(PUT "/v2/{namespace}/{name}/blobs/uploads/{upload}" "oci_upload_finish", Namespace(Write), "Ends an upload with its digest.", put(oci::uploads::finish), transfer: true),
+        route!(DELETE "/v2/{namespace}/{name}/blobs/uploads/{upload}" "oci_upload_cancel", Namespace(Write), "Gives an upload up.", delete(oci::uploads::cancel)),
+        route!(HEAD "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_head", Namespace(Read), "Whether a manifest is here.", head(oci::manifests::head)),
+        route!(GET "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_get", Namespace(Read), "A manifest, byte for byte.", get(oci::manifests::get)),
+        route!(PUT "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_put", Namespace(Write), "Stores a manifest; a semver tag on an artifact makes a version.", put(oci::manifests::put)),
+        route!(DELETE "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_delete", Namespace(Write), "Deletes a manifest or a tag, not of a version.", delete(oci::manifests::delete)),
+        route!(GET "/v2/{namespace}/{name}/tags/list" "oci_tags", Namespace(Read), "Tags and versions.", get(oci::manifests::tags)),
+        route!(GET "/v2/{namespace}/{name}/referrers/{digest}" "oci_referrers", Namespace(Read), "Manifests that refer to one.", get(oci::manifests::referrers)),
+    ]
+}
+
+const TOKEN_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("all", "everybody's tokens, for admins: true or false"),
+];
+
+/// The service: every row of the table behind its guard.
+pub fn router(app: App) -> Router {
+    let mut router = Router::new();
+    let limits = guard::Limits::new(&app);
+    for route in routes() {
+        let gate = guard::Gate { app: app.clone(), limits: limits.clone(), route: guard::Needs::of(&route) };
+        router = router.route(route.path, (route.handler)().layer(from_fn_with_state(gate, guard::admit)));
+    }
+    let outer = guard::Outer::new(app.clone());
+    router
+        .fallback(guard::no_such_route)
+        .method_not_allowed_fallback(guard::no_such_method)
+        .with_state(app)
+        .layer(from_fn_with_state(outer, guard::observe))
+}

@@ -1,0 +1,65 @@
+//! The log, garbage collection, scrubbing.
+
+use crate::{
+    error::Error,
+    http::{
+        App, Caller,
+        answer::{Answer, JsonBody, Query, page},
+    },
+    model::event::Event,
+    ops::{events, garbage, scrub},
+    wire,
+};
+use axum::{Json, extract::State};
+use chrono::TimeDelta;
+
+pub async fn events(State(app): State<App>, Caller(actor): Caller, mut query: Query) -> Answer<wire::Page<Event>> {
+    let (cursor, limit) = query.page()?;
+    let filter = events::Filter {
+        namespace: query.parse("namespace")?,
+        workload: query.parse("workload")?,
+        kind: query.take("kind"),
+    };
+    query.done()?;
+    let from = match cursor.as_str() {
+        "" => 0,
+        text => text.parse().map_err(|_| Error::invalid("cursor_invalid", "the cursor of the log is a position"))?,
+    };
+    let rows = events::list(&app, &actor, &filter, from, limit + 1).await?;
+    Ok(Json(page(rows, limit, |event| (event.position + 1).to_string(), |event| event)))
+}
+
+pub async fn gc(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    JsonBody(body): JsonBody<wire::CollectGarbage>,
+) -> Answer<wire::GarbageView> {
+    let grace = body.grace_hours.map_or(app.grace(), |hours| TimeDelta::hours(i64::from(hours)));
+    let report = garbage::collect(&app, &actor, grace, body.delete).await?;
+    Ok(Json(wire::GarbageView {
+        deleted: report.deleted,
+        links: report.links.len() as u64,
+        blobs: report.blobs.len() as u64,
+        uploads: report.uploads.len() as u64,
+        orphans: report.orphans.len() as u64,
+        bytes: report.bytes,
+    }))
+}
+
+pub async fn scrub(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    JsonBody(body): JsonBody<wire::Scrub>,
+) -> Answer<wire::ScrubView> {
+    let report = if body.reindex { scrub::reindex(&app, &actor).await? } else { scrub::scrub(&app, &actor).await? };
+    let rotten = report.rotten.into_iter();
+    Ok(Json(wire::ScrubView {
+        checked: report.checked,
+        bytes: report.bytes,
+        rotten: rotten
+            .map(|rotten| wire::RottenView { store: rotten.store, digest: rotten.digest, found: rotten.found })
+            .collect(),
+        restored: report.restored,
+        reindexed: report.reindexed,
+    }))
+}

@@ -1,0 +1,5 @@
+//! Handlers of `/v1`: read the request, call the verb, shape the answer.
+
+pub mod access;
+pub mod admin;
+pub mod versions;

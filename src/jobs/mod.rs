@@ -1,0 +1,84 @@
+//! Things that run later. Time comes from tokio-cron-scheduler, used as a ticker only; which replica does a
+//! run is decided by a unique row, so a run happens once however many replicas tick.
+
+use crate::{
+    db::garbage::claim_tick,
+    error::{Error, Result},
+    model::{access::Actor, name::PrincipalName},
+    ops::{Context, garbage, scrub},
+};
+use chrono::{DurationRound as _, TimeDelta};
+use std::sync::Arc;
+use tokio_cron_scheduler::{Job, JobScheduler};
+
+/// What can be scheduled.
+#[derive(Clone, Copy)]
+enum Task {
+    Gc,
+    Scrub,
+}
+
+impl Task {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Gc => "gc",
+            Self::Scrub => "scrub",
+        }
+    }
+
+    async fn run(self, cx: &Context) -> Result<()> {
+        let actor = Actor::local_admin(PrincipalName::local("scheduler"));
+        match self {
+            Self::Gc => {
+                let report = garbage::collect(cx, &actor, cx.grace(), true).await?;
+                tracing::info!(bytes = report.bytes, blobs = report.blobs.len(), orphans = report.orphans.len(), "garbage collected");
+            }
+            Self::Scrub => {
+                let report = scrub::scrub(cx, &actor).await?;
+                tracing::info!(checked = report.checked, rotten = report.rotten.len(), "scrubbed");
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Starts the ticker for what the configuration schedules. Keep what it answers: dropping it stops the ticks.
+pub async fn start(cx: &Arc<Context>) -> Result<Option<JobScheduler>> {
+    let wanted: Vec<(Task, String)> = [(Task::Gc, &cx.config.schedule.gc), (Task::Scrub, &cx.config.schedule.scrub)]
+        .into_iter()
+        .filter_map(|(task, cron)| cron.clone().map(|cron| (task, cron)))
+        .collect();
+    if wanted.is_empty() {
+        return Ok(None);
+    }
+    let failed = |source| Error::internal("scheduler", "the scheduler cannot start").source(source);
+    let scheduler = JobScheduler::new().await.map_err(failed)?;
+    for (task, cron) in wanted {
+        let cx = cx.clone();
+        let job = Job::new_async(cron.as_str(), move |_, _| {
+            let cx = cx.clone();
+            Box::pin(async move { tick(&cx, task).await })
+        });
+        let job = job.map_err(|source| {
+            Error::invalid("config_invalid", format!("not a cron expression with seconds for {}: {cron}", task.name())).source(source)
+        })?;
+        scheduler.add(job).await.map_err(failed)?;
+    }
+    scheduler.start().await.map_err(failed)?;
+    Ok(Some(scheduler))
+}
+
+async fn tick(cx: &Context, task: Task) {
+    let outcome = async {
+        // Clocks of replicas differ a little: runs within one minute are one run.
+        let now = cx.clock.now();
+        let minute = now.duration_trunc(TimeDelta::minutes(1)).unwrap_or(now);
+        let mut tx = cx.db.write().await?;
+        let ours = claim_tick(&mut tx, task.name(), minute).await?;
+        tx.commit().await?;
+        if ours { task.run(cx).await } else { Ok(()) }
+    };
+    if let Err(error) = outcome.await {
+        tracing::error!(job = task.name(), ?error, "a scheduled run failed");
+    }
+}

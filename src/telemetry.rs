@@ -1,0 +1,74 @@
+//! Logs and metrics. Neither ever carries a token, a secret or a file's content.
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
+    registry::Registry,
+};
+use std::sync::Arc;
+
+/// Starts logging to stderr: readable lines on a terminal, JSON elsewhere or with `--log-json`.
+pub fn start(json: bool, default_level: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("GRADUS_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_level));
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    // A second start (tests in one process) keeps the first.
+    let _ = if json { lines.json().flatten_event(true).try_init() } else { lines.compact().try_init() };
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct RequestLabels {
+    /// The operation id of the route, or `none`.
+    pub operation: &'static str,
+    pub status: u16,
+}
+
+/// What the registry counts. Labels are operation names and numbers, never names of tenants.
+pub struct Metrics {
+    registry: Registry,
+    pub requests: Family<RequestLabels, Counter>,
+    pub request_seconds: Histogram,
+    pub requests_under_way: Gauge,
+    pub bytes_received: Counter,
+    pub bytes_sent: Arc<Counter>,
+    pub versions_created: Counter,
+    pub panics: Counter,
+}
+
+impl Metrics {
+    #[expect(clippy::new_without_default, reason = "making it registers metrics, which a default should not")]
+    pub fn new() -> Self {
+        let mut registry = Registry::with_prefix("gradus");
+        let requests = Family::<RequestLabels, Counter>::default();
+        let buckets = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 30.0];
+        let request_seconds = Histogram::new(buckets);
+        let requests_under_way = Gauge::default();
+        let (bytes_received, bytes_sent) = (Counter::default(), Counter::default());
+        let (versions_created, panics) = (Counter::default(), Counter::default());
+        registry.register("requests", "Requests answered, by operation and status", requests.clone());
+        registry.register("request_seconds", "Time until the answer's head, in seconds", request_seconds.clone());
+        registry.register("requests_under_way", "Requests not answered yet", requests_under_way.clone());
+        registry.register("received_bytes", "Bytes of blobs received", bytes_received.clone());
+        registry.register("sent_bytes", "Bytes of blobs sent", bytes_sent.clone());
+        registry.register("versions_created", "Versions made", versions_created.clone());
+        registry.register("panics", "Bugs that ended a request", panics.clone());
+        Self {
+            registry,
+            requests,
+            request_seconds,
+            requests_under_way,
+            bytes_received,
+            bytes_sent: Arc::new(bytes_sent),
+            versions_created,
+            panics,
+        }
+    }
+
+    /// All metrics in the OpenMetrics text format.
+    pub fn render(&self) -> String {
+        let mut out = String::new();
+        // Writing to a string cannot fail.
+        let _ = text::encode(&mut out, &self.registry);
+        out
+    }
+}
