@@ -144,3 +144,24 @@ fn the_corpus_is_judged_as_named() {
     assert!(seen > 100, "only {seen} seeds");
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
+
+#[test]
+fn the_examples_are_what_they_show() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples");
+    for (folder, kind) in
+        [("model", Kind::Safetensors), ("lora", Kind::Peft), ("finetune", Kind::VendorFinetune)]
+    {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(examples.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            files.push((
+                path.file_name().unwrap().to_str().unwrap().to_owned(),
+                std::fs::read(&path).unwrap(),
+            ));
+        }
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+        let found = inspect_bytes(&files);
+        assert_eq!((found.kind, found.safety), (kind, Safety::Safe), "{folder}: {:?}", found.problems);
+    }
+}
