@@ -162,3 +162,61 @@ fn number(field: &[u8]) -> Option<u64> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Safety;
+    use super::super::tests::safety_of;
+    use super::*;
+    use std::io::Write as _;
+
+    const PICKLE: &[u8] = b"\x80\x02cos\ngetpid\n)R.";
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn wrappers_are_followed_down_to_a_bounded_depth() {
+        let mut bytes = PICKLE.to_vec();
+        for _ in 0..4 {
+            bytes = gzip(&bytes);
+            assert_eq!(safety_of(&bytes), Safety::Unsafe);
+        }
+        for _ in 0..3 {
+            bytes = gzip(&bytes);
+            assert_eq!(safety_of(&bytes), Safety::Unknown);
+        }
+    }
+
+    #[test]
+    fn damaged_and_oversized_wrappers_are_unknown() {
+        let whole = gzip(&b"harmless text, ".repeat(1000));
+        assert_eq!(safety_of(&whole), Safety::Safe);
+        assert_eq!(safety_of(&whole[..whole.len() - 9]), Safety::Unknown);
+        assert_eq!(safety_of(&[&whole[..], b"behind"].concat()), Safety::Unknown);
+        assert_eq!(safety_of(&gzip(&vec![b' '; MAX_INFLATED + 1])), Safety::Unknown);
+        assert_eq!(safety_of(&gzip(PICKLE)[..20]), Safety::Unknown);
+    }
+
+    #[test]
+    fn what_cannot_be_looked_into_is_unknown() {
+        for (magic, name) in OPAQUE {
+            assert_eq!(safety_of(&[magic, &[0; 40][..]].concat()), Safety::Unknown, "{name}");
+        }
+        let hdf5 = [&[0; 512][..], b"\x89HDF\r\n\x1a\n", &[0; 100]].concat();
+        assert_eq!(safety_of(&hdf5), Safety::Unknown);
+        assert_eq!(safety_of(b"\x50\x2a\x4d\x18\0\0\0\0"), Safety::Unknown);
+    }
+
+    #[test]
+    fn tar_numbers_are_octal_or_binary() {
+        assert_eq!(number(b"0000644\0"), Some(0o644));
+        assert_eq!(number(b"\x80\0\0\0\0\0\0\0\0\0\x01\0"), Some(256));
+        assert_eq!(number(b"\x80\x01\0\0\0\0\0\0\0\0\0\0"), None);
+        assert_eq!(number(b"\xff\xff\xff\xff\xff\xff\xff\xff"), None);
+        assert_eq!(number(b"        "), None);
+    }
+}

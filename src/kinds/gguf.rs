@@ -396,3 +396,105 @@ fn scalar_size(kind: u32) -> Result<u64> {
         _ => Err(malformed(format!("unknown metadata type: {kind}"))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Safety;
+    use super::super::tests::inspect_bytes;
+
+    /// A little-endian GGUF of these metadata entries and tensors, with `data` zero bytes behind.
+    fn gguf(keys: &[Vec<u8>], tensors: &[Vec<u8>], data: usize) -> Vec<u8> {
+        let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+        bytes.extend_from_slice(&(tensors.len() as u64).to_le_bytes());
+        bytes.extend_from_slice(&(keys.len() as u64).to_le_bytes());
+        keys.iter().chain(tensors).for_each(|part| bytes.extend_from_slice(part));
+        bytes.resize(bytes.len().next_multiple_of(32) + data, 0);
+        bytes
+    }
+
+    fn text(text: &str) -> Vec<u8> {
+        [&(text.len() as u64).to_le_bytes()[..], text.as_bytes()].concat()
+    }
+
+    fn key(name: &str, kind: u32, value: &[u8]) -> Vec<u8> {
+        [&text(name)[..], &kind.to_le_bytes(), value].concat()
+    }
+
+    fn tensor(name: &str, shape: &[u64], kind: u32, offset: u64) -> Vec<u8> {
+        let mut bytes = text(name);
+        bytes.extend_from_slice(&(shape.len() as u32).to_le_bytes());
+        shape.iter().for_each(|length| bytes.extend_from_slice(&length.to_le_bytes()));
+        bytes.extend_from_slice(&kind.to_le_bytes());
+        bytes.extend_from_slice(&offset.to_le_bytes());
+        bytes
+    }
+
+    #[test]
+    fn facts_and_parameters_are_read() {
+        let keys = [
+            key("general.architecture", 8, &text("llama")),
+            key("llama.context_length", 4, &8192u32.to_le_bytes()),
+            key("general.file_type", 4, &15u32.to_le_bytes()),
+            key("general.base_model.0.repo_url", 8, &text("https://example.test/base")),
+            key("tokenizer.chat_template", 8, &text(&"x".repeat(5000))),
+            key("flag", 7, &[1]),
+            key("list", 9, &[&8u32.to_le_bytes()[..], &2u64.to_le_bytes(), &text("a"), &text("")].concat()),
+            key("ints", 9, &[&5u32.to_le_bytes()[..], &2u64.to_le_bytes(), &[0; 8]].concat()),
+        ];
+        let tensors = [tensor("a", &[256, 2], 12, 0), tensor("b", &[3], 0, 288)];
+        let found = inspect_bytes(&[("m", &gguf(&keys, &tensors, 300))]);
+        assert_eq!(found.safety, Safety::Safe, "{:?}", found.problems);
+        assert_eq!((found.parameters, found.tensors, found.context_length), (Some(515), Some(2), Some(8192)));
+        assert_eq!(
+            (found.architecture.as_deref(), found.quantization.as_deref()),
+            (Some("llama"), Some("Q4_K_M"))
+        );
+        assert_eq!((found.dtypes["Q4_K"], found.dtypes["F32"]), (512, 3));
+        assert_eq!(found.base.as_deref(), Some("https://example.test/base"));
+    }
+
+    #[test]
+    fn malformed_files_are_refused_with_the_reason() {
+        let array =
+            |kind: u32, count: u64| key("k", 9, &[&kind.to_le_bytes()[..], &count.to_le_bytes()].concat());
+        let none: &[Vec<u8>] = &[];
+        for (bytes, reason) in [
+            (gguf(&[key("k", 7, &[2])], none, 64), "neither 0 nor 1"),
+            (gguf(&[key("k", 13, &[0; 8])], none, 64), "unknown metadata type: 13"),
+            (gguf(&[key("k", 8, &u64::MAX.to_le_bytes())], none, 64), "ends early"),
+            (gguf(&[key("", 7, &[0])], none, 64), "impossible length: 0"),
+            (gguf(&[key("k", 7, &[0]), key("k", 7, &[0])], none, 64), "duplicate metadata key: k"),
+            (gguf(&[array(10, 1 << 61)], none, 64), "more array elements"),
+            (gguf(&[array(8, u64::MAX)], none, 64), "more array elements"),
+            (gguf(&[key("general.alignment", 4, &7u32.to_le_bytes())], none, 64), "general.alignment"),
+            (gguf(&[key("general.alignment", 4, &0u32.to_le_bytes())], none, 64), "general.alignment"),
+            (gguf(none, &[tensor("t", &[1; 5], 0, 0)], 64), "more than 4 dimensions"),
+            (gguf(none, &[tensor("t", &[u64::MAX, 2], 0, 0)], 64), "more elements than 64 bits"),
+            (gguf(none, &[tensor("t", &[u64::MAX], 0, 0)], 64), "more bytes than 64 bits"),
+            (gguf(none, &[tensor("t", &[31], 2, 0)], 64), "whole number of blocks"),
+            (gguf(none, &[tensor("t", &[8], 0, 4)], 64), "not aligned"),
+            (gguf(none, &[tensor("t", &[8], 0, 64)], 96), "leaves a hole"),
+            (gguf(none, &[tensor("t", &[8], 0, 0), tensor("u", &[8], 0, 0)], 64), "overlaps"),
+            (gguf(none, &[tensor("t", &[8], 0, 0), tensor("t", &[8], 0, 32)], 64), "duplicate tensor: t"),
+            (gguf(none, &[tensor("t", &[9], 0, 0)], 32), "longer than the file"),
+            (gguf(none, &[tensor("t", &[8], 0, 0)], 64), "more than padding"),
+            (gguf(none, &[tensor("t", &[8], 99, 0)], 32), "unknown tensor type: type 99"),
+        ] {
+            let found = inspect_bytes(&[("m.gguf", &bytes)]);
+            assert_eq!(found.safety, Safety::Unknown, "{reason}");
+            assert!(
+                found.problems.iter().any(|problem| problem.reason.contains(reason)),
+                "{reason}: {:?}",
+                found.problems
+            );
+        }
+    }
+
+    #[test]
+    fn a_split_model_needs_all_its_parts() {
+        let part = gguf(&[key("split.count", 2, &2u16.to_le_bytes())], &[tensor("t", &[8], 0, 0)], 32);
+        assert_eq!(inspect_bytes(&[("1.gguf", &part), ("2.gguf", &part)]).parameters, Some(16));
+        let found = inspect_bytes(&[("1.gguf", &part)]);
+        assert!(found.problems[0].reason.contains("split into 2 files, of which 1"), "{:?}", found.problems);
+    }
+}

@@ -22,6 +22,7 @@ pub use inspection::{Adapter, Finding, Inspection, Problem, Safety};
 use crate::error::{Error, Result};
 use crate::model::kind::Kind;
 use reader::{Budget, Reader};
+use std::sync::OnceLock;
 
 /// Bytes that can be read in ranges: a blob in a store, a local file, a buffer.
 pub trait Source: Send + Sync {
@@ -69,6 +70,46 @@ struct Files<'a> {
     budget: Budget,
 }
 
+/// Keeps the beginning of a file, which every format asks for, so that a remote store is asked once.
+struct Headed<'a> {
+    source: &'a dyn Source,
+    head: OnceLock<Vec<u8>>,
+}
+
+const KEPT_HEAD: usize = 16 << 10;
+
+impl<'a> Headed<'a> {
+    fn all(views: &[FileView<'a>]) -> Vec<Self> {
+        views.iter().map(|view| Self { source: view.source, head: OnceLock::new() }).collect()
+    }
+}
+
+impl Source for Headed<'_> {
+    fn size(&self) -> u64 {
+        self.source.size()
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+        let end = offset.saturating_add(length as u64);
+        if end > KEPT_HEAD as u64 {
+            return self.source.read_at(offset, length);
+        }
+        let head = match self.head.get() {
+            Some(head) => head,
+            None => {
+                let head = self.source.read_at(0, KEPT_HEAD)?;
+                self.head.get_or_init(|| head)
+            }
+        };
+        let part = head.get(offset as usize..(end as usize).min(head.len()));
+        Ok(part.unwrap_or_default().to_vec())
+    }
+}
+
+fn views_of<'a>(files: &[FileView<'a>], headed: &'a [Headed<'a>]) -> Vec<FileView<'a>> {
+    files.iter().zip(headed).map(|(view, source)| FileView { path: view.path, source }).collect()
+}
+
 impl<'a> Files<'a> {
     fn new(views: &'a [FileView<'a>]) -> Self {
         Self { views, budget: Budget::for_files(views.len()) }
@@ -90,17 +131,20 @@ pub fn detect(files: &[FileView]) -> Result<Kind> {
         return Err(Error::invalid("artifact_empty", "an artifact needs at least one file")
             .hint("name a file or a directory that has files"));
     }
-    for view in files {
+    let headed = Headed::all(files);
+    for source in &headed {
         // Recognising treats unreadable as unrecognised; a store that does not answer must not do that.
-        view.source.read_at(0, 1)?;
+        source.read_at(0, 1)?;
     }
-    Ok(recognise(&Files::new(files)).kind)
+    Ok(recognise(&Files::new(&views_of(files, &headed))).kind)
 }
 
 /// Reads the artifact's facts. Never fails: what cannot be read is recorded as a problem, and then the
 /// safety is `unknown`, never `safe`.
 pub fn inspect(files: &[FileView]) -> Inspection {
-    let files = Files::new(files);
+    let headed = Headed::all(files);
+    let views = views_of(files, &headed);
+    let files = Files::new(&views);
     let format = recognise(&files);
     let mut found = Inspection::new(format.kind);
     if files.views.is_empty() {

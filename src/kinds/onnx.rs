@@ -342,7 +342,9 @@ impl Walk<'_> {
             Ok(())
         })?;
         let number = || {
-            text.parse::<u64>().map_err(|_| malformed(format!("not a {}: {}", shorten(&key), shorten(&text))))
+            text.parse::<u64>().map_err(|_| {
+                malformed(format!("external data with a wrong {}: {}", shorten(&key), shorten(&text)))
+            })
         };
         match key.as_str() {
             "location" => reference.location = text,
@@ -373,5 +375,103 @@ impl Tensor {
             .filter(|elements| *elements <= i64::MAX as u64)
             .ok_or_else(|| malformed("a shape has more elements than can be"))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Safety;
+    use super::super::tests::inspect_bytes;
+
+    fn varint(mut number: u64) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        while number > 0x7f {
+            bytes.push(number as u8 | 0x80);
+            number >>= 7;
+        }
+        bytes.push(number as u8);
+        bytes
+    }
+
+    fn number(field: u64, value: u64) -> Vec<u8> {
+        [varint(field << 3), varint(value)].concat()
+    }
+
+    fn bytes(field: u64, body: &[u8]) -> Vec<u8> {
+        [&varint(field << 3 | 2)[..], &varint(body.len() as u64), body].concat()
+    }
+
+    fn model(graph: &[u8]) -> Vec<u8> {
+        [number(1, 8), bytes(7, graph)].concat()
+    }
+
+    fn external(entries: &[(&str, &str)]) -> Vec<u8> {
+        let mut tensor = [number(1, 6), number(2, 1), bytes(8, b"w"), number(14, 1)].concat();
+        for (key, value) in entries {
+            tensor.extend(bytes(13, &[bytes(1, key.as_bytes()), bytes(2, value.as_bytes())].concat()));
+        }
+        tensor
+    }
+
+    #[test]
+    fn packed_and_unpacked_dimensions_count_the_same() {
+        let unpacked = [number(1, 2), number(1, 3), number(2, 10), bytes(9, &[0; 12])].concat();
+        let packed = [bytes(1, &[2, 3]), number(2, 10), bytes(9, &[0; 12])].concat();
+        let found = inspect_bytes(&[("m.onnx", &model(&[bytes(5, &unpacked), bytes(5, &packed)].concat()))]);
+        assert_eq!((found.safety, found.parameters, found.dtypes["FLOAT16"]), (Safety::Safe, Some(12), 12));
+    }
+
+    #[test]
+    fn external_data_must_be_a_file_of_the_artifact() {
+        let inspect = |entries: &[(&str, &str)], attribute: bool| {
+            let tensor = external(entries);
+            // As an initializer, or inside a node's attribute.
+            let graph = if attribute { bytes(1, &bytes(5, &bytes(5, &tensor))) } else { bytes(5, &tensor) };
+            inspect_bytes(&[("m/model.onnx", &model(&graph)), ("m/w.bin", &[7; 32])])
+        };
+        let found = inspect(&[("location", "w.bin"), ("offset", "8"), ("length", "24")], false);
+        assert_eq!(found.safety, Safety::Safe, "{:?}", found.problems);
+        assert_eq!(found.external_data.into_iter().collect::<Vec<_>>(), ["m/w.bin"]);
+        for attribute in [false, true] {
+            for (entries, reason) in [
+                (&[("location", "../w.bin")][..], "outside the artifact"),
+                (&[("location", "/m/w.bin")], "outside the artifact"),
+                (&[("location", "a\\..\\w.bin")], "outside the artifact"),
+                (&[("location", "C:/w.bin")], "outside the artifact"),
+                (&[], "outside the artifact"),
+                (&[("location", "model.bin")], "not in the artifact"),
+                (&[("location", "w.bin"), ("offset", "16")], "beyond the end"),
+                (&[("location", "w.bin"), ("offset", "18446744073709551615")], "beyond the end"),
+                (&[("location", "w.bin"), ("length", "23")], "disagree"),
+                (&[("location", "w.bin"), ("offset", "-1")], "wrong offset"),
+            ] {
+                let found = inspect(entries, attribute);
+                assert_eq!(found.safety, Safety::Unknown, "{entries:?}");
+                assert!(found.problems[0].reason.contains(reason), "{entries:?}: {:?}", found.problems);
+            }
+        }
+    }
+
+    #[test]
+    fn malformed_wire_is_refused_with_the_reason() {
+        let graph = bytes(7, &[]);
+        for (file, reason) in [
+            (number(1, 8), "no graph"),
+            (graph.clone(), "no IR version"),
+            ([&model(&[])[..], &[0x03]].concat(), "field number that cannot be"),
+            ([&model(&[])[..], &[0x0b]].concat(), "unknown wire type: 3"),
+            ([&model(&[])[..], &[0x08], &[0xff; 10]].concat(), "does not fit 64 bits"),
+            ([&model(&[])[..], &[0x3a, 0xff, 0xff, 0xff, 0xff, 0x0f]].concat(), "longer than its message"),
+            (model(&number(5, 1)), "wrong type"),
+            (model(&bytes(5, &[0x0a, 0x05, 1])), "longer than its message"),
+            (model(&bytes(5, &number(2, 99))), "unknown type 99"),
+            (model(&bytes(5, &[])), "unknown type 0"),
+            (model(&bytes(5, &[number(1, u64::MAX), number(2, 1)].concat())), "more elements"),
+            (model(&bytes(5, &[number(1, 3), number(2, 1), bytes(9, &[0; 11])].concat())), "disagree"),
+        ] {
+            let found = inspect_bytes(&[("m.onnx", &file)]);
+            assert_eq!(found.safety, Safety::Unknown, "{reason}");
+            assert!(found.problems[0].reason.contains(reason), "{reason}: {:?}", found.problems);
+        }
     }
 }

@@ -166,3 +166,67 @@ fn names(config: &Value, key: &str) -> Result<Vec<String>> {
     names.dedup();
     Ok(names)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Safety;
+    use super::super::tests::{inspect_bytes, safetensors_with};
+    use super::*;
+
+    fn with_config(config: &str) -> Inspection {
+        let weights = safetensors_with(&[
+            ("base_model.model.q_proj.lora_A.weight", &[8, 4]),
+            ("base_model.model.q_proj.lora_B.weight", &[4, 8]),
+        ]);
+        inspect_bytes(&[("adapter_config.json", config.as_bytes()), ("adapter_model.safetensors", &weights)])
+    }
+
+    #[test]
+    fn a_lora_is_read() {
+        let found = with_config(
+            r#"{"peft_type":"LORA","r":8,"lora_alpha":16.5,"target_modules":["v_proj","q_proj","v_proj"],
+                "task_type":"CAUSAL_LM","base_model_name_or_path":"x/Llama-bnb-4bit","modules_to_save":["lm_head"]}"#,
+        );
+        assert_eq!((found.kind, found.safety, found.parameters), (Kind::Peft, Safety::Safe, Some(64)));
+        assert_eq!(found.base.as_deref(), Some("x/Llama-bnb-4bit"));
+        let adapter = found.adapter.unwrap();
+        assert_eq!((adapter.method.as_deref(), adapter.rank), (Some("LORA"), Some(8)));
+        assert_eq!(adapter.alpha.as_deref(), Some("16.5"));
+        assert_eq!(adapter.target_modules, ["q_proj", "v_proj"]);
+        assert_eq!(adapter.modules_to_save, ["lm_head"]);
+        assert!(adapter.quantized_base.unwrap().contains("bnb-4bit"));
+    }
+
+    #[test]
+    fn configurations_that_contradict_their_weights_are_unknown() {
+        for (config, reason) in [
+            (r#"{"peft_type":"LORA","r":4}"#, "says rank 4, a tensor has 8"),
+            (r#"{"peft_type":"LORA","r":-1}"#, "r is not a whole number"),
+            (r#"{"peft_type":5}"#, "peft_type is not text"),
+            (r#"{"peft_type":"LORA","target_modules":[1]}"#, "target_modules holds something other"),
+            (r#"{"peft_type":"LORA","lora_alpha":"x"}"#, "lora_alpha is not a number"),
+            (r#"{"peft_type":"LORA","r":8,"\u0072":8}"#, "duplicate key: r"),
+            ("7", "not an object"),
+            ("", "not acceptable as JSON"),
+        ] {
+            let found = with_config(config);
+            assert_eq!((found.kind, found.safety), (Kind::Peft, Safety::Unknown), "{config}");
+            assert!(found.problems[0].reason.contains(reason), "{config}: {:?}", found.problems);
+        }
+        assert_eq!(with_config(r#"{"peft_type":"LORA","r":4,"rank_pattern":{"q":8}}"#).safety, Safety::Safe);
+
+        let full = safetensors_with(&[("model.embed.weight", &[8, 4])]);
+        let config: &[u8] = br#"{"peft_type":"LORA","r":8}"#;
+        let found = inspect_bytes(&[("adapter_config.json", config), ("adapter_model.safetensors", &full)]);
+        assert!(found.problems[0].reason.contains("no tensor is of a LoRA"), "{:?}", found.problems);
+    }
+
+    #[test]
+    fn pickled_adapter_weights_are_a_finding() {
+        let pickled: &[u8] = b"\x80\x02}q\x00.";
+        let config: &[u8] = br#"{"peft_type":"LORA","r":8}"#;
+        let found = inspect_bytes(&[("adapter_config.json", config), ("adapter_model.bin", pickled)]);
+        assert_eq!((found.kind, found.safety), (Kind::Peft, Safety::Unsafe));
+        assert_eq!(found.findings[0].path, "adapter_model.bin");
+    }
+}

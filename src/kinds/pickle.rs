@@ -28,11 +28,11 @@ pub(super) fn look(reader: Reader, whole: bool) -> Verdict {
     let end = walk.run();
     let headed = walk.headed;
     let unfinished = match &end {
-        Ok(()) => walk.opcodes >= MAX_OPCODES,
+        Ok(()) => walk.opcodes >= MAX_OPCODES || !whole,
         Err(error) if error.code == "artifact_malformed" => !whole && walk.cursor.remaining() == 0,
         Err(_) => true,
     };
-    let all_of_file = walk.stops > 0 && walk.cursor.remaining() == 0;
+    let all_of_file = end.is_ok() && walk.cursor.remaining() == 0;
     let acts = walk.acted || walk.stops > 0 && (headed || !walk.imports.is_empty() || all_of_file);
     if acts || headed && !walk.imports.is_empty() {
         Verdict::Pickle(walk.description())
@@ -323,4 +323,77 @@ impl<'a> Walk<'a> {
 
 fn underflow() -> crate::error::Error {
     malformed("an opcode without its operands")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Safety;
+    use super::super::reader::Budget;
+    use super::super::tests::safety_of;
+    use super::*;
+
+    fn described(bytes: &[u8]) -> String {
+        match look(Reader::new(&bytes.to_vec(), &Budget::for_files(1)), true) {
+            Verdict::Pickle(what) => what,
+            Verdict::Broken => "broken".into(),
+            Verdict::Unfinished => "unfinished".into(),
+            Verdict::Not => "not".into(),
+        }
+    }
+
+    #[test]
+    fn imports_are_named_however_their_names_are_put_on_the_stack() {
+        for stream in [
+            &b"cos\nsystem\n(S'id'\ntR."[..],
+            b"(S'id'\nios\nsystem\n.",
+            b"(cos\nsystem\nS'id'\no.",
+            b"\x80\x04\x8c\x02os\x8c\x06system\x93\x8c\x02id\x85R.",
+            b"\x80\x04X\x02\0\0\0osU\x06system\x93)R.",
+            b"\x80\x04\x8d\x02\0\0\0\0\0\0\0osVsystem\n\x93)\x81.",
+            b"\x80\x05\x95\x00\x00\x00\x00\x00\x00\x00\x00cos\nsystem\n)}\x92.",
+            b"N0]0}0I1\n0cos\nsystem\nN\x85R",
+        ] {
+            assert!(described(stream).ends_with("imports os.system"), "{stream:?}: {}", described(stream));
+        }
+        assert_eq!(described(b"\x80\x02\x82\x01."), "pickle, protocol 2, names no import");
+    }
+
+    #[test]
+    fn code_that_runs_before_the_stream_breaks_is_found() {
+        for end in [&b""[..], b"\xff", b"0000000", b"cos", b"B\xff\xff\xff\xff"] {
+            assert_eq!(safety_of(&[b"cos\ngetpid\n)R", end].concat()), Safety::Unsafe, "{end:?}");
+            assert_eq!(safety_of(&[b"\x80\x02cos\ngetpid\n", end].concat()), Safety::Unsafe, "{end:?}");
+        }
+        assert_eq!(safety_of(b"csys\npath\nS'/tmp'\na"), Safety::Unsafe, "APPEND calls the import's method");
+    }
+
+    #[test]
+    fn what_the_reader_of_python_refuses_at_once_is_no_pickle() {
+        for harmless in [
+            &b"R."[..],
+            b"cos\nsystem\nR",
+            b".",
+            b"0.",
+            b"h\x01.",
+            b"g1\n.",
+            b"Snot quoted\n.",
+            b"Ione\n.",
+            b"(.x",
+            b"\x80\x06N.",
+            b"\x80\x02",
+            b"cos\nsystem",
+            b"certifi\ncharset\n",
+        ] {
+            assert_eq!(described(harmless), "not", "{harmless:?}");
+            assert_eq!(safety_of(harmless), Safety::Safe, "{harmless:?}");
+        }
+        assert_eq!(described(b"\x80\x02NNNN\xff"), "broken");
+    }
+
+    #[test]
+    fn streams_too_long_to_follow_are_unknown() {
+        assert_eq!(safety_of(&b"N0".repeat(600_000)), Safety::Unknown);
+        let prefix = b"N0N0N0".to_vec();
+        assert!(matches!(look(Reader::new(&prefix, &Budget::for_files(1)), false), Verdict::Unfinished));
+    }
 }

@@ -281,3 +281,120 @@ impl<'de> Deserialize<'de> for Shape {
         deserializer.deserialize_seq(Dimensions)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{inspect_bytes, safetensors_of, safetensors_with};
+    use super::super::{Inspection, Safety};
+
+    /// The reason why this header, before `data` bytes, is not accepted.
+    fn refused(header: &str, data: usize) -> String {
+        let found = inspect_bytes(&[("m.safetensors", &safetensors_of(header, data))]);
+        assert_eq!(found.safety, Safety::Unknown, "{header}");
+        assert_eq!(found.parameters, None, "{header}");
+        found.problems.into_iter().map(|problem| problem.reason).collect()
+    }
+
+    fn entry(dtype: &str, shape: &str, offsets: &str) -> String {
+        format!(r#"{{"t":{{"dtype":"{dtype}","shape":{shape},"data_offsets":{offsets}}}}}"#)
+    }
+
+    #[test]
+    fn every_dtype_has_its_width() {
+        for (dtype, bits) in super::DTYPES {
+            let header = entry(dtype, "[8]", &format!("[0,{bits}]"));
+            let bytes = safetensors_of(&header, *bits as usize);
+            let found = inspect_bytes(&[("m", &bytes)]);
+            assert_eq!((found.safety, found.dtypes[*dtype]), (Safety::Safe, 8), "{dtype}");
+            assert!(
+                refused(&entry(dtype, "[8]", &format!("[0,{}]", bits + 1)), *bits as usize + 1)
+                    .contains("disagree")
+            );
+        }
+        assert!(refused(&entry("F4", "[1]", "[0,1]"), 1).contains("disagree"), "half a byte");
+    }
+
+    #[test]
+    fn malformed_headers_are_refused_with_the_reason() {
+        for (header, data, reason) in [
+            (entry("F99", "[1]", "[0,4]"), 4, "unknown dtype: F99"),
+            (entry("U8", "[-1]", "[0,1]"), 1, "invalid value"),
+            (entry("U8", "[1.0]", "[0,1]"), 1, "invalid type"),
+            (entry("U8", "[4294967296,4294967296]", "[0,1]"), 1, "more elements"),
+            (entry("U8", "[18446744073709551616]", "[0,1]"), 1, "invalid type"),
+            (entry("F64", "[2305843009213693952]", "[0,0]"), 0, "disagree"),
+            (entry("U8", "[1]", "[1,0]"), 1, "disagree"),
+            (entry("U8", "[1]", "[0,1,2]"), 1, "trailing"),
+            (entry("U8", "[[1]]", "[0,1]"), 1, "invalid type"),
+            (entry("U8", "[2]", "[1,3]"), 3, "hole"),
+            (entry("U8", "[2]", "[0,2]"), 3, "end at 2, the data at 3"),
+            (entry("U8", "[3]", "[0,3]"), 2, "end at 3, the data at 2"),
+            (r#"{"t":{"dtype":"U8","shape":[1],"data_offsets":[0,1],"more":1}}"#.into(), 1, "unknown field"),
+            (r#"{"t":{"dtype":"U8","dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#.into(), 1, "duplicate field"),
+            (r#"{"t":{"dtype":"U8","shape":[1]}}"#.into(), 1, "missing field"),
+            (r#"{"__metadata__":{"a":1}}"#.into(), 0, "invalid type"),
+            (r#"{"__metadata__":{"a":"1","a":"2"}}"#.into(), 0, "duplicate key: a"),
+            (r#"{"__metadata__":{},"__metadata__":{}}"#.into(), 0, "duplicate key: __metadata__"),
+            (r#"{"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2]},"b":{"dtype":"U8","shape":[2],"data_offsets":[1,3]}}"#.into(), 3, "overlap"),
+            ("{}x".into(), 0, "trailing"),
+            ("[]".into(), 0, "does not begin with {"),
+            (" {}".into(), 0, "does not begin with {"),
+            ("".into(), 0, "ends early"),
+            ("{\"t\":".to_owned() + &"[".repeat(100_000), 0, "invalid type"),
+            (r#"{"\ud800":{"dtype":"U8","shape":[1],"data_offsets":[0,1]}}"#.into(), 1, "not valid"),
+        ] {
+            let got = refused(&header, data);
+            assert!(got.contains(reason), "{header:.80}: {got}");
+        }
+    }
+
+    #[test]
+    fn shapes_without_elements_and_scalars_are_fine() {
+        let header = r#"{"e":{"dtype":"F32","shape":[0,7],"data_offsets":[0,0]},"s":{"dtype":"F32","shape":[],"data_offsets":[0,4]}}   "#;
+        let found = inspect_bytes(&[("m", &safetensors_of(header, 4))]);
+        assert_eq!((found.safety, found.parameters, found.tensors), (Safety::Safe, Some(1), Some(2)));
+    }
+
+    fn sharded(index: &str, more: &[(&str, &[u8])]) -> Inspection {
+        let (one, two) = (safetensors_with(&[("a", &[2])]), safetensors_with(&[("b", &[3]), ("c", &[4])]));
+        let mut files: Vec<(&str, &[u8])> = vec![
+            ("m/model.safetensors.index.json", index.as_bytes()),
+            ("m/1.safetensors", &one),
+            ("m/2.safetensors", &two),
+        ];
+        files.extend_from_slice(more);
+        inspect_bytes(&files)
+    }
+
+    #[test]
+    fn an_index_and_its_shards_must_agree() {
+        let good = r#"{"metadata":{"total_size":36},"weight_map":{"a":"1.safetensors","b":"2.safetensors","c":"2.safetensors"}}"#;
+        let found = sharded(good, &[]);
+        assert_eq!((found.safety, found.parameters, found.tensors), (Safety::Safe, Some(9), Some(3)));
+
+        let again = safetensors_with(&[("all", &[9])]);
+        let found = sharded(good, &[("m/consolidated.safetensors", &again), ("vae/x.safetensors", &again)]);
+        assert_eq!(found.parameters, Some(18), "a copy beside the index is not counted, another folder is");
+
+        for (index, reason) in [
+            (good.replace("\"c\"", "\"d\""), "does not have: d"),
+            (good.replace("1.saf", "3.saf"), "missing or unreadable: m/3.safetensors"),
+            (good.replace(r#""a":"1.safetensors","#, ""), ""),
+            (good.replace(r#","c":"2.safetensors""#, ""), "does not name there: c"),
+            (good.replace("\"c\"", "\"b\""), "duplicate key: b"),
+            (good.replace("1.saf", "../1.saf"), "missing or unreadable"),
+            (r#"{"weight_map":{}}"#.into(), "names no tensor"),
+            (r#"{}"#.into(), "missing field"),
+            ("[".repeat(1000), "not a shard index"),
+        ] {
+            let found = sharded(&index, &[]);
+            let reasons: String = found.problems.into_iter().map(|problem| problem.reason).collect();
+            assert!(reasons.contains(reason), "{index}: {reasons}");
+            assert_eq!(
+                found.safety,
+                if reason.is_empty() { Safety::Safe } else { Safety::Unknown },
+                "{index}"
+            );
+        }
+    }
+}

@@ -114,3 +114,54 @@ fn every_format_beside_the_first_is_checked_too() {
     assert_eq!((found.safety, found.problems.len()), (Safety::Unknown, 1));
     assert_eq!(found.parameters, Some(1));
 }
+
+/// Every seed and every crasher that fuzzing found: real files of each format, and hostile ones. The first
+/// word of the file's name is what its inspection must answer.
+#[test]
+fn the_corpus_is_judged_as_named() {
+    let corpus = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fuzz/corpus");
+    let lora = safetensors_with(&[("m.lora_A.weight", &[8, 4]), ("m.lora_B.weight", &[4, 8])]);
+    let mut wrong = Vec::new();
+    let mut seen = 0;
+    for target in ["safetensors", "gguf", "onnx", "pickle", "adapter"] {
+        for entry in std::fs::read_dir(corpus.join(target)).unwrap() {
+            let path = entry.unwrap().path();
+            let (name, bytes) = (path.file_name().unwrap().to_str().unwrap(), std::fs::read(&path).unwrap());
+            let found = match target {
+                "adapter" => {
+                    inspect_bytes(&[("adapter_config.json", &bytes), ("adapter_model.safetensors", &lora)])
+                }
+                _ => inspect_bytes(&[(name, &bytes)]),
+            };
+            seen += 1;
+            let expected = name.split('-').next().unwrap();
+            let answered = serde_json::to_value(found.safety).unwrap();
+            if expected != "crash" && answered != expected {
+                wrong.push(format!("{target}/{name}: {answered} {:?} {:?}", found.findings, found.problems));
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} seeds");
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn the_examples_are_what_they_show() {
+    let examples = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/examples");
+    for (folder, kind) in
+        [("model", Kind::Safetensors), ("lora", Kind::Peft), ("finetune", Kind::VendorFinetune)]
+    {
+        let mut files = Vec::new();
+        for entry in std::fs::read_dir(examples.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            files.push((
+                path.file_name().unwrap().to_str().unwrap().to_owned(),
+                std::fs::read(&path).unwrap(),
+            ));
+        }
+        let files: Vec<(&str, &[u8])> =
+            files.iter().map(|(name, bytes)| (name.as_str(), &bytes[..])).collect();
+        let found = inspect_bytes(&files);
+        assert_eq!((found.kind, found.safety), (kind, Safety::Safe), "{folder}: {:?}", found.problems);
+    }
+}

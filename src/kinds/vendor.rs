@@ -71,6 +71,10 @@ impl Finetune {
         if bytes.len() > MAX_BYTES {
             return Err(invalid(format!("larger than {MAX_BYTES} bytes")));
         }
+        // The YAML scanner takes quadratic time on nested brackets, so they are counted before it runs.
+        if !path.ends_with(".json") && bracket_depth(bytes) > MAX_DEPTH {
+            return Err(invalid("nested too deeply".into()));
+        }
         let parsed: Self = if path.ends_with(".json") {
             serde_json::from_value(parse_strict(bytes, MAX_DEPTH)?)
                 .map_err(|error| invalid(error.to_string()))?
@@ -105,6 +109,20 @@ impl Finetune {
     }
 }
 
+/// How deep brackets nest, quoted ones included: a bound, not a parse.
+fn bracket_depth(bytes: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    for byte in bytes {
+        match byte {
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        deepest = deepest.max(depth);
+    }
+    deepest
+}
+
 fn inspect(files: &Files, found: &mut Inspection) {
     let mut descriptors = NAMES.iter().filter_map(|name| files.get(name));
     let Some(view) = descriptors.next() else { return };
@@ -119,5 +137,89 @@ fn inspect(files: &Files, found: &mut Inspection) {
             found.finetune = Some(finetune);
         }
         Err(error) => found.failed(view.path, &malformed(error.message)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Safety;
+    use super::super::tests::inspect_bytes;
+    use super::*;
+
+    fn yaml() -> String {
+        format!(
+            "vendor: openai\nmodel: ft:gpt-4o-mini:acme::1\nbase: gpt-4o-mini\nmethod: dpo\n\
+             training_files:\n  - {{name: a.jsonl, sha256: {}}}\nhyperparameters: {{n_epochs: 3, lr: 0.5, auto: true}}\n",
+            "ab".repeat(32)
+        )
+    }
+
+    #[test]
+    fn yaml_and_json_say_the_same() {
+        let parsed = Finetune::parse("finetune.yaml", yaml().as_bytes()).unwrap();
+        let json = serde_json::to_vec(&parsed).unwrap();
+        assert_eq!(Finetune::parse("finetune.json", &json).unwrap(), parsed);
+        assert_eq!(parsed.hyperparameters["n_epochs"], Scalar::Whole(3));
+        let found = inspect_bytes(&[("finetune.json", &json)]);
+        assert_eq!((found.kind, found.safety), (Kind::VendorFinetune, Safety::Safe));
+        assert_eq!((found.base.as_deref(), found.finetune), (Some("gpt-4o-mini"), Some(parsed)));
+    }
+
+    #[test]
+    fn descriptors_are_strict() {
+        for (from, to) in [
+            ("vendor: openai\n", ""),
+            ("vendor: openai\n", "vendor: openai\nvendor: other\n"),
+            ("vendor: openai\n", "vendor: ''\n"),
+            ("vendor: openai\n", "vendor: openai\nmore: 1\n"),
+            ("vendor: openai\n", "vendor: [openai]\n"),
+            ("name: a.jsonl", "name: a.jsonl, more: 1"),
+            ("name: a.jsonl", "name: \"a\\n\""),
+            ("n_epochs: 3", "n_epochs: [3]"),
+            ("sha256: abab", "sha256: ABAB"),
+            ("sha256: abab", "sha256: ab"),
+        ] {
+            let text = yaml().replacen(from, to, 1);
+            assert_ne!(text, yaml());
+            assert_eq!(
+                Finetune::parse("finetune.yaml", text.as_bytes()).unwrap_err().code,
+                "finetune_invalid",
+                "{text}"
+            );
+            assert_eq!(inspect_bytes(&[("finetune.yaml", text.as_bytes())]).safety, Safety::Unknown);
+        }
+        let empty = yaml().split("training_files").next().unwrap().to_owned() + "training_files: []\n";
+        assert!(Finetune::parse("finetune.yaml", empty.as_bytes()).is_err());
+        assert_eq!(
+            Finetune::parse("finetune.json", br#"{"vendor":1,"vendor":2}"#).unwrap_err().code,
+            "json_duplicate_key"
+        );
+        assert!(Finetune::parse("finetune.yaml", &vec![b' '; MAX_BYTES + 1]).is_err());
+    }
+
+    #[test]
+    fn yaml_bombs_end_early() {
+        let bomb = (1..30).fold("a0: &a0 [x,x]\n".to_owned(), |text, n| {
+            text + &format!("a{n}: &a{n} [*a{p},*a{p},*a{p},*a{p}]\n", p = n - 1)
+        });
+        let deep = "[".repeat(100_000);
+        for hostile in [
+            &bomb,
+            &deep,
+            &format!("hyperparameters: {deep}"),
+            &"{a: ".repeat(100_000),
+            &"- ".repeat(100_000),
+        ] {
+            assert_eq!(
+                Finetune::parse("finetune.yaml", hostile.as_bytes()).unwrap_err().code,
+                "finetune_invalid"
+            );
+        }
+    }
+
+    #[test]
+    fn two_descriptors_are_one_too_many() {
+        let found = inspect_bytes(&[("finetune.yaml", yaml().as_bytes()), ("finetune.json", b"{}")]);
+        assert_eq!(found.safety, Safety::Unknown);
     }
 }
