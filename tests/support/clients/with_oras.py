@@ -142,7 +142,7 @@ def a_version_pushed_by_the_cli_is_pulled_file_by_file():
 @run.check
 def a_tag_of_an_ordinary_artifact_can_be_deleted():
     client.push(f"{gradus.host}/acme/oras-gone:soon", files=[write("gone.txt", b"gone soon")])
-    equal(client.delete_tag(f"{gradus.host}/acme/oras-gone:soon"), True, "answer")
+    equal(client.delete_tag(f"{gradus.host}/acme/oras-gone", "soon"), True, "answer")
     container = client.get_container(f"{gradus.host}/acme/oras-gone:soon")
     equal(client.do_request(f"http://{container.manifest_url()}", "GET").status_code, 404, "status of a later GET")
 
