@@ -63,3 +63,9 @@ def cluster(log_folder, durable=True):
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
+
+def create_database(url, name):
+    """Makes a database of its own in the cluster of `url` and returns its URL."""
+    server = url.rpartition("/")[0]
+    capture([programs() / "createdb", f"--maintenance-db={url}", name])
+    return f"{server}/{name}"

@@ -106,9 +106,15 @@ def stop_at_signal():
     signal.signal(signal.SIGTERM, leave)
 
 
-def clean_environment(**extra):
-    """This environment without what would point a client at somebody's real server or data."""
-    ours = ("GRADUS_SERVER", "GRADUS_TOKEN", "GRADUS_DATA")
+def clean_environment(home=None, **extra):
+    """This environment without what would point a client at somebody's real server or data.
+
+    `home` is a folder for configuration, caches and data of programs that follow the XDG names; HOME itself
+    stays, because the Rust toolchain lives there.
+    """
+    ours = ("GRADUS_SERVER", "GRADUS_TOKEN", "GRADUS_DATA", "GRADUS_SECRET")
     env = {name: value for name, value in os.environ.items()
            if name not in ours and not name.startswith("GRADUS_TEST_")}
+    if home:
+        env |= {f"XDG_{kind}_HOME": str(Path(home) / kind.lower()) for kind in ("CONFIG", "CACHE", "DATA", "STATE")}
     return env | {name: str(value) for name, value in extra.items()}

@@ -13,7 +13,7 @@ from .processes import Failed, succeeds
 
 GARAGE_VERSION = "2.5.0"
 ORAS_VERSION = "0.2.43"
-MLFLOW_VERSION = "3.18.0"
+MLFLOW_VERSION = "3.17.2"
 
 
 def cache():

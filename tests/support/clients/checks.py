@@ -30,10 +30,10 @@ class Checks:
         parser.add_argument("--token", required=True, help="a token of an administrator")
         parser.add_argument("--gradus", required=True, type=Path, help="the gradus binary, for its CLI")
         asked = parser.parse_args()
-        self.gradus = Gradus(asked.gradus.resolve(), None, asked.server, asked.token, None)
         self.failed = 0
         self._folder = tempfile.TemporaryDirectory(prefix="gradus-client-")
         self.folder = Path(self._folder.name)
+        self.gradus = Gradus(asked.gradus.resolve(), asked.server, asked.token, self.folder / "home")
 
     def check(self, test):
         name = test.__name__.replace("_", " ")
