@@ -11,11 +11,17 @@ MARK = 16  # digits of the mark in the header
 
 
 def safetensors(path, size, sparse=False):
-    """Writes a safetensors file of `size` bytes: one tensor, random (or a hole, when `sparse`), and a mark."""
+    """Writes a safetensors file of `size` bytes: a mark, and one tensor of random bytes or a hole."""
+
     def header(data):
-        text = json.dumps({"__metadata__": {"mark": "0" * MARK},
-                           "weight": {"dtype": "U8", "shape": [data], "data_offsets": [0, data]}}).encode()
+        text = json.dumps(
+            {
+                "__metadata__": {"mark": "0" * MARK},
+                "weight": {"dtype": "U8", "shape": [data], "data_offsets": [0, data]},
+            }
+        ).encode()
         return struct.pack("<Q", len(text) + -len(text) % 8) + text + b" " * (-len(text) % 8)
+
     data = size
     while (total := len(header(data)) + data) > size:
         data -= total - size

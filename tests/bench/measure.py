@@ -41,18 +41,18 @@ class Samples:
         return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
 
 
-def seconds(action):
+def seconds(action, *arguments):
     """How long `action` takes. What earlier actions left to be written to disk is written first."""
     os.sync()
     began = time.perf_counter()
-    action()
+    action(*arguments)
     return time.perf_counter() - began
 
 
-def requests_per_second(url, duration, token=None):
+def requests_per_second(url, duration, header=None):
     """What `wrk -t1 -c32` says; `Failed` if any answer was not a success."""
-    header = ["-H", f"Authorization: Bearer {token}"] if token else []
-    said = capture(["wrk", "-t1", "-c32", f"-d{duration}s", *header, url], timeout=duration + 60)
+    headers = ["-H", header] if header else []
+    said = capture(["wrk", "-t1", "-c32", f"-d{duration}s", *headers, url], timeout=duration + 60)
     for trouble in ("Non-2xx or 3xx responses", "Socket errors"):
         if trouble in said:
             raise Failed(f"wrk {url}: {re.search(trouble + '.*', said)[0]}")
@@ -100,6 +100,7 @@ def most_resident_while(pid, action):
     def watch():
         while not done.wait(0.02):
             looks.append(resident(pid))
+
     watcher = threading.Thread(target=watch)
     watcher.start()
     try:
@@ -111,10 +112,16 @@ def most_resident_while(pid, action):
 
 
 def seconds_and_bytes_read(command, env):
-    """Runs a command; returns how long it took and how many bytes it asked the system to read, from any file."""
+    """Runs a command; returns how long it took and how many bytes it read, from any file or socket."""
     began = time.perf_counter()
-    process = subprocess.Popen([str(part) for part in command], env=env, stdin=subprocess.DEVNULL,
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [str(part) for part in command],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     said = process.stderr.read()
     os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # ended, but its counters can still be read
     took = time.perf_counter() - began

@@ -1,4 +1,4 @@
-"""Does one thing per line of standard input with MLflow's own client; runs in MLflow's virtual environment."""
+"""Does one thing per line of standard input with MLflow's own client, in MLflow's virtual environment."""
 
 import json
 import sys
@@ -22,7 +22,9 @@ def log_file(path):
     client.log_artifact(run.info.run_id, path)
     if not client.search_registered_models(f"name='{EXPERIMENT}'"):
         client.create_registered_model(EXPERIMENT)
-    version = client.create_model_version(EXPERIMENT, run.info.artifact_uri, run.info.run_id, await_creation_for=0)
+    version = client.create_model_version(
+        EXPERIMENT, run.info.artifact_uri, run.info.run_id, await_creation_for=0
+    )
     return [run.info.run_id, version.version]
 
 

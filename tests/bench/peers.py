@@ -43,12 +43,24 @@ def docker_registry(folder):
 
 @contextlib.contextmanager
 def mlflow_server(folder):
-    """MLflow as its documentation starts it: SQLite, artifacts through the server, its default worker count."""
+    """MLflow as documented: SQLite, artifacts through the server, its default number of workers."""
     port, python = free_port(), tools.mlflow_python()
     data = folder / "mlflow"
     data.mkdir(exist_ok=True)
-    command = [python, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", port,
-               "--backend-store-uri", f"sqlite:///{data}/mlflow.db", "--artifacts-destination", data / "artifacts"]
+    command = [
+        python,
+        "-m",
+        "mlflow",
+        "server",
+        "--host",
+        "127.0.0.1",
+        "--port",
+        port,
+        "--backend-store-uri",
+        f"sqlite:///{data}/mlflow.db",
+        "--artifacts-destination",
+        data / "artifacts",
+    ]
     env = clean_environment(MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="1")
     with Server("mlflow", command, folder / "mlflow.log", env=env) as server:
         server.wait_until(lambda: answers(f"http://127.0.0.1:{port}/health"), seconds=120, every=0.02)
@@ -56,13 +68,35 @@ def mlflow_server(folder):
 
 
 def skopeo_push(layout, registry, tag):
-    capture(["skopeo", "--insecure-policy", "copy", "--preserve-digests", "--dest-tls-verify=false", "--quiet",
-             f"oci:{layout}:bench", f"docker://{registry.host}/{tag}"], timeout=600)
+    capture(
+        [
+            "skopeo",
+            "--insecure-policy",
+            "copy",
+            "--preserve-digests",
+            "--dest-tls-verify=false",
+            "--quiet",
+            f"oci:{layout}:bench",
+            f"docker://{registry.host}/{tag}",
+        ],
+        timeout=600,
+    )
 
 
 def skopeo_pull(registry, tag, folder):
-    capture(["skopeo", "--insecure-policy", "copy", "--preserve-digests", "--src-tls-verify=false", "--quiet",
-             f"docker://{registry.host}/{tag}", f"dir:{folder}"], timeout=600)
+    capture(
+        [
+            "skopeo",
+            "--insecure-policy",
+            "copy",
+            "--preserve-digests",
+            "--src-tls-verify=false",
+            "--quiet",
+            f"docker://{registry.host}/{tag}",
+            f"dir:{folder}",
+        ],
+        timeout=600,
+    )
 
 
 class MlflowClient:
@@ -70,10 +104,20 @@ class MlflowClient:
 
     def __init__(self, url):
         script = Path(__file__).with_name("mlflow_client.py")
-        env = clean_environment(MLFLOW_TRACKING_URI=url, MLFLOW_DISABLE_TELEMETRY="true", DO_NOT_TRACK="1",
-                                MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false")
-        self.process = subprocess.Popen([tools.mlflow_python(), script], env=env, text=True, stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        env = clean_environment(
+            MLFLOW_TRACKING_URI=url,
+            MLFLOW_DISABLE_TELEMETRY="true",
+            DO_NOT_TRACK="1",
+            MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR="false",
+        )
+        self.process = subprocess.Popen(
+            [tools.mlflow_python(), script],
+            env=env,
+            text=True,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
         self.call("ready")
 
     def call(self, verb, *arguments):

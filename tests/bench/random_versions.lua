@@ -1,5 +1,5 @@
--- For wrk: asks for the given path again and again. A `#` in it becomes a random version out of as many as there
--- are, numbered as in rows_million.py; after `~0.` it becomes a minor and patch number that exist in both workloads.
+-- For wrk: asks for the given path again and again. VERSION in it becomes a random version out of as many as
+-- there are, numbered as in rows_million.py; in `~0.VERSION` a minor number that both workloads have.
 local path, count
 
 function init(arguments)
@@ -8,12 +8,12 @@ function init(arguments)
 end
 
 function request()
-  local asked = path
-  if path:find("~0.#", 1, true) then
-    asked = path:gsub("#", tostring(math.random(0, 9)))
-  elseif path:find("#", 1, true) then
+  local version
+  if path:find("~0.VERSION", 1, true) then
+    version = tostring(math.random(0, 9))
+  else
     local i = math.random(1, count)
-    asked = path:gsub("#", string.format("%d.%d.%d", math.floor(i / 10000), math.floor(i / 100) % 100, i % 100))
+    version = string.format("%d.%d.%d", math.floor(i / 10000), math.floor(i / 100) % 100, i % 100)
   end
-  return wrk.format("GET", asked)
+  return wrk.format("GET", (path:gsub("VERSION", version)))
 end

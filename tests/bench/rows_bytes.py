@@ -1,4 +1,4 @@
-"""Rows about bytes: push, push again and pull one large file, against the limit of the machine and the peers."""
+"""Rows about bytes: push, push again and pull one large file, against the limit and the peers."""
 
 import collections
 import contextlib
@@ -20,7 +20,9 @@ def limits(path, folder):
     copy = folder / "copy"
     return {
         "openssl dgst -sha256": lambda run: capture(["openssl", "dgst", "-sha256", path]),
-        "copy with fsync": lambda run: capture(["dd", f"if={path}", f"of={copy}", "bs=1M", "conv=fsync", "status=none"]),
+        "copy with fsync": lambda run: capture(
+            ["dd", f"if={path}", f"of={copy}", "bs=1M", "conv=fsync", "status=none"]
+        ),
     }
 
 
@@ -40,14 +42,14 @@ class Bytes:
             self.mlflow = stack.enter_context(peers.MlflowClient(server.url))
         self.mlflow_runs = {}
 
+    def push_verb(self, run):
+        return ["push", "weights", self.model.parent, "--to", "acme/bench", "--version", f"1.0.{run}"]
+
     def push(self, run):
-        self.server.cli("push", "weights", self.model.parent, "--to", "acme/bench", "--version", f"1.0.{run}")
+        self.server.cli(*self.push_verb(run))
 
     def push_local(self, run):
-        self.local("push", "weights", self.model.parent, "--to", "acme/bench", "--version", f"1.0.{run}")
-
-    def local(self, *arguments):
-        run_cli(self.bench.binary, [*arguments, "--data-dir", self.local_data], self.local_env)
+        run_cli(self.bench.binary, [*self.push_verb(run), "--data-dir", self.local_data], self.local_env)
 
     def push_mlflow(self, run):
         self.mlflow_runs[run], _ = self.mlflow.call("log_file", self.model)
@@ -55,9 +57,7 @@ class Bytes:
     def push_again(self, run, samples):
         """The same directory once more: how long, what the server received, what the client read."""
         before = metric(self.server.url, RECEIVED_BYTES)
-        command = [self.bench.binary, "push", "weights", self.model.parent, "--to", "acme/bench",
-                   "--version", f"1.0.{run}"]
-        took, read = seconds_and_bytes_read(command, self.server.env)
+        took, read = seconds_and_bytes_read([self.bench.binary, *self.push_verb(run)], self.server.env)
         samples["again", "time"].add(took * 1000)
         samples["again", "received"].add((metric(self.server.url, RECEIVED_BYTES) - before) / 1024)
         samples["again", "read"].add(read / MIB)
@@ -70,7 +70,7 @@ class Bytes:
         return self.folder / "out"
 
     def prepare(self, run):
-        """New content for the next round, so that no contestant has seen it; the layout for skopeo points at it."""
+        """New content for the next round, which no contestant has seen, and the layout for skopeo."""
         files.mark(self.model, run)
         self.layout = oci_layout(self.folder / "layout", self.model)
 
@@ -79,8 +79,12 @@ class Bytes:
         push = {"gradus server": self.push, "gradus local mode": self.push_local}
         pull = {"gradus": self.pull}
         if self.registry:
-            push["docker-registry"] = lambda run: peers.skopeo_push(self.layout, self.registry, f"bench:v{run}")
-            pull["docker-registry"] = lambda run: peers.skopeo_pull(self.registry, f"bench:v{run}", self.out())
+            push["docker-registry"] = lambda run: peers.skopeo_push(
+                self.layout, self.registry, f"bench:v{run}"
+            )
+            pull["docker-registry"] = lambda run: peers.skopeo_pull(
+                self.registry, f"bench:v{run}", self.out()
+            )
         if self.mlflow:
             push["MLflow"] = self.push_mlflow
             pull["MLflow"] = lambda run: self.mlflow.call("fetch", self.mlflow_runs[run], make(self.out()))
@@ -103,16 +107,33 @@ def oci_layout(folder, model):
         digest = hashlib.sha256(content).hexdigest()
         (blobs / digest).write_bytes(content)
         return {"mediaType": media_type, "digest": f"sha256:{digest}", "size": len(content)}
+
     with open(model, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     os.link(model, blobs / digest)
-    layer = {"mediaType": "application/vnd.oci.image.layer.v1.tar", "digest": f"sha256:{digest}",
-             "size": model.stat().st_size}
-    config = add({"architecture": "amd64", "os": "linux", "config": {},
-                  "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]}},
-                 "application/vnd.oci.image.config.v1+json")
-    manifest = add({"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
-                    "config": config, "layers": [layer]}, "application/vnd.oci.image.manifest.v1+json")
+    layer = {
+        "mediaType": "application/vnd.oci.image.layer.v1.tar",
+        "digest": f"sha256:{digest}",
+        "size": model.stat().st_size,
+    }
+    config = add(
+        {
+            "architecture": "amd64",
+            "os": "linux",
+            "config": {},
+            "rootfs": {"type": "layers", "diff_ids": [f"sha256:{digest}"]},
+        },
+        "application/vnd.oci.image.config.v1+json",
+    )
+    manifest = add(
+        {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.manifest.v1+json",
+            "config": config,
+            "layers": [layer],
+        },
+        "application/vnd.oci.image.manifest.v1+json",
+    )
     manifest["annotations"] = {"org.opencontainers.image.ref.name": "bench"}
     (folder / "oci-layout").write_text('{"imageLayoutVersion":"1.0.0"}')
     (folder / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [manifest]}))
@@ -129,11 +150,11 @@ def measure(bench):
             print(f"  round {run + 1} of {bench.runs}", flush=True)
             it.prepare(run)
             for name, action in (limits(it.model, it.folder) | push).items():
-                samples["push", name].add(seconds(lambda: action(run)))
+                samples["push", name].add(seconds(action, run))
             it.push_again(run, samples)
             for name, action in pull.items():
                 shutil.rmtree(it.out(), ignore_errors=True)
-                samples["pull", name].add(seconds(lambda: action(run)))
+                samples["pull", name].add(seconds(action, run))
         write(bench.table, bench.size, samples)
     shutil.rmtree(it.folder, ignore_errors=True)
 

@@ -19,8 +19,21 @@ def memory(bench):
         gradus.cli("namespace", "create", "acme")
         time.sleep(SETTLED)
         idle.add(resident(gradus.pid))
-        streaming.add(most_resident_while(gradus.pid, lambda: gradus.cli(
-            "push", "weights", folder / "model", "--to", "acme/large", "--version", "1.0.0", timeout=1800)))
+        streaming.add(
+            most_resident_while(
+                gradus.pid,
+                lambda: gradus.cli(
+                    "push",
+                    "weights",
+                    folder / "model",
+                    "--to",
+                    "acme/large",
+                    "--version",
+                    "1.0.0",
+                    timeout=1800,
+                ),
+            )
+        )
     shutil.rmtree(folder)
     bench.discard("memory-server")
     bench.table.section("Resident memory")

@@ -41,13 +41,17 @@ def resolve(bench):
         urls = {"bare axum": (stack.enter_context(bare_axum(bench)), None)}
         for database in bench.databases:
             gradus = prepared(stack.enter_context(bench.gradus("resolve", database)), folder)
+            token = f"Authorization: Bearer {gradus.token}"
             for kind, tag in REFERENCES.items():
-                urls[f"gradus on {database}, by {kind}"] = (gradus.url + resolve_path(f"acme/bench:{tag}"), gradus.token)
-        urls |= {name: (url, None) for name, url in peer_urls(bench, stack, folder).items()}
+                urls[f"gradus on {database}, by {kind}"] = (
+                    gradus.url + resolve_path(f"acme/bench:{tag}"),
+                    token,
+                )
+        urls |= peer_urls(bench, stack, folder)
         samples = collections.defaultdict(Samples)
         for _ in range(bench.runs):
-            for name, (url, token) in urls.items():
-                samples[name].add(requests_per_second(url, bench.load_seconds, token))
+            for name, (url, header) in urls.items():
+                samples[name].add(requests_per_second(url, bench.load_seconds, header))
     base = ("bare axum", samples["bare axum"].median)
     bench.table.section("Resolve, requests per second (wrk -t1 -c32, gradus with a token)")
     for name, measured in samples.items():
@@ -56,25 +60,30 @@ def resolve(bench):
 
 
 def peer_urls(bench, stack, folder):
-    """What each peer calls resolving: a manifest by its tag; a model version by its alias."""
+    """What each peer calls resolving, as `{name: (URL, header)}`: a manifest by tag, a version by alias."""
     found = {}
     if "docker-registry" in bench.peers:
         registry = stack.enter_context(peers.docker_registry(bench.fresh("resolve-registry")))
         layout = oci_layout(bench.folder / "resolve" / "layout", folder / "model.safetensors")
         peers.skopeo_push(layout, registry, "bench:champion")
-        found["docker-registry, manifest by tag"] = f"{registry.url}/v2/bench/manifests/champion"
+        found["docker-registry, manifest by tag"] = (
+            f"{registry.url}/v2/bench/manifests/champion",
+            f"Accept: {MANIFEST}",
+        )
     if "mlflow" in bench.peers:
         server = stack.enter_context(peers.mlflow_server(bench.fresh("resolve-mlflow")))
         client = stack.enter_context(peers.MlflowClient(server.url))
         _, version = client.call("log_file", folder / "model.safetensors")
         client.call("set_alias", "champion", version)
-        found["MLflow, version by alias"] = \
-            f"{server.url}/api/2.0/mlflow/registered-models/alias?name=bench&alias=champion"
+        found["MLflow, version by alias"] = (
+            f"{server.url}/api/2.0/mlflow/registered-models/alias?name=bench&alias=champion",
+            None,
+        )
     return found
 
 
 def create(bench):
-    """Versions of a workload whose files are there already: one manifest after the other over one connection."""
+    """Versions of a workload that has their files already: manifest after manifest over one connection."""
     folder = files.model_folder(bench.folder / "create" / "model", 1 << 16).parent
     p50 = {}
     with contextlib.ExitStack() as stack:
@@ -98,7 +107,7 @@ def create(bench):
 
 
 def gradus_versions(gradus):
-    """Returns a function that creates one more version, with a manifest of its own, and says how long it took."""
+    """Returns a function that creates one more version, with its own manifest, and says how long it took."""
     connection = Connection(gradus.url, gradus.token)
     _, manifest, _ = connection.send("GET", "/v2/acme/bench/manifests/1.0.0")
     manifest, number = json.loads(manifest), 0
@@ -113,6 +122,7 @@ def gradus_versions(gradus):
         if headers["Docker-Content-Digest"] != wanted:
             raise AssertionError(f"digest {headers['Docker-Content-Digest']} instead of {wanted}")
         return took
+
     return one_more
 
 
@@ -120,4 +130,6 @@ def mlflow_versions(server, client, model):
     run_id, _ = client.call("log_file", model)
     body = json.dumps({"name": "bench", "source": f"runs:/{run_id}/", "run_id": run_id}).encode()
     connection = Connection(server.url)
-    return lambda: connection.send("POST", "/api/2.0/mlflow/model-versions/create", body, "application/json")[2]
+    return lambda: connection.send("POST", "/api/2.0/mlflow/model-versions/create", body, "application/json")[
+        2
+    ]

@@ -20,15 +20,15 @@ class Table:
         self.lines.append(title)
 
     def add(self, what, samples, unit, base=None, at_most=None, at_least=None):
-        """Adds a row. `base` is `(name, value)`: the row shows its ratio to it, and the target is about that ratio;
-        without a base the target is about the value itself. A row without a target only informs."""
+        """Adds a row. With a `base`, `(name, value)`, it shows the ratio to it and the target is about that
+        ratio; without one the target is about the value itself. A row without a target only informs."""
         value = f"{number(samples.median)} {unit}"
         if len(samples.values) > 1:
             value += f" ({number(samples.least)}–{number(samples.most)})"
         measured, ratio, of = samples.median, "", f" {unit}"
         if base:
             measured = samples.median / base[1]
-            ratio, of = f"{measured:.2f} × {base[0]}", f" × {base[0]}"
+            ratio, of = f"{number(measured)} × {base[0]}", f" × {base[0]}"
         target = reached = ""
         if at_most is not None:
             target, reached = f"≤ {number(at_most)}{of}", yes_or_no(measured <= at_most)
@@ -47,15 +47,16 @@ class Table:
 
         def printed(line):
             print("| " + " | ".join(text.ljust(widths[name]) for name, text in vars(line).items()) + " |")
+
         print()
         printed(header)
         print("|" + "|".join("-" * (width + 2) for width in widths.values()) + "|")
         for line in self.lines:
-            printed(line if isinstance(line, Line) else Line(f"**{line}**".ljust(0), "", "", "", ""))
+            printed(line if isinstance(line, Line) else Line(f"**{line}**", "", "", "", ""))
 
 
 def number(value):
-    """Three significant digits, whole from a hundred on."""
+    """Three significant digits; whole from a hundred on."""
     if value >= 100:
         return f"{value:,.0f}"
     return f"{value:.3g}"

@@ -18,11 +18,20 @@ def configuration(postgres=None, s3=None):
     if postgres:
         lines += ["[database]", f'url = "{postgres}"']
     if s3:
-        options = {"endpoint": s3["GRADUS_TEST_S3_ENDPOINT"], "region": s3["GRADUS_TEST_S3_REGION"],
-                   "access_key_id": s3["GRADUS_TEST_S3_KEY"], "secret_access_key": s3["GRADUS_TEST_S3_SECRET"],
-                   "allow_http": "true"}
-        lines += ["[[stores]]", 'name = "bucket"', f'url = "s3://{s3["GRADUS_TEST_S3_BUCKET"]}/clients"',
-                  f'region = "{s3["GRADUS_TEST_S3_REGION"]}"', "[stores.options]"]
+        options = {
+            "endpoint": s3["GRADUS_TEST_S3_ENDPOINT"],
+            "region": s3["GRADUS_TEST_S3_REGION"],
+            "access_key_id": s3["GRADUS_TEST_S3_KEY"],
+            "secret_access_key": s3["GRADUS_TEST_S3_SECRET"],
+            "allow_http": "true",
+        }
+        lines += [
+            "[[stores]]",
+            'name = "bucket"',
+            f'url = "s3://{s3["GRADUS_TEST_S3_BUCKET"]}/clients"',
+            f'region = "{s3["GRADUS_TEST_S3_REGION"]}"',
+            "[stores.options]",
+        ]
         lines += [f'{name} = "{value}"' for name, value in options.items()]
     return "\n".join(lines) + "\n"
 
@@ -51,12 +60,19 @@ class Gradus:
 
 
 def run_cli(binary, arguments, env, expect=0, timeout=600):
-    done = subprocess.run([str(binary), *map(str, arguments)], env=env, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=timeout)
+    done = subprocess.run(
+        [str(binary), *map(str, arguments)],
+        env=env,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
     if done.returncode != expect:
         said = (done.stderr or done.stdout).strip()
-        raise Failed(f"gradus {' '.join(map(str, arguments))}: exit code {done.returncode}, "
-                     f"expected {expect}\n{said}")
+        raise Failed(
+            f"gradus {' '.join(map(str, arguments))}: exit code {done.returncode}, expected {expect}\n{said}"
+        )
     return done.stdout
 
 

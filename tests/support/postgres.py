@@ -14,8 +14,10 @@ from .processes import Server, capture, free_port, succeeds
 
 def programs():
     """The folder of the newest installed server programs (Debian keeps them out of PATH), or None."""
+
     def release(folder):
         return int(re.sub(r"\D.*", "", folder.parent.name) or 0)
+
     found = [folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if (folder / "initdb").exists()]
     if found:
         return max(found, key=release)
@@ -47,15 +49,35 @@ def cluster(log_folder, durable=True):
         shutil.chown(folder, user)
     try:
         data, port = folder / "data", free_port()
-        capture([bin_folder / "initdb", "-D", data, "-U", "gradus", "--auth=trust", "--encoding=UTF8",
-                 "--locale=C", "--no-sync"], cwd=folder, **identity)
-        settings = {"listen_addresses": "127.0.0.1", "port": port, "unix_socket_directories": folder,
-                    "max_connections": 200, "fsync": "on" if durable else "off", "log_min_messages": "warning"}
+        capture(
+            [
+                bin_folder / "initdb",
+                "-D",
+                data,
+                "-U",
+                "gradus",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C",
+                "--no-sync",
+            ],
+            cwd=folder,
+            **identity,
+        )
+        settings = {
+            "listen_addresses": "127.0.0.1",
+            "port": port,
+            "unix_socket_directories": folder,
+            "max_connections": 200,
+            "fsync": "on" if durable else "off",
+            "log_min_messages": "warning",
+        }
         command = [bin_folder / "postgres", "-D", data]
         command += [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
         # SIGINT is "fast shutdown": open connections are cut instead of waited for.
-        with Server("postgres", command, Path(log_folder) / "postgres.log", user=user,
-                    stop_signal=signal.SIGINT) as server:
+        with Server(
+            "postgres", command, Path(log_folder) / "postgres.log", user=user, stop_signal=signal.SIGINT
+        ) as server:
             url = f"postgres://gradus@127.0.0.1:{port}/postgres"
             ready = [bin_folder / "pg_isready", "-q", "-h", "127.0.0.1", "-p", str(port)]
             server.wait_until(lambda: succeeds(ready))

@@ -29,20 +29,29 @@ class Server:
         identity = {"user": user, "group": user, "extra_groups": []} if user else {}
         with open(log, "ab") as output:
             # Its own session: a Ctrl-C in the terminal reaches us first, and we stop it in order.
-            self.process = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL,
-                                            stdout=output, stderr=output, env=env, cwd=self.log.parent,
-                                            start_new_session=True, **identity)
+            self.process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env=env,
+                cwd=self.log.parent,
+                start_new_session=True,
+                **identity,
+            )
 
     @property
     def pid(self):
         return self.process.pid
 
     def wait_until(self, ready, seconds=60, every=0.05):
-        """Calls `ready()` until it answers something true, which is returned; gives up if the process ends."""
+        """Calls `ready()` until it answers something true, and returns that; gives up if the process ends."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.process.poll() is not None:
-                raise Failed(f"{self.name} ended with exit code {self.process.returncode}\n{self.last_lines()}")
+                raise Failed(
+                    f"{self.name} ended with exit code {self.process.returncode}\n{self.last_lines()}"
+                )
             if answer := ready():
                 return answer
             time.sleep(every)
@@ -82,8 +91,14 @@ def answers(url, status=200):
 def succeeds(command, **options):
     """Whether a command that prints nothing of interest exits with 0 within some seconds."""
     try:
-        done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, timeout=20,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **options)
+        done = subprocess.run(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            timeout=20,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            **options,
+        )
     except (subprocess.TimeoutExpired, OSError):
         return False
     return done.returncode == 0
@@ -92,17 +107,22 @@ def succeeds(command, **options):
 def capture(command, **options):
     """Runs a command to its end and returns what it printed on stdout; `Failed` if it did not exit with 0."""
     options.setdefault("timeout", 120)
-    done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, **options)
+    done = subprocess.run(
+        [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, **options
+    )
     if done.returncode != 0:
-        raise Failed(f"{command[0]} exited with {done.returncode}\n{done.stderr.strip() or done.stdout.strip()}")
+        raise Failed(
+            f"{command[0]} exited with {done.returncode}\n{done.stderr.strip() or done.stdout.strip()}"
+        )
     return done.stdout
 
 
 def stop_at_signal():
     """Turns SIGTERM into an ordinary exit, so that context managers stop what they started."""
+
     def leave(number, _frame):
         raise SystemExit(128 + number)
+
     signal.signal(signal.SIGTERM, leave)
 
 
@@ -113,8 +133,14 @@ def clean_environment(home=None, **extra):
     stays, because the Rust toolchain lives there.
     """
     ours = ("GRADUS_SERVER", "GRADUS_TOKEN", "GRADUS_DATA", "GRADUS_SECRET")
-    env = {name: value for name, value in os.environ.items()
-           if name not in ours and not name.startswith("GRADUS_TEST_")}
+    env = {
+        name: value
+        for name, value in os.environ.items()
+        if name not in ours and not name.startswith("GRADUS_TEST_")
+    }
     if home:
-        env |= {f"XDG_{kind}_HOME": str(Path(home) / kind.lower()) for kind in ("CONFIG", "CACHE", "DATA", "STATE")}
+        env |= {
+            f"XDG_{kind}_HOME": str(Path(home) / kind.lower())
+            for kind in ("CONFIG", "CACHE", "DATA", "STATE")
+        }
     return env | {name: str(value) for name, value in extra.items()}

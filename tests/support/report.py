@@ -38,14 +38,21 @@ class Report:
     def run_tests(self, what, command, pattern=CARGO_RESULT, seconds=3600, **options):
         """Runs a test program, shows its output as it comes and adds up its results.
 
-        A program that fails without a failed test (it did not build, it crashed) counts as one failure, and so
-        does one that ran no test at all.
+        A program that fails without a failed test (it did not build, it crashed) counts as one failure, and
+        so does one that ran no test at all.
         """
         passed_before, failed_before = self.passed, self.failed
         # A session of its own, so that a program that hangs is stopped together with what it started.
-        program = subprocess.Popen([str(part) for part in command], stdin=subprocess.DEVNULL, text=True,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, errors="replace",
-                                   start_new_session=True, **options)
+        program = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.DEVNULL,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            errors="replace",
+            start_new_session=True,
+            **options,
+        )
         too_long = threading.Timer(seconds, stop_group, [program])
         too_long.start()
         try:

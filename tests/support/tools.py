@@ -38,6 +38,7 @@ def mlflow_python():
 @dataclass(frozen=True)
 class Tool:
     """One outside program. `debian` names the packages that bring it; `build` is for everything else."""
+
     name: str
     present: Callable[[], bool]
     debian: tuple = ()
@@ -53,7 +54,9 @@ def on_path(program):
 
 
 def garage_is_current():
-    return garage().exists() and succeeds(["grep", "-q", f"garage {GARAGE_VERSION} ", cache() / ".crates.toml"])
+    return garage().exists() and succeeds(
+        ["grep", "-q", f"garage {GARAGE_VERSION} ", cache() / ".crates.toml"]
+    )
 
 
 def build_garage():
@@ -70,13 +73,20 @@ def virtual_environment(python, *requirements):
         folder = python.parent.parent
         run([sys.executable, "-m", "venv", "--clear", folder])
         run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
+
     return build
 
 
-C_COMPILER = Tool("C compiler and make", lambda: all(map(shutil.which, ("cc", "make", "pkg-config"))),
-                  debian=("build-essential", "pkg-config"))
-VENV = Tool("python venv", lambda: succeeds([sys.executable, "-c", "import ensurepip, venv"]),
-            debian=("python3-venv",))
+C_COMPILER = Tool(
+    "C compiler and make",
+    lambda: all(map(shutil.which, ("cc", "make", "pkg-config"))),
+    debian=("build-essential", "pkg-config"),
+)
+VENV = Tool(
+    "python venv",
+    lambda: succeeds([sys.executable, "-c", "import ensurepip, venv"]),
+    debian=("python3-venv",),
+)
 POSTGRES = Tool("postgresql", lambda: postgres.programs() is not None, debian=("postgresql",))
 SKOPEO = Tool("skopeo", on_path("skopeo"), debian=("skopeo",))
 UMOCI = Tool("umoci", on_path("umoci"), debian=("umoci",))
@@ -84,11 +94,20 @@ OPENSSL = Tool("openssl", on_path("openssl"), debian=("openssl",))
 SQLITE = Tool("sqlite3", on_path("sqlite3"), debian=("sqlite3",))
 WRK = Tool("wrk", on_path("wrk"), debian=("wrk",))
 DOCKER_REGISTRY = Tool("docker-registry", on_path("docker-registry"), debian=("docker-registry",))
-GARAGE = Tool(f"crates.io: garage {GARAGE_VERSION}", garage_is_current, build=build_garage, takes="5-10 minutes")
-ORAS = Tool(f"PyPI: oras {ORAS_VERSION}", lambda: succeeds([client_python(), "-c", "import oras.client"]),
-            build=virtual_environment(client_python(), f"oras=={ORAS_VERSION}"))
-MLFLOW = Tool(f"PyPI: mlflow {MLFLOW_VERSION}", lambda: succeeds([mlflow_python(), "-c", "import mlflow"]),
-              build=virtual_environment(mlflow_python(), f"mlflow=={MLFLOW_VERSION}"), takes="a minute")
+GARAGE = Tool(
+    f"crates.io: garage {GARAGE_VERSION}", garage_is_current, build=build_garage, takes="5-10 minutes"
+)
+ORAS = Tool(
+    f"PyPI: oras {ORAS_VERSION}",
+    lambda: succeeds([client_python(), "-c", "import oras.client"]),
+    build=virtual_environment(client_python(), f"oras=={ORAS_VERSION}"),
+)
+MLFLOW = Tool(
+    f"PyPI: mlflow {MLFLOW_VERSION}",
+    lambda: succeeds([mlflow_python(), "-c", "import mlflow"]),
+    build=virtual_environment(mlflow_python(), f"mlflow=={MLFLOW_VERSION}"),
+    takes="a minute",
+)
 
 
 def run(command, **options):
@@ -103,18 +122,22 @@ def require_rust():
     """The one thing nothing here installs: without it no test can run."""
     missing = [program for program in ("cargo", "rustc") if shutil.which(program) is None]
     if missing:
-        raise Failed("the Rust toolchain is missing (no " + " and no ".join(missing) + " in PATH); "
-                     "install it with rustup, then run this again")
+        raise Failed(
+            "the Rust toolchain is missing (no " + " and no ".join(missing) + " in PATH); "
+            "install it with rustup, then run this again"
+        )
 
 
 def provide(wanted, yes):
-    """Says what is missing, asks once (not with `yes`), installs; returns the names that stay missing, and why."""
+    """Says what is missing, asks (not with `yes`), installs; returns `{name: why}` of what stays missing."""
     missing = [tool for tool in wanted if not tool.present()]
     if not missing:
         return {}
     print("missing:")
     for tool in missing:
-        print(f"  {tool.source()}" + (f" (builds once, {tool.takes}, kept in {cache()})" if tool.build else ""))
+        print(
+            f"  {tool.source()}" + (f" (builds once, {tool.takes}, kept in {cache()})" if tool.build else "")
+        )
     if not yes and not confirmed():
         return {tool.name: "not installed (declined)" for tool in missing}
     debian = [tool for tool in missing if tool.debian]
@@ -129,8 +152,9 @@ def provide(wanted, yes):
                 print(f"  {failure}")
     packages = " ".join(package for tool in debian for package in tool.debian)
     reason = "could not be installed" if os.geteuid() == 0 else f"needs root: apt-get install {packages}"
-    return {tool.name: reason if tool.debian else "could not be built"
-            for tool in missing if not tool.present()}
+    return {
+        tool.name: reason if tool.debian else "could not be built" for tool in missing if not tool.present()
+    }
 
 
 def confirmed():

@@ -37,6 +37,17 @@ def run_all(root, backend, missing, logs, report):
                 report.skip(f"{script} on {name}", f"without {' and '.join(absent)}: {missing[absent[0]]}")
                 continue
             print(f"-- {script} on {name}", flush=True)
-            command = [python, "-B", HERE / script, "--server", gradus.url, "--token", gradus.token,
-                       "--gradus", gradus.binary]
-            report.run_tests(f"{script} on {name}", command, CHECK_RESULT, seconds=600, env=clean_environment())
+            command = [
+                python,
+                "-B",
+                HERE / script,
+                "--server",
+                gradus.url,
+                "--token",
+                gradus.token,
+                "--gradus",
+                gradus.binary,
+            ]
+            report.run_tests(
+                f"{script} on {name}", command, CHECK_RESULT, seconds=600, env=clean_environment()
+            )

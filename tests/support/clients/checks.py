@@ -26,7 +26,9 @@ class Checks:
 
     def __init__(self, description):
         parser = argparse.ArgumentParser(description=description)
-        parser.add_argument("--server", required=True, help="base URL of a running gradus, with a namespace acme")
+        parser.add_argument(
+            "--server", required=True, help="base URL of a running gradus, with a namespace acme"
+        )
         parser.add_argument("--token", required=True, help="a token of an administrator")
         parser.add_argument("--gradus", required=True, type=Path, help="the gradus binary, for its CLI")
         asked = parser.parse_args()
@@ -85,9 +87,17 @@ def safetensors(tensors, seed=1):
 def write_model(folder, seed=1, rows=64):
     """A small weights directory: config.json and one safetensors file. Returns `{file name: bytes}`."""
     files = {
-        "config.json": json.dumps({"architectures": ["LlamaForCausalLM"], "model_type": "llama",
-                                   "hidden_size": 32, "vocab_size": rows}).encode(),
-        "model.safetensors": safetensors({"model.embed_tokens.weight": (rows, 32), "lm_head.weight": (rows, 32)}, seed),
+        "config.json": json.dumps(
+            {
+                "architectures": ["LlamaForCausalLM"],
+                "model_type": "llama",
+                "hidden_size": 32,
+                "vocab_size": rows,
+            }
+        ).encode(),
+        "model.safetensors": safetensors(
+            {"model.embed_tokens.weight": (rows, 32), "lm_head.weight": (rows, 32)}, seed
+        ),
     }
     folder.mkdir(parents=True)
     for name, content in files.items():
@@ -125,12 +135,22 @@ class Layout:
                 entry = tarfile.TarInfo(name)
                 entry.size = len(content)
                 archive.addfile(entry, io.BytesIO(content))
-        layer = self.add(gzip.compress(tar.getvalue(), mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip")
-        config = self.add_json({"architecture": architecture, "os": "linux", "config": {},
-                                "rootfs": {"type": "layers", "diff_ids": [sha256(tar.getvalue())]}},
-                               "application/vnd.oci.image.config.v1+json")
-        return self.add_json({"schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": config,
-                              "layers": [layer]}, IMAGE_MANIFEST)
+        layer = self.add(
+            gzip.compress(tar.getvalue(), mtime=0), "application/vnd.oci.image.layer.v1.tar+gzip"
+        )
+        config = self.add_json(
+            {
+                "architecture": architecture,
+                "os": "linux",
+                "config": {},
+                "rootfs": {"type": "layers", "diff_ids": [sha256(tar.getvalue())]},
+            },
+            "application/vnd.oci.image.config.v1+json",
+        )
+        return self.add_json(
+            {"schemaVersion": 2, "mediaType": IMAGE_MANIFEST, "config": config, "layers": [layer]},
+            IMAGE_MANIFEST,
+        )
 
     def tag(self, descriptor, name):
         """Makes `descriptor` the one tagged content of this layout."""
@@ -146,7 +166,9 @@ class Layout:
 
     def contents(self):
         """`{digest: bytes}` of everything in it; refuses a blob that is not what its name says."""
-        found = {"sha256:" + file.name: file.read_bytes() for file in (self.folder / "blobs/sha256").iterdir()}
+        found = {
+            "sha256:" + file.name: file.read_bytes() for file in (self.folder / "blobs/sha256").iterdir()
+        }
         for digest, content in found.items():
             equal(sha256(content), digest, "digest of a blob in the layout")
         return found

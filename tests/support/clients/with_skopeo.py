@@ -14,17 +14,24 @@ model_files = write_model(folder / "model")
 
 
 def skopeo(verb, *arguments, token=None, works=True):
-    """Runs skopeo with our token for each side it talks to; returns stdout, or stderr when `works` is False."""
+    """Runs skopeo with our token for the sides it talks to; returns stdout, or stderr unless it `works`."""
     sides = ("src", "dest") if verb == "copy" else ("",)
     options = []
     for side in sides:
         prefix = f"--{side}-" if side else "--"
         options += [f"{prefix}tls-verify=false", f"{prefix}creds", f"anyone:{token or gradus.token}"]
-    done = subprocess.run(["skopeo", "--insecure-policy", verb, *options, *map(str, arguments)],
-                          stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        ["skopeo", "--insecure-policy", verb, *options, *map(str, arguments)],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     if (done.returncode == 0) != works:
-        raise AssertionError(f"skopeo {verb} {' '.join(map(str, arguments))}: exit code {done.returncode}: "
-                             f"{done.stderr.strip()}")
+        raise AssertionError(
+            f"skopeo {verb} {' '.join(map(str, arguments))}: exit code {done.returncode}: "
+            f"{done.stderr.strip()}"
+        )
     return done.stdout if works else done.stderr
 
 
@@ -54,14 +61,19 @@ def an_image_goes_in_and_comes_out_byte_for_byte():
     skopeo("copy", local(layout, "it"), remote("acme/images:app"))
     raw = skopeo("inspect", "--raw", remote("acme/images:app"))
     equal(sha256(raw.encode()), digest, "digest of the manifest that was served")
-    equal(fetched("image-out", "acme/images:app").contents(), layout.contents(), "content after the round trip")
+    equal(
+        fetched("image-out", "acme/images:app").contents(), layout.contents(), "content after the round trip"
+    )
 
 
 @run.check
 def an_image_index_with_two_platforms_goes_in_and_comes_out():
     layout = Layout(folder / "index").create()
-    manifests = [layout.add_image({"platform": name.encode()}, name) | {"platform": {"architecture": name, "os": "linux"}}
-                 for name in ("amd64", "arm64")]
+    manifests = [
+        layout.add_image({"platform": name.encode()}, name)
+        | {"platform": {"architecture": name, "os": "linux"}}
+        for name in ("amd64", "arm64")
+    ]
     index = {"schemaVersion": 2, "mediaType": IMAGE_INDEX, "manifests": manifests}
     digest = layout.tag(layout.add_json(index, IMAGE_INDEX), "it")
     skopeo("copy", "--all", local(layout, "it"), remote("acme/images:platforms"))
@@ -80,10 +92,16 @@ def tags_are_listed():
 @run.check
 def an_image_is_copied_from_one_repository_to_another():
     skopeo("copy", remote("acme/images:app"), remote("acme/elsewhere:app"))
-    equal(skopeo("inspect", "--raw", remote("acme/elsewhere:app")),
-          skopeo("inspect", "--raw", remote("acme/images:app")), "manifest of the copy")
-    equal(fetched("copied-out", "acme/elsewhere:app").contents(), Layout(folder / "image").contents(),
-          "content of the copy")
+    equal(
+        skopeo("inspect", "--raw", remote("acme/elsewhere:app")),
+        skopeo("inspect", "--raw", remote("acme/images:app")),
+        "manifest of the copy",
+    )
+    equal(
+        fetched("copied-out", "acme/elsewhere:app").contents(),
+        Layout(folder / "image").contents(),
+        "content of the copy",
+    )
 
 
 @run.check
@@ -112,7 +130,11 @@ def a_model_pushed_by_skopeo_under_a_semver_tag_is_a_version():
     layout = Layout(folder / "model-out")
     skopeo("copy", "--preserve-digests", local(layout, "out"), remote("acme/skopeo-copied:2.0.0"))
     resolved = gradus.json("resolve", "acme/skopeo-copied:^2")
-    equal((resolved["version"], resolved["digest"], resolved["tier"]), ("2.0.0", layout.tagged(), "weights"), "version")
+    equal(
+        (resolved["version"], resolved["digest"], resolved["tier"]),
+        ("2.0.0", layout.tagged(), "weights"),
+        "version",
+    )
     gradus.cli("pull", "acme/skopeo-copied:2.0.0", "--out", folder / "pulled")
     for name, content in model_files.items():
         equal((folder / "pulled" / name).read_bytes(), content, f"bytes of {name}")
@@ -124,7 +146,9 @@ def other_content_under_a_taken_version_is_refused():
     write_model(folder / "other", seed=2)
     gradus.cli("push", "weights", folder / "other", "--to", "acme/skopeo-model", "--version", "1.1.0")
     layout = fetched("other-out", "acme/skopeo-model:1.1.0", "--preserve-digests")
-    skopeo("copy", "--preserve-digests", local(layout, "out"), remote("acme/skopeo-copied:2.0.0"), works=False)
+    skopeo(
+        "copy", "--preserve-digests", local(layout, "out"), remote("acme/skopeo-copied:2.0.0"), works=False
+    )
     equal(gradus.json("resolve", "acme/skopeo-copied:2.0.0")["digest"], before, "digest of the version")
 
 

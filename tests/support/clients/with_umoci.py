@@ -11,8 +11,9 @@ credentials = f"anyone:{gradus.token}"
 
 
 def tool(*command):
-    done = subprocess.run([str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True,
-                          text=True, timeout=120)
+    done = subprocess.run(
+        [str(part) for part in command], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=120
+    )
     equal(done.returncode, 0, f"exit code of {' '.join(map(str, command[:3]))} ({done.stderr.strip()})")
     return done.stdout
 
@@ -30,10 +31,26 @@ def build(layout, files):
 def an_image_built_by_umoci_survives_the_registry():
     files = {"model.bin": random_bytes(2_000_000, seed=21), "notes.txt": b"one layer per inserted file\n"}
     build(folder / "layout", files)
-    tool("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", "--dest-creds", credentials,
-         f"oci:{folder}/layout:built", remote)
-    tool("skopeo", "--insecure-policy", "copy", "--src-tls-verify=false", "--src-creds", credentials,
-         remote, f"oci:{folder}/returned:built")
+    tool(
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        credentials,
+        f"oci:{folder}/layout:built",
+        remote,
+    )
+    tool(
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "--src-tls-verify=false",
+        "--src-creds",
+        credentials,
+        remote,
+        f"oci:{folder}/returned:built",
+    )
     equal(Layout(folder / "returned").tagged(), Layout(folder / "layout").tagged(), "digest of the image")
     tool("umoci", "unpack", "--rootless", "--image", f"{folder}/returned:built", folder / "bundle")
     for name, content in files.items():
@@ -42,14 +59,46 @@ def an_image_built_by_umoci_survives_the_registry():
 
 @run.check
 def a_second_push_of_a_grown_image_adds_a_layer_and_keeps_the_old_one():
-    before = tool("skopeo", "inspect", "--tls-verify=false", "--creds", credentials, "--format",
-                  "{{range .Layers}}{{.}} {{end}}", remote).split()
+    before = tool(
+        "skopeo",
+        "inspect",
+        "--tls-verify=false",
+        "--creds",
+        credentials,
+        "--format",
+        "{{range .Layers}}{{.}} {{end}}",
+        remote,
+    ).split()
     (folder / "more.txt").write_text("added later\n")
-    tool("umoci", "insert", "--rootless", "--image", f"{folder}/returned:built", folder / "more.txt", "/more.txt")
-    tool("skopeo", "--insecure-policy", "copy", "--dest-tls-verify=false", "--dest-creds", credentials,
-         f"oci:{folder}/returned:built", remote)
-    after = tool("skopeo", "inspect", "--tls-verify=false", "--creds", credentials, "--format",
-                 "{{range .Layers}}{{.}} {{end}}", remote).split()
+    tool(
+        "umoci",
+        "insert",
+        "--rootless",
+        "--image",
+        f"{folder}/returned:built",
+        folder / "more.txt",
+        "/more.txt",
+    )
+    tool(
+        "skopeo",
+        "--insecure-policy",
+        "copy",
+        "--dest-tls-verify=false",
+        "--dest-creds",
+        credentials,
+        f"oci:{folder}/returned:built",
+        remote,
+    )
+    after = tool(
+        "skopeo",
+        "inspect",
+        "--tls-verify=false",
+        "--creds",
+        credentials,
+        "--format",
+        "{{range .Layers}}{{.}} {{end}}",
+        remote,
+    ).split()
     equal((after[:-1], len(after)), (before, len(before) + 1), "layers")
 
 
