@@ -20,8 +20,8 @@ SMALL = 1000
 RANDOM_VERSIONS = Path(__file__).with_name("random_versions.lua")
 
 # Version number i is (i / 10000).(i / 100 % 100).(i % 100); the pushed one is number 1, 0.0.1. The sort key
-# is that of `Version::sort_key`: per part a letter for its count of digits and the digits, then `~`. `{bytes}`
-# is the only word that the databases do not share.
+# is that of `Version::sort_key`: a letter per part for its count of digits, the digits, and `~` at the end.
+# `{bytes}` is the only word that the databases do not share.
 COPY = """
 INSERT INTO versions (workload, version, sort_key, prerelease, digest, sequence, revision, tier, kind,
                       contract, document, created_at, created_by)

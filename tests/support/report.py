@@ -105,7 +105,7 @@ class Report:
 
 
 def stop_group(program):
-    """Ends a program of ours that still runs, and its children (they share its session)."""
-    if program.poll() is None:
+    """Ends a program of ours and its children, which share its session, unless it was waited for already."""
+    if program.returncode is None:
         os.killpg(program.pid, signal.SIGKILL)
         program.wait()
