@@ -53,7 +53,12 @@ class Report:
             start_new_session=True,
             **options,
         )
-        too_long = threading.Timer(seconds, stop_group, [program])
+
+        def give_up():
+            self.fail(f"{what}: stopped after {seconds} s")
+            stop_group(program)
+
+        too_long = threading.Timer(seconds, give_up)
         too_long.start()
         try:
             for line in program.stdout:
@@ -64,8 +69,7 @@ class Report:
             too_long.cancel()
             stop_group(program)
         if self.failed == failed_before and code != 0:
-            ended = f"stopped after {seconds} s" if code == -signal.SIGKILL else f"exit code {code}"
-            self.fail(f"{what}: {ended}")
+            self.fail(f"{what}: exit code {code}")
         elif (self.passed, self.failed) == (passed_before, failed_before):
             self.fail(f"{what}: ran no test")
 
