@@ -32,13 +32,10 @@ named AS (SELECT i, major || '.' || minor || '.' || patch AS version,
                  substr('abcdefgh', length(major) + 1, 1) || major
                  || substr('abcdefgh', length(minor) + 1, 1) || minor
                  || substr('abcdefgh', length(patch) + 1, 1) || patch || '~' AS sort_key FROM parts),
-pushed AS (SELECT versions.*, substr(revision, 1, 33) AS start FROM versions
-           WHERE workload = '{workload}' AND version = '0.0.1')
+pushed AS (SELECT * FROM versions WHERE workload = '{workload}' AND version = '0.0.1')
 SELECT workload, named.version, CAST(named.sort_key AS {bytes}), prerelease, digest, i,
-       start || CAST(1000000 + i AS TEXT), tier, kind, contract,
-       replace(replace(document, '"0.0.1"', '"' || named.version || '"'),
-               revision, start || CAST(1000000 + i AS TEXT)),
-       created_at, created_by
+       substr(revision, 1, 33) || CAST(1000000 + i AS TEXT), tier, kind, contract, document, created_at,
+       created_by
 FROM named CROSS JOIN pushed;
 UPDATE repositories SET last_sequence = {count} WHERE name = '{workload}';
 """
