@@ -2,13 +2,13 @@
 
 import urllib.parse
 
-# Bytes of request bodies, over all routes.
+# Bytes of blobs received.
 RECEIVED_BYTES = "gradus_received_bytes_total"
 
 
-def resolve_path(reference):
-    """Where a reference such as `acme/bench:^1` resolves."""
-    return "/v1/resolve?reference=" + urllib.parse.quote(reference, safe="/:")
+def resolve_path(workload, tag):
+    """Where `workload:tag` resolves."""
+    return f"/v1/workloads/{workload}/resolve/{urllib.parse.quote(tag, safe='')}"
 
 
 def versions_path(workload):

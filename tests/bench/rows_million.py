@@ -108,8 +108,8 @@ def measure(bench):
         fill(bench, database, workloads)
         with bench.gradus("million", database, token) as gradus:
             asked = {
-                "resolve by version": lambda workload: resolve_path(f"{workload}:VERSION"),
-                "resolve by range": lambda workload: resolve_path(f"{workload}:~0.VERSION"),
+                "resolve by version": lambda workload: resolve_path(workload, "VERSION"),
+                "resolve by range": lambda workload: resolve_path(workload, "~0.VERSION"),
                 "first list page": versions_path,
             }
             for what, path in asked.items():

@@ -44,7 +44,7 @@ def resolve(bench):
             token = f"Authorization: Bearer {gradus.token}"
             for kind, tag in REFERENCES.items():
                 urls[f"gradus on {database}, by {kind}"] = (
-                    gradus.url + resolve_path(f"acme/bench:{tag}"),
+                    gradus.url + resolve_path("acme/bench", tag),
                     token,
                 )
         urls |= peer_urls(bench, stack, folder)
