@@ -30,7 +30,7 @@ def prepared(gradus, folder):
     for patch in range(3):
         files.mark(folder / "model.safetensors", patch)
         gradus.cli("push", "weights", folder, "--to", "acme/bench", "--version", f"1.0.{patch}")
-    gradus.cli("alias", "set", "acme/bench:1.0.1", "champion")
+    gradus.cli("alias", "set", "champion", "acme/bench:1.0.1")
     return gradus
 
 
