@@ -1,0 +1,53 @@
+"""The tests with real OCI clients: which there are, what each needs, and the server they run against."""
+
+import os
+import sys
+from pathlib import Path
+
+from .. import tools
+from ..gradus import serving
+from ..processes import clean_environment
+from ..report import CHECK_RESULT
+
+HERE = Path(__file__).resolve().parent
+
+# Each is a program of its own that takes a server and a token: (script, interpreter, what it needs).
+SCRIPTS = (
+    ("with_skopeo.py", sys.executable, (tools.SKOPEO,)),
+    ("with_umoci.py", sys.executable, (tools.SKOPEO, tools.UMOCI)),
+    ("with_oras.py", tools.client_python(), (tools.ORAS,)),
+)
+TOOLS = tuple(dict.fromkeys(tool for *_, needs in SCRIPTS for tool in needs))
+
+
+def binary(root):
+    return Path(os.environ.get("CARGO_TARGET_DIR") or root / "target") / "debug" / "gradus"
+
+
+def run_all(root, backend, missing, logs, report):
+    """Starts one server with a namespace `acme` and runs each script whose tools are there.
+
+    `backend` is `(name, configuration text or None)`; the name is part of what the report says.
+    """
+    name, config = backend
+    with serving(binary(root), logs / f"{name}-data", logs, config, name=f"gradus-{name}") as gradus:
+        gradus.cli("namespace", "create", "acme")
+        for script, python, needs in SCRIPTS:
+            if absent := [tool.name for tool in needs if tool.name in missing]:
+                report.skip(f"{script} on {name}", f"without {' and '.join(absent)}: {missing[absent[0]]}")
+                continue
+            print(f"-- {script} on {name}", flush=True)
+            command = [
+                python,
+                "-B",
+                HERE / script,
+                "--server",
+                gradus.url,
+                "--token",
+                gradus.token,
+                "--gradus",
+                gradus.binary,
+            ]
+            report.run_tests(
+                f"{script} on {name}", command, CHECK_RESULT, seconds=600, env=clean_environment()
+            )
