@@ -94,7 +94,7 @@ pub async fn read_body(body: Body, max: usize) -> Result<bytes::Bytes> {
 /// Query parameters. Reading one takes it; [`Query::done`] refuses what nobody asked for.
 pub struct Query(BTreeMap<String, String>);
 
-impl<S: Sync> FromRequestParts<S> for Query {
+impl<S: Send + Sync> FromRequestParts<S> for Query {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {

@@ -63,7 +63,7 @@ fn is_oci(uri: &Uri) -> bool {
 pub async fn no_such_route(State(app): State<App>, request: Request) -> Response {
     // Strangers learn nothing of which routes there are; a path of another shape is a name we refuse.
     let uri = request.uri().clone();
-    let error = match caller(&app, &request).await {
+    let error = match caller(&app, authorization(&request)).await {
         Ok(_) if is_oci(&uri) => Error::not_found("repository_unknown", "no such repository: a name has exactly two segments"),
         Ok(_) => Error::not_found("route_unknown", format!("no such route: {}", crate::model::digest::shorten(uri.path())))
             .hint("see /v1/openapi.json"),
@@ -74,7 +74,7 @@ pub async fn no_such_route(State(app): State<App>, request: Request) -> Response
 
 pub async fn no_such_method(State(app): State<App>, request: Request) -> Response {
     let uri = request.uri().clone();
-    let error = match caller(&app, &request).await {
+    let error = match caller(&app, authorization(&request)).await {
         Ok(_) => Error::not_allowed("method_not_allowed", format!("this route does not take {}", request.method())),
         Err(error) => error,
     };
@@ -246,7 +246,7 @@ async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Re
     if gate.route.access == Access::Open {
         return Ok(());
     }
-    let actor = caller(&gate.app, request).await?;
+    let actor = caller(&gate.app, authorization(request)).await?;
     match gate.route.access {
         Access::Open | Access::Token => {}
         Access::Everywhere(permission) => actor.require_everywhere(permission)?,
@@ -269,11 +269,15 @@ async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Re
 }
 
 /// Who is calling: Bearer with a token, or Basic with any user name and the token as password.
-async fn caller(app: &App, request: &Request) -> Result<Arc<Actor>> {
-    match request.headers().get(header::AUTHORIZATION) {
+async fn caller(app: &App, authorization: Option<HeaderValue>) -> Result<Arc<Actor>> {
+    match authorization {
         None => ops::access::without_token(app),
-        Some(value) => ops::access::authenticate(app, &oci::auth::token_of(value)?).await,
+        Some(value) => ops::access::authenticate(app, &oci::auth::token_of(&value)?).await,
     }
+}
+
+fn authorization(request: &Request) -> Option<HeaderValue> {
+    request.headers().get(header::AUTHORIZATION).cloned()
 }
 
 /// Runs within the limits of number and, for what is no transfer, of time.

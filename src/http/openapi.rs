@@ -6,13 +6,11 @@ use serde_json::{Map, Value, json};
 use std::sync::OnceLock;
 
 /// The schema of a type, made when the description is.
-#[derive(Clone, Copy)]
-pub struct Schema(fn(&mut SchemaGenerator) -> schemars::Schema);
+pub type Schema = fn(&mut SchemaGenerator) -> schemars::Schema;
 
-impl Schema {
-    pub fn of<T: JsonSchema>() -> Self {
-        Self(|generator| generator.subschema_for::<T>())
-    }
+/// The schema of `T`.
+pub fn schema_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> schemars::Schema {
+    generator.subschema_for::<T>()
 }
 
 /// The description as pretty JSON with a final newline: the bytes of the committed file.
@@ -77,11 +75,11 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     if route.access == Access::Open {
         operation["security"] = json!([]);
     }
-    if let Some(Schema(body)) = &route.body {
+    if let Some(body) = &route.body {
         let schema = body(generator).to_value();
         operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     }
-    if let Some(Schema(answer)) = &route.answer {
+    if let Some(answer) = &route.answer {
         let schema = answer(generator).to_value();
         operation["responses"]["2XX"]["content"] = json!({ "application/json": { "schema": schema } });
     }

@@ -112,6 +112,13 @@ impl Inspection {
         }
     }
 
+    /// What a person who pushes should know of it, a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let findings = self.findings.iter().map(|finding| format!("runs code when loaded: {}: {}", finding.path, finding.what));
+        let problems = self.problems.iter().map(|problem| format!("not vouched for: {}: {}", problem.path, problem.reason));
+        findings.chain(problems).collect()
+    }
+
     pub(super) fn finding(&mut self, path: &str, what: impl AsRef<str>) {
         let finding = Finding { path: bounded(path), what: bounded(what.as_ref()) };
         if self.findings.len() < MAX_ENTRIES && !self.findings.contains(&finding) {

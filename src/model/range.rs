@@ -146,7 +146,7 @@ fn bounds(comparator: &Comparator) -> (Vec<u8>, Vec<u8>) {
         Op::GreaterEq => (start, ceiling()),
         Op::Less => (Vec::new(), start),
         Op::LessEq => (Vec::new(), after),
-        Op::Tilde => (start, minor.map_or(next_major, next_minor)),
+        Op::Tilde => (start, minor.map_or_else(|| next_major.clone(), next_minor)),
         Op::Caret => {
             let high = match (major, minor, patch) {
                 (0, Some(0), Some(patch)) => above(patch).map_or_else(|| next_minor(0), |patch| floor(0, 0, patch)),

@@ -84,7 +84,7 @@ impl Version {
     /// identifier may hold. Numeric identifiers (`0…`) sort below others (`1…`).
     pub fn sort_key(&self) -> Vec<u8> {
         let mut key = Vec::with_capacity(16);
-        let mut number = |key: &mut Vec<u8>, digits: &str| {
+        let number = |key: &mut Vec<u8>, digits: &str| {
             key.push(b'a' + u8::try_from(digits.len()).unwrap_or(25).min(25));
             key.extend_from_slice(digits.as_bytes());
         };

@@ -63,7 +63,7 @@ impl Memo {
     }
 
     /// Keeps an answer computed when the log was `length` long: not if the table is of a later time.
-    fn keep(&self, length: i64, insert: impl Fn(&mut Table)) {
+    fn keep(&self, length: i64, insert: impl FnOnce(&mut Table)) {
         let mut table = self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner);
         if table.length < length {
             *table = Table { length, ..Table::default() };

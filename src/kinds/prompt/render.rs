@@ -26,7 +26,7 @@ pub struct Message {
 }
 
 /// What to send to a model, in the form that chat completion interfaces share.
-#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Rendered {
     /// The model asked for, or the file's own.
     pub model: Option<String>,

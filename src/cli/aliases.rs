@@ -1,0 +1,87 @@
+//! `gradus alias` and `gradus yank`.
+
+use super::{argument, print::{Out, time}};
+use crate::{
+    client::Client,
+    error::{Error, Result},
+    model::{
+        name::{Tag, Workload},
+        reference::{Reference, Selector},
+    },
+    wire,
+};
+use clap::{Args, Subcommand};
+
+#[derive(Subcommand)]
+pub enum Alias {
+    /// Point an alias at a version: gradus alias set champion acme/ticket-triage:1.4.0
+    Set {
+        #[arg(value_parser = argument::<Tag>)]
+        alias: Tag,
+        #[arg(value_parser = argument::<Reference>)]
+        reference: Reference,
+    },
+    /// Remove an alias: gradus alias rm champion acme/ticket-triage
+    Rm {
+        #[arg(value_parser = argument::<Tag>)]
+        alias: Tag,
+        #[arg(value_parser = argument::<Workload>)]
+        workload: Workload,
+    },
+    /// List the aliases of a workload
+    List {
+        #[arg(value_parser = argument::<Workload>)]
+        workload: Workload,
+    },
+}
+
+impl Alias {
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        match self {
+            Self::Set { alias, reference } => {
+                if matches!(reference.selector, Selector::Default) {
+                    return Err(Error::invalid("usage", "say which version the alias shall name")
+                        .hint(format!("gradus alias set {alias} {}:VERSION", reference.workload)));
+                }
+                let to = reference.selector.to_string();
+                let view = client.set_alias(&reference.workload, &alias, to.trim_start_matches([':', '@'])).await?;
+                out.data(&view, |out| out.line(format!("{}:{} is {}", reference.workload, view.alias, view.version)))
+            }
+            Self::Rm { alias, workload } => {
+                client.remove_alias(&workload, &alias).await?;
+                out.note(format!("removed {workload}:{alias}"));
+                Ok(())
+            }
+            Self::List { workload } => {
+                let aliases = client.list_aliases(&workload).await?;
+                out.data(&aliases, |out| {
+                    let row = |alias: &wire::AliasView| {
+                        vec![alias.alias.clone(), alias.version.to_string(), alias.digest.short().to_owned(), time(alias.updated_at)]
+                    };
+                    out.table(&["ALIAS", "VERSION", "DIGEST", "SET"], &aliases.iter().map(row).collect::<Vec<_>>());
+                })
+            }
+        }
+    }
+}
+
+#[derive(Args)]
+pub struct Yank {
+    /// The exact version, for example acme/ticket-triage:1.4.0
+    #[arg(value_parser = argument::<Reference>)]
+    reference: Reference,
+    /// Why
+    #[arg(long, short)]
+    message: String,
+}
+
+impl Yank {
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        let Reference { workload, selector: Selector::Version(version) } = self.reference else {
+            return Err(Error::invalid("usage", "a yank names one exact version").hint("for example acme/ticket-triage:1.4.0"));
+        };
+        client.yank(&workload, &version, &self.message).await?;
+        out.note(format!("yanked {workload}:{version}: ranges and latest pass it over, exact references still find it"));
+        Ok(())
+    }
+}

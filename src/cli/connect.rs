@@ -1,0 +1,154 @@
+//! Opening the registry a command works on: a server, or the data directory through the same router in-process.
+
+use super::Global;
+use crate::{
+    blobs::Stores,
+    client::Client,
+    clock::System,
+    config::{Config, local_user},
+    db::Db,
+    error::{Error, Result},
+    http,
+    model::name::PrincipalName,
+    ops::{Context, start},
+};
+use serde::{Deserialize, Serialize};
+use std::{
+    fs::{self, File, OpenOptions, TryLockError},
+    io::{Read as _, Write as _},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+/// How long a second process waits for the data directory.
+const LOCK_WAIT: Duration = Duration::from_secs(30);
+
+pub struct Registry {
+    pub client: Client,
+    local: Option<Local>,
+}
+
+/// A data directory in use by this process.
+pub struct Local {
+    pub context: Arc<Context>,
+    _lock: Option<Lock>,
+}
+
+impl Registry {
+    pub async fn close(self) {
+        if let Some(local) = self.local {
+            local.context.db.close().await;
+        }
+    }
+}
+
+/// What `login` stored.
+#[derive(Serialize, Deserialize)]
+pub struct Stored {
+    pub server: String,
+    pub token: String,
+}
+
+pub fn login_file() -> Result<PathBuf> {
+    Config::default_config_dir().map(|directory| directory.join("login.toml"))
+}
+
+fn stored_login() -> Option<Stored> {
+    let text = fs::read_to_string(login_file().ok()?).ok()?;
+    toml::from_str(&text).ok()
+}
+
+pub async fn open(global: &Global) -> Result<Registry> {
+    if global.data_dir.is_none() {
+        if let Some(server) = &global.server {
+            // A stored token belongs to the server it was stored for, and is not shown to another.
+            let stored = stored_login().filter(|login| login.server == server.trim_end_matches('/')).map(|login| login.token);
+            let client = Client::remote(server, global.token.clone().or(stored), global.plain_http)?;
+            return Ok(Registry { client, local: None });
+        }
+        if let Some(login) = stored_login() {
+            let token = global.token.clone().unwrap_or(login.token);
+            let client = Client::remote(&login.server, Some(token), global.plain_http)?;
+            return Ok(Registry { client, local: None });
+        }
+    }
+    let data_dir = match &global.data_dir {
+        Some(directory) => directory.clone(),
+        None => Config::default_data_dir()?,
+    };
+    let user = PrincipalName::local(&local_user());
+    let config = load_config(global)?;
+    let local = open_local(&data_dir, config, Some(user.clone())).await?;
+    start::ensure_local_user(&local.context, &user).await?;
+    let client = Client::local(http::router(local.context.clone()));
+    Ok(Registry { client, local: Some(local) })
+}
+
+pub fn load_config(global: &Global) -> Result<Config> {
+    global.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)
+}
+
+/// Opens the database and the stores below a data directory, and checks the secret.
+pub async fn open_local(data_dir: &Path, config: Config, local: Option<PrincipalName>) -> Result<Local> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|source| {
+        Error::unavailable("data_dir_unusable", format!("the data directory cannot be made: {}", data_dir.display())).source(source)
+    })?;
+    let (db, lock) = match &config.database.url {
+        Some(url) => (Db::postgres(url, config.database.connections).await?, None),
+        None => {
+            let lock = Lock::take(data_dir).await?;
+            let file = data_dir.join("gradus.db");
+            make_private(&file)?;
+            (Db::sqlite(&file).await?, Some(lock))
+        }
+    };
+    let secret = start::Secret::load(&config, data_dir)?;
+    start::check_secret(&db, &secret).await?;
+    let stores = Stores::open(&config.stores, data_dir)?;
+    let context = Context::new(db, stores, Arc::new(System), config, local);
+    Ok(Local { context, _lock: lock })
+}
+
+/// SQLite makes its files with the mode of the database, so that one is made first, for its owner only.
+fn make_private(file: &Path) -> Result<()> {
+    OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
+    Ok(())
+}
+
+/// The right to a data directory: one process at a time, so that it may trust its memory of it.
+struct Lock {
+    _file: File,
+}
+
+impl Lock {
+    async fn take(data_dir: &Path) -> Result<Self> {
+        let path = data_dir.join("lock");
+        let mut file = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(&path)?;
+        let mut waited = Duration::ZERO;
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) if waited < LOCK_WAIT => {
+                    let step = Duration::from_millis(50);
+                    tokio::time::sleep(step).await;
+                    waited += step;
+                }
+                Err(TryLockError::WouldBlock) => {
+                    let mut holder = String::new();
+                    let _ = file.read_to_string(&mut holder);
+                    return Err(Error::unavailable(
+                        "data_dir_in_use",
+                        format!("the data directory is in use by process {}: {}", holder.trim(), data_dir.display()),
+                    )
+                    .hint("if that is a server, name it: GRADUS_SERVER=http://HOST:PORT"));
+                }
+                Err(TryLockError::Error(error)) => return Err(error.into()),
+            }
+        }
+        file.set_len(0)?;
+        writeln!(file, "{}", std::process::id())?;
+        Ok(Self { _file: file })
+    }
+}

@@ -1,0 +1,185 @@
+//! The command line: what can be typed, which verb it calls, how it ends. One file per group of verbs; `print`
+//! is the only one that writes to the terminal.
+
+mod access;
+mod admin;
+mod aliases;
+mod connect;
+mod demo;
+mod look;
+mod print;
+mod pull;
+mod push;
+mod render;
+mod serve;
+
+use crate::error::{Error, Kind, Result};
+use clap::{Args, Parser, Subcommand};
+use print::Out;
+use std::{path::PathBuf, process::ExitCode};
+
+/// A model-lifecycle registry: prompts, adapters and weights under one contract.
+#[derive(Parser)]
+#[command(name = "gradus", version, max_term_width = 110)]
+struct Command {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+/// Where the registry is and how to print.
+#[derive(Args, Clone)]
+struct Global {
+    /// Work on this data directory, without a server
+    #[arg(long, global = true, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// The server's URL
+    #[arg(long, global = true, env = "GRADUS_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// The token; better in the environment or stored by `login`
+    #[arg(long, global = true, env = "GRADUS_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    token: Option<String>,
+    /// Configuration file
+    #[arg(long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Send the token over plain http to another machine
+    #[arg(long, global = true)]
+    plain_http: bool,
+    /// Print data as JSON
+    #[arg(long, global = true)]
+    json: bool,
+    /// Print no notes and no progress
+    #[arg(long, short, global = true)]
+    quiet: bool,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Run the service
+    Serve(serve::Serve),
+    /// Take one workload from prompt to weights, on a directory of its own
+    Demo,
+    /// Push a prompt, adapter or weights as a new version
+    Push(push::Push),
+    /// Fetch and verify the files of a version
+    Pull(pull::Pull),
+    /// List workloads, or the versions of one
+    List(look::List),
+    /// Show all there is about a version
+    Show(look::Show),
+    /// Say what differs between two versions
+    Diff(look::DiffVerb),
+    /// Say which version a reference means, and how to run it
+    Resolve(look::Resolve),
+    /// Fill in a workload's prompt
+    Render(render::Render),
+    /// Check the stored bytes of a version, or a directory against it
+    Verify(pull::Verify),
+    /// Name versions: set, rm, list
+    #[command(subcommand)]
+    Alias(aliases::Alias),
+    /// Withdraw a version: ranges pass it over, exact references still find it
+    Yank(aliases::Yank),
+    /// Tenants: create, list, show
+    #[command(subcommand)]
+    Namespace(access::NamespaceVerb),
+    /// Roles in a namespace: add, rm, list
+    #[command(subcommand)]
+    Member(access::Member),
+    /// People and services: add, list, disable
+    #[command(subcommand)]
+    User(access::User),
+    /// Tokens: create, list, revoke
+    #[command(subcommand)]
+    Token(access::TokenVerb),
+    /// Say who you are to the registry
+    Whoami,
+    /// Store a server and a token for later commands
+    Login(access::Login),
+    /// Read the event log
+    Log(admin::Log),
+    /// Find what nothing needs any more, and delete it
+    Gc(admin::Gc),
+    /// Re-hash what is stored, and set rot aside
+    Scrub(admin::Scrub),
+}
+
+/// Parses the command line, runs the verb, and says how it ended.
+pub async fn run() -> ExitCode {
+    let command = match Command::try_parse() {
+        Ok(command) => command,
+        Err(usage) => {
+            // Help and version are answers, not errors.
+            let code = u8::try_from(usage.exit_code()).unwrap_or(2);
+            let _ = usage.print();
+            return ExitCode::from(code);
+        }
+    };
+    let out = Out::new(command.global.json, command.global.quiet);
+    let is_server = matches!(command.verb, Verb::Serve(_));
+    crate::telemetry::start(is_server && !out.is_terminal(), if is_server { "info" } else { "warn" });
+    match dispatch(command, &out).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            out.error(&error);
+            ExitCode::from(exit_code(&error))
+        }
+    }
+}
+
+async fn dispatch(command: Command, out: &Out) -> Result<()> {
+    let Command { global, verb } = command;
+    match verb {
+        Verb::Serve(serve) => return serve.run(&global, out).await,
+        Verb::Demo => return demo::run(&global, out).await,
+        Verb::Login(login) => return login.run(&global, out).await,
+        _ => {}
+    }
+    let registry = connect::open(&global).await?;
+    let client = &registry.client;
+    let outcome = match verb {
+        Verb::Serve(_) | Verb::Demo | Verb::Login(_) => Ok(()),
+        Verb::Push(push) => push.run(client, out).await,
+        Verb::Pull(pull) => pull.run(client, out).await,
+        Verb::List(list) => list.run(client, out).await,
+        Verb::Show(show) => show.run(client, out).await,
+        Verb::Diff(diff) => diff.run(client, out).await,
+        Verb::Resolve(resolve) => resolve.run(client, out).await,
+        Verb::Render(render) => render.run(client, out).await,
+        Verb::Verify(verify) => verify.run(client, out).await,
+        Verb::Alias(alias) => alias.run(client, out).await,
+        Verb::Yank(yank) => yank.run(client, out).await,
+        Verb::Namespace(namespace) => namespace.run(client, out).await,
+        Verb::Member(member) => member.run(client, out).await,
+        Verb::User(user) => user.run(client, out).await,
+        Verb::Token(token) => token.run(client, out).await,
+        Verb::Whoami => access::whoami(client, out).await,
+        Verb::Log(log) => log.run(client, out).await,
+        Verb::Gc(gc) => gc.run(client, out).await,
+        Verb::Scrub(scrub) => scrub.run(client, out).await,
+    };
+    registry.close().await;
+    outcome
+}
+
+/// How a failed command ends, for scripts. 0 is success; 3, 4 and 10 belong to gates and drift.
+fn exit_code(error: &Error) -> u8 {
+    match error.kind {
+        Kind::Conflict => 5,
+        Kind::Integrity => 6,
+        Kind::NotFound => 7,
+        Kind::Unauthenticated | Kind::Forbidden | Kind::NotAllowed => 8,
+        Kind::Unavailable => 9,
+        Kind::Invalid if error.code == "usage" => 2,
+        Kind::Invalid | Kind::TooLarge | Kind::Range | Kind::Internal => 1,
+    }
+}
+
+/// An argument of a type of ours, for clap: its error is a usage error.
+fn argument<T: std::str::FromStr<Err = Error>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: Error| match error.hint {
+        Some(hint) => format!("{} ({hint})", error.message),
+        None => error.message,
+    })
+}
