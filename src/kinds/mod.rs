@@ -122,6 +122,21 @@ impl<'a> Files<'a> {
     fn reader(&self, view: &FileView<'a>) -> Reader<'_> {
         Reader::new(view.source, &self.budget)
     }
+
+    /// Whether all files but `own` are small texts: what a kind without weights may have beside it, so that
+    /// weights in a format nobody recognises do not pass for a lighter tier.
+    fn only_text_beside(&self, own: impl Fn(&FileView) -> bool) -> bool {
+        const MAX_TEXT: u64 = 4 << 20;
+        self.views.iter().filter(|view| !own(view)).all(|view| {
+            let head = self.reader(view).head(4 << 10).unwrap_or_else(|_| vec![0]);
+            let is_text = match std::str::from_utf8(&head) {
+                Ok(_) => true,
+                // Cut inside a character at the end of what was read.
+                Err(error) => error.error_len().is_none(),
+            };
+            view.source.size() <= MAX_TEXT && is_text && !head.contains(&0)
+        })
+    }
 }
 
 /// What this artifact is. Errors: `artifact_empty`, and whatever the sources answer when they cannot be

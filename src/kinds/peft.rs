@@ -16,6 +16,8 @@ const CONFIG: &str = "adapter_config.json";
 const MAX_CONFIG: usize = 1 << 20;
 const MAX_DEPTH: usize = 16;
 const MAX_MODULES: usize = 1000;
+/// Tokenizers fit; full weights or an optimizer's state do not.
+const MAX_BESIDE: u64 = 64 << 20;
 
 fn is_adapter_weights(view: &FileView) -> bool {
     matches!(view.path, "adapter_model.safetensors" | "adapter_model.bin")
@@ -25,7 +27,10 @@ fn is_adapter_weights(view: &FileView) -> bool {
 /// configuration laid on top must not pass for the lighter tier.
 fn recognises(files: &Files) -> bool {
     let is_model = |view: &FileView| {
-        safetensors::is_safetensors(files, view) || gguf::is_gguf(files, view) || onnx::is_onnx(files, view)
+        view.source.size() > MAX_BESIDE
+            || safetensors::is_safetensors(files, view)
+            || gguf::is_gguf(files, view)
+            || onnx::is_onnx(files, view)
     };
     files.get(CONFIG).is_some()
         && files.views.iter().any(is_adapter_weights)
@@ -219,6 +224,33 @@ mod tests {
         let config: &[u8] = br#"{"peft_type":"LORA","r":8}"#;
         let found = inspect_bytes(&[("adapter_config.json", config), ("adapter_model.safetensors", &full)]);
         assert!(found.problems[0].reason.contains("no tensor is of a LoRA"), "{:?}", found.problems);
+    }
+
+    /// A file of zeros that takes no memory.
+    struct Zeros(u64);
+
+    impl super::super::Source for Zeros {
+        fn size(&self) -> u64 {
+            self.0
+        }
+
+        fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
+            Ok(vec![0; self.0.saturating_sub(offset).min(length as u64) as usize])
+        }
+    }
+
+    #[test]
+    fn a_large_file_of_any_format_beside_it_is_not_an_adapter() {
+        let (config, weights) =
+            (br#"{"peft_type":"LORA"}"#.to_vec(), safetensors_with(&[("a.lora_A.weight", &[1])]));
+        for (size, kind) in [(MAX_BESIDE, Kind::Peft), (MAX_BESIDE + 1, Kind::Safetensors)] {
+            let files = [
+                FileView { path: "adapter_config.json", source: &config },
+                FileView { path: "adapter_model.safetensors", source: &weights },
+                FileView { path: "x.bin", source: &Zeros(size) },
+            ];
+            assert_eq!(super::super::detect(&files).unwrap(), kind);
+        }
     }
 
     #[test]

@@ -13,7 +13,10 @@ use std::collections::BTreeMap;
 
 pub(super) const FORMAT: Format = Format {
     kind: Kind::VendorFinetune,
-    recognises: |files| NAMES.iter().any(|name| files.get(name).is_some()),
+    recognises: |files| {
+        NAMES.iter().any(|name| files.get(name).is_some())
+            && files.only_text_beside(|view| NAMES.contains(&view.path))
+    },
     inspect,
 };
 
@@ -215,6 +218,16 @@ mod tests {
                 "finetune_invalid"
             );
         }
+    }
+
+    #[test]
+    fn a_descriptor_beside_anything_but_text_does_not_make_a_fine_tune() {
+        let yaml = yaml();
+        let with = |content: &[u8]| inspect_bytes(&[("finetune.yaml", yaml.as_bytes()), ("x", content)]).kind;
+        assert_eq!(with("# Read me, café\n".as_bytes()), Kind::VendorFinetune);
+        assert_eq!(with(b"\0\0\x80\x3f"), Kind::Files);
+        assert_eq!(with(&[0xc3, 0x28, 0x41]), Kind::Files);
+        assert_eq!(with(&vec![b'a'; 5 << 20]), Kind::Files);
     }
 
     #[test]

@@ -187,6 +187,11 @@ def pickles():
     put("pickle", "unknown-bzip2-member.zip", zipped([("a.txt", b"hello")], zipfile.ZIP_BZIP2))
     put("pickle", "unknown-bomb.zip", zipped([("zeros", bytes(40 << 20))], zipfile.ZIP_DEFLATED))
     put("pickle", "unknown-cut.zip", torch[:-30] if b"PK\5\6" not in torch[:-30] else torch)
+    two = torch + zipped([("a.txt", b"hello")])  # two archives one after the other: the first is hidden
+    put("pickle", "unsafe-hidden-before.zip", two)
+    put("pickle", "unknown-hidden-between.zip", hidden_between(payload))
+    put("pickle", "unsafe-zip64.pt", zip64(payload))
+    put("pickle", "unsafe-second-end-record.zip", torch[:-2] + struct.pack("<H", 22) + b"PK\5\6" + bytes(18))
     put("pickle", "unsafe-gzip.gz", gzip.compress(payload, mtime=0))
     put("pickle", "unsafe-gzip-second-member.gz", gzip.compress(b"N.", mtime=0) + gzip.compress(payload, mtime=0))
     put("pickle", "safe-gzip.gz", gzip.compress(b"hello", mtime=0))
@@ -231,6 +236,35 @@ def npy(array):
     out = io.BytesIO()
     np.save(out, array)
     return out.getvalue()
+
+
+def zip64(payload):
+    """An archive whose sizes and offsets stand in zip64 fields only."""
+    wide = 0xFFFFFFFF
+    name, crc = b"archive/data.pkl", zlib.crc32(payload)
+    sizes = struct.pack("<HHQQ", 1, 16, len(payload), len(payload))
+    local = b"PK\3\4" + struct.pack("<HHHHHIIIHH", 45, 0, 0, 0, 0, crc, wide, wide, len(name), len(sizes)) + name + sizes + payload
+    extra = struct.pack("<HHQQQ", 1, 24, len(payload), len(payload), 0)
+    central = b"PK\1\2" + struct.pack("<HHHHHHIIIHHHHHII", 45, 45, 0, 0, 0, 0, crc, wide, wide, len(name), len(extra), 0, 0, 0, 0, wide) + name + extra
+    record = b"PK\6\6" + struct.pack("<QHHIIQQQQ", 44, 45, 45, 0, 0, 1, 1, len(central), len(local))
+    locator = b"PK\6\7" + struct.pack("<IQI", 0, len(local) + len(central), 1)
+    end = b"PK\5\6" + struct.pack("<HHHHIIH", 0, 0, 0xFFFF, 0xFFFF, wide, wide, 0)
+    data = local + central + record + locator + end
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert archive.read("archive/data.pkl") == payload
+    return data
+
+
+def hidden_between(payload):
+    """A member that only the local headers know."""
+    whole = io.BytesIO()
+    with zipfile.ZipFile(whole, "w") as archive:
+        archive.writestr(zipfile.ZipInfo("a.txt"), b"hello")
+        archive.writestr(zipfile.ZipInfo("data.pkl"), payload)
+        archive.writestr(zipfile.ZipInfo("z.txt"), b"hello")
+        del archive.NameToInfo["data.pkl"]
+        archive.filelist = [info for info in archive.filelist if info.filename != "data.pkl"]
+    return whole.getvalue()
 
 
 def two_of_one_name():
