@@ -101,7 +101,7 @@ fn show(shown: &wire::ShowView, out: &Out) {
     field("also known as", format!("number {}, revision {}", version.sequence, version.revision));
     field("aliases", shown.aliases.join(", "));
     field("yanked", version.yanked.clone().unwrap_or_default());
-    field("contract", version.contract.to_string());
+    field("contract", version.contract_digest.to_string());
     field("target", target(&shown.document.invoke.target));
     field("prompt", shown.document.invoke.prompt_file.as_ref().map(|file| file.path.to_string()).unwrap_or_default());
     field("base", shown.document.lineage.base.clone().unwrap_or_default());

@@ -154,7 +154,7 @@ pub struct VersionView {
     pub digest: Digest,
     pub tier: Tier,
     pub kind: Kind,
-    pub contract: Digest,
+    pub contract_digest: Digest,
     pub sequence: i64,
     pub revision: String,
     pub created_at: DateTime<Utc>,

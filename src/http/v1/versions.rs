@@ -46,7 +46,7 @@ pub(super) fn version_view(row: listing::VersionRow) -> wire::VersionView {
         digest: row.digest,
         tier: row.tier,
         kind: row.kind,
-        contract: row.contract,
+        contract_digest: row.contract,
         sequence: row.sequence,
         revision: row.revision,
         created_at: row.created_at,

@@ -1,0 +1,168 @@
+//! The real binary: a server on loopback that can be killed, and the command line.
+
+use super::Backend;
+use std::{
+    io::{BufRead as _, BufReader, Read as _},
+    net::TcpListener,
+    path::{Path, PathBuf},
+    process::{Child, Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+pub fn binary() -> PathBuf {
+    env!("CARGO_BIN_EXE_gradus").into()
+}
+
+/// A port that was free a moment ago.
+fn free_port() -> u16 {
+    TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
+}
+
+/// What a server is started with; it can be started again on the same data.
+pub struct Setup {
+    pub data: PathBuf,
+    pub config: PathBuf,
+    pub url: String,
+    port: u16,
+}
+
+impl Setup {
+    pub async fn new(backend: Backend, directory: &Path) -> Self {
+        let config = backend.configuration().await;
+        let file = directory.join("config.toml");
+        std::fs::write(&file, toml::to_string(&config).expect("TOML")).expect("a configuration file");
+        let port = free_port();
+        Self { data: directory.join("data"), config: file, url: format!("http://127.0.0.1:{port}"), port }
+    }
+
+    /// Starts the server and waits until it is ready. The first start prints the admin's token.
+    pub fn start(&self) -> Server {
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", &format!("127.0.0.1:{}", self.port)])
+            .arg("--data-dir")
+            .arg(&self.data)
+            .arg("--config")
+            .arg(&self.config)
+            .env("GRADUS_LOG", "warn")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the server starts");
+        let stderr = child.stderr.take().expect("its stderr");
+        let (sender, lines) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            for line in BufReader::new(stderr).lines().map_while(Result::ok) {
+                let _ = sender.send(line);
+            }
+        });
+        let server = Server { child, lines, url: self.url.clone() };
+        server.wait_until_ready();
+        server
+    }
+}
+
+pub struct Server {
+    child: Child,
+    lines: std::sync::mpsc::Receiver<String>,
+    pub url: String,
+}
+
+impl Server {
+    fn wait_until_ready(&self) {
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while Instant::now() < deadline {
+            if get(&self.url, "/readyz").is_some_and(|head| head.contains(" 200 ")) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the server did not get ready: {:?}", self.lines.try_iter().collect::<Vec<_>>());
+    }
+
+    /// The token the first start printed.
+    pub fn bootstrap_token(&self) -> Option<String> {
+        let lines: Vec<String> = self.lines.try_iter().collect();
+        lines.iter().map(|line| line.trim()).find(|line| line.starts_with("gradus_")).map(str::to_owned)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// As by `kill -9`.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it can be killed");
+        self.child.wait().expect("it ends");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The head of an answer to a GET, by a plain socket.
+pub fn get(url: &str, path: &str) -> Option<String> {
+    use std::io::Write as _;
+    let address = url.strip_prefix("http://")?;
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(5))).ok()?;
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    Some(answer)
+}
+
+/// A command line, without the environment of whoever runs the tests.
+pub struct Cli {
+    command: Command,
+}
+
+impl Cli {
+    pub fn new(home: &Path, arguments: &[&str]) -> Self {
+        let mut command = Command::new(binary());
+        command.args(arguments).stdin(Stdio::null());
+        for name in ["GRADUS_SERVER", "GRADUS_TOKEN", "GRADUS_DATA", "GRADUS_SECRET", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
+            command.env_remove(name);
+        }
+        command.env("HOME", home).env("USER", "tester");
+        Self { command }
+    }
+
+    pub fn environment(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn directory(mut self, directory: &Path) -> Self {
+        self.command.current_dir(directory);
+        self
+    }
+
+    pub fn run(mut self) -> Done {
+        let Output { status, stdout, stderr } = self.command.output().expect("the command runs");
+        Done {
+            code: status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&stderr).into_owned(),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub struct Done {
+    pub code: i32,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Done {
+    /// Fails the test unless the command ended so.
+    pub fn expect(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{self:#?}");
+        self
+    }
+}
