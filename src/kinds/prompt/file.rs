@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 /// Templates see the properties of the input as variables. `{{ x | tojson }}` writes a value as JSON. A variable
 /// that is not given is an error: write `{% if x is defined %}` or `{{ x | default("…") }}` for optional ones, or
 /// give the property a `default` in the input schema. A line that holds only a `{% … %}` tag leaves no line
-/// behind, and one newline at the end of a content is dropped.
+/// behind, and one newline at the end of a content is dropped. Text is joined with `~`; there is no `+`, no `*`,
+/// no mapping or tuple, and lists hold constants only, so that no template can make more than it was given.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(title = "Gradus prompt file")]

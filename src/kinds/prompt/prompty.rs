@@ -243,7 +243,11 @@ impl Import {
         match value {
             Value::Object(map) => {
                 for (name, value) in map {
-                    found.push(self.property(name, value, &format!("{at}/{name}"))?);
+                    let mut property = self.property(name, value, &format!("{at}/{name}"))?;
+                    // The first layout has no word for it: what has no default must be given.
+                    let says = ["required", "default"].iter().any(|key| value.get(key).is_some());
+                    property.required |= !says && !property.thread;
+                    found.push(property);
                 }
             }
             Value::Array(items) => {
@@ -288,7 +292,7 @@ impl Import {
         Ok(Property {
             name,
             schema,
-            required: map.get("required") == Some(&Value::Bool(true)),
+            required: map.get("required").and_then(Value::as_bool).unwrap_or(false),
             thread: kind == "thread",
             example: self.plain(example, &format!("{at}/example")),
         })

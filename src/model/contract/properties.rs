@@ -105,12 +105,9 @@ impl Random {
                 match (self.below(3), map.get_mut(&key)) {
                     (0, _) => drop(map.remove(&key)),
                     (1, Some(inner @ Value::Object(_))) if depth > 0 && key != "const" => {
-                        if let Some((_, one)) =
-                            inner.as_object_mut().and_then(|inner| inner.iter_mut().next())
-                        {
-                            if one.is_object() {
-                                *one = self.edit(&one.clone(), depth - 1);
-                            }
+                        let first = inner.as_object_mut().and_then(|inner| inner.values_mut().next());
+                        if let Some(one) = first.filter(|one| one.is_object()) {
+                            *one = self.edit(&one.clone(), depth - 1);
                         }
                     }
                     _ => {
