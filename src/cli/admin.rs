@@ -4,7 +4,11 @@ use super::{argument, print::{Out, bytes, time}};
 use crate::{
     client::Client,
     error::{Error, Result},
-    model::{event::Event, name::Workload},
+    model::{
+        digest::Digest,
+        event::{Change, Event},
+        name::Workload,
+    },
     wire,
 };
 use clap::Args;
@@ -52,14 +56,33 @@ impl Log {
 
 /// An event as one line: position, time, who, what.
 pub(super) fn line(event: &Event) -> String {
-    let value = serde_json::to_value(event).unwrap_or_default();
-    let kind = value["kind"].as_str().unwrap_or_default().replace('_', " ");
-    let word = |value: &serde_json::Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-    let data = value["data"].as_object().map(|data| {
-        let fields = data.iter().filter(|(_, value)| !value.is_null());
-        fields.map(|(name, value)| format!("{name}={}", word(value))).collect::<Vec<_>>().join(" ")
-    });
-    format!("{:>6}  {}  {}  {kind}  {}", event.position, time(event.at), event.actor, data.unwrap_or_default())
+    format!("{:>6}  {}  {}  {}", event.position, time(event.at), event.actor, describe(&event.change))
+}
+
+fn describe(change: &Change) -> String {
+    use Change as C;
+    let until = |from: &Option<Digest>| from.as_ref().map(|from| format!(" (was {})", from.short())).unwrap_or_default();
+    match change {
+        C::NamespaceCreated { namespace, store } => format!("made namespace {namespace} in store {store}"),
+        C::MemberAdded { namespace, principal, role } => format!("made {principal} {role} in {namespace}"),
+        C::MemberRemoved { namespace, principal, role } => format!("took {role} in {namespace} from {principal}"),
+        C::UserAdded { user, kind } => format!("added {} {user}", kind.name()),
+        C::UserDisabled { user } => format!("disabled {user}"),
+        C::TokenCreated { token, user, .. } => format!("made token {token} for {user}"),
+        C::TokenRevoked { token, user } => format!("revoked token {token} of {user}"),
+        C::Pushed { workload, version, digest, tier, .. } => format!("pushed {workload}:{version} ({tier}) {}", digest.short()),
+        C::PushedAgain { workload, version, .. } => format!("pushed {workload}:{version} again, as another author"),
+        C::Yanked { workload, version, reason, .. } => format!("yanked {workload}:{version}: {reason}"),
+        C::AliasSet { workload, alias, from, to } => format!("set {workload}:{alias} to {}{}", to.short(), until(from)),
+        C::AliasRemoved { workload, alias, from } => format!("removed {workload}:{alias} (was {})", from.short()),
+        C::ManifestPushed { repository, digest, .. } => format!("stored manifest {repository}@{}", digest.short()),
+        C::Tagged { repository, tag, digest } => format!("tagged {repository}:{tag} {}", digest.short()),
+        C::ManifestDeleted { repository, digest } => format!("deleted manifest {repository}@{}", digest.short()),
+        C::BlobUnlinked { repository, digest } => format!("removed blob {} from {repository}", digest.short()),
+        C::GarbageCollected { objects, bytes: freed } => format!("collected {objects} objects, {}", bytes(*freed)),
+        C::BlobQuarantined { store, digest, .. } => format!("set rotten blob {} in {store} aside", digest.short()),
+        C::BlobRestored { store, digest } => format!("found blob {} in {store} whole again", digest.short()),
+    }
 }
 
 #[derive(Args)]
