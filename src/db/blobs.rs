@@ -60,10 +60,21 @@ pub async fn set_key(tx: &mut Tx, store: &str, digest: &Digest, key: &str) -> Re
 
 /// The blob as seen from a repository: only through its link.
 pub async fn find_linked(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<BlobRow>> {
-    let sql = "SELECT b.store, b.digest, b.key, b.size, b.quarantined_at FROM blob_links l
+    Ok(find_link(tx, repository, digest).await?.map(|(row, _)| row))
+}
+
+/// The blob through its link, and when the link was last noted as wanted.
+pub async fn find_link(
+    tx: &mut Tx,
+    repository: &Workload,
+    digest: &Digest,
+) -> Result<Option<(BlobRow, DateTime<Utc>)>> {
+    let sql = "SELECT b.store, b.digest, b.key, b.size, b.quarantined_at, l.used_at FROM blob_links l
                JOIN blobs b ON b.store = l.store AND b.digest = l.digest WHERE l.repository = $1 AND l.digest = $2";
-    let row: Option<Row> = optional!(tx, sql, repository.as_str(), digest.as_str());
-    row.map(blob).transpose()
+    let row: Option<(String, String, String, i64, Option<DateTime<Utc>>, DateTime<Utc>)> =
+        optional!(tx, sql, repository.as_str(), digest.as_str());
+    row.map(|(store, digest, key, size, quarantined, used_at)| Ok((blob((store, digest, key, size, quarantined))?, used_at)))
+        .transpose()
 }
 
 pub async fn find(tx: &mut Tx, store: &str, digest: &Digest) -> Result<Option<BlobRow>> {
@@ -101,13 +112,6 @@ pub async fn touch(tx: &mut Tx, repository: &Workload, digest: &Digest, at: Date
     let sql = "UPDATE blob_links SET used_at = $3 WHERE repository = $1 AND digest = $2 AND used_at < $4";
     execute!(tx, sql, repository.as_str(), digest.as_str(), at, since);
     Ok(())
-}
-
-/// Whether a link was last noted as wanted before `since`.
-pub async fn needs_touch(tx: &mut Tx, repository: &Workload, digest: &Digest, since: DateTime<Utc>) -> Result<bool> {
-    let sql = "SELECT digest FROM blob_links WHERE repository = $1 AND digest = $2 AND used_at < $3";
-    let row: Option<(String,)> = optional!(tx, sql, repository.as_str(), digest.as_str(), since);
-    Ok(row.is_some())
 }
 
 pub async fn unlink(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<bool> {

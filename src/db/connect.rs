@@ -2,7 +2,7 @@
 
 use super::{
     epoch::Epoch,
-    tx::{Inner, Tx},
+    tx::{Inner, PgHandle, Tx},
 };
 use crate::error::{Error, Result};
 use sqlx::{
@@ -84,7 +84,7 @@ impl Db {
     pub async fn read(&self) -> Result<Tx> {
         let inner = match &self.pool {
             Pool::Sqlite { read, .. } => Inner::Sqlite(read.begin().await?),
-            Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+            Pool::Postgres(pool) => Inner::Postgres(PgHandle::Connection(pool.acquire().await?)),
         };
         Ok(Tx::new(inner, self.epoch.known.clone()))
     }
@@ -94,7 +94,7 @@ impl Db {
     pub async fn write(&self) -> Result<Tx> {
         let inner = match &self.pool {
             Pool::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pool::Postgres(pool) => Inner::Postgres(pool.begin().await?),
+            Pool::Postgres(pool) => Inner::Postgres(PgHandle::Transaction(pool.begin().await?)),
         };
         Ok(Tx::new(inner, self.epoch.known.clone()))
     }

@@ -29,7 +29,7 @@ pub(super) fn unknown(digest: &Digest) -> Error {
 /// answer does not lose it to garbage collection.
 pub async fn stat(cx: &Context, repository: &Workload, digest: &Digest) -> Result<BlobRow> {
     let mut tx = cx.db.read().await?;
-    let row = blobs::find_linked(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
+    let (row, used_at) = blobs::find_link(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
     drop(tx);
     if row.quarantined_at.is_some() {
         // To a pusher a rotten blob is missing: pushing it again heals it.
@@ -37,7 +37,7 @@ pub async fn stat(cx: &Context, repository: &Workload, digest: &Digest) -> Resul
     }
     let now = cx.clock.now();
     let stale = now - cx.grace().min(TimeDelta::hours(24)) / 4;
-    if blobs::needs_touch(&mut cx.db.read().await?, repository, digest, stale).await? {
+    if used_at < stale {
         let mut tx = cx.db.write().await?;
         blobs::touch(&mut tx, repository, digest, now, stale).await?;
         tx.commit().await?;

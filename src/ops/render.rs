@@ -19,7 +19,7 @@ pub async fn render(cx: &Context, reference: &str, input: Value, model: Option<S
     })?;
     let bytes = super::blobs::read_whole(cx, &resolution.workload, &file.digest, prompt::MAX_BYTES as u64).await?;
     let contract = &resolution.document.contract;
-    let contract = Contract::new(contract.input.clone(), contract.output.clone())?;
+    let contract = Contract::stored(contract.input.clone(), contract.output.clone());
     // Rendering may take all of its budget, which is too long for a thread that serves others.
     let work = tokio::task::spawn_blocking(move || {
         prompt::parse(file.path.as_str(), &bytes)?.render(&input, &contract, model.as_deref())

@@ -64,7 +64,7 @@ pub(super) fn document_of(row: &VersionRow) -> Result<Document> {
 
 pub(super) fn contract_of(row: &VersionRow) -> Result<Contract> {
     let document = document_of(row)?;
-    Contract::new(document.contract.input, document.contract.output)
+    Ok(Contract::stored(document.contract.input, document.contract.output))
 }
 
 /// Resolves a reference. The answer is remembered until anything changes.

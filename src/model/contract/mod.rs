@@ -57,6 +57,11 @@ impl Contract {
         Self::new(document.input, document.output)
     }
 
+    /// Two schemas that were checked before the registry stored them; checking compiles them, which takes its time.
+    pub fn stored(input: Value, output: Value) -> Self {
+        Self { input, output }
+    }
+
     /// The contract that promises nothing: anything goes in, anything comes out.
     pub fn open() -> Self {
         Self { input: Value::Bool(true), output: Value::Bool(true) }
