@@ -135,20 +135,24 @@ impl Config {
     /// Reads a TOML file. Unknown keys are refused with their place.
     pub fn load(file: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(file).map_err(|source| {
-            Error::invalid("config_unreadable", format!("cannot read the configuration: {}", file.display())).source(source)
+            Error::invalid("config_unreadable", format!("cannot read the configuration: {}", file.display()))
+                .source(source)
         })?;
         Self::parse(&text)
     }
 
     pub fn parse(text: &str) -> Result<Self> {
-        let config: Self = toml::from_str(text)
-            .map_err(|error| Error::invalid("config_invalid", format!("the configuration is not valid: {error}")))?;
+        let config: Self = toml::from_str(text).map_err(|error| {
+            Error::invalid("config_invalid", format!("the configuration is not valid: {error}"))
+        })?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<()> {
-        let refuse = |why: String| Err(Error::invalid("config_invalid", format!("the configuration is not valid: {why}")));
+        let refuse = |why: String| {
+            Err(Error::invalid("config_invalid", format!("the configuration is not valid: {why}")))
+        };
         let mut names = std::collections::BTreeSet::new();
         for store in &self.stores {
             if store.name.parse::<crate::model::name::Namespace>().is_err() {
@@ -208,7 +212,8 @@ fn home(variable: &str, below_home: &str) -> Result<PathBuf> {
         return Ok(directory.into());
     }
     let home = set("HOME").ok_or_else(|| {
-        Error::invalid("no_home", "neither HOME nor the data directory is set").hint("give --data-dir or set GRADUS_DATA")
+        Error::invalid("no_home", "neither HOME nor the data directory is set")
+            .hint("give --data-dir or set GRADUS_DATA")
     })?;
     Ok(PathBuf::from(home).join(below_home))
 }
@@ -222,7 +227,8 @@ mod tests {
         let example = include_str!("../deploy/config.example.toml");
         assert_eq!(Config::parse(example).unwrap(), Config::default());
         // With its commented settings on, it is still valid.
-        let all: String = example.lines().map(|line| line.strip_prefix("#~ ").unwrap_or(line).to_owned() + "\n").collect();
+        let all: String =
+            example.lines().map(|line| line.strip_prefix("#~ ").unwrap_or(line).to_owned() + "\n").collect();
         let config = Config::parse(&all).unwrap();
         assert!(config.database.url.is_some() && !config.stores.is_empty() && config.tls.is_some());
     }

@@ -68,7 +68,10 @@ impl Error {
 
     /// Two stored facts contradict each other: names the row so that an operator can look at it.
     pub fn corrupt(table: &str, row: impl fmt::Display, what: impl fmt::Display) -> Self {
-        Self::internal("corrupt_row", format!("stored facts contradict each other in {table}, row {row}: {what}"))
+        Self::internal(
+            "corrupt_row",
+            format!("stored facts contradict each other in {table}, row {row}: {what}"),
+        )
     }
 
     #[must_use]

@@ -11,7 +11,8 @@ use std::sync::Arc;
 pub fn start(json: bool, default_level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GRADUS_LOG")
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_level));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines =
+        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     // A second start (tests in one process) keeps the first.
     let _ = if json { lines.json().flatten_event(true).try_init() } else { lines.compact().try_init() };
 }
@@ -46,7 +47,11 @@ impl Metrics {
         let (bytes_received, bytes_sent) = (Counter::default(), Counter::default());
         let (versions_created, panics) = (Counter::default(), Counter::default());
         registry.register("requests", "Requests answered, by operation and status", requests.clone());
-        registry.register("request_seconds", "Time until the answer's head, in seconds", request_seconds.clone());
+        registry.register(
+            "request_seconds",
+            "Time until the answer's head, in seconds",
+            request_seconds.clone(),
+        );
         registry.register("requests_under_way", "Requests not answered yet", requests_under_way.clone());
         registry.register("received_bytes", "Bytes of blobs received", bytes_received.clone());
         registry.register("sent_bytes", "Bytes of blobs sent", bytes_sent.clone());

@@ -44,7 +44,8 @@ impl Local {
     pub(super) fn open(root: &Path) -> Result<Self> {
         let blobs = root.join("blobs");
         private_dir(&blobs).map_err(|source| {
-            Error::unavailable("store_unavailable", format!("cannot make the directory: {}", blobs.display())).source(source)
+            Error::unavailable("store_unavailable", format!("cannot make the directory: {}", blobs.display()))
+                .source(source)
         })?;
         Ok(Self { root: root.to_owned() })
     }
@@ -67,7 +68,10 @@ impl Local {
                 let _ = sender.blocking_send(Err(error));
             }
         });
-        Ok(stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|piece| (piece, receiver)) }).boxed())
+        Ok(stream::unfold(receiver, |mut receiver| async {
+            receiver.recv().await.map(|piece| (piece, receiver))
+        })
+        .boxed())
     }
 
     pub(super) async fn size(&self, key: Key) -> Result<Option<u64>> {
@@ -93,7 +97,8 @@ impl Local {
                 let _ = sender.blocking_send(Err(error.into()));
             }
         });
-        stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) }).boxed()
+        stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|item| (item, receiver)) })
+            .boxed()
     }
 
     /// Opens the file of an upload for appending after `received` bytes.
@@ -122,7 +127,9 @@ fn gone() -> Error {
 
 fn read_file(path: &Path, range: Range<u64>, sender: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
     let missing = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => Error::integrity("object_missing", "the store has lost the bytes of a blob"),
+        io::ErrorKind::NotFound => {
+            Error::integrity("object_missing", "the store has lost the bytes of a blob")
+        }
         _ => source.into(),
     };
     let mut file = File::open(path).map_err(missing)?;
@@ -158,7 +165,8 @@ fn list_files(blobs: &Path, sender: &mpsc::Sender<Result<Listed>>) -> io::Result
                 Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(error) => return Err(error),
             };
-            let listed = Listed { key, size: metadata.len(), modified: metadata.modified()?.into(), is_tail: false };
+            let listed =
+                Listed { key, size: metadata.len(), modified: metadata.modified()?.into(), is_tail: false };
             if sender.blocking_send(Ok(listed)).is_err() {
                 return Ok(());
             }
@@ -173,12 +181,17 @@ fn open_at(path: &Path, received: u64) -> Result<File> {
         private_dir(folder)?;
         sync_dir(folder.parent().unwrap_or(folder))?;
     }
-    let mut file = OpenOptions::new().create(received == 0).write(true).read(true).truncate(false).mode(0o600).open(path).map_err(
-        |source| match source.kind() {
+    let mut file = OpenOptions::new()
+        .create(received == 0)
+        .write(true)
+        .read(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
+        .map_err(|source| match source.kind() {
             io::ErrorKind::NotFound => Error::integrity("upload_lost", "the bytes received so far are gone"),
             _ => source.into(),
-        },
-    )?;
+        })?;
     // The lock dies with its process, so a killed server never blocks the one that follows.
     match file.try_lock() {
         Ok(()) => {}

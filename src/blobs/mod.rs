@@ -177,9 +177,11 @@ impl From<object_store::Error> for Error {
                 Self::integrity("object_missing", "the store has lost the bytes of a blob").source(source)
             }
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
-                Self::unavailable("store_refused", "the store refuses the registry's credentials").source(source)
+                Self::unavailable("store_refused", "the store refuses the registry's credentials")
+                    .source(source)
             }
-            _ => Self::unavailable("store_unavailable", "the store does not answer as it should, try again").source(source),
+            _ => Self::unavailable("store_unavailable", "the store does not answer as it should, try again")
+                .source(source),
         }
     }
 }

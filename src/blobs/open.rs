@@ -6,8 +6,8 @@ use crate::{
     error::{Error, Result},
 };
 use object_store::{
-    ClientOptions, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder, gcp::GoogleCloudStorageBuilder,
-    path::Path as ObjectPath,
+    ClientOptions, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
+    gcp::GoogleCloudStorageBuilder, path::Path as ObjectPath,
 };
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -57,13 +57,17 @@ fn retries() -> RetryConfig {
 }
 
 fn open(store: &config::Store) -> Result<Store> {
-    let refuse = |why: String| Error::invalid("config_invalid", format!("the store {} cannot be opened: {why}", store.name));
-    let (scheme, rest) = store.url.split_once("://").ok_or_else(|| refuse(format!("not a URL: {}", store.url)))?;
+    let refuse = |why: String| {
+        Error::invalid("config_invalid", format!("the store {} cannot be opened: {why}", store.name))
+    };
+    let (scheme, rest) =
+        store.url.split_once("://").ok_or_else(|| refuse(format!("not a URL: {}", store.url)))?;
     let backend = match scheme {
         "file" => Backend::Local(Local::open(Path::new(rest))?),
         "s3" | "gs" | "az" => {
             let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-            let prefix = ObjectPath::parse(prefix.trim_matches('/')).map_err(|error| refuse(error.to_string()))?;
+            let prefix =
+                ObjectPath::parse(prefix.trim_matches('/')).map_err(|error| refuse(error.to_string()))?;
             let invalid = |error: object_store::Error| refuse(error.to_string());
             /// Applies the options of the configuration by their names; an unknown name is refused.
             macro_rules! build {
@@ -77,7 +81,9 @@ fn open(store: &config::Store) -> Result<Store> {
                 }};
             }
             Backend::Remote(match scheme {
-                "s3" => build!(AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&store.region)),
+                "s3" => {
+                    build!(AmazonS3Builder::from_env().with_bucket_name(bucket).with_region(&store.region))
+                }
                 "gs" => build!(GoogleCloudStorageBuilder::from_env().with_bucket_name(bucket)),
                 _ => build!(MicrosoftAzureBuilder::from_env().with_container_name(bucket)),
             })

@@ -3,10 +3,7 @@
 use super::{ByteStream, Key, Listed};
 use crate::error::{Error, Result};
 use bytes::Bytes;
-use futures_util::{
-    StreamExt as _, TryStreamExt as _,
-    stream::BoxStream,
-};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use object_store::{
     GetOptions, GetRange, MultipartId, ObjectStore, ObjectStoreExt as _, PutPayload,
     multipart::{MultipartStore, PartId},
@@ -91,7 +88,12 @@ impl Remote {
             self.objects.list(Some(&prefix)).map(move |item| {
                 let item = item?;
                 let key = item.location.filename().and_then(|name| name.parse().ok());
-                Ok::<_, Error>(key.map(|key| Listed { key, size: item.size, modified: item.last_modified, is_tail }))
+                Ok::<_, Error>(key.map(|key| Listed {
+                    key,
+                    size: item.size,
+                    modified: item.last_modified,
+                    is_tail,
+                }))
             })
         };
         listing(folder("blobs"), false)
@@ -125,13 +127,25 @@ impl Remote {
         Ok(self.parts.create_multipart(&self.object(key)).await?)
     }
 
-    pub(super) async fn put_part(&self, key: Key, multipart: &MultipartId, number: usize, bytes: Bytes) -> Result<String> {
+    pub(super) async fn put_part(
+        &self,
+        key: Key,
+        multipart: &MultipartId,
+        number: usize,
+        bytes: Bytes,
+    ) -> Result<String> {
         let part = self.parts.put_part(&self.object(key), multipart, number, PutPayload::from(bytes)).await?;
         Ok(part.content_id)
     }
 
     /// Puts the parts together. Safe to repeat: when the answer of an earlier try was lost, the object is there.
-    pub(super) async fn complete(&self, key: Key, multipart: &MultipartId, parts: Vec<String>, size: u64) -> Result<()> {
+    pub(super) async fn complete(
+        &self,
+        key: Key,
+        multipart: &MultipartId,
+        parts: Vec<String>,
+        size: u64,
+    ) -> Result<()> {
         let parts = parts.into_iter().map(|content_id| PartId { content_id }).collect();
         match self.parts.complete_multipart(&self.object(key), multipart, parts).await {
             Ok(_) => Ok(()),

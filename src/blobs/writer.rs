@@ -179,14 +179,17 @@ impl RemoteSink {
             None => self.multipart.insert(self.remote.begin(self.key).await?).clone(),
         };
         let (remote, key, number) = (self.remote.clone(), self.key, self.parts.len());
-        self.in_flight = Some(tokio::spawn(async move { remote.put_part(key, &multipart, number, part).await }));
+        self.in_flight =
+            Some(tokio::spawn(async move { remote.put_part(key, &multipart, number, part).await }));
         Ok(())
     }
 
     /// Waits for the part under way.
     async fn settle(&mut self) -> Result<()> {
         if let Some(task) = self.in_flight.take() {
-            let part = task.await.map_err(|_| Error::unavailable("store_unavailable", "sending a part has stopped"))??;
+            let part = task
+                .await
+                .map_err(|_| Error::unavailable("store_unavailable", "sending a part has stopped"))??;
             self.parts.push(part);
         }
         Ok(())

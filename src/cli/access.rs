@@ -15,7 +15,10 @@ use crate::{
     wire,
 };
 use clap::{Args, Subcommand};
-use std::{io::Write as _, os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _}};
+use std::{
+    io::Write as _,
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+};
 
 #[derive(Subcommand)]
 pub enum NamespaceVerb {
@@ -39,16 +42,37 @@ pub enum NamespaceVerb {
 impl NamespaceVerb {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let show = |view: &wire::NamespaceView| {
-            let text = format!("{} in store {} ({}), made {} by {}", view.name, view.store, view.region, time(view.created_at), view.created_by);
+            let text = format!(
+                "{} in store {} ({}), made {} by {}",
+                view.name,
+                view.store,
+                view.region,
+                time(view.created_at),
+                view.created_by
+            );
             out.data(view, |out| out.line(text))
         };
         match self {
-            Self::Create { name, store } => show(&client.create_namespace(&wire::NewNamespace { name, store }).await?),
+            Self::Create { name, store } => {
+                show(&client.create_namespace(&wire::NewNamespace { name, store }).await?)
+            }
             Self::Show { name } => show(&client.show_namespace(&name).await?),
             Self::List => {
                 let list = client.list_namespaces().await?;
-                let row = |view: &wire::NamespaceView| vec![view.name.to_string(), view.store.clone(), view.region.clone(), time(view.created_at)];
-                out.data(&list, |out| out.table(&["NAMESPACE", "STORE", "REGION", "MADE"], &list.iter().map(row).collect::<Vec<_>>()))
+                let row = |view: &wire::NamespaceView| {
+                    vec![
+                        view.name.to_string(),
+                        view.store.clone(),
+                        view.region.clone(),
+                        time(view.created_at),
+                    ]
+                };
+                out.data(&list, |out| {
+                    out.table(
+                        &["NAMESPACE", "STORE", "REGION", "MADE"],
+                        &list.iter().map(row).collect::<Vec<_>>(),
+                    )
+                })
             }
         }
     }
@@ -130,9 +154,16 @@ impl User {
                 let list = client.list_users().await?;
                 let row = |view: &wire::UserView| {
                     let state = if view.disabled { "disabled" } else { "" };
-                    vec![view.name.to_string(), view.kind.name().to_owned(), time(view.created_at), state.to_owned()]
+                    vec![
+                        view.name.to_string(),
+                        view.kind.name().to_owned(),
+                        time(view.created_at),
+                        state.to_owned(),
+                    ]
                 };
-                out.data(&list, |out| out.table(&["USER", "KIND", "ADDED", ""], &list.iter().map(row).collect::<Vec<_>>()))
+                out.data(&list, |out| {
+                    out.table(&["USER", "KIND", "ADDED", ""], &list.iter().map(row).collect::<Vec<_>>())
+                })
             }
             Self::Disable { name } => {
                 client.disable_user(&name).await?;
@@ -179,7 +210,10 @@ impl TokenVerb {
             Self::Create { user, label, days, namespaces, roles } => {
                 let scope = Scope { namespaces, roles };
                 let created = client.create_token(&wire::NewToken { user, label, scope, days }).await?;
-                out.note(format!("token {} of {}; it is shown only now:", created.info.id, created.info.user));
+                out.note(format!(
+                    "token {} of {}; it is shown only now:",
+                    created.info.id, created.info.user
+                ));
                 out.data(&created, |out| out.line(&created.token))
             }
             Self::List { all } => {
@@ -190,9 +224,17 @@ impl TokenVerb {
                         (None, Some(at)) => format!("until {}", time(at)),
                         (None, None) => String::new(),
                     };
-                    vec![view.id.clone(), view.user.to_string(), view.label.clone(), time(view.created_at), state]
+                    vec![
+                        view.id.clone(),
+                        view.user.to_string(),
+                        view.label.clone(),
+                        time(view.created_at),
+                        state,
+                    ]
                 };
-                out.data(&list, |out| out.table(&["ID", "USER", "LABEL", "MADE", ""], &list.iter().map(row).collect::<Vec<_>>()))
+                out.data(&list, |out| {
+                    out.table(&["ID", "USER", "LABEL", "MADE", ""], &list.iter().map(row).collect::<Vec<_>>())
+                })
             }
             Self::Revoke { id } => {
                 client.revoke_token(&id).await?;
@@ -236,7 +278,8 @@ impl Login {
             }
         };
         if token.is_empty() {
-            return Err(Error::invalid("usage", "no token was given").hint("type it, pipe it in, or set GRADUS_TOKEN"));
+            return Err(Error::invalid("usage", "no token was given")
+                .hint("type it, pipe it in, or set GRADUS_TOKEN"));
         }
         let server = self.server.trim_end_matches('/').to_owned();
         let client = Client::remote(&server, Some(token.clone()), global.plain_http)?;
@@ -245,10 +288,12 @@ impl Login {
         if let Some(directory) = file.parent() {
             std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
         }
-        let text = toml::to_string(&Stored { server: server.clone(), token })
-            .map_err(|source| Error::internal("login_encoding", "the login could not be written").source(source))?;
+        let text = toml::to_string(&Stored { server: server.clone(), token }).map_err(|source| {
+            Error::internal("login_encoding", "the login could not be written").source(source)
+        })?;
         let scratch = file.with_extension("tmp");
-        let mut handle = std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
+        let mut handle =
+            std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
         handle.write_all(text.as_bytes())?;
         std::fs::rename(&scratch, &file)?;
         out.note(format!("logged in to {server} as {}; stored in {}", me.principal, file.display()));

@@ -1,6 +1,9 @@
 //! `gradus log`, `gc`, `scrub`.
 
-use super::{argument, print::{Out, bytes, time}};
+use super::{
+    argument,
+    print::{Out, bytes, time},
+};
 use crate::{
     client::Client,
     error::{Error, Result},
@@ -61,26 +64,48 @@ pub(super) fn line(event: &Event) -> String {
 
 fn describe(change: &Change) -> String {
     use Change as C;
-    let until = |from: &Option<Digest>| from.as_ref().map(|from| format!(" (was {})", from.short())).unwrap_or_default();
+    let until = |from: &Option<Digest>| {
+        from.as_ref().map(|from| format!(" (was {})", from.short())).unwrap_or_default()
+    };
     match change {
         C::NamespaceCreated { namespace, store } => format!("made namespace {namespace} in store {store}"),
         C::MemberAdded { namespace, principal, role } => format!("made {principal} {role} in {namespace}"),
-        C::MemberRemoved { namespace, principal, role } => format!("took {role} in {namespace} from {principal}"),
+        C::MemberRemoved { namespace, principal, role } => {
+            format!("took {role} in {namespace} from {principal}")
+        }
         C::UserAdded { user, kind } => format!("added {} {user}", kind.name()),
         C::UserDisabled { user } => format!("disabled {user}"),
         C::TokenCreated { token, user, .. } => format!("made token {token} for {user}"),
         C::TokenRevoked { token, user } => format!("revoked token {token} of {user}"),
-        C::Pushed { workload, version, digest, tier, .. } => format!("pushed {workload}:{version} ({tier}) {}", digest.short()),
-        C::PushedAgain { workload, version, .. } => format!("pushed {workload}:{version} again, as another author"),
+        C::Pushed { workload, version, digest, tier, .. } => {
+            format!("pushed {workload}:{version} ({tier}) {}", digest.short())
+        }
+        C::PushedAgain { workload, version, .. } => {
+            format!("pushed {workload}:{version} again, as another author")
+        }
         C::Yanked { workload, version, reason, .. } => format!("yanked {workload}:{version}: {reason}"),
-        C::AliasSet { workload, alias, from, to } => format!("set {workload}:{alias} to {}{}", to.short(), until(from)),
-        C::AliasRemoved { workload, alias, from } => format!("removed {workload}:{alias} (was {})", from.short()),
-        C::ManifestPushed { repository, digest, .. } => format!("stored manifest {repository}@{}", digest.short()),
+        C::AliasSet { workload, alias, from, to } => {
+            format!("set {workload}:{alias} to {}{}", to.short(), until(from))
+        }
+        C::AliasRemoved { workload, alias, from } => {
+            format!("removed {workload}:{alias} (was {})", from.short())
+        }
+        C::ManifestPushed { repository, digest, .. } => {
+            format!("stored manifest {repository}@{}", digest.short())
+        }
         C::Tagged { repository, tag, digest } => format!("tagged {repository}:{tag} {}", digest.short()),
-        C::ManifestDeleted { repository, digest } => format!("deleted manifest {repository}@{}", digest.short()),
-        C::BlobUnlinked { repository, digest } => format!("removed blob {} from {repository}", digest.short()),
-        C::GarbageCollected { objects, bytes: freed } => format!("collected {objects} objects, {}", bytes(*freed)),
-        C::BlobQuarantined { store, digest, .. } => format!("set rotten blob {} in {store} aside", digest.short()),
+        C::ManifestDeleted { repository, digest } => {
+            format!("deleted manifest {repository}@{}", digest.short())
+        }
+        C::BlobUnlinked { repository, digest } => {
+            format!("removed blob {} from {repository}", digest.short())
+        }
+        C::GarbageCollected { objects, bytes: freed } => {
+            format!("collected {objects} objects, {}", bytes(*freed))
+        }
+        C::BlobQuarantined { store, digest, .. } => {
+            format!("set rotten blob {} in {store} aside", digest.short())
+        }
         C::BlobRestored { store, digest } => format!("found blob {} in {store} whole again", digest.short()),
     }
 }
@@ -97,12 +122,17 @@ pub struct Gc {
 
 impl Gc {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let report = client.gc(&wire::CollectGarbage { grace_hours: self.grace, delete: self.delete }).await?;
+        let report =
+            client.gc(&wire::CollectGarbage { grace_hours: self.grace, delete: self.delete }).await?;
         out.data(&report, |out| {
             let verb = if report.deleted { "deleted" } else { "would delete" };
             out.line(format!(
                 "{verb} {} links, {} blobs, {} idle uploads, {} objects without a row: {}",
-                report.links, report.blobs, report.uploads, report.orphans, bytes(report.bytes)
+                report.links,
+                report.blobs,
+                report.uploads,
+                report.orphans,
+                bytes(report.bytes)
             ));
         })?;
         if !report.deleted {
@@ -131,7 +161,12 @@ impl Scrub {
             for digest in &report.restored {
                 out.line(format!("whole again  {digest}"));
             }
-            out.line(format!("{} objects checked, {}; {} rotten", report.checked, bytes(report.bytes), report.rotten.len()));
+            out.line(format!(
+                "{} objects checked, {}; {} rotten",
+                report.checked,
+                bytes(report.bytes),
+                report.rotten.len()
+            ));
         })?;
         if report.reindexed > 0 {
             out.note(format!("{} entries of the map were made or corrected", report.reindexed));
@@ -139,7 +174,10 @@ impl Scrub {
         if report.rotten.is_empty() {
             return Ok(());
         }
-        Err(Error::integrity("rot_found", format!("{} blobs are not what their digests say", report.rotten.len()))
-            .hint("push the affected files again: that heals them; until then pulling them fails"))
+        Err(Error::integrity(
+            "rot_found",
+            format!("{} blobs are not what their digests say", report.rotten.len()),
+        )
+        .hint("push the affected files again: that heals them; until then pulling them fails"))
     }
 }

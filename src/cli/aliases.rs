@@ -1,6 +1,9 @@
 //! `gradus alias` and `gradus yank`.
 
-use super::{argument, print::{Out, time}};
+use super::{
+    argument,
+    print::{Out, time},
+};
 use crate::{
     client::Client,
     error::{Error, Result},
@@ -44,8 +47,11 @@ impl Alias {
                         .hint(format!("gradus alias set {alias} {}:VERSION", reference.workload)));
                 }
                 let to = reference.selector.to_string();
-                let view = client.set_alias(&reference.workload, &alias, to.trim_start_matches([':', '@'])).await?;
-                out.data(&view, |out| out.line(format!("{}:{} is {}", reference.workload, view.alias, view.version)))
+                let view =
+                    client.set_alias(&reference.workload, &alias, to.trim_start_matches([':', '@'])).await?;
+                out.data(&view, |out| {
+                    out.line(format!("{}:{} is {}", reference.workload, view.alias, view.version))
+                })
             }
             Self::Rm { alias, workload } => {
                 client.remove_alias(&workload, &alias).await?;
@@ -56,9 +62,17 @@ impl Alias {
                 let aliases = client.list_aliases(&workload).await?;
                 out.data(&aliases, |out| {
                     let row = |alias: &wire::AliasView| {
-                        vec![alias.alias.clone(), alias.version.to_string(), alias.digest.short().to_owned(), time(alias.updated_at)]
+                        vec![
+                            alias.alias.clone(),
+                            alias.version.to_string(),
+                            alias.digest.short().to_owned(),
+                            time(alias.updated_at),
+                        ]
                     };
-                    out.table(&["ALIAS", "VERSION", "DIGEST", "SET"], &aliases.iter().map(row).collect::<Vec<_>>());
+                    out.table(
+                        &["ALIAS", "VERSION", "DIGEST", "SET"],
+                        &aliases.iter().map(row).collect::<Vec<_>>(),
+                    );
                 })
             }
         }
@@ -78,10 +92,13 @@ pub struct Yank {
 impl Yank {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let Reference { workload, selector: Selector::Version(version) } = self.reference else {
-            return Err(Error::invalid("usage", "a yank names one exact version").hint("for example acme/ticket-triage:1.4.0"));
+            return Err(Error::invalid("usage", "a yank names one exact version")
+                .hint("for example acme/ticket-triage:1.4.0"));
         };
         client.yank(&workload, &version, &self.message).await?;
-        out.note(format!("yanked {workload}:{version}: ranges and latest pass it over, exact references still find it"));
+        out.note(format!(
+            "yanked {workload}:{version}: ranges and latest pass it over, exact references still find it"
+        ));
         Ok(())
     }
 }

@@ -64,7 +64,9 @@ pub async fn open(global: &Global) -> Result<Registry> {
     if global.data_dir.is_none() {
         if let Some(server) = &global.server {
             // A stored token belongs to the server it was stored for, and is not shown to another.
-            let stored = stored_login().filter(|login| login.server == server.trim_end_matches('/')).map(|login| login.token);
+            let stored = stored_login()
+                .filter(|login| login.server == server.trim_end_matches('/'))
+                .map(|login| login.token);
             let client = Client::remote(server, global.token.clone().or(stored), global.plain_http)?;
             return Ok(Registry { client, local: None });
         }
@@ -93,7 +95,11 @@ pub fn load_config(global: &Global) -> Result<Config> {
 /// Opens the database and the stores below a data directory, and checks the secret.
 pub async fn open_local(data_dir: &Path, config: Config, local: Option<PrincipalName>) -> Result<Local> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|source| {
-        Error::unavailable("data_dir_unusable", format!("the data directory cannot be made: {}", data_dir.display())).source(source)
+        Error::unavailable(
+            "data_dir_unusable",
+            format!("the data directory cannot be made: {}", data_dir.display()),
+        )
+        .source(source)
     })?;
     let (db, lock) = match &config.database.url {
         Some(url) => (Db::postgres(url, config.database.connections).await?, None),
@@ -125,7 +131,8 @@ struct Lock {
 impl Lock {
     async fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
-        let mut file = OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(&path)?;
+        let mut file =
+            OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(&path)?;
         let mut waited = Duration::ZERO;
         loop {
             match file.try_lock() {
@@ -140,7 +147,11 @@ impl Lock {
                     let _ = file.read_to_string(&mut holder);
                     return Err(Error::unavailable(
                         "data_dir_in_use",
-                        format!("the data directory is in use by process {}: {}", holder.trim(), data_dir.display()),
+                        format!(
+                            "the data directory is in use by process {}: {}",
+                            holder.trim(),
+                            data_dir.display()
+                        ),
                     )
                     .hint("if that is a server, name it: GRADUS_SERVER=http://HOST:PORT"));
                 }

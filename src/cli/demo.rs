@@ -9,7 +9,7 @@ use super::{
     push::{collect, ensure_namespace},
 };
 use crate::{
-    client::{Client, Digests, PullOutcome, Progress},
+    client::{Client, Digests, Progress, PullOutcome},
     config::{Config, local_user},
     error::{Error, Result},
     http,
@@ -28,7 +28,8 @@ use std::{
 };
 
 const WORKLOAD: &str = "acme/ticket-triage";
-const INPUT: &str = r#"{"subject":"Invoice twice","body":"You charged me twice this month.","customer_tier":"team"}"#;
+const INPUT: &str =
+    r#"{"subject":"Invoice twice","body":"You charged me twice this month.","customer_tier":"team"}"#;
 /// A base model pinned to a revision, as `--base` takes it. The registry records it; the demo runs no model.
 const BASE: &str = "hf:acme-models/triage-base@4f2a9c1d7be3056c8a91f0d2e6b7c3845a1908fe";
 
@@ -38,7 +39,10 @@ const FILES: [(&str, &[u8]); 8] = [
     ("triage-1.prompt.yaml", include_bytes!("../../deploy/examples/prompts/triage-1.prompt.yaml")),
     ("triage-2.prompt.yaml", include_bytes!("../../deploy/examples/prompts/triage-2.prompt.yaml")),
     ("lora/adapter_config.json", include_bytes!("../../deploy/examples/lora/adapter_config.json")),
-    ("lora/adapter_model.safetensors", include_bytes!("../../deploy/examples/lora/adapter_model.safetensors")),
+    (
+        "lora/adapter_model.safetensors",
+        include_bytes!("../../deploy/examples/lora/adapter_model.safetensors"),
+    ),
     ("model/config.json", include_bytes!("../../deploy/examples/model/config.json")),
     ("model/tokenizer.json", include_bytes!("../../deploy/examples/model/tokenizer.json")),
     ("model/model.safetensors", include_bytes!("../../deploy/examples/model/model.safetensors")),
@@ -74,14 +78,23 @@ impl Demo<'_> {
 
     async fn tell(&self, directory: &Path) -> Result<()> {
         let workload: Workload = WORKLOAD.parse()?;
-        self.say(format!("Gradus demo: the workload {WORKLOAD} sorts support tickets. Its data is in {}.", directory.display()));
+        self.say(format!(
+            "Gradus demo: the workload {WORKLOAD} sorts support tickets. Its data is in {}.",
+            directory.display()
+        ));
         ensure_namespace(&self.client, &workload, self.out).await?;
 
-        self.step(1, "A prompt. It comes with a contract: the JSON Schemas of what goes in and what comes out.");
+        self.step(
+            1,
+            "A prompt. It comes with a contract: the JSON Schemas of what goes in and what comes out.",
+        );
         self.push(&workload, "triage-1.prompt.yaml", true, None).await?;
         self.consume().await?;
 
-        self.step(2, "An edit of the prompt. Semver speaks of the contract: it stays the same, so this is a patch.");
+        self.step(
+            2,
+            "An edit of the prompt. Semver speaks of the contract: it stays the same, so this is a patch.",
+        );
         self.push(&workload, "triage-2.prompt.yaml", true, None).await?;
         self.consume().await?;
 
@@ -97,7 +110,9 @@ impl Demo<'_> {
         self.pull(&workload, &directory.join("pulled")).await?;
 
         self.step(6, "The history: every change is one entry of an append-only log.");
-        for event in self.client.events(&format!("&workload={}", WORKLOAD.replace('/', "%2F")), 0, 100).await? {
+        for event in
+            self.client.events(&format!("&workload={}", WORKLOAD.replace('/', "%2F")), 0, 100).await?
+        {
             self.say(admin::line(&event));
         }
         self.say("");
@@ -111,7 +126,13 @@ impl Demo<'_> {
         self.say(format!("{number}. {what}"));
     }
 
-    async fn push(&self, workload: &Workload, name: &str, with_contract: bool, base: Option<&str>) -> Result<()> {
+    async fn push(
+        &self,
+        workload: &Workload,
+        name: &str,
+        with_contract: bool,
+        base: Option<&str>,
+    ) -> Result<()> {
         let files = collect(&self.files.join(name))?;
         let quiet: Progress = Arc::new(|_| {});
         let sent = self.client.upload(workload, files, &Digests::open(None), quiet).await?;
@@ -133,12 +154,24 @@ impl Demo<'_> {
         let pushed = self.client.create_version(workload, &new).await?;
         let version = &pushed.version;
         let what = if pushed.created { "pushed" } else { "nothing new, this content is already" };
-        self.say(format!("   {what} {WORKLOAD}:{} ({}, {} sent, {})", version.version, version.kind, bytes(moved), version.digest.short()));
+        self.say(format!(
+            "   {what} {WORKLOAD}:{} ({}, {} sent, {})",
+            version.version,
+            version.kind,
+            bytes(moved),
+            version.digest.short()
+        ));
         for note in &pushed.notes {
             self.say(format!("   {note}"));
         }
         if let Some(parameters) = pushed.inspection.parameters {
-            self.say(format!("   found by the registry itself: {parameters} parameters, safety {:?}", pushed.inspection.safety).to_lowercase());
+            self.say(
+                format!(
+                    "   found by the registry itself: {parameters} parameters, safety {:?}",
+                    pushed.inspection.safety
+                )
+                .to_lowercase(),
+            );
         }
         Ok(())
     }
@@ -156,8 +189,15 @@ impl Demo<'_> {
             Target::Adapter { base, .. } => format!("{} + adapter", base.as_deref().unwrap_or("base model")),
             Target::Weights { .. } => "the weights themselves".to_owned(),
         };
-        self.say(format!("   consumer: {WORKLOAD}:^1 is {} ({}), to be run on {runs}", resolved.version, resolved.tier));
-        let last = rendered.messages.last().map(|message| message.content.trim().replace('\n', " ")).unwrap_or_default();
+        self.say(format!(
+            "   consumer: {WORKLOAD}:^1 is {} ({}), to be run on {runs}",
+            resolved.version, resolved.tier
+        ));
+        let last = rendered
+            .messages
+            .last()
+            .map(|message| message.content.trim().replace('\n', " "))
+            .unwrap_or_default();
         self.say(format!("   consumer: {} messages, the last: {}", rendered.messages.len(), last));
         Ok(())
     }
@@ -167,8 +207,16 @@ impl Demo<'_> {
         let files = self.client.files(workload, &resolved.digest).await?;
         let pulled = self.client.pull(workload, files, to, true, Arc::new(|_| {})).await?;
         for file in &pulled {
-            let what = if file.outcome == PullOutcome::Fetched { "fetched and verified" } else { "there and verified" };
-            self.say(format!("   {what}: {} {}", to.join(file.file.path.as_str()).display(), file.file.digest.short()));
+            let what = if file.outcome == PullOutcome::Fetched {
+                "fetched and verified"
+            } else {
+                "there and verified"
+            };
+            self.say(format!(
+                "   {what}: {} {}",
+                to.join(file.file.path.as_str()).display(),
+                file.file.digest.short()
+            ));
         }
         self.say(format!("   {}", look::line(&resolved).chars().take(110).collect::<String>()));
         Ok(())

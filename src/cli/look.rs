@@ -1,6 +1,9 @@
 //! `gradus list`, `show`, `diff`, `resolve`.
 
-use super::{argument, print::{Out, bytes, time}};
+use super::{
+    argument,
+    print::{Out, bytes, time},
+};
 use crate::{
     client::Client,
     error::Result,
@@ -49,7 +52,8 @@ impl List {
         let versions = client.list_versions(&workload, &query, self.limit.max(1)).await?;
         out.data(&versions, |out| {
             let row = |version: &wire::VersionView| {
-                let state = version.yanked.as_ref().map(|reason| format!("yanked: {reason}")).unwrap_or_default();
+                let state =
+                    version.yanked.as_ref().map(|reason| format!("yanked: {reason}")).unwrap_or_default();
                 vec![
                     version.version.to_string(),
                     version.tier.to_string(),
@@ -60,7 +64,10 @@ impl List {
                     state,
                 ]
             };
-            out.table(&["VERSION", "TIER", "KIND", "DIGEST", "PUSHED", "BY", ""], &versions.iter().map(row).collect::<Vec<_>>());
+            out.table(
+                &["VERSION", "TIER", "KIND", "DIGEST", "PUSHED", "BY", ""],
+                &versions.iter().map(row).collect::<Vec<_>>(),
+            );
         })
     }
 
@@ -103,7 +110,10 @@ fn show(shown: &wire::ShowView, out: &Out) {
     field("yanked", version.yanked.clone().unwrap_or_default());
     field("contract", version.contract_digest.to_string());
     field("target", target(&shown.document.invoke.target));
-    field("prompt", shown.document.invoke.prompt_file.as_ref().map(|file| file.path.to_string()).unwrap_or_default());
+    field(
+        "prompt",
+        shown.document.invoke.prompt_file.as_ref().map(|file| file.path.to_string()).unwrap_or_default(),
+    );
     field("base", shown.document.lineage.base.clone().unwrap_or_default());
     for dataset in &shown.document.lineage.datasets {
         field("dataset", format!("{} {}", dataset.name, dataset.digest));
@@ -115,7 +125,13 @@ fn show(shown: &wire::ShowView, out: &Out) {
 }
 
 fn inspection(found: &Inspection, field: &mut impl FnMut(&str, String)) {
-    field("safety", serde_json::to_value(found.safety).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default());
+    field(
+        "safety",
+        serde_json::to_value(found.safety)
+            .ok()
+            .and_then(|value| value.as_str().map(str::to_owned))
+            .unwrap_or_default(),
+    );
     field("architecture", found.architecture.clone().unwrap_or_default());
     let dtypes: Vec<String> = found.dtypes.iter().map(|(dtype, count)| format!("{count} {dtype}")).collect();
     if let Some(parameters) = found.parameters {
@@ -136,7 +152,9 @@ fn target(target: &Target) -> String {
         Target::Hosted { models } if models.is_empty() => "any hosted model".into(),
         Target::Hosted { models } => format!("a hosted model: {}", models.join(", ")),
         Target::Vendor { vendor, model } => format!("{model} at {vendor}"),
-        Target::Adapter { base, artifact } => format!("{} with the adapter {artifact}", base.as_deref().unwrap_or("an unnamed base")),
+        Target::Adapter { base, artifact } => {
+            format!("{} with the adapter {artifact}", base.as_deref().unwrap_or("an unnamed base"))
+        }
         Target::Weights { artifact } => format!("the weights {artifact}"),
     }
 }

@@ -34,8 +34,9 @@ impl Out {
     /// Data as JSON, or, without `--json`, as the caller words it.
     pub fn data(&self, value: &impl Serialize, text: impl FnOnce(&Self)) -> Result<()> {
         if self.json {
-            let text = serde_json::to_string_pretty(value)
-                .map_err(|source| Error::internal("output_encoding", "the output could not be written").source(source))?;
+            let text = serde_json::to_string_pretty(value).map_err(|source| {
+                Error::internal("output_encoding", "the output could not be written").source(source)
+            })?;
             self.line(text);
         } else {
             text(self);
@@ -51,7 +52,8 @@ impl Out {
         };
         let widths: Vec<usize> = (0..head.len()).map(width).collect();
         let print = |cells: &mut dyn Iterator<Item = &str>| {
-            let line: Vec<String> = cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
+            let line: Vec<String> =
+                cells.zip(&widths).map(|(cell, width)| format!("{cell:width$}")).collect();
             self.line(line.join("  ").trim_end());
         };
         print(&mut head.iter().copied());
@@ -89,8 +91,14 @@ impl Out {
 
     /// A progress bar on a terminal, nothing elsewhere. Call the result to end it.
     pub fn progress(&self, what: &str, total: u64) -> (Progress, impl FnOnce()) {
-        let bar = if self.quiet || self.json || !self.is_terminal() { ProgressBar::hidden() } else { ProgressBar::new(total) };
-        if let Ok(style) = ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}") {
+        let bar = if self.quiet || self.json || !self.is_terminal() {
+            ProgressBar::hidden()
+        } else {
+            ProgressBar::new(total)
+        };
+        if let Ok(style) =
+            ProgressStyle::with_template("{msg} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta}")
+        {
             bar.set_style(style);
         }
         bar.set_message(what.to_owned());

@@ -1,6 +1,10 @@
 //! `gradus pull` and `gradus verify`.
 
-use super::{argument, print::{Out, bytes}, push::collect};
+use super::{
+    argument,
+    print::{Out, bytes},
+    push::collect,
+};
 use crate::{
     client::{Client, PullOutcome, hash_file},
     error::{Error, Result},
@@ -36,12 +40,19 @@ impl Pull {
         let pulled = pulled?;
         let fetched: Vec<_> = pulled.iter().filter(|file| file.outcome == PullOutcome::Fetched).collect();
         let moved = fetched.iter().map(|file| file.file.size).sum();
-        out.note(format!("{} of {} files fetched and verified, {}", fetched.len(), pulled.len(), bytes(moved)));
+        out.note(format!(
+            "{} of {} files fetched and verified, {}",
+            fetched.len(),
+            pulled.len(),
+            bytes(moved)
+        ));
         let data = serde_json::json!({
             "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "out": self.out,
             "files": pulled.iter().map(|file| &file.file).collect::<Vec<_>>(),
         });
-        out.data(&data, |out| out.line(format!("{}:{} {}", resolved.workload, resolved.version, resolved.digest)))
+        out.data(&data, |out| {
+            out.line(format!("{}:{} {}", resolved.workload, resolved.version, resolved.digest))
+        })
     }
 }
 
@@ -77,17 +88,26 @@ impl Verify {
                     };
                     match found {
                         None => return wrong("the directory lacks a file"),
-                        Some(found) if hash_file(&found.source).await? != file.digest => return wrong("a file has other content"),
+                        Some(found) if hash_file(&found.source).await? != file.digest => {
+                            return wrong("a file has other content");
+                        }
                         Some(_) => {}
                     }
                 }
-                if let Some(extra) = here.iter().find(|found| !files.iter().any(|file| file.path == found.path)) {
-                    return Err(Error::integrity("directory_differs", format!("the directory has a file more: {}", extra.path)));
+                if let Some(extra) =
+                    here.iter().find(|found| !files.iter().any(|file| file.path == found.path))
+                {
+                    return Err(Error::integrity(
+                        "directory_differs",
+                        format!("the directory has a file more: {}", extra.path),
+                    ));
                 }
             }
         }
         out.note(format!("{} files have the bytes their digests name", files.len()));
         let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files });
-        out.data(&data, |out| out.line(format!("{}:{} {} verified", resolved.workload, resolved.version, resolved.digest)))
+        out.data(&data, |out| {
+            out.line(format!("{}:{} {} verified", resolved.workload, resolved.version, resolved.digest))
+        })
     }
 }

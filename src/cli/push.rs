@@ -1,6 +1,9 @@
 //! `gradus push`.
 
-use super::{argument, print::{Out, bytes}};
+use super::{
+    argument,
+    print::{Out, bytes},
+};
 use crate::{
     client::{Client, Digests, Upload},
     config::Config,
@@ -75,9 +78,15 @@ impl Push {
         let sent = client.upload(&self.to, all, &digests, progress).await;
         done();
         let mut sent = sent?;
-        let (count, moved) = sent.iter().filter(|file| file.sent).fold((0, 0), |(n, b), file| (n + 1, b + file.file.size));
+        let (count, moved) =
+            sent.iter().filter(|file| file.sent).fold((0, 0), |(n, b), file| (n + 1, b + file.file.size));
         let prompt = prompt.and_then(|_| sent.pop()).map(|sent| sent.file);
-        out.note(format!("{} of {} files sent, {}", count, sent.len() + usize::from(prompt.is_some()), bytes(moved)));
+        out.note(format!(
+            "{} of {} files sent, {}",
+            count,
+            sent.len() + usize::from(prompt.is_some()),
+            bytes(moved)
+        ));
 
         let new = wire::NewVersion {
             tier,
@@ -103,7 +112,8 @@ impl Push {
             [path] => Ok((None, path.clone())),
             [word, path] => {
                 let tier = word.to_string_lossy().parse::<Tier>().map_err(|_| {
-                    Error::invalid("usage", format!("not a kind of artifact: {}", word.display())).hint("gradus push [prompt|adapter|weights] PATH --to WORKLOAD")
+                    Error::invalid("usage", format!("not a kind of artifact: {}", word.display()))
+                        .hint("gradus push [prompt|adapter|weights] PATH --to WORKLOAD")
                 })?;
                 Ok((Some(tier), path.clone()))
             }
@@ -126,7 +136,9 @@ pub(super) fn report(pushed: &wire::PushedView, out: &Out) -> Result<()> {
     if !pushed.created {
         out.note(format!("nothing new: this content is {}:{} already", version.workload, version.version));
     }
-    out.data(pushed, |out| out.line(format!("{}:{} {} {}", version.workload, version.version, version.digest, version.tier)))
+    out.data(pushed, |out| {
+        out.line(format!("{}:{} {} {}", version.workload, version.version, version.digest, version.tier))
+    })
 }
 
 pub(super) fn read_contract(path: &Path) -> Result<serde_json::Value> {
@@ -157,11 +169,16 @@ fn single(path: &Path) -> Result<Upload> {
 /// they point at is not what is here.
 pub(super) fn collect(path: &Path) -> Result<Vec<Upload>> {
     let metadata = std::fs::symlink_metadata(path).map_err(|source| {
-        Error::not_found("file_not_found", format!("there is no such file or directory: {}", path.display())).source(source)
+        Error::not_found("file_not_found", format!("there is no such file or directory: {}", path.display()))
+            .source(source)
     })?;
     if metadata.is_file() {
         let name = path.file_name().unwrap_or_default();
-        return Ok(vec![Upload { path: file_path(Path::new(name))?, source: path.to_owned(), size: metadata.len() }]);
+        return Ok(vec![Upload {
+            path: file_path(Path::new(name))?,
+            source: path.to_owned(),
+            size: metadata.len(),
+        }]);
     }
     let mut files = Vec::new();
     if metadata.is_dir() {
@@ -170,7 +187,10 @@ pub(super) fn collect(path: &Path) -> Result<Vec<Upload>> {
         return Err(not_regular(path));
     }
     if files.is_empty() {
-        return Err(Error::invalid("artifact_empty", format!("the directory has no files: {}", path.display())));
+        return Err(Error::invalid(
+            "artifact_empty",
+            format!("the directory has no files: {}", path.display()),
+        ));
     }
     files.sort_by(|a, b| a.path.cmp(&b.path));
     Ok(files)
@@ -178,7 +198,10 @@ pub(super) fn collect(path: &Path) -> Result<Vec<Upload>> {
 
 fn walk(root: &Path, directory: &Path, files: &mut Vec<Upload>, depth: usize) -> Result<()> {
     if depth > 32 {
-        return Err(Error::invalid("path_invalid", format!("directories nest too deep: {}", directory.display())));
+        return Err(Error::invalid(
+            "path_invalid",
+            format!("directories nest too deep: {}", directory.display()),
+        ));
     }
     for entry in std::fs::read_dir(directory)? {
         let entry = entry?;
@@ -193,7 +216,10 @@ fn walk(root: &Path, directory: &Path, files: &mut Vec<Upload>, depth: usize) ->
             return Err(not_regular(&path));
         }
         if files.len() > FILES_MAX {
-            return Err(Error::too_large("too_many_files", format!("more than {FILES_MAX} files below: {}", root.display())));
+            return Err(Error::too_large(
+                "too_many_files",
+                format!("more than {FILES_MAX} files below: {}", root.display()),
+            ));
         }
     }
     Ok(())

@@ -8,7 +8,10 @@ use crate::{
     wire,
 };
 use clap::Args;
-use std::{io::Read as _, path::{Path, PathBuf}};
+use std::{
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 #[derive(Args)]
 pub struct Render {
@@ -39,7 +42,8 @@ impl Render {
             (None, None) => b"{}".to_vec(),
         };
         let input = json::parse_strict(&bytes, 64).map_err(|error| {
-            Error::invalid("input_invalid", format!("the input is not JSON: {}", error.message)).hint("for example --input '{\"body\": \"…\"}'")
+            Error::invalid("input_invalid", format!("the input is not JSON: {}", error.message))
+                .hint("for example --input '{\"body\": \"…\"}'")
         })?;
         let rendered = client.render(&self.reference, &wire::Render { input, model: self.model }).await?;
         out.data(&rendered, |out| {

@@ -1,12 +1,7 @@
 //! `gradus serve`.
 
 use super::{Global, connect, print::Out};
-use crate::{
-    config::Config,
-    error::Result,
-    http, jobs,
-    ops::start,
-};
+use crate::{config::Config, error::Result, http, jobs, ops::start};
 use clap::Args;
 use std::net::SocketAddr;
 

@@ -22,7 +22,9 @@ use serde::de::DeserializeOwned;
 pub(super) fn escape(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         })
         .collect()
@@ -91,7 +93,9 @@ impl Client {
     }
 
     pub async fn disable_user(&self, user: &PrincipalName) -> Result<()> {
-        self.send(Call::new(Method::POST, format!("/v1/users/{}/disable", escape(user.as_str())))).await.map(drop)
+        self.send(Call::new(Method::POST, format!("/v1/users/{}/disable", escape(user.as_str()))))
+            .await
+            .map(drop)
     }
 
     pub async fn list_tokens(&self, all: bool) -> Result<Vec<wire::TokenView>> {
@@ -111,7 +115,12 @@ impl Client {
         self.pages("/v1/workloads", &query, usize::MAX).await
     }
 
-    pub async fn list_versions(&self, workload: &Workload, query: &str, most: usize) -> Result<Vec<wire::VersionView>> {
+    pub async fn list_versions(
+        &self,
+        workload: &Workload,
+        query: &str,
+        most: usize,
+    ) -> Result<Vec<wire::VersionView>> {
         self.pages(&format!("/v1/workloads/{workload}/versions"), query, most).await
     }
 
@@ -120,7 +129,11 @@ impl Client {
         self.json(Call::new(Method::POST, path).json(&asked)?).await
     }
 
-    pub async fn create_version(&self, workload: &Workload, new: &wire::NewVersion) -> Result<wire::PushedView> {
+    pub async fn create_version(
+        &self,
+        workload: &Workload,
+        new: &wire::NewVersion,
+    ) -> Result<wire::PushedView> {
         let path = format!("/v1/workloads/{workload}/versions");
         self.json(Call::new(Method::POST, path).json(new)?).await
     }
@@ -161,7 +174,9 @@ impl Client {
 
     pub async fn yank(&self, workload: &Workload, version: &Version, reason: &str) -> Result<()> {
         let path = format!("/v1/workloads/{workload}/versions/{version}/yank");
-        self.send(Call::new(Method::POST, path).json(&wire::Yank { reason: reason.to_owned() })?).await.map(drop)
+        self.send(Call::new(Method::POST, path).json(&wire::Yank { reason: reason.to_owned() })?)
+            .await
+            .map(drop)
     }
 
     pub async fn list_aliases(&self, workload: &Workload) -> Result<Vec<wire::AliasView>> {
@@ -174,11 +189,14 @@ impl Client {
     }
 
     pub async fn remove_alias(&self, workload: &Workload, alias: &Tag) -> Result<()> {
-        self.send(Call::new(Method::DELETE, format!("/v1/workloads/{workload}/aliases/{alias}"))).await.map(drop)
+        self.send(Call::new(Method::DELETE, format!("/v1/workloads/{workload}/aliases/{alias}")))
+            .await
+            .map(drop)
     }
 
     pub async fn events(&self, query: &str, from: i64, most: usize) -> Result<Vec<Event>> {
-        let page: Page<Event> = self.json(get(format!("/v1/events?limit={}&cursor={from}{query}", most.clamp(1, 1000)))).await?;
+        let page: Page<Event> =
+            self.json(get(format!("/v1/events?limit={}&cursor={from}{query}", most.clamp(1, 1000)))).await?;
         Ok(page.items)
     }
 

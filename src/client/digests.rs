@@ -52,7 +52,10 @@ impl Digests {
     /// Reads what was remembered. A file that cannot be read is as good as none.
     pub fn open(directory: Option<PathBuf>) -> Self {
         let file = directory.map(|directory| directory.join("digests.json"));
-        let table = file.as_ref().and_then(|file| fs::read(file).ok()).and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let table = file
+            .as_ref()
+            .and_then(|file| fs::read(file).ok())
+            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Self { file, table: Mutex::new(table.unwrap_or_default()) }
     }
 
@@ -72,7 +75,9 @@ impl Digests {
     pub fn put(&self, path: &Path, before: &Metadata, digest: &Digest) {
         let Ok(path) = fs::canonicalize(path) else { return };
         let Ok(after) = fs::metadata(&path) else { return };
-        let settled = before.modified().is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > SETTLED));
+        let settled = before
+            .modified()
+            .is_ok_and(|time| SystemTime::now().duration_since(time).is_ok_and(|age| age > SETTLED));
         if !settled || Stamp::of(before) != Stamp::of(&after) {
             return;
         }
@@ -90,7 +95,8 @@ impl Digests {
             fs::create_dir_all(directory)?;
         }
         let scratch = file.with_extension(format!("{}.tmp", std::process::id()));
-        let mut out = fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
+        let mut out =
+            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
         out.write_all(&bytes)?;
         fs::rename(scratch, file)?;
         Ok(())

@@ -64,7 +64,9 @@ pub(super) fn stream_file(
         Ok(None) => {}
         Err(error) => drop(pieces.blocking_send(Err(error))),
     });
-    let body = stream::unfold(receiver, |mut receiver| async { receiver.recv().await.map(|piece| (piece, receiver)) });
+    let body = stream::unfold(receiver, |mut receiver| async {
+        receiver.recv().await.map(|piece| (piece, receiver))
+    });
     (body.boxed(), result)
 }
 
@@ -85,7 +87,10 @@ fn read(
         let mut piece = BytesMut::zeroed(usize::try_from(left).unwrap_or(PIECE).min(PIECE));
         let count = file.read(&mut piece)?;
         if count == 0 {
-            return Err(Error::conflict("file_changed", format!("the file became shorter while it was read: {}", path.display())));
+            return Err(Error::conflict(
+                "file_changed",
+                format!("the file became shorter while it was read: {}", path.display()),
+            ));
         }
         piece.truncate(count);
         left -= count as u64;

@@ -43,10 +43,14 @@ impl Client {
     pub async fn files(&self, workload: &Workload, digest: &Digest) -> Result<Vec<File>> {
         let bytes = self.manifest(workload, digest).await?;
         if digest.algorithm().digest(&bytes) != *digest {
-            return Err(Error::integrity("manifest_rotten", format!("the manifest received does not have the digest: {digest}")));
+            return Err(Error::integrity(
+                "manifest_rotten",
+                format!("the manifest received does not have the digest: {digest}"),
+            ));
         }
-        let artifact = Artifact::recognise(&Manifest::parse(&bytes, None)?)?
-            .ok_or_else(|| Error::invalid("not_an_artifact", format!("the manifest is no artifact of ours: {digest}")))?;
+        let artifact = Artifact::recognise(&Manifest::parse(&bytes, None)?)?.ok_or_else(|| {
+            Error::invalid("not_an_artifact", format!("the manifest is no artifact of ours: {digest}"))
+        })?;
         let mut files = artifact.files;
         files.extend(artifact.prompt);
         refuse_collisions(files.iter().map(|file| &file.path))?;
@@ -55,7 +59,14 @@ impl Client {
 
     /// Writes the files below a directory. A file that is there with other bytes is refused, or with `force`
     /// replaced.
-    pub async fn pull(&self, workload: &Workload, files: Vec<File>, out: &Path, force: bool, progress: Progress) -> Result<Vec<Pulled>> {
+    pub async fn pull(
+        &self,
+        workload: &Workload,
+        files: Vec<File>,
+        out: &Path,
+        force: bool,
+        progress: Progress,
+    ) -> Result<Vec<Pulled>> {
         fs::create_dir_all(out)?;
         let work = files.into_iter().map(|file| {
             let progress = progress.clone();
@@ -67,16 +78,29 @@ impl Client {
         stream::iter(work).buffered(AT_A_TIME).try_collect().await
     }
 
-    async fn pull_one(&self, workload: &Workload, file: &File, out: &Path, force: bool, progress: Progress) -> Result<PullOutcome> {
+    async fn pull_one(
+        &self,
+        workload: &Workload,
+        file: &File,
+        out: &Path,
+        force: bool,
+        progress: Progress,
+    ) -> Result<PullOutcome> {
         let target = target(out, &file.path)?;
         if let Ok(metadata) = fs::symlink_metadata(&target) {
-            if metadata.is_file() && metadata.len() == file.size && hash_prefix(&target, file.size).await?.digest() == file.digest {
+            if metadata.is_file()
+                && metadata.len() == file.size
+                && hash_prefix(&target, file.size).await?.digest() == file.digest
+            {
                 progress(file.size);
                 return Ok(PullOutcome::Kept);
             }
             if !force || !metadata.is_file() {
-                return Err(Error::conflict("file_exists", format!("there is another file already: {}", target.display()))
-                    .hint("choose an empty directory, or replace what is there with --force"));
+                return Err(Error::conflict(
+                    "file_exists",
+                    format!("there is another file already: {}", target.display()),
+                )
+                .hint("choose an empty directory, or replace what is there with --force"));
             }
         }
         let part = part_of(&target);
@@ -100,7 +124,11 @@ impl Client {
         let algorithm = file.digest.algorithm();
         // Only SHA-256 is resumed; the rare other starts over.
         let have = match fs::symlink_metadata(part) {
-            Ok(metadata) if metadata.is_file() && metadata.len() <= file.size && algorithm == Algorithm::Sha256 => metadata.len(),
+            Ok(metadata)
+                if metadata.is_file() && metadata.len() <= file.size && algorithm == Algorithm::Sha256 =>
+            {
+                metadata.len()
+            }
             Ok(_) => {
                 fs::remove_file(part)?;
                 0
@@ -119,12 +147,18 @@ impl Client {
         }
         let (found, size) = sink.finish().await?;
         if size < file.size {
-            return Err(Error::unavailable("answer_cut", format!("the answer ended before it was whole: {}", file.path)));
+            return Err(Error::unavailable(
+                "answer_cut",
+                format!("the answer ended before it was whole: {}", file.path),
+            ));
         }
         if found != file.digest {
             fs::remove_file(part)?;
-            return Err(Error::integrity("digest_mismatch", format!("the bytes received of {} do not have the digest: {}", file.path, file.digest))
-                .hint("nothing was kept; run gradus scrub on the registry to see whether its copy is rotten"));
+            return Err(Error::integrity(
+                "digest_mismatch",
+                format!("the bytes received of {} do not have the digest: {}", file.path, file.digest),
+            )
+            .hint("nothing was kept; run gradus scrub on the registry to see whether its copy is rotten"));
         }
         Ok(())
     }
@@ -136,9 +170,11 @@ impl Client {
         sink: &mut PartFile,
         have: u64,
     ) -> Result<stream::BoxStream<'static, Result<bytes::Bytes>>> {
-        let ranged = |call: Call| if have > 0 { call.header(header::RANGE, &format!("bytes={have}-")) } else { call };
+        let ranged =
+            |call: Call| if have > 0 { call.header(header::RANGE, &format!("bytes={have}-")) } else { call };
         let path = format!("/v2/{workload}/blobs/{}", file.digest);
-        let mut reply = self.send(ranged(Call::new(Method::GET, path))).await.map_err(|error| name_file(error, file))?;
+        let mut reply =
+            self.send(ranged(Call::new(Method::GET, path))).await.map_err(|error| name_file(error, file))?;
         if reply.status == StatusCode::TEMPORARY_REDIRECT {
             let url = reply.header(header::LOCATION).unwrap_or_default().to_owned();
             reply = self.send(ranged(Call::new(Method::GET, url))).await?;
@@ -152,7 +188,8 @@ impl Client {
     /// Reads a blob and verifies it, writing nothing.
     pub async fn verify_blob(&self, workload: &Workload, file: &File, progress: &Progress) -> Result<()> {
         let path = format!("/v2/{workload}/blobs/{}", file.digest);
-        let mut reply = self.send(Call::new(Method::GET, path)).await.map_err(|error| name_file(error, file))?;
+        let mut reply =
+            self.send(Call::new(Method::GET, path)).await.map_err(|error| name_file(error, file))?;
         if reply.status == StatusCode::TEMPORARY_REDIRECT {
             let url = reply.header(header::LOCATION).unwrap_or_default().to_owned();
             reply = self.send(Call::new(Method::GET, url)).await?;
@@ -167,16 +204,22 @@ impl Client {
         if hasher.digest() == file.digest {
             return Ok(());
         }
-        Err(Error::integrity("digest_mismatch", format!("the stored bytes of {} do not have the digest: {}", file.path, file.digest))
-            .hint("push the file again: that heals it"))
+        Err(Error::integrity(
+            "digest_mismatch",
+            format!("the stored bytes of {} do not have the digest: {}", file.path, file.digest),
+        )
+        .hint("push the file again: that heals it"))
     }
 }
 
 /// An integrity failure of the server names the file, and keeps its kind on the way through HTTP.
 fn name_file(error: Error, file: &File) -> Error {
     if matches!(error.code, "blob_rotten" | "object_missing" | "object_truncated") {
-        return Error::integrity(error.code, format!("the registry's copy of {} is not what its digest says: {}", file.path, file.digest))
-            .hint("push the file again: that heals it");
+        return Error::integrity(
+            error.code,
+            format!("the registry's copy of {} is not what its digest says: {}", file.path, file.digest),
+        )
+        .hint("push the file again: that heals it");
     }
     error
 }
@@ -190,13 +233,21 @@ fn target(out: &Path, path: &FilePath) -> Result<PathBuf> {
         let is_folder = components.peek().is_some();
         match fs::symlink_metadata(&target) {
             Ok(metadata) if metadata.is_symlink() => {
-                return Err(Error::invalid("symlink_refused", format!("there is a symbolic link in the way: {}", target.display()))
-                    .hint("choose a directory without links"));
+                return Err(Error::invalid(
+                    "symlink_refused",
+                    format!("there is a symbolic link in the way: {}", target.display()),
+                )
+                .hint("choose a directory without links"));
             }
             Ok(metadata) if is_folder && !metadata.is_dir() => {
-                return Err(Error::conflict("file_exists", format!("a file is where a folder is needed: {}", target.display())));
+                return Err(Error::conflict(
+                    "file_exists",
+                    format!("a file is where a folder is needed: {}", target.display()),
+                ));
             }
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_folder => fs::create_dir(&target)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_folder => {
+                fs::create_dir(&target)?
+            }
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
             _ => {}
         }
@@ -230,9 +281,11 @@ struct PartFile {
 
 impl PartFile {
     async fn open(path: &Path, have: u64, algorithm: Algorithm) -> Result<Self> {
-        let mut hasher = if have > 0 { hash_prefix(path, have).await? } else { crate::blobs::Hasher::new(algorithm) };
+        let mut hasher =
+            if have > 0 { hash_prefix(path, have).await? } else { crate::blobs::Hasher::new(algorithm) };
         // A link put there meanwhile is not followed: an existing file is opened only after it was seen to be one.
-        let mut file = OpenOptions::new().append(true).create_new(have == 0 && !path.exists()).mode(0o644).open(path)?;
+        let mut file =
+            OpenOptions::new().append(true).create_new(have == 0 && !path.exists()).mode(0o644).open(path)?;
         let (commands, mut received) = tokio::sync::mpsc::channel(BEHIND);
         let task = tokio::task::spawn_blocking(move || {
             let mut size = have;
@@ -257,7 +310,10 @@ impl PartFile {
 
     /// A failure to write shows when the file is finished.
     async fn command(&self, command: Command) -> Result<()> {
-        self.commands.send(command).await.map_err(|_| Error::unavailable("disk_full", "the file cannot be written any more"))
+        self.commands
+            .send(command)
+            .await
+            .map_err(|_| Error::unavailable("disk_full", "the file cannot be written any more"))
     }
 
     async fn write(&self, bytes: bytes::Bytes) -> Result<()> {
@@ -270,6 +326,8 @@ impl PartFile {
 
     async fn finish(self) -> Result<(Digest, u64)> {
         drop(self.commands);
-        self.task.await.map_err(|error| Error::internal("writing_stopped", "writing a file has stopped").source(error))?
+        self.task
+            .await
+            .map_err(|error| Error::internal("writing_stopped", "writing a file has stopped").source(error))?
     }
 }

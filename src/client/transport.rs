@@ -20,7 +20,11 @@ pub struct Client {
 
 #[derive(Clone)]
 enum Transport {
-    Remote { http: reqwest::Client, server: String, token: Option<String> },
+    Remote {
+        http: reqwest::Client,
+        server: String,
+        token: Option<String>,
+    },
     /// The service itself, called without a socket.
     Local(axum::Router),
 }
@@ -52,8 +56,9 @@ impl Call {
     }
 
     pub fn json(self, value: &impl Serialize) -> Result<Self> {
-        let bytes = serde_json::to_vec(value)
-            .map_err(|source| Error::internal("request_encoding", "the request could not be written").source(source))?;
+        let bytes = serde_json::to_vec(value).map_err(|source| {
+            Error::internal("request_encoding", "the request could not be written").source(source)
+        })?;
         Ok(self.header(header::CONTENT_TYPE, "application/json").body(Body::from(bytes)))
     }
 }
@@ -76,7 +81,8 @@ impl Client {
     pub fn remote(server: &str, token: Option<String>, plain_http: bool) -> Result<Self> {
         let server = server.trim_end_matches('/').to_owned();
         let uri: http::Uri = server.parse().map_err(|_| {
-            Error::invalid("server_invalid", format!("not a server URL: {server}")).hint("for example https://models.example.org")
+            Error::invalid("server_invalid", format!("not a server URL: {server}"))
+                .hint("for example https://models.example.org")
         })?;
         let host = uri.host().unwrap_or_default();
         let is_loopback = matches!(host, "localhost" | "127.0.0.1" | "[::1]");
@@ -84,10 +90,18 @@ impl Client {
             Some("https") => {}
             Some("http") if is_loopback || plain_http || token.is_none() => {}
             Some("http") => {
-                return Err(Error::invalid("plain_http", format!("a token is not sent over plain http to: {host}"))
-                    .hint("use https, or say --plain-http if the network between is trusted"));
+                return Err(Error::invalid(
+                    "plain_http",
+                    format!("a token is not sent over plain http to: {host}"),
+                )
+                .hint("use https, or say --plain-http if the network between is trusted"));
             }
-            _ => return Err(Error::invalid("server_invalid", format!("a server URL starts with https:// or http://: {server}"))),
+            _ => {
+                return Err(Error::invalid(
+                    "server_invalid",
+                    format!("a server URL starts with https:// or http://: {server}"),
+                ));
+            }
         }
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
@@ -95,7 +109,9 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(30))
             .redirect(reqwest::redirect::Policy::none())
             .build()
-            .map_err(|source| Error::internal("http_client", "the HTTP client could not be made").source(source))?;
+            .map_err(|source| {
+                Error::internal("http_client", "the HTTP client could not be made").source(source)
+            })?;
         Ok(Self { transport: Transport::Remote { http, server, token } })
     }
 
@@ -132,12 +148,18 @@ impl Client {
                     Err(never) => match never {},
                 };
                 let (parts, body) = response.into_parts();
-                let cut = |error: axum::Error| Error::unavailable("answer_cut", "the answer ended before it was whole").source(error);
+                let cut = |error: axum::Error| {
+                    Error::unavailable("answer_cut", "the answer ended before it was whole").source(error)
+                };
                 let body = body.into_data_stream().map_err(cut).boxed();
                 Ok(Reply { status: parts.status, headers: parts.headers, body })
             }
             Transport::Remote { http, server, token } => {
-                let url = if call.path.starts_with('/') { format!("{server}{}", call.path) } else { call.path.clone() };
+                let url = if call.path.starts_with('/') {
+                    format!("{server}{}", call.path)
+                } else {
+                    call.path.clone()
+                };
                 // A presigned URL is its own permission; the token stays with its server.
                 let is_ours = url.starts_with(&format!("{server}/"));
                 let mut request = http.request(call.method, url).headers(call.headers);
@@ -158,7 +180,8 @@ impl Client {
         let reply = self.send(call).await?;
         let bytes = reply.bytes().await?;
         serde_json::from_slice(&bytes).map_err(|source| {
-            Error::unavailable("answer_invalid", "the server's answer is not what this client knows").source(source)
+            Error::unavailable("answer_invalid", "the server's answer is not what this client knows")
+                .source(source)
                 .hint("are the server and this client of the same version?")
         })
     }
@@ -209,9 +232,15 @@ impl Reply {
         let oci: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
         if let Some(first) = oci.as_ref().and_then(|value| value["errors"].get(0)) {
             let code = known_code(first["detail"]["code"].as_str().unwrap_or("refused"));
-            return with_request_id(Error::new(kind, code, first["message"].as_str().unwrap_or("refused")), &request_id);
+            return with_request_id(
+                Error::new(kind, code, first["message"].as_str().unwrap_or("refused")),
+                &request_id,
+            );
         }
-        with_request_id(Error::new(kind, "unexpected_status", format!("the server answered with status {status}")), &request_id)
+        with_request_id(
+            Error::new(kind, "unexpected_status", format!("the server answered with status {status}")),
+            &request_id,
+        )
     }
 }
 

@@ -1,17 +1,9 @@
 //! Sending files to a repository: what is there is not sent, what is cut is taken up again.
 
-use super::{
-    Call, Client, Digests, Progress, hash_file,
-    hashing::stream_file,
-};
+use super::{Call, Client, Digests, Progress, hash_file, hashing::stream_file};
 use crate::{
     error::{Error, Kind, Result},
-    model::{
-        artifact::File,
-        digest::Digest,
-        name::Workload,
-        path::FilePath,
-    },
+    model::{artifact::File, digest::Digest, name::Workload, path::FilePath},
     wire,
 };
 use axum::body::Body;
@@ -43,7 +35,13 @@ pub struct Sent {
 
 impl Client {
     /// Makes all files present in a repository, several at a time.
-    pub async fn upload(&self, workload: &Workload, files: Vec<Upload>, digests: &Digests, progress: Progress) -> Result<Vec<Sent>> {
+    pub async fn upload(
+        &self,
+        workload: &Workload,
+        files: Vec<Upload>,
+        digests: &Digests,
+        progress: Progress,
+    ) -> Result<Vec<Sent>> {
         let sizes = files.iter().map(|file| file.size).collect();
         let known = self.present(workload, wire::Present { sizes, digests: Vec::new() }).await?.sizes;
         let work = files.into_iter().map(|file| {
@@ -101,7 +99,8 @@ impl Client {
     /// Sends a whole blob in one request.
     pub async fn put_blob(&self, workload: &Workload, digest: &Digest, body: Body) -> Result<()> {
         let path = format!("/v2/{workload}/blobs/uploads/?digest={digest}");
-        let call = Call::new(Method::POST, path).header(header::CONTENT_TYPE, "application/octet-stream").body(body);
+        let call =
+            Call::new(Method::POST, path).header(header::CONTENT_TYPE, "application/octet-stream").body(body);
         self.send(call).await.map(drop)
     }
 
@@ -129,15 +128,25 @@ impl Client {
                 .body(Body::from_stream(body));
             match self.send(call).await {
                 Ok(reply) => {
-                    let theirs = reply.header("gradus-digest").and_then(|digest| digest.parse::<Digest>().ok());
+                    let theirs =
+                        reply.header("gradus-digest").and_then(|digest| digest.parse::<Digest>().ok());
                     let ours = match known {
                         Some(known) => Some(known),
                         None if hash_here => hashed.await.ok(),
                         None => theirs,
                     };
-                    break ours.ok_or_else(|| Error::conflict("file_changed", format!("the file changed while it was sent: {}", source.display())))?;
+                    break ours.ok_or_else(|| {
+                        Error::conflict(
+                            "file_changed",
+                            format!("the file changed while it was sent: {}", source.display()),
+                        )
+                    })?;
                 }
-                Err(error) if error.kind == Kind::Unavailable || error.code == "body_incomplete" || error.kind == Kind::Conflict => {
+                Err(error)
+                    if error.kind == Kind::Unavailable
+                        || error.code == "body_incomplete"
+                        || error.kind == Kind::Conflict =>
+                {
                     if resumes == RESUMES || error.code == "file_changed" {
                         return Err(error);
                     }
@@ -148,7 +157,8 @@ impl Client {
                 Err(error) => return Err(error),
             }
         };
-        let finish = Call::new(Method::PUT, format!("{session}?digest={digest}")).header(header::CONTENT_LENGTH, "0");
+        let finish =
+            Call::new(Method::PUT, format!("{session}?digest={digest}")).header(header::CONTENT_LENGTH, "0");
         self.send(finish).await?;
         Ok(digest)
     }

@@ -40,13 +40,20 @@ pub async fn replace_quarantined(tx: &mut Tx, row: &BlobRow) -> Result<Option<St
     let sql = "SELECT key FROM blobs WHERE store = $1 AND digest = $2 AND quarantined_at IS NOT NULL";
     let old: Option<(String,)> = optional!(tx, sql, &row.store, row.digest.as_str());
     let Some((old,)) = old else { return Ok(None) };
-    let sql = "UPDATE blobs SET key = $3, quarantined_at = NULL WHERE store = $1 AND digest = $2 AND key = $4";
+    let sql =
+        "UPDATE blobs SET key = $3, quarantined_at = NULL WHERE store = $1 AND digest = $2 AND key = $4";
     let changed = execute!(tx, sql, &row.store, row.digest.as_str(), &row.key, &old);
     Ok((changed == 1).then_some(old))
 }
 
 /// Answers false if the row is gone or was quarantined before.
-pub async fn set_quarantined(tx: &mut Tx, store: &str, digest: &Digest, key: &str, at: Option<DateTime<Utc>>) -> Result<bool> {
+pub async fn set_quarantined(
+    tx: &mut Tx,
+    store: &str,
+    digest: &Digest,
+    key: &str,
+    at: Option<DateTime<Utc>>,
+) -> Result<bool> {
     let sql = "UPDATE blobs SET quarantined_at = $4 WHERE store = $1 AND digest = $2 AND key = $3
                AND (quarantined_at IS NULL) <> ($4 IS NULL)";
     Ok(execute!(tx, sql, store, digest.as_str(), key, at) == 1)
@@ -73,8 +80,10 @@ pub async fn find_link(
                JOIN blobs b ON b.store = l.store AND b.digest = l.digest WHERE l.repository = $1 AND l.digest = $2";
     let row: Option<(String, String, String, i64, Option<DateTime<Utc>>, DateTime<Utc>)> =
         optional!(tx, sql, repository.as_str(), digest.as_str());
-    row.map(|(store, digest, key, size, quarantined, used_at)| Ok((blob((store, digest, key, size, quarantined))?, used_at)))
-        .transpose()
+    row.map(|(store, digest, key, size, quarantined, used_at)| {
+        Ok((blob((store, digest, key, size, quarantined))?, used_at))
+    })
+    .transpose()
 }
 
 pub async fn find(tx: &mut Tx, store: &str, digest: &Digest) -> Result<Option<BlobRow>> {
@@ -99,7 +108,13 @@ pub async fn list(tx: &mut Tx, store: &str, after: &str, limit: i64) -> Result<V
 
 /// Makes a blob visible in a repository, or notes that it is still wanted. Answers false if the store has
 /// no such blob (any more).
-pub async fn link(tx: &mut Tx, repository: &Workload, store: &str, digest: &Digest, at: DateTime<Utc>) -> Result<bool> {
+pub async fn link(
+    tx: &mut Tx,
+    repository: &Workload,
+    store: &str,
+    digest: &Digest,
+    at: DateTime<Utc>,
+) -> Result<bool> {
     let sql = "INSERT INTO blob_links (repository, digest, store, size, used_at)
                SELECT $1, b.digest, b.store, b.size, $4 FROM blobs b WHERE b.store = $2 AND b.digest = $3
                ON CONFLICT (repository, digest) DO UPDATE SET used_at = $4";
@@ -108,7 +123,13 @@ pub async fn link(tx: &mut Tx, repository: &Workload, store: &str, digest: &Dige
 
 /// Notes that a link is still wanted, so that garbage collection leaves it alone for its grace period.
 /// Writes nothing when it was noted after `since`.
-pub async fn touch(tx: &mut Tx, repository: &Workload, digest: &Digest, at: DateTime<Utc>, since: DateTime<Utc>) -> Result<()> {
+pub async fn touch(
+    tx: &mut Tx,
+    repository: &Workload,
+    digest: &Digest,
+    at: DateTime<Utc>,
+    since: DateTime<Utc>,
+) -> Result<()> {
     let sql = "UPDATE blob_links SET used_at = $3 WHERE repository = $1 AND digest = $2 AND used_at < $4";
     execute!(tx, sql, repository.as_str(), digest.as_str(), at, since);
     Ok(())

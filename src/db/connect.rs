@@ -6,7 +6,7 @@ use super::{
 };
 use crate::error::{Error, Result};
 use sqlx::{
-    PgPool, SqlitePool, SqlSafeStr as _,
+    PgPool, SqlSafeStr as _, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -15,7 +15,10 @@ use std::{path::Path, str::FromStr as _, time::Duration};
 
 pub(super) enum Pool {
     /// One writer: SQLite has one anyway, and a queue in front of it is fairer than its busy loop.
-    Sqlite { write: SqlitePool, read: SqlitePool },
+    Sqlite {
+        write: SqlitePool,
+        read: SqlitePool,
+    },
     Postgres(PgPool),
 }
 
@@ -59,7 +62,9 @@ impl Db {
     /// Connects to PostgreSQL and brings its schema up to date.
     pub async fn postgres(url: &str, connections: u32) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)
-            .map_err(|source| Error::invalid("config_invalid", "the database URL cannot be read").source(source))?
+            .map_err(|source| {
+                Error::invalid("config_invalid", "the database URL cannot be read").source(source)
+            })?
             .application_name("gradus")
             // An acknowledged change is on disk, whatever the server's default says.
             .options([("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")]);
@@ -124,13 +129,16 @@ fn migration_failed(source: sqlx::migrate::MigrateError) -> Error {
         )
         .hint("the database was used by another version; run that one, or restore a backup"),
         sqlx::migrate::MigrateError::Execute(error) => error.into(),
-        other => Error::internal("migration_failed", "the database's schema could not be brought up to date").source(other),
+        other => Error::internal("migration_failed", "the database's schema could not be brought up to date")
+            .source(other),
     }
 }
 
 const SHARED: [(i64, &str, &str); 1] = [(1, "registry", include_str!("../../migrations/0001_registry.sql"))];
-const SQLITE: (i64, &str, &str) = (2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"));
-const POSTGRES: (i64, &str, &str) = (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql"));
+const SQLITE: (i64, &str, &str) =
+    (2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"));
+const POSTGRES: (i64, &str, &str) =
+    (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql"));
 
 fn migrations(own: (i64, &'static str, &'static str)) -> Migrator {
     let migrations = SHARED.into_iter().chain([own]).map(|(version, description, sql)| {

@@ -12,7 +12,11 @@ use crate::{
 use chrono::{DateTime, Utc};
 
 /// Links no manifest of their repository uses, untouched since `before`.
-pub async fn unused_links(tx: &mut Tx, before: DateTime<Utc>, limit: i64) -> Result<Vec<(Workload, Digest, u64)>> {
+pub async fn unused_links(
+    tx: &mut Tx,
+    before: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<(Workload, Digest, u64)>> {
     let sql = "SELECT l.repository, l.digest, l.size FROM blob_links l WHERE l.used_at < $1 AND NOT EXISTS (
                    SELECT 1 FROM manifest_uses u WHERE u.repository = l.repository AND u.digest = l.digest)
                ORDER BY l.repository, l.digest LIMIT $2";
@@ -24,7 +28,12 @@ pub async fn unused_links(tx: &mut Tx, before: DateTime<Utc>, limit: i64) -> Res
 }
 
 /// Removes an unused link, if it still is one.
-pub async fn remove_link(tx: &mut Tx, repository: &Workload, digest: &Digest, before: DateTime<Utc>) -> Result<bool> {
+pub async fn remove_link(
+    tx: &mut Tx,
+    repository: &Workload,
+    digest: &Digest,
+    before: DateTime<Utc>,
+) -> Result<bool> {
     let sql = "DELETE FROM blob_links WHERE repository = $1 AND digest = $2 AND used_at < $3 AND NOT EXISTS (
                    SELECT 1 FROM manifest_uses u WHERE u.repository = blob_links.repository AND u.digest = blob_links.digest)";
     Ok(execute!(tx, sql, repository.as_str(), digest.as_str(), before) == 1)

@@ -29,7 +29,12 @@ pub async fn length(tx: &mut Tx) -> Result<Option<i64>> {
 }
 
 /// Appends events. Call it last: it takes the head's lock, which is held to commit.
-pub async fn append(tx: &mut Tx, at: DateTime<Utc>, actor: &PrincipalName, changes: Vec<Change>) -> Result<i64> {
+pub async fn append(
+    tx: &mut Tx,
+    at: DateTime<Utc>,
+    actor: &PrincipalName,
+    changes: Vec<Change>,
+) -> Result<i64> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
     let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position";
     let row: Option<(i64,)> = optional!(tx, sql, count);
@@ -39,7 +44,8 @@ pub async fn append(tx: &mut Tx, at: DateTime<Utc>, actor: &PrincipalName, chang
         let workload = change.workload().map(ToString::to_string);
         let event = Event { position, at, actor: actor.clone(), change };
         let kind = kind(&event);
-        let sql = "INSERT INTO events (position, bytes, kind, namespace, workload) VALUES ($1, $2, $3, $4, $5)";
+        let sql =
+            "INSERT INTO events (position, bytes, kind, namespace, workload) VALUES ($1, $2, $3, $4, $5)";
         execute!(tx, sql, position, event.to_bytes()?, &kind, &namespace, &workload);
     }
     tx.length = Some(length);
@@ -47,7 +53,10 @@ pub async fn append(tx: &mut Tx, at: DateTime<Utc>, actor: &PrincipalName, chang
 }
 
 fn kind(event: &Event) -> String {
-    serde_json::to_value(&event.change).ok().and_then(|value| value["kind"].as_str().map(str::to_owned)).unwrap_or_default()
+    serde_json::to_value(&event.change)
+        .ok()
+        .and_then(|value| value["kind"].as_str().map(str::to_owned))
+        .unwrap_or_default()
 }
 
 /// Which events to list.

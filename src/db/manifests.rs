@@ -37,8 +37,9 @@ pub async fn insert(tx: &mut Tx, row: &ManifestRow<'_>, at: DateTime<Utc>) -> Re
     let digest = row.digest.as_str();
     let sql = "INSERT INTO manifest_bytes (digest, media_type, bytes) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING";
     execute!(tx, sql, digest, row.media_type, row.bytes);
-    let descriptor = serde_json::to_string(row.descriptor)
-        .map_err(|source| Error::internal("manifest_encoding", "a descriptor could not be written").source(source))?;
+    let descriptor = serde_json::to_string(row.descriptor).map_err(|source| {
+        Error::internal("manifest_encoding", "a descriptor could not be written").source(source)
+    })?;
     let sql = "INSERT INTO manifests (repository, digest, subject, artifact_type, descriptor, created_at)
                VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (repository, digest) DO NOTHING";
     let subject = row.subject.map(Digest::as_str);
@@ -61,11 +62,14 @@ pub async fn add_use(tx: &mut Tx, repository: &Workload, manifest: &Digest, used
 }
 
 pub async fn find(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<Stored>> {
-    let sql = "SELECT b.digest, b.media_type, b.bytes FROM manifests m JOIN manifest_bytes b ON b.digest = m.digest
+    let sql =
+        "SELECT b.digest, b.media_type, b.bytes FROM manifests m JOIN manifest_bytes b ON b.digest = m.digest
                WHERE m.repository = $1 AND m.digest = $2";
     let row: Option<(String, String, Vec<u8>)> = optional!(tx, sql, repository.as_str(), digest.as_str());
-    row.map(|(digest, media_type, bytes)| Ok(Stored { digest: read("manifest_bytes", &digest)?, media_type, bytes }))
-        .transpose()
+    row.map(|(digest, media_type, bytes)| {
+        Ok(Stored { digest: read("manifest_bytes", &digest)?, media_type, bytes })
+    })
+    .transpose()
 }
 
 pub async fn exists(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<bool> {
@@ -76,7 +80,12 @@ pub async fn exists(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Resu
 
 /// Removes a manifest and its tags. Answers false if it was not there.
 pub async fn delete(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<bool> {
-    execute!(tx, "DELETE FROM tags WHERE repository = $1 AND digest = $2", repository.as_str(), digest.as_str());
+    execute!(
+        tx,
+        "DELETE FROM tags WHERE repository = $1 AND digest = $2",
+        repository.as_str(),
+        digest.as_str()
+    );
     let sql = "DELETE FROM manifest_uses WHERE repository = $1 AND manifest = $2";
     execute!(tx, sql, repository.as_str(), digest.as_str());
     let sql = "DELETE FROM manifests WHERE repository = $1 AND digest = $2";
@@ -94,9 +103,11 @@ pub async fn referrers(
 ) -> Result<Vec<Descriptor>> {
     let sql = "SELECT digest, descriptor FROM manifests WHERE repository = $1 AND subject = $2
                AND ($3 IS NULL OR artifact_type = $3) AND digest > $4 ORDER BY digest LIMIT $5";
-    let rows: Vec<(String, String)> = all!(tx, sql, repository.as_str(), subject.as_str(), artifact_type, after, limit);
+    let rows: Vec<(String, String)> =
+        all!(tx, sql, repository.as_str(), subject.as_str(), artifact_type, after, limit);
     let descriptor = |(digest, text): (String, String)| {
-        serde_json::from_str(&text).map_err(|_| Error::corrupt("manifests", digest, "the descriptor cannot be read"))
+        serde_json::from_str(&text)
+            .map_err(|_| Error::corrupt("manifests", digest, "the descriptor cannot be read"))
     };
     rows.into_iter().map(descriptor).collect()
 }
@@ -109,12 +120,18 @@ pub async fn insert_inspection(tx: &mut Tx, digest: &Digest, report: &str, at: D
 }
 
 pub async fn find_inspection(tx: &mut Tx, digest: &Digest) -> Result<Option<String>> {
-    let row: Option<(String,)> = optional!(tx, "SELECT report FROM inspections WHERE digest = $1", digest.as_str());
+    let row: Option<(String,)> =
+        optional!(tx, "SELECT report FROM inspections WHERE digest = $1", digest.as_str());
     Ok(row.map(|(report,)| report))
 }
 
 /// Answers false if they were an author already.
-pub async fn add_author(tx: &mut Tx, repository: &Workload, digest: &Digest, author: &PrincipalName) -> Result<bool> {
+pub async fn add_author(
+    tx: &mut Tx,
+    repository: &Workload,
+    digest: &Digest,
+    author: &PrincipalName,
+) -> Result<bool> {
     let sql = "INSERT INTO authors (namespace, digest, principal) VALUES ($1, $2, $3)
                ON CONFLICT (namespace, digest, principal) DO NOTHING";
     Ok(execute!(tx, sql, repository.namespace().as_str(), digest.as_str(), author.as_str()) == 1)

@@ -39,17 +39,29 @@ fn from_sql(size: i64) -> u64 {
 
 impl From<sqlx::Error> for Error {
     fn from(source: sqlx::Error) -> Self {
-        let busy = |source| Self::unavailable("database_busy", "the database is busy, try again").source(source);
-        let down = |source| Self::unavailable("database_unavailable", "the database does not answer").source(source);
+        let busy =
+            |source| Self::unavailable("database_busy", "the database is busy, try again").source(source);
+        let down =
+            |source| Self::unavailable("database_unavailable", "the database does not answer").source(source);
         match &source {
-            sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => down(source),
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => down(source),
             sqlx::Error::PoolTimedOut => busy(source),
             sqlx::Error::Database(error) => match error.code().as_deref() {
                 // SQLite: BUSY and LOCKED with their extended forms; FULL. PostgreSQL: serialization, deadlock,
                 // lock not available, shutting down or starting, too many connections, disk full.
                 Some("5" | "6" | "261" | "517" | "262" | "773") => busy(source),
                 Some("40001" | "40P01" | "55P03") => busy(source),
-                Some("13" | "53100") => Self::unavailable("disk_full", "no space left for the database").source(source),
+                // PostgreSQL: text with a NUL. No name of ours has one.
+                Some("22021") => {
+                    Self::invalid("text_invalid", "the text has a character that cannot be stored")
+                        .source(source)
+                }
+                Some("13" | "53100") => {
+                    Self::unavailable("disk_full", "no space left for the database").source(source)
+                }
                 Some("57P01" | "57P02" | "57P03" | "53300") => down(source),
                 _ => Self::internal("database", "the database refused a statement").source(source),
             },

@@ -39,7 +39,8 @@ pub async fn insert(tx: &mut Tx, row: &NamespaceRow) -> Result<bool> {
 
 /// Namespaces after the name `after`, in order.
 pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<NamespaceRow>> {
-    let sql = "SELECT name, store, created_at, created_by FROM namespaces WHERE name > $1 ORDER BY name LIMIT $2";
+    let sql =
+        "SELECT name, store, created_at, created_by FROM namespaces WHERE name > $1 ORDER BY name LIMIT $2";
     let rows: Vec<Row> = all!(tx, sql, after, limit);
     rows.into_iter().map(namespace).collect()
 }
@@ -53,13 +54,15 @@ pub async fn ensure_repository(tx: &mut Tx, repository: &Workload, at: DateTime<
 }
 
 pub async fn repository_exists(tx: &mut Tx, repository: &Workload) -> Result<bool> {
-    let row: Option<(String,)> = optional!(tx, "SELECT name FROM repositories WHERE name = $1", repository.as_str());
+    let row: Option<(String,)> =
+        optional!(tx, "SELECT name FROM repositories WHERE name = $1", repository.as_str());
     Ok(row.is_some())
 }
 
 /// Hands out the next sequence number of a repository that is locked.
 pub async fn next_sequence(tx: &mut Tx, repository: &Workload) -> Result<Option<i64>> {
-    let sql = "UPDATE repositories SET last_sequence = last_sequence + 1 WHERE name = $1 RETURNING last_sequence";
+    let sql =
+        "UPDATE repositories SET last_sequence = last_sequence + 1 WHERE name = $1 RETURNING last_sequence";
     let row: Option<(i64,)> = optional!(tx, sql, repository.as_str());
     Ok(row.map(|(sequence,)| sequence))
 }

@@ -24,7 +24,12 @@ pub struct PrincipalRow {
 type Row = (String, String, bool, DateTime<Utc>);
 
 fn principal((name, kind, disabled, created_at): Row) -> Result<PrincipalRow> {
-    Ok(PrincipalRow { name: read("principals", &name)?, kind: read("principals", &kind)?, disabled, created_at })
+    Ok(PrincipalRow {
+        name: read("principals", &name)?,
+        kind: read("principals", &kind)?,
+        disabled,
+        created_at,
+    })
 }
 
 pub async fn find(tx: &mut Tx, name: &PrincipalName) -> Result<Option<PrincipalRow>> {
@@ -47,7 +52,8 @@ pub async fn disable(tx: &mut Tx, name: &PrincipalName) -> Result<bool> {
 }
 
 pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<PrincipalRow>> {
-    let sql = "SELECT name, kind, disabled, created_at FROM principals WHERE name > $1 ORDER BY name LIMIT $2";
+    let sql =
+        "SELECT name, kind, disabled, created_at FROM principals WHERE name > $1 ORDER BY name LIMIT $2";
     let rows: Vec<Row> = all!(tx, sql, after, limit);
     rows.into_iter().map(principal).collect()
 }
@@ -76,7 +82,12 @@ pub async fn add_member(tx: &mut Tx, namespace: &str, principal: &PrincipalName,
 }
 
 /// Answers false if there was no such role.
-pub async fn remove_member(tx: &mut Tx, namespace: &str, principal: &PrincipalName, role: Role) -> Result<bool> {
+pub async fn remove_member(
+    tx: &mut Tx,
+    namespace: &str,
+    principal: &PrincipalName,
+    role: Role,
+) -> Result<bool> {
     let sql = "DELETE FROM members WHERE namespace = $1 AND principal = $2 AND role = $3";
     Ok(execute!(tx, sql, namespace, principal.as_str(), role.name()) == 1)
 }

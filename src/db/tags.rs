@@ -16,7 +16,13 @@ pub async fn find(tx: &mut Tx, repository: &Workload, tag: &str) -> Result<Optio
     row.map(|(digest,)| read("tags", &digest)).transpose()
 }
 
-pub async fn set(tx: &mut Tx, repository: &Workload, tag: &str, digest: &Digest, at: DateTime<Utc>) -> Result<()> {
+pub async fn set(
+    tx: &mut Tx,
+    repository: &Workload,
+    tag: &str,
+    digest: &Digest,
+    at: DateTime<Utc>,
+) -> Result<()> {
     let sql = "INSERT INTO tags (repository, tag, digest, updated_at) VALUES ($1, $2, $3, $4)
                ON CONFLICT (repository, tag) DO UPDATE SET digest = $3, updated_at = $4";
     execute!(tx, sql, repository.as_str(), tag, digest.as_str(), at);
@@ -29,10 +35,20 @@ pub async fn delete(tx: &mut Tx, repository: &Workload, tag: &str) -> Result<boo
 }
 
 /// Tags and versions of a repository after `after`, in byte order, as OCI lists them.
-pub async fn list_with_versions(tx: &mut Tx, repository: &Workload, after: &str, limit: i64) -> Result<Vec<String>> {
+pub async fn list_with_versions(
+    tx: &mut Tx,
+    repository: &Workload,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<String>> {
     let name = repository.as_str();
-    let tags: Vec<(String,)> =
-        all!(tx, "SELECT tag FROM tags WHERE repository = $1 AND tag > $2 ORDER BY tag LIMIT $3", name, after, limit);
+    let tags: Vec<(String,)> = all!(
+        tx,
+        "SELECT tag FROM tags WHERE repository = $1 AND tag > $2 ORDER BY tag LIMIT $3",
+        name,
+        after,
+        limit
+    );
     let sql = "SELECT version FROM versions WHERE workload = $1 AND version > $2 ORDER BY version LIMIT $3";
     let versions: Vec<(String,)> = all!(tx, sql, name, after, limit);
     let mut names: Vec<String> = tags.into_iter().chain(versions).map(|(name,)| name).collect();
@@ -42,7 +58,12 @@ pub async fn list_with_versions(tx: &mut Tx, repository: &Workload, after: &str,
 }
 
 /// Aliases of a workload after `after`: tags on manifests that are versions, with the version last made of each.
-pub async fn list_aliases(tx: &mut Tx, workload: &Workload, after: &str, limit: i64) -> Result<Vec<AliasRow>> {
+pub async fn list_aliases(
+    tx: &mut Tx,
+    workload: &Workload,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<AliasRow>> {
     let sql = "SELECT t.tag, t.digest, v.version, t.updated_at FROM tags t
                JOIN versions v ON v.workload = t.repository AND v.digest = t.digest
                WHERE t.repository = $1 AND t.tag > $2 AND v.sequence = (
@@ -50,7 +71,12 @@ pub async fn list_aliases(tx: &mut Tx, workload: &Workload, after: &str, limit: 
                ORDER BY t.tag LIMIT $3";
     let rows: Vec<(String, String, String, DateTime<Utc>)> = all!(tx, sql, workload.as_str(), after, limit);
     let alias = |(alias, digest, version, updated_at): (String, String, String, DateTime<Utc>)| {
-        Ok(AliasRow { alias, digest: read("tags", &digest)?, version: read("versions", &version)?, updated_at })
+        Ok(AliasRow {
+            alias,
+            digest: read("tags", &digest)?,
+            version: read("versions", &version)?,
+            updated_at,
+        })
     };
     rows.into_iter().map(alias).collect()
 }

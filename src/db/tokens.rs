@@ -6,10 +6,7 @@ use super::{
 };
 use crate::{
     error::{Error, Result},
-    model::{
-        access::Scope,
-        name::PrincipalName,
-    },
+    model::{access::Scope, name::PrincipalName},
 };
 use chrono::{DateTime, Utc};
 
@@ -39,8 +36,17 @@ impl TryFrom<Row> for TokenRow {
 
     fn try_from(row: Row) -> Result<Self> {
         let Row { id, principal, label, scope, created_at, expires_at, revoked_at } = row;
-        let scope = serde_json::from_str(&scope).map_err(|_| Error::corrupt("tokens", &id, "the scope cannot be read"))?;
-        Ok(Self { id, principal: read("tokens", &principal)?, label, scope, created_at, expires_at, revoked_at })
+        let scope = serde_json::from_str(&scope)
+            .map_err(|_| Error::corrupt("tokens", &id, "the scope cannot be read"))?;
+        Ok(Self {
+            id,
+            principal: read("tokens", &principal)?,
+            label,
+            scope,
+            created_at,
+            expires_at,
+            revoked_at,
+        })
     }
 }
 
@@ -49,18 +55,30 @@ pub async fn insert(tx: &mut Tx, row: &TokenRow, hash: &str) -> Result<()> {
         .map_err(|source| Error::internal("token_encoding", "a scope could not be written").source(source))?;
     let sql = "INSERT INTO tokens (id, hash, principal, label, scope, created_at, expires_at)
                VALUES ($1, $2, $3, $4, $5, $6, $7)";
-    execute!(tx, sql, &row.id, hash, row.principal.as_str(), &row.label, scope, row.created_at, row.expires_at);
+    execute!(
+        tx,
+        sql,
+        &row.id,
+        hash,
+        row.principal.as_str(),
+        &row.label,
+        scope,
+        row.created_at,
+        row.expires_at
+    );
     Ok(())
 }
 
 pub async fn find_by_hash(tx: &mut Tx, hash: &str) -> Result<Option<TokenRow>> {
-    let sql = "SELECT id, principal, label, scope, created_at, expires_at, revoked_at FROM tokens WHERE hash = $1";
+    let sql =
+        "SELECT id, principal, label, scope, created_at, expires_at, revoked_at FROM tokens WHERE hash = $1";
     let row: Option<Row> = optional!(tx, sql, hash);
     row.map(TokenRow::try_from).transpose()
 }
 
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<TokenRow>> {
-    let sql = "SELECT id, principal, label, scope, created_at, expires_at, revoked_at FROM tokens WHERE id = $1";
+    let sql =
+        "SELECT id, principal, label, scope, created_at, expires_at, revoked_at FROM tokens WHERE id = $1";
     let row: Option<Row> = optional!(tx, sql, id);
     row.map(TokenRow::try_from).transpose()
 }

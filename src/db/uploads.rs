@@ -66,14 +66,25 @@ pub async fn find(tx: &mut Tx, repository: &Workload, id: &str) -> Result<Option
 }
 
 /// Takes the upload for one writer until `until`. Answers false if somebody else is writing.
-pub async fn lease(tx: &mut Tx, id: &str, holder: &str, now: DateTime<Utc>, until: DateTime<Utc>) -> Result<bool> {
+pub async fn lease(
+    tx: &mut Tx,
+    id: &str,
+    holder: &str,
+    now: DateTime<Utc>,
+    until: DateTime<Utc>,
+) -> Result<bool> {
     let sql = "UPDATE uploads SET lease = $2, lease_until = $4, updated_at = $3
                WHERE id = $1 AND (lease IS NULL OR lease = $2 OR lease_until < $3)";
     Ok(execute!(tx, sql, id, holder, now, until) == 1)
 }
 
 pub async fn release(tx: &mut Tx, id: &str, holder: &str) -> Result<()> {
-    execute!(tx, "UPDATE uploads SET lease = NULL, lease_until = NULL WHERE id = $1 AND lease = $2", id, holder);
+    execute!(
+        tx,
+        "UPDATE uploads SET lease = NULL, lease_until = NULL WHERE id = $1 AND lease = $2",
+        id,
+        holder
+    );
     Ok(())
 }
 
@@ -98,7 +109,8 @@ pub async fn advance(
     let sql = "UPDATE uploads SET received = $3, hash_state = $4, multipart = $5, tail = $6, updated_at = $7, lease_until = $8
                WHERE id = $1 AND lease = $2";
     let (received, tail) = (to_sql(progress.received)?, to_sql(progress.tail)?);
-    let changed = execute!(tx, sql, id, holder, received, progress.hash_state, progress.multipart, tail, now, until);
+    let changed =
+        execute!(tx, sql, id, holder, received, progress.hash_state, progress.multipart, tail, now, until);
     if changed == 0 {
         return Ok(false);
     }

@@ -126,15 +126,24 @@ pub async fn newest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRo
 }
 
 /// The version right below `above` in precedence; with `release`, the release right below it.
-pub async fn below(tx: &mut Tx, workload: &Workload, above: &Version, release: bool) -> Result<Option<VersionRow>> {
-    let sql = select!("WHERE workload = $1 AND sort_key < $2 AND (NOT $3 OR NOT prerelease) ORDER BY sort_key DESC LIMIT 1");
+pub async fn below(
+    tx: &mut Tx,
+    workload: &Workload,
+    above: &Version,
+    release: bool,
+) -> Result<Option<VersionRow>> {
+    let sql = select!(
+        "WHERE workload = $1 AND sort_key < $2 AND (NOT $3 OR NOT prerelease) ORDER BY sort_key DESC LIMIT 1"
+    );
     let row: Option<Row> = optional!(tx, sql, workload.as_str(), above.sort_key(), release);
     row.map(version).transpose()
 }
 
 /// The newest release that is not yanked, else the newest pre-release that is not.
 pub async fn latest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
-    let sql = select!("WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1");
+    let sql = select!(
+        "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1"
+    );
     let release: Option<Row> = optional!(tx, sql, workload.as_str(), false);
     let row = match release {
         Some(row) => Some(row),
@@ -159,12 +168,18 @@ pub async fn highest(tx: &mut Tx, workload: &Workload, range: &Range) -> Result<
     Ok(best)
 }
 
-async fn highest_in(tx: &mut Tx, workload: &Workload, range: &Range, interval: &Interval) -> Result<Option<VersionRow>> {
+async fn highest_in(
+    tx: &mut Tx,
+    workload: &Workload,
+    range: &Range,
+    interval: &Interval,
+) -> Result<Option<VersionRow>> {
     let sql = select!(
         "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key >= $3 AND sort_key < $4
          ORDER BY sort_key DESC LIMIT 1"
     );
-    let release: Option<Row> = optional!(tx, sql, workload.as_str(), false, &interval.low[..], &interval.high[..]);
+    let release: Option<Row> =
+        optional!(tx, sql, workload.as_str(), false, &interval.low[..], &interval.high[..]);
     let release = release.map(version).transpose()?;
     if !interval.prereleases {
         return Ok(release);
@@ -218,7 +233,13 @@ pub async fn list(
 }
 
 /// Answers false if there is no such version, or it is yanked already.
-pub async fn yank(tx: &mut Tx, workload: &Workload, wanted: &Version, at: DateTime<Utc>, because: &str) -> Result<bool> {
+pub async fn yank(
+    tx: &mut Tx,
+    workload: &Workload,
+    wanted: &Version,
+    at: DateTime<Utc>,
+    because: &str,
+) -> Result<bool> {
     let sql = "UPDATE versions SET yanked_at = $3, yanked_because = $4
                WHERE workload = $1 AND version = $2 AND yanked_at IS NULL";
     Ok(execute!(tx, sql, workload.as_str(), wanted.to_string(), at, because) == 1)

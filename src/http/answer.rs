@@ -3,7 +3,10 @@
 use super::{App, error::Problem};
 use crate::{
     error::{Error, Result},
-    model::{digest::{Digest, shorten}, json},
+    model::{
+        digest::{Digest, shorten},
+        json,
+    },
     ops::{PAGE_DEFAULT, PAGE_MAX},
     wire,
 };
@@ -73,7 +76,9 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
         let bytes = read_body(request.into_body(), app.config.limits.body_bytes).await?;
-        let refuse = |why: String| Error::invalid("body_invalid", format!("the body is not what this route takes: {why}"));
+        let refuse = |why: String| {
+            Error::invalid("body_invalid", format!("the body is not what this route takes: {why}"))
+        };
         let value = json::parse_strict(&bytes, DEPTH_MAX).map_err(|error| refuse(error.message))?;
         serde_json::from_value(value).map(Self).map_err(|error| refuse(shorten(&error.to_string())).into())
     }
@@ -99,11 +104,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Query {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let pairs = axum::extract::Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        let pairs = pairs.map_err(|_| Error::invalid("query_invalid", "the query parameters cannot be read"))?.0;
+        let pairs =
+            pairs.map_err(|_| Error::invalid("query_invalid", "the query parameters cannot be read"))?.0;
         let mut query = BTreeMap::new();
         for (name, value) in pairs {
             if query.insert(name.clone(), value).is_some() {
-                return Err(Error::invalid("query_invalid", format!("given twice: {}", shorten(&name))).into());
+                return Err(
+                    Error::invalid("query_invalid", format!("given twice: {}", shorten(&name))).into()
+                );
             }
         }
         Ok(Self(query))
@@ -125,7 +133,10 @@ impl Query {
             None => Ok(None),
             Some("true") => Ok(Some(true)),
             Some("false") => Ok(Some(false)),
-            Some(other) => Err(Error::invalid("query_invalid", format!("{name} is true or false, not: {}", shorten(other)))),
+            Some(other) => Err(Error::invalid(
+                "query_invalid",
+                format!("{name} is true or false, not: {}", shorten(other)),
+            )),
         }
     }
 
@@ -136,7 +147,10 @@ impl Query {
             Some(text) => match text.parse() {
                 Ok(limit @ 1..=PAGE_MAX) => limit,
                 _ => {
-                    return Err(Error::invalid("limit_invalid", format!("limit is 1 to {PAGE_MAX}, not: {}", shorten(&text))));
+                    return Err(Error::invalid(
+                        "limit_invalid",
+                        format!("limit is 1 to {PAGE_MAX}, not: {}", shorten(&text)),
+                    ));
                 }
             },
         };
@@ -146,14 +160,22 @@ impl Query {
     pub fn done(self) -> Result<()> {
         match self.0.keys().next() {
             None => Ok(()),
-            Some(name) => Err(Error::invalid("query_unknown", format!("no such query parameter here: {}", shorten(name)))
-                .hint("see /v1/openapi.json for those there are")),
+            Some(name) => Err(Error::invalid(
+                "query_unknown",
+                format!("no such query parameter here: {}", shorten(name)),
+            )
+            .hint("see /v1/openapi.json for those there are")),
         }
     }
 }
 
 /// A page out of one entry more than fits on it: the surplus says that there is a next one.
-pub fn page<T, V>(mut rows: Vec<T>, limit: i64, cursor: impl Fn(&T) -> String, view: impl Fn(T) -> V) -> wire::Page<V> {
+pub fn page<T, V>(
+    mut rows: Vec<T>,
+    limit: i64,
+    cursor: impl Fn(&T) -> String,
+    view: impl Fn(T) -> V,
+) -> wire::Page<V> {
     let limit = usize::try_from(limit).unwrap_or(0);
     let more = rows.len() > limit;
     rows.truncate(limit);

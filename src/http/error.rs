@@ -57,13 +57,19 @@ impl IntoResponse for Problem {
             title: status.canonical_reason().unwrap_or("error").to_owned(),
             status: status.as_u16(),
             code: error.code.to_owned(),
-            detail: if internal { "the server failed; its log has the reason".to_owned() } else { error.message.clone() },
+            detail: if internal {
+                "the server failed; its log has the reason".to_owned()
+            } else {
+                error.message.clone()
+            },
             hint: error.hint.clone(),
             details: error.details.clone(),
             request_id: super::guard::request_id(),
         };
         let mut response = (status, Json(body)).into_response();
-        response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response
+            .headers_mut()
+            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         with_log(response, error)
     }
 }

@@ -22,8 +22,8 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use futures_util::FutureExt as _;
+use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::sync::Semaphore;
 
 tokio::task_local! {
@@ -42,7 +42,9 @@ fn refuse(is_oci: bool, app: &App, uri: &Uri, error: Error) -> Response {
     if !is_oci {
         let mut response = Problem(error).into_response();
         if response.status() == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gradus\""));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"gradus\""));
         }
         return response;
     }
@@ -64,9 +66,14 @@ pub async fn no_such_route(State(app): State<App>, request: Request) -> Response
     // Strangers learn nothing of which routes there are; a path of another shape is a name we refuse.
     let uri = request.uri().clone();
     let error = match caller(&app, authorization(&request)).await {
-        Ok(_) if is_oci(&uri) => Error::not_found("repository_unknown", "no such repository: a name has exactly two segments"),
-        Ok(_) => Error::not_found("route_unknown", format!("no such route: {}", crate::model::digest::shorten(uri.path())))
-            .hint("see /v1/openapi.json"),
+        Ok(_) if is_oci(&uri) => {
+            Error::not_found("repository_unknown", "no such repository: a name has exactly two segments")
+        }
+        Ok(_) => Error::not_found(
+            "route_unknown",
+            format!("no such route: {}", crate::model::digest::shorten(uri.path())),
+        )
+        .hint("see /v1/openapi.json"),
         Err(error) => error,
     };
     refuse(is_oci(&uri), &app, &uri, error)
@@ -75,7 +82,9 @@ pub async fn no_such_route(State(app): State<App>, request: Request) -> Response
 pub async fn no_such_method(State(app): State<App>, request: Request) -> Response {
     let uri = request.uri().clone();
     let error = match caller(&app, authorization(&request)).await {
-        Ok(_) => Error::not_allowed("method_not_allowed", format!("this route does not take {}", request.method())),
+        Ok(_) => {
+            Error::not_allowed("method_not_allowed", format!("this route does not take {}", request.method()))
+        }
         Err(error) => error,
     };
     refuse(is_oci(&uri), &app, &uri, error)
@@ -105,11 +114,14 @@ impl Outer {
         if matches!(request.uri().path(), "/healthz" | "/readyz" | "/metrics") {
             return true; // probes come by address
         }
-        let name = host.rsplit_once(':').map_or(host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host });
+        let name = host
+            .rsplit_once(':')
+            .map_or(host, |(name, port)| if port.bytes().all(|b| b.is_ascii_digit()) { name } else { host });
         let is_loopback = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
         (is_loopback && self.app.config.listen.ip().is_loopback())
             || self.host.as_deref().is_some_and(|ours| {
-                ours.eq_ignore_ascii_case(host) || ours.split(':').next().is_some_and(|ours| ours.eq_ignore_ascii_case(host))
+                ours.eq_ignore_ascii_case(host)
+                    || ours.split(':').next().is_some_and(|ours| ours.eq_ignore_ascii_case(host))
             })
     }
 }
@@ -117,7 +129,8 @@ impl Outer {
 /// The outermost layer: request id, Host check, panics, metrics, the log line.
 pub async fn observe(State(outer): State<Outer>, request: Request, next: Next) -> Response {
     let given = request.headers().get(REQUEST_ID_HEADER).and_then(|id| id.to_str().ok());
-    let fits = |id: &&str| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+    let fits =
+        |id: &&str| id.len() <= 64 && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
     let id = given.filter(fits).map_or_else(|| outer.app.clock.id().simple().to_string(), str::to_owned);
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let app = outer.app.clone();
@@ -126,8 +139,9 @@ pub async fn observe(State(outer): State<Outer>, request: Request, next: Next) -
 
     let answer = async {
         if !outer.is_ours(&request) {
-            let error = Error::invalid("host_unknown", "this server is not known by the name in the Host header")
-                .hint("use the public_url of the configuration");
+            let error =
+                Error::invalid("host_unknown", "this server is not known by the name in the Host header")
+                    .hint("use the public_url of the configuration");
             let mut response = refuse(is_oci(&uri), &app, &uri, error);
             *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
             return response;
@@ -223,7 +237,12 @@ pub struct Gate {
 struct Operation(&'static str);
 
 /// Lets a request in, or not. Access is checked before anything of the body is read.
-pub async fn admit(State(gate): State<Gate>, params: RawPathParams, mut request: Request, next: Next) -> Response {
+pub async fn admit(
+    State(gate): State<Gate>,
+    params: RawPathParams,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let uri = request.uri().clone();
     let mut response = match enter(&gate, &params, &mut request).await {
         Ok(()) => {

@@ -14,7 +14,9 @@ pub async fn health() -> &'static str {
 
 /// Ready: the database answers and every store can be reached.
 pub async fn ready(State(app): State<App>) -> Result<&'static str, Problem> {
-    let unready = |what: String| move |error: Error| Error::unavailable("not_ready", format!("{what} does not answer")).source(error);
+    let unready = |what: String| {
+        move |error: Error| Error::unavailable("not_ready", format!("{what} does not answer")).source(error)
+    };
     crate::db::log::length(&mut app.db.read().await?).await.map_err(unready("the database".into()))?;
     for store in app.stores.all() {
         store.check().await.map_err(unready(format!("the store {}", store.name)))?;

@@ -28,9 +28,13 @@ pub struct Caller(pub Arc<Actor>);
 impl<S: Sync> axum::extract::FromRequestParts<S> for Caller {
     type Rejection = error::Problem;
 
-    async fn from_request_parts(parts: &mut axum::http::request::Parts, _: &S) -> Result<Self, Self::Rejection> {
+    async fn from_request_parts(
+        parts: &mut axum::http::request::Parts,
+        _: &S,
+    ) -> Result<Self, Self::Rejection> {
         parts.extensions.get::<Self>().cloned().ok_or_else(|| {
-            crate::error::Error::internal("route_without_caller", "this route does not know its caller").into()
+            crate::error::Error::internal("route_without_caller", "this route does not know its caller")
+                .into()
         })
     }
 }

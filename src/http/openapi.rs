@@ -77,7 +77,8 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     }
     if let Some(body) = &route.body {
         let schema = body(generator).to_value();
-        operation["requestBody"] = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        operation["requestBody"] =
+            json!({ "required": true, "content": { "application/json": { "schema": schema } } });
     }
     if let Some(answer) = &route.answer {
         let schema = answer(generator).to_value();

@@ -1,7 +1,11 @@
 //! The table of all routes. A row names method, path, operation, what the caller needs, and the types of body
 //! and answer; the router, the guard, the OpenAPI document and the route-walking test are all made from it.
 
-use super::{App, guard, health, oci, openapi::{Schema, schema_of}, v1};
+use super::{
+    App, guard, health, oci,
+    openapi::{Schema, schema_of},
+    v1,
+};
 use crate::{
     model::{access::Permission, event::Event, resolution::Resolution},
     wire,

@@ -15,13 +15,21 @@ const GRACE: Duration = Duration::from_secs(20);
 const HEAD_TIME: Duration = Duration::from_secs(15);
 
 /// Serves until SIGTERM or SIGINT. `listening` is told the address.
-pub async fn serve(config: &Config, router: Router, listening: impl FnOnce(std::net::SocketAddr)) -> Result<()> {
+pub async fn serve(
+    config: &Config,
+    router: Router,
+    listening: impl FnOnce(std::net::SocketAddr),
+) -> Result<()> {
     if !config.listen.ip().is_loopback() && config.public_url.is_none() {
-        return Err(Error::invalid("public_url_missing", format!("listening on {} needs public_url", config.listen))
-            .hint("set public_url in the configuration: it is the name clients reach the server by"));
+        return Err(Error::invalid(
+            "public_url_missing",
+            format!("listening on {} needs public_url", config.listen),
+        )
+        .hint("set public_url in the configuration: it is the name clients reach the server by"));
     }
     let cannot = |source: std::io::Error| {
-        Error::unavailable("cannot_listen", format!("cannot listen on {}: {}", config.listen, source.kind())).source(source)
+        Error::unavailable("cannot_listen", format!("cannot listen on {}: {}", config.listen, source.kind()))
+            .source(source)
     };
     let listener = TcpListener::bind(config.listen).map_err(cannot)?;
     listener.set_nonblocking(true)?;
@@ -32,15 +40,24 @@ pub async fn serve(config: &Config, router: Router, listening: impl FnOnce(std::
     let ended = match &config.tls {
         None => {
             let mut server = axum_server::from_tcp(listener)?.handle(handle);
-            server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD_TIME);
+            server
+                .http_builder()
+                .http1()
+                .timer(hyper_util::rt::TokioTimer::new())
+                .header_read_timeout(HEAD_TIME);
             server.serve(service).await
         }
         Some(tls) => {
-            let certificate = RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.map_err(|source| {
-                Error::invalid("tls_invalid", "the TLS certificate or key cannot be used").source(source)
-            })?;
+            let certificate =
+                RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.map_err(|source| {
+                    Error::invalid("tls_invalid", "the TLS certificate or key cannot be used").source(source)
+                })?;
             let mut server = axum_server::from_tcp_rustls(listener, certificate)?.handle(handle);
-            server.http_builder().http1().timer(hyper_util::rt::TokioTimer::new()).header_read_timeout(HEAD_TIME);
+            server
+                .http_builder()
+                .http1()
+                .timer(hyper_util::rt::TokioTimer::new())
+                .header_read_timeout(HEAD_TIME);
             server.serve(service).await
         }
     };

@@ -31,7 +31,12 @@ impl Task {
         match self {
             Self::Gc => {
                 let report = garbage::collect(cx, &actor, cx.grace(), true).await?;
-                tracing::info!(bytes = report.bytes, blobs = report.blobs.len(), orphans = report.orphans.len(), "garbage collected");
+                tracing::info!(
+                    bytes = report.bytes,
+                    blobs = report.blobs.len(),
+                    orphans = report.orphans.len(),
+                    "garbage collected"
+                );
             }
             Self::Scrub => {
                 let report = scrub::scrub(cx, &actor).await?;
@@ -44,10 +49,11 @@ impl Task {
 
 /// Starts the ticker for what the configuration schedules. Keep what it answers: dropping it stops the ticks.
 pub async fn start(cx: &Arc<Context>) -> Result<Option<JobScheduler>> {
-    let wanted: Vec<(Task, String)> = [(Task::Gc, &cx.config.schedule.gc), (Task::Scrub, &cx.config.schedule.scrub)]
-        .into_iter()
-        .filter_map(|(task, cron)| cron.clone().map(|cron| (task, cron)))
-        .collect();
+    let wanted: Vec<(Task, String)> =
+        [(Task::Gc, &cx.config.schedule.gc), (Task::Scrub, &cx.config.schedule.scrub)]
+            .into_iter()
+            .filter_map(|(task, cron)| cron.clone().map(|cron| (task, cron)))
+            .collect();
     if wanted.is_empty() {
         return Ok(None);
     }
@@ -60,7 +66,11 @@ pub async fn start(cx: &Arc<Context>) -> Result<Option<JobScheduler>> {
             Box::pin(async move { tick(&cx, task).await })
         });
         let job = job.map_err(|source| {
-            Error::invalid("config_invalid", format!("not a cron expression with seconds for {}: {cron}", task.name())).source(source)
+            Error::invalid(
+                "config_invalid",
+                format!("not a cron expression with seconds for {}: {cron}", task.name()),
+            )
+            .source(source)
         })?;
         scheduler.add(job).await.map_err(failed)?;
     }

@@ -114,8 +114,14 @@ impl Inspection {
 
     /// What a person who pushes should know of it, a line each.
     pub fn notes(&self) -> Vec<String> {
-        let findings = self.findings.iter().map(|finding| format!("runs code when loaded: {}: {}", finding.path, finding.what));
-        let problems = self.problems.iter().map(|problem| format!("not vouched for: {}: {}", problem.path, problem.reason));
+        let findings = self
+            .findings
+            .iter()
+            .map(|finding| format!("runs code when loaded: {}: {}", finding.path, finding.what));
+        let problems = self
+            .problems
+            .iter()
+            .map(|problem| format!("not vouched for: {}: {}", problem.path, problem.reason));
         findings.chain(problems).collect()
     }
 

@@ -61,8 +61,15 @@ struct Format {
 
 /// In order of precedence. Full weights come before what merely describes or steers a model, so that a
 /// descriptor laid beside weights cannot lower the tier.
-const FORMATS: &[Format] =
-    &[peft::FORMAT, safetensors::FORMAT, gguf::FORMAT, onnx::FORMAT, vendor::FORMAT, prompt::FORMAT, files::FORMAT];
+const FORMATS: &[Format] = &[
+    peft::FORMAT,
+    safetensors::FORMAT,
+    gguf::FORMAT,
+    onnx::FORMAT,
+    vendor::FORMAT,
+    prompt::FORMAT,
+    files::FORMAT,
+];
 
 /// An artifact's files and what may still be read of them.
 struct Files<'a> {

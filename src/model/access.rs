@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use std::{collections::BTreeMap, fmt, str::FromStr};
 
 /// A role in a namespace. Roles add up; nobody has one by default.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Role {
     /// Sees, resolves, pulls.
@@ -192,17 +194,26 @@ impl Actor {
         };
         Err(Error::forbidden(
             "forbidden",
-            format!("{} may not do this in namespace {namespace}, or there is no such namespace", self.principal),
+            format!(
+                "{} may not do this in namespace {namespace}, or there is no such namespace",
+                self.principal
+            ),
         )
-        .hint(format!("this needs {needed}; an admin can grant it: gradus member add {namespace} {} ROLE", self.principal)))
+        .hint(format!(
+            "this needs {needed}; an admin can grant it: gradus member add {namespace} {} ROLE",
+            self.principal
+        )))
     }
 
     pub fn require_everywhere(&self, permission: Permission) -> Result<()> {
         if self.may_everywhere(permission) {
             return Ok(());
         }
-        Err(Error::forbidden("forbidden", format!("{} may not do this for the whole registry", self.principal))
-            .hint("this needs the role admin for all namespaces ('*') and a token not narrowed to some"))
+        Err(Error::forbidden(
+            "forbidden",
+            format!("{} may not do this for the whole registry", self.principal),
+        )
+        .hint("this needs the role admin for all namespaces ('*') and a token not narrowed to some"))
     }
 }
 
@@ -239,7 +250,8 @@ mod tests {
         assert!(admin.may(Permission::Administer, &acme));
         assert!(!admin.may(Permission::Read, &other) && !admin.may_everywhere(Permission::Read));
 
-        let narrowed = actor(&[("acme", Role::Contributor)], Scope { namespaces: vec![], roles: vec![Role::Admin] });
+        let narrowed =
+            actor(&[("acme", Role::Contributor)], Scope { namespaces: vec![], roles: vec![Role::Admin] });
         assert!(!narrowed.may(Permission::Read, &acme), "a scope never adds a role");
     }
 }

@@ -78,20 +78,32 @@ impl Artifact {
             return Err(Error::invalid("artifact_empty", "an artifact needs at least one file"));
         }
         if self.files.len() > FILES_MAX {
-            return Err(Error::too_large("too_many_files", format!("{} files in one artifact", self.files.len()))
-                .hint(format!("at most {FILES_MAX}")));
+            return Err(Error::too_large(
+                "too_many_files",
+                format!("{} files in one artifact", self.files.len()),
+            )
+            .hint(format!("at most {FILES_MAX}")));
         }
         refuse_collisions(self.files.iter().chain(&self.prompt).map(|file| &file.path))?;
         if let Some(base) = &self.base {
             let printable = base.bytes().all(|byte| byte.is_ascii_graphic());
             if base.is_empty() || base.len() > 512 || !printable {
-                return Err(Error::invalid("base_invalid", "the base model's name must be 1 to 512 printable ASCII characters")
-                    .hint("for example hf:org/model@REVISION or acme/base@sha256:…"));
+                return Err(Error::invalid(
+                    "base_invalid",
+                    "the base model's name must be 1 to 512 printable ASCII characters",
+                )
+                .hint("for example hf:org/model@REVISION or acme/base@sha256:…"));
             }
         }
         for dataset in &self.datasets {
-            if dataset.name.is_empty() || dataset.name.len() > 256 || dataset.name.chars().any(char::is_control) {
-                return Err(Error::invalid("dataset_invalid", "a dataset's name must be 1 to 256 characters"));
+            if dataset.name.is_empty()
+                || dataset.name.len() > 256
+                || dataset.name.chars().any(char::is_control)
+            {
+                return Err(Error::invalid(
+                    "dataset_invalid",
+                    "a dataset's name must be 1 to 256 characters",
+                ));
             }
         }
         Ok(())
@@ -190,10 +202,13 @@ impl Artifact {
             recognised.datasets = serde_json::from_str(datasets)
                 .map_err(|error| refuse(format!("the annotation {DATASETS} cannot be read: {error}")))?;
         }
-        if let (Some(claimed), Some((digest, _))) = (manifest.annotations.get(CONTRACT_DIGEST), &recognised.contract)
+        if let (Some(claimed), Some((digest, _))) =
+            (manifest.annotations.get(CONTRACT_DIGEST), &recognised.contract)
             && claimed != digest.as_str()
         {
-            return Err(refuse(format!("the annotation {CONTRACT_DIGEST} names another contract than the layer: {digest}")));
+            return Err(refuse(format!(
+                "the annotation {CONTRACT_DIGEST} names another contract than the layer: {digest}"
+            )));
         }
         Ok(Some(recognised))
     }
@@ -216,11 +231,17 @@ impl Recognised {
     /// The artifact, once the registry has found out what kind it is. Refuses a claim that is not so.
     pub fn into_artifact(self, found: Kind) -> Result<Artifact> {
         if let Some(kind) = self.kind.filter(|kind| *kind != found) {
-            return Err(Error::invalid("claim_refused", format!("the artifact type is for {kind}, the files are: {found}")));
+            return Err(Error::invalid(
+                "claim_refused",
+                format!("the artifact type is for {kind}, the files are: {found}"),
+            ));
         }
         let refuse = |claim: String| {
-            Err(Error::invalid("claim_refused", format!("the manifest claims {claim}, the files are: {found}"))
-                .hint("leave the claim out, or push the files that it speaks of"))
+            Err(Error::invalid(
+                "claim_refused",
+                format!("the manifest claims {claim}, the files are: {found}"),
+            )
+            .hint("leave the claim out, or push the files that it speaks of"))
         };
         if let Some(kind) = self.kind_claimed.filter(|kind| *kind != found) {
             return refuse(kind.to_string());
@@ -243,9 +264,9 @@ impl Recognised {
 
 fn encode(value: &impl Serialize) -> Result<String> {
     // Through `Value`, whose maps are sorted.
-    serde_json::to_value(value)
-        .and_then(|value| serde_json::to_string(&value))
-        .map_err(|source| Error::internal("manifest_encoding", "a manifest could not be written as JSON").source(source))
+    serde_json::to_value(value).and_then(|value| serde_json::to_string(&value)).map_err(|source| {
+        Error::internal("manifest_encoding", "a manifest could not be written as JSON").source(source)
+    })
 }
 
 fn file_layer(file: &File, media_type: &str) -> Descriptor {
@@ -260,13 +281,17 @@ fn file_layer(file: &File, media_type: &str) -> Descriptor {
 }
 
 fn file_of(layer: &Descriptor) -> Result<File> {
-    let path = layer.annotations.get(FILE_PATH).or_else(|| layer.annotations.get(TITLE)).ok_or_else(|| {
-        Error::invalid("artifact_invalid", format!("a layer has no file name: {}", layer.digest))
-            .hint(format!("give each layer the annotation {FILE_PATH} or {TITLE}"))
-    })?;
+    let path =
+        layer.annotations.get(FILE_PATH).or_else(|| layer.annotations.get(TITLE)).ok_or_else(|| {
+            Error::invalid("artifact_invalid", format!("a layer has no file name: {}", layer.digest))
+                .hint(format!("give each layer the annotation {FILE_PATH} or {TITLE}"))
+        })?;
     if !layer.media_type.ends_with(".raw") && layer.media_type.contains(".tar") {
-        return Err(Error::invalid("artifact_packed", format!("a layer is an archive, files must be raw: {path}"))
-            .hint("push one uncompressed layer per file, so that each file has its own digest"));
+        return Err(Error::invalid(
+            "artifact_packed",
+            format!("a layer is an archive, files must be raw: {path}"),
+        )
+        .hint("push one uncompressed layer per file, so that each file has its own digest"));
     }
     Ok(File { path: path.parse()?, digest: layer.digest.clone(), size: layer.size })
 }
@@ -281,13 +306,14 @@ fn media_type(kind: Kind, path: &FilePath) -> &'static str {
     let name = path.file_name().to_ascii_lowercase();
     let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
     match extension {
-        "safetensors" | "gguf" | "onnx" | "bin" | "pt" | "pth" | "ckpt" | "h5" | "keras" | "npz" | "npy" | "msgpack" => {
-            "application/vnd.cncf.model.weight.v1.raw"
-        }
+        "safetensors" | "gguf" | "onnx" | "bin" | "pt" | "pth" | "ckpt" | "h5" | "keras" | "npz" | "npy"
+        | "msgpack" => "application/vnd.cncf.model.weight.v1.raw",
         "md" | "rst" | "pdf" => "application/vnd.cncf.model.doc.v1.raw",
         "py" | "ipynb" | "sh" | "rs" => "application/vnd.cncf.model.code.v1.raw",
         "parquet" | "csv" | "jsonl" => "application/vnd.cncf.model.dataset.v1.raw",
-        _ if name.starts_with("license") || name.starts_with("notice") => "application/vnd.cncf.model.doc.v1.raw",
+        _ if name.starts_with("license") || name.starts_with("notice") => {
+            "application/vnd.cncf.model.doc.v1.raw"
+        }
         _ => "application/vnd.cncf.model.weight.config.v1.raw",
     }
 }

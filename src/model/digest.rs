@@ -42,8 +42,11 @@ impl FromStr for Algorithm {
         match text {
             "sha256" => Ok(Self::Sha256),
             "sha512" => Ok(Self::Sha512),
-            _ => Err(Error::invalid("digest_unsupported", format!("unsupported digest algorithm: {}", shorten(text)))
-                .hint("use sha256 or sha512")),
+            _ => Err(Error::invalid(
+                "digest_unsupported",
+                format!("unsupported digest algorithm: {}", shorten(text)),
+            )
+            .hint("use sha256 or sha512")),
         }
     }
 }

@@ -19,13 +19,38 @@ pub const EVENT_MAX: usize = 32 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(tag = "kind", content = "data", rename_all = "snake_case")]
 pub enum Change {
-    NamespaceCreated { namespace: Namespace, store: String },
-    MemberAdded { namespace: String, principal: PrincipalName, role: Role },
-    MemberRemoved { namespace: String, principal: PrincipalName, role: Role },
-    UserAdded { user: PrincipalName, kind: PrincipalKind },
-    UserDisabled { user: PrincipalName },
-    TokenCreated { token: String, user: PrincipalName, label: String, scope: Scope, expires_at: Option<DateTime<Utc>> },
-    TokenRevoked { token: String, user: PrincipalName },
+    NamespaceCreated {
+        namespace: Namespace,
+        store: String,
+    },
+    MemberAdded {
+        namespace: String,
+        principal: PrincipalName,
+        role: Role,
+    },
+    MemberRemoved {
+        namespace: String,
+        principal: PrincipalName,
+        role: Role,
+    },
+    UserAdded {
+        user: PrincipalName,
+        kind: PrincipalKind,
+    },
+    UserDisabled {
+        user: PrincipalName,
+    },
+    TokenCreated {
+        token: String,
+        user: PrincipalName,
+        label: String,
+        scope: Scope,
+        expires_at: Option<DateTime<Utc>>,
+    },
+    TokenRevoked {
+        token: String,
+        user: PrincipalName,
+    },
     Pushed {
         workload: Workload,
         version: Version,
@@ -36,17 +61,59 @@ pub enum Change {
         sequence: i64,
     },
     /// Somebody else pushed the same content and is its author too.
-    PushedAgain { workload: Workload, version: Version, digest: Digest },
-    Yanked { workload: Workload, version: Version, digest: Digest, reason: String },
-    AliasSet { workload: Workload, alias: String, from: Option<Digest>, to: Digest },
-    AliasRemoved { workload: Workload, alias: String, from: Digest },
-    ManifestPushed { repository: Workload, digest: Digest, tag: Option<String> },
-    Tagged { repository: Workload, tag: String, digest: Digest },
-    ManifestDeleted { repository: Workload, digest: Digest },
-    BlobUnlinked { repository: Workload, digest: Digest },
-    GarbageCollected { objects: u64, bytes: u64 },
-    BlobQuarantined { store: String, digest: Digest, found: Option<Digest> },
-    BlobRestored { store: String, digest: Digest },
+    PushedAgain {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+    },
+    Yanked {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        reason: String,
+    },
+    AliasSet {
+        workload: Workload,
+        alias: String,
+        from: Option<Digest>,
+        to: Digest,
+    },
+    AliasRemoved {
+        workload: Workload,
+        alias: String,
+        from: Digest,
+    },
+    ManifestPushed {
+        repository: Workload,
+        digest: Digest,
+        tag: Option<String>,
+    },
+    Tagged {
+        repository: Workload,
+        tag: String,
+        digest: Digest,
+    },
+    ManifestDeleted {
+        repository: Workload,
+        digest: Digest,
+    },
+    BlobUnlinked {
+        repository: Workload,
+        digest: Digest,
+    },
+    GarbageCollected {
+        objects: u64,
+        bytes: u64,
+    },
+    BlobQuarantined {
+        store: String,
+        digest: Digest,
+        found: Option<Digest>,
+    },
+    BlobRestored {
+        store: String,
+        digest: Digest,
+    },
 }
 
 impl Change {
@@ -101,20 +168,26 @@ pub struct Event {
 impl Event {
     /// The exact bytes of the entry: JSON with sorted keys, no white space, UTC time with six decimals.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
-        let invalid = |source| Error::internal("event_encoding", "an event could not be written as JSON").source(source);
+        let invalid = |source| {
+            Error::internal("event_encoding", "an event could not be written as JSON").source(source)
+        };
         let mut value = serde_json::to_value(self).map_err(invalid)?;
         value["at"] = self.at.to_rfc3339_opts(SecondsFormat::Micros, true).into();
         let bytes = serde_json::to_vec(&value).map_err(invalid)?;
         if bytes.len() > EVENT_MAX {
-            return Err(Error::too_large("event_too_large", format!("the event of this change has {} bytes", bytes.len()))
-                .hint(format!("at most {EVENT_MAX}; shorten the text that came with it")));
+            return Err(Error::too_large(
+                "event_too_large",
+                format!("the event of this change has {} bytes", bytes.len()),
+            )
+            .hint(format!("at most {EVENT_MAX}; shorten the text that came with it")));
         }
         Ok(bytes)
     }
 
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        serde_json::from_slice(bytes)
-            .map_err(|source| Error::internal("event_encoding", "a stored event cannot be read").source(source))
+        serde_json::from_slice(bytes).map_err(|source| {
+            Error::internal("event_encoding", "a stored event cannot be read").source(source)
+        })
     }
 }
 

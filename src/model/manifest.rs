@@ -63,20 +63,29 @@ struct Body {
 impl Manifest {
     /// Reads a manifest. `content_type` is what the request said it is.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self> {
-        let refuse = |why: String| Error::invalid("manifest_invalid", format!("not a usable manifest: {why}"));
+        let refuse =
+            |why: String| Error::invalid("manifest_invalid", format!("not a usable manifest: {why}"));
         if bytes.len() > MANIFEST_MAX {
-            return Err(Error::too_large("manifest_too_large", format!("the manifest has {} bytes", bytes.len()))
-                .hint(format!("at most {MANIFEST_MAX} bytes; put the content into a layer")));
+            return Err(Error::too_large(
+                "manifest_too_large",
+                format!("the manifest has {} bytes", bytes.len()),
+            )
+            .hint(format!("at most {MANIFEST_MAX} bytes; put the content into a layer")));
         }
         let value = json::parse_strict(bytes, DEPTH_MAX).map_err(|error| refuse(error.message.clone()))?;
-        let body: Body = serde_json::from_value(value).map_err(|error| refuse(shorten(&error.to_string())))?;
+        let body: Body =
+            serde_json::from_value(value).map_err(|error| refuse(shorten(&error.to_string())))?;
         if body.schema_version != Some(2) {
             return Err(refuse("schemaVersion must be 2".into()));
         }
         let content_type = content_type.map(|text| text.split(';').next().unwrap_or(text).trim());
         let media_type = match (&body.media_type, content_type) {
             (Some(inside), Some(outside)) if inside != outside => {
-                return Err(refuse(format!("mediaType is {}, Content-Type is {}", shorten(inside), shorten(outside))));
+                return Err(refuse(format!(
+                    "mediaType is {}, Content-Type is {}",
+                    shorten(inside),
+                    shorten(outside)
+                )));
             }
             (Some(media_type), _) => media_type.clone(),
             (None, Some(media_type)) => media_type.to_owned(),
@@ -100,7 +109,8 @@ impl Manifest {
         if !is_index && body.config.is_none() {
             return Err(refuse("config is missing".into()));
         }
-        let artifact_type = body.artifact_type.or_else(|| body.config.as_ref().map(|config| config.media_type.clone()));
+        let artifact_type =
+            body.artifact_type.or_else(|| body.config.as_ref().map(|config| config.media_type.clone()));
         Ok(Self {
             media_type,
             artifact_type,
@@ -114,7 +124,9 @@ impl Manifest {
 
     /// The blobs that must be in the repository before this manifest can be.
     pub fn blobs(&self) -> impl Iterator<Item = &Descriptor> {
-        let foreign = |layer: &&Descriptor| !layer.media_type.contains("nondistributable") && !layer.media_type.contains(".foreign.");
+        let foreign = |layer: &&Descriptor| {
+            !layer.media_type.contains("nondistributable") && !layer.media_type.contains(".foreign.")
+        };
         self.config.iter().chain(self.layers.iter().filter(foreign))
     }
 }
@@ -144,8 +156,15 @@ mod tests {
             ("[".repeat(10_000), Some(IMAGE)),
             ("nonsense".into(), Some(IMAGE)),
         ] {
-            assert_eq!(Manifest::parse(bad.as_bytes(), content_type).unwrap_err().code, "manifest_invalid", "{bad}");
+            assert_eq!(
+                Manifest::parse(bad.as_bytes(), content_type).unwrap_err().code,
+                "manifest_invalid",
+                "{bad}"
+            );
         }
-        assert_eq!(Manifest::parse(&vec![b' '; MANIFEST_MAX + 1], None).unwrap_err().code, "manifest_too_large");
+        assert_eq!(
+            Manifest::parse(&vec![b' '; MANIFEST_MAX + 1], None).unwrap_err().code,
+            "manifest_too_large"
+        );
     }
 }

@@ -63,7 +63,9 @@ macro_rules! text_type {
 pub(crate) use text_type;
 
 /// A tenant, for example `acme`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Namespace(String);
 text_type!(Namespace);
@@ -77,7 +79,9 @@ impl FromStr for Namespace {
 }
 
 /// `namespace/name`: a workload, and the OCI repository of the same name. Always two segments.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Workload(String);
 text_type!(Workload);
@@ -101,14 +105,19 @@ impl FromStr for Workload {
 
     fn from_str(text: &str) -> Result<Self> {
         match text.split_once('/') {
-            Some((namespace, name)) if is_component(namespace) && is_component(name) => Ok(Self(text.to_owned())),
-            _ => Err(refuse("workload name", text).hint("a workload is namespace/name, for example acme/ticket-triage")),
+            Some((namespace, name)) if is_component(namespace) && is_component(name) => {
+                Ok(Self(text.to_owned()))
+            }
+            _ => Err(refuse("workload name", text)
+                .hint("a workload is namespace/name, for example acme/ticket-triage")),
         }
     }
 }
 
 /// An OCI tag that is not a version: a free label such as `champion`, or a tag of other content.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Tag(String);
 text_type!(Tag);
@@ -125,14 +134,17 @@ impl FromStr for Tag {
         if valid {
             Ok(Self(text.to_owned()))
         } else {
-            Err(Error::invalid("tag_invalid", format!("not a valid tag: {}", shorten(text)))
-                .hint("letters, digits, '_', '.' and '-', at most 128 characters, not starting with '.' or '-'"))
+            Err(Error::invalid("tag_invalid", format!("not a valid tag: {}", shorten(text))).hint(
+                "letters, digits, '_', '.' and '-', at most 128 characters, not starting with '.' or '-'",
+            ))
         }
     }
 }
 
 /// Who acts: a person (`ada`), a service (`ci`), or the local user (`local:ada`).
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct PrincipalName(String);
 text_type!(PrincipalName);
@@ -174,8 +186,27 @@ mod tests {
         }
         let long = format!("acme/{}", "a".repeat(10_000));
         for bad in [
-            "", "acme", "acme/", "/x", "a/b/c", "Acme/x", "a/..", "../a", "a/.b", "a/b-", "a/b.", "a/b..c", "a/b___c",
-            "a/b_-c", "a/b%2e%2e", "a/b\0", "a/b c", "a/\u{0430}", "a//b", "a\\b/c", &long,
+            "",
+            "acme",
+            "acme/",
+            "/x",
+            "a/b/c",
+            "Acme/x",
+            "a/..",
+            "../a",
+            "a/.b",
+            "a/b-",
+            "a/b.",
+            "a/b..c",
+            "a/b___c",
+            "a/b_-c",
+            "a/b%2e%2e",
+            "a/b\0",
+            "a/b c",
+            "a/\u{0430}",
+            "a//b",
+            "a\\b/c",
+            &long,
         ] {
             assert_eq!(bad.parse::<Workload>().unwrap_err().code, "name_invalid", "{bad:?}");
         }

@@ -11,7 +11,9 @@ const PATH_MAX: usize = 1024;
 const COMPONENT_MAX: usize = 255;
 
 /// A relative path with `/` between components, in Unicode NFC.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct FilePath(String);
 text_type!(FilePath);
@@ -59,15 +61,21 @@ pub fn refuse_collisions<'a>(paths: impl IntoIterator<Item = &'a FilePath>) -> R
     let mut folded: BTreeMap<String, &FilePath> = BTreeMap::new();
     for path in paths {
         if let Some(other) = folded.insert(path.as_str().to_lowercase(), path) {
-            return Err(Error::invalid("path_collision", format!("two files would be one on some systems: {other}, {path}"))
-                .hint("rename one of them; upper and lower case do not make a difference everywhere"));
+            return Err(Error::invalid(
+                "path_collision",
+                format!("two files would be one on some systems: {other}, {path}"),
+            )
+            .hint("rename one of them; upper and lower case do not make a difference everywhere"));
         }
     }
     for (lower, path) in &folded {
         let parents = lower.match_indices('/').map(|(at, _)| &lower[..at]);
         for parent in parents {
             if let Some(file) = folded.get(parent) {
-                return Err(Error::invalid("path_collision", format!("{file} is a file and a folder of: {path}")));
+                return Err(Error::invalid(
+                    "path_collision",
+                    format!("{file} is a file and a folder of: {path}"),
+                ));
             }
         }
     }
@@ -84,12 +92,28 @@ mod tests {
             assert!(good.parse::<FilePath>().is_ok(), "{good}");
         }
         for bad in [
-            "", "/etc/passwd", "..", "../x", "a/../b", "a/./b", "a//b", "a/", "a\\b", "C:/x", "a\0b", "a\nb", "a.", "a ",
-            "a\u{308}", &"a".repeat(256), &"a/".repeat(600),
+            "",
+            "/etc/passwd",
+            "..",
+            "../x",
+            "a/../b",
+            "a/./b",
+            "a//b",
+            "a/",
+            "a\\b",
+            "C:/x",
+            "a\0b",
+            "a\nb",
+            "a.",
+            "a ",
+            "a\u{308}",
+            &"a".repeat(256),
+            &"a/".repeat(600),
         ] {
             assert_eq!(bad.parse::<FilePath>().unwrap_err().code, "path_invalid", "{bad:?}");
         }
-        let paths = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<FilePath>>();
+        let paths =
+            |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<FilePath>>();
         assert!(refuse_collisions(&paths(&["a", "b/a", "b/c"])).is_ok());
         assert!(refuse_collisions(&paths(&["README", "readme"])).is_err());
         assert!(refuse_collisions(&paths(&["Ä", "ä"])).is_err());

@@ -128,7 +128,8 @@ fn bounds(comparator: &Comparator) -> (Vec<u8>, Vec<u8>) {
     let Comparator { op, major, minor, patch, ref pre } = *comparator;
     let above = |number: u64| number.checked_add(1);
     let next_major = above(major).map_or_else(ceiling, |major| floor(major, 0, 0));
-    let next_minor = |minor: u64| above(minor).map_or_else(|| next_major.clone(), |minor| floor(major, minor, 0));
+    let next_minor =
+        |minor: u64| above(minor).map_or_else(|| next_major.clone(), |minor| floor(major, minor, 0));
     let start = match (minor, patch) {
         (Some(minor), Some(patch)) => {
             key(&semver::Version { major, minor, patch, pre: pre.clone(), build: BuildMetadata::EMPTY })
@@ -149,7 +150,9 @@ fn bounds(comparator: &Comparator) -> (Vec<u8>, Vec<u8>) {
         Op::Tilde => (start, minor.map_or_else(|| next_major.clone(), next_minor)),
         Op::Caret => {
             let high = match (major, minor, patch) {
-                (0, Some(0), Some(patch)) => above(patch).map_or_else(|| next_minor(0), |patch| floor(0, 0, patch)),
+                (0, Some(0), Some(patch)) => {
+                    above(patch).map_or_else(|| next_minor(0), |patch| floor(0, 0, patch))
+                }
                 (0, Some(minor), _) => next_minor(minor),
                 _ => next_major,
             };
@@ -169,21 +172,35 @@ mod tests {
     use super::*;
 
     const VERSIONS: [&str; 14] = [
-        "0.0.3", "0.2.3", "0.2.9", "1.0.0-rc.1", "1.0.0", "1.2.0", "1.2.3", "1.3.0-beta.1", "1.3.0-beta.2", "1.4.9",
-        "2.0.0-rc.1", "2.0.0", "2.1.0", "10.0.0",
+        "0.0.3",
+        "0.2.3",
+        "0.2.9",
+        "1.0.0-rc.1",
+        "1.0.0",
+        "1.2.0",
+        "1.2.3",
+        "1.3.0-beta.1",
+        "1.3.0-beta.2",
+        "1.4.9",
+        "2.0.0-rc.1",
+        "2.0.0",
+        "2.1.0",
+        "10.0.0",
     ];
 
     fn check(range: &str, expected: &[&str]) {
         let range: Range = range.parse().unwrap();
-        let matched: Vec<&str> = VERSIONS.into_iter().filter(|text| range.matches(&text.parse().unwrap())).collect();
+        let matched: Vec<&str> =
+            VERSIONS.into_iter().filter(|text| range.matches(&text.parse().unwrap())).collect();
         assert_eq!(matched, expected, "{range}");
         // Intervals hold all that matches, and for releases nothing else.
         for text in VERSIONS {
             let version: Version = text.parse().unwrap();
             let key = version.sort_key();
-            let inside = range.intervals().iter().any(|i| {
-                i.low <= key && key < i.high && (i.prereleases || !version.is_prerelease())
-            });
+            let inside = range
+                .intervals()
+                .iter()
+                .any(|i| i.low <= key && key < i.high && (i.prereleases || !version.is_prerelease()));
             if range.matches(&version) || !version.is_prerelease() {
                 assert_eq!(inside, range.matches(&version), "{range} {text}");
             }
@@ -204,7 +221,10 @@ mod tests {
         check("^0.2.3", &["0.2.3", "0.2.9"]);
         check("^0.0.3", &["0.0.3"]);
         check("^0", &["0.0.3", "0.2.3", "0.2.9"]);
-        check("*", &["0.0.3", "0.2.3", "0.2.9", "1.0.0", "1.2.0", "1.2.3", "1.4.9", "2.0.0", "2.1.0", "10.0.0"]);
+        check(
+            "*",
+            &["0.0.3", "0.2.3", "0.2.9", "1.0.0", "1.2.0", "1.2.3", "1.4.9", "2.0.0", "2.1.0", "10.0.0"],
+        );
         check(">=1.2 <2", &["1.2.0", "1.2.3", "1.4.9"]);
         check(">=1.2, <2", &["1.2.0", "1.2.3", "1.4.9"]);
         check(">= 1.2 < 2", &["1.2.0", "1.2.3", "1.4.9"]);
@@ -226,7 +246,20 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_range() {
-        for bad in ["", " ", "champion", "latest", "^", ">=", "1.2.3.4", "^1 ||", "v1", "1..2", "^1.2+b", &"1".repeat(300)] {
+        for bad in [
+            "",
+            " ",
+            "champion",
+            "latest",
+            "^",
+            ">=",
+            "1.2.3.4",
+            "^1 ||",
+            "v1",
+            "1..2",
+            "^1.2+b",
+            &"1".repeat(300),
+        ] {
             assert!(bad.parse::<Range>().is_err(), "{bad}");
         }
     }

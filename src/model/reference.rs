@@ -45,8 +45,11 @@ impl Selector {
             return Ok(Self::Range(range));
         }
         tag.parse().map(Self::Alias).map_err(|_| {
-            Error::invalid("reference_invalid", format!("not a version, stage, range or alias: {}", shorten(tag)))
-                .hint("for example 1.4.0, production, latest, ^1.2 or champion")
+            Error::invalid(
+                "reference_invalid",
+                format!("not a version, stage, range or alias: {}", shorten(tag)),
+            )
+            .hint("for example 1.4.0, production, latest, ^1.2 or champion")
         })
     }
 
@@ -86,7 +89,9 @@ impl FromStr for Reference {
             return Ok(Self { workload: workload.parse()?, selector: Selector::Digest(digest.parse()?) });
         }
         match text.split_once(':') {
-            Some((workload, tag)) => Ok(Self { workload: workload.parse()?, selector: Selector::parse(tag)? }),
+            Some((workload, tag)) => {
+                Ok(Self { workload: workload.parse()?, selector: Selector::parse(tag)? })
+            }
             None => Ok(Self { workload: text.parse()?, selector: Selector::Default }),
         }
     }

@@ -11,7 +11,9 @@ use std::{fmt, str::FromStr};
 pub struct Version(semver::Version);
 
 /// The part of a version to raise.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, schemars::JsonSchema,
+)]
 #[serde(rename_all = "lowercase")]
 pub enum Bump {
     Patch,
@@ -53,7 +55,9 @@ impl Version {
         let semver::Version { major, minor, patch, .. } = self.0;
         let pre = self.is_prerelease();
         let raise = |number: u64| {
-            number.checked_add(1).ok_or_else(|| Error::invalid("version_invalid", format!("cannot go above: {self}")))
+            number
+                .checked_add(1)
+                .ok_or_else(|| Error::invalid("version_invalid", format!("cannot go above: {self}")))
         };
         Ok(match bump {
             Bump::Major if pre && minor == 0 && patch == 0 => self.release(),
@@ -123,11 +127,15 @@ impl FromStr for Version {
         }
         let version = semver::Version::parse(text).map_err(|_| refuse())?;
         if !version.build.is_empty() {
-            return Err(Error::invalid("version_build_metadata", format!("build metadata is not allowed: {text}"))
-                .hint("leave out the '+' and what follows; two versions that differ only there would be equal"));
+            return Err(Error::invalid(
+                "version_build_metadata",
+                format!("build metadata is not allowed: {text}"),
+            )
+            .hint("leave out the '+' and what follows; two versions that differ only there would be equal"));
         }
         // The sort key holds at most 25 digits a number; semver itself stops at 20 outside pre-releases.
-        let long_number = |identifier: &str| identifier.len() > 24 && identifier.bytes().all(|b| b.is_ascii_digit());
+        let long_number =
+            |identifier: &str| identifier.len() > 24 && identifier.bytes().all(|b| b.is_ascii_digit());
         if version.pre.split('.').any(long_number) {
             return Err(refuse());
         }
@@ -180,9 +188,29 @@ mod tests {
     #[test]
     fn sort_keys_order_like_semver() {
         let ordered = [
-            "0.0.0-0", "0.0.1", "0.1.0", "1.0.0-0", "1.0.0-2", "1.0.0-11", "1.0.0-alpha", "1.0.0-alpha.1",
-            "1.0.0-alpha.1.0", "1.0.0-alpha.beta", "1.0.0-alpha-1", "1.0.0-beta", "1.0.0-beta.2", "1.0.0-beta.11",
-            "1.0.0-rc.1", "1.0.0", "1.0.1", "1.0.10", "1.2.0", "1.10.0", "2.0.0", "10.0.0", "18446744073709551615.0.0",
+            "0.0.0-0",
+            "0.0.1",
+            "0.1.0",
+            "1.0.0-0",
+            "1.0.0-2",
+            "1.0.0-11",
+            "1.0.0-alpha",
+            "1.0.0-alpha.1",
+            "1.0.0-alpha.1.0",
+            "1.0.0-alpha.beta",
+            "1.0.0-alpha-1",
+            "1.0.0-beta",
+            "1.0.0-beta.2",
+            "1.0.0-beta.11",
+            "1.0.0-rc.1",
+            "1.0.0",
+            "1.0.1",
+            "1.0.10",
+            "1.2.0",
+            "1.10.0",
+            "2.0.0",
+            "10.0.0",
+            "18446744073709551615.0.0",
         ];
         for (i, left) in ordered.iter().enumerate() {
             for (j, right) in ordered.iter().enumerate() {
@@ -211,7 +239,17 @@ mod tests {
 
     #[test]
     fn refuses_what_is_no_version() {
-        for bad in ["", "1", "1.2", "v1.2.3", "1.2.3+build", "01.2.3", "1.2.3-", "1.2.3-01", "99999999999999999999.0.0"] {
+        for bad in [
+            "",
+            "1",
+            "1.2",
+            "v1.2.3",
+            "1.2.3+build",
+            "01.2.3",
+            "1.2.3-",
+            "1.2.3-01",
+            "99999999999999999999.0.0",
+        ] {
             assert!(bad.parse::<Version>().is_err(), "{bad}");
         }
         assert!(format!("1.0.0-{}", "9".repeat(30)).parse::<Version>().is_err());

@@ -55,7 +55,13 @@ async fn load(cx: &Context, hash: &[u8; 32]) -> Result<Actor> {
         return Err(refused());
     }
     let roles = principals::roles(&mut tx, &principal.name).await?;
-    Ok(Actor { principal: principal.name, kind: principal.kind, roles, scope: token.scope, expires_at: token.expires_at })
+    Ok(Actor {
+        principal: principal.name,
+        kind: principal.kind,
+        roles,
+        scope: token.scope,
+        expires_at: token.expires_at,
+    })
 }
 
 /// The actor of a call without a token: the local user in local mode, nobody on a server.

@@ -18,8 +18,11 @@ pub use tags::AliasRow;
 fn free(alias: &str) -> Result<Tag> {
     match Selector::parse(alias)? {
         Selector::Alias(tag) => Ok(tag),
-        other => Err(Error::invalid("alias_reserved", format!("in a reference this is a {}, not an alias: {alias}", other.describe()))
-            .hint("choose another word, for example champion")),
+        other => Err(Error::invalid(
+            "alias_reserved",
+            format!("in a reference this is a {}, not an alias: {alias}", other.describe()),
+        )
+        .hint("choose another word, for example champion")),
     }
 }
 

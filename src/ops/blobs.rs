@@ -29,7 +29,8 @@ pub(super) fn unknown(digest: &Digest) -> Error {
 /// answer does not lose it to garbage collection.
 pub async fn stat(cx: &Context, repository: &Workload, digest: &Digest) -> Result<BlobRow> {
     let mut tx = cx.db.read().await?;
-    let (row, used_at) = blobs::find_link(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
+    let (row, used_at) =
+        blobs::find_link(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
     drop(tx);
     if row.quarantined_at.is_some() {
         // To a pusher a rotten blob is missing: pushing it again heals it.
@@ -57,8 +58,11 @@ pub async fn open(cx: &Context, repository: &Workload, digest: &Digest) -> Resul
     let mut tx = cx.db.read().await?;
     let row = blobs::find_linked(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
     if row.quarantined_at.is_some() {
-        return Err(Error::integrity("blob_rotten", format!("the stored bytes are not what their digest says: {digest}"))
-            .hint("push the file again: that heals it"));
+        return Err(Error::integrity(
+            "blob_rotten",
+            format!("the stored bytes are not what their digest says: {digest}"),
+        )
+        .hint("push the file again: that heals it"));
     }
     Ok(row)
 }
@@ -83,14 +87,25 @@ pub async fn download(cx: &Context, row: &BlobRow, range: Range<u64>) -> Result<
 }
 
 /// A small blob at once, for the registry's own use.
-pub(super) async fn read_whole(cx: &Context, repository: &Workload, digest: &Digest, max: u64) -> Result<bytes::Bytes> {
+pub(super) async fn read_whole(
+    cx: &Context,
+    repository: &Workload,
+    digest: &Digest,
+    max: u64,
+) -> Result<bytes::Bytes> {
     let row = open(cx, repository, digest).await?;
     if row.size > max {
-        return Err(Error::too_large("file_too_large", format!("the file has {} bytes, at most {max} are read: {digest}", row.size)));
+        return Err(Error::too_large(
+            "file_too_large",
+            format!("the file has {} bytes, at most {max} are read: {digest}", row.size),
+        ));
     }
     let bytes = cx.stores.get(&row.store)?.read_whole(row.key.parse()?, 0..row.size).await?;
     if digest.algorithm().digest(&bytes) != *digest {
-        return Err(Error::integrity("blob_rotten", format!("the stored bytes are not what their digest says: {digest}")));
+        return Err(Error::integrity(
+            "blob_rotten",
+            format!("the stored bytes are not what their digest says: {digest}"),
+        ));
     }
     Ok(bytes)
 }
@@ -104,7 +119,13 @@ pub struct Present {
 }
 
 /// Tells what is there already. A blob of another repository of the same namespace is linked here by the way.
-pub async fn present(cx: &Context, actor: &Actor, repository: &Workload, sizes: &[u64], digests: &[Digest]) -> Result<Present> {
+pub async fn present(
+    cx: &Context,
+    actor: &Actor,
+    repository: &Workload,
+    sizes: &[u64],
+    digests: &[Digest],
+) -> Result<Present> {
     let namespace = repository.namespace();
     let mut known = Vec::new();
     {
@@ -160,7 +181,8 @@ pub async fn mount(
         return Ok(false);
     }
     let mut tx = cx.db.write().await?;
-    let healthy = blobs::find(&mut tx, &store.name, digest).await?.is_some_and(|row| row.quarantined_at.is_none());
+    let healthy =
+        blobs::find(&mut tx, &store.name, digest).await?.is_some_and(|row| row.quarantined_at.is_none());
     if !healthy {
         return Ok(false);
     }
@@ -176,8 +198,11 @@ pub async fn unlink(cx: &Context, actor: &Actor, repository: &Workload, digest: 
     namespaces::lock_repository(&mut tx, repository).await?;
     blobs::find_linked(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
     if let Some(manifest) = blobs::used_by(&mut tx, repository, digest).await? {
-        return Err(Error::not_allowed("blob_in_use", format!("the blob is part of the manifest: {manifest}"))
-            .hint("a version is withdrawn with: gradus yank; other manifests can be deleted first"));
+        return Err(Error::not_allowed(
+            "blob_in_use",
+            format!("the blob is part of the manifest: {manifest}"),
+        )
+        .hint("a version is withdrawn with: gradus yank; other manifests can be deleted first"));
     }
     blobs::unlink(&mut tx, repository, digest).await?;
     let change = Change::BlobUnlinked { repository: repository.clone(), digest: digest.clone() };

@@ -44,15 +44,36 @@ pub(super) struct Prepared {
     bytes: Vec<u8>,
     /// Blobs that belong to the version without being in its manifest (a contract or prompt taken over).
     also_uses: Vec<Digest>,
-    /// The version that contract and prompt were taken over from.
-    on_top_of: Option<(Version, Digest)>,
+    /// What was taken over from the version before.
+    taken: Taken,
+}
+
+/// What a version takes over from the one before: outer `None` where it brings its own, inner `None` where there
+/// was nothing to take.
+#[derive(Default)]
+struct Taken {
+    contract: Option<Option<Digest>>,
+    prompt: Option<Option<Digest>>,
 }
 
 impl Prepared {
-    /// Whether a contract or prompt would be taken over from the same version now.
-    pub(super) async fn still_on_top(&self, tx: &mut Tx, workload: &Workload, wanted: &Wanted) -> Result<bool> {
+    /// Whether the same contract and prompt would be taken over now.
+    pub(super) async fn still_on_top(
+        &self,
+        tx: &mut Tx,
+        workload: &Workload,
+        wanted: &Wanted,
+    ) -> Result<bool> {
+        if self.taken.contract.is_none() && self.taken.prompt.is_none() {
+            return Ok(true);
+        }
         let now = line(tx, workload, wanted.version.as_ref()).await?;
-        Ok(now.map(|row| (row.version, row.digest)) == self.on_top_of)
+        let same = |taken: &Option<Option<Digest>>, now: Option<Digest>| {
+            taken.as_ref().is_none_or(|taken| *taken == now)
+        };
+        let document = now.as_ref().map(document_of).transpose()?;
+        let prompt = document.and_then(|document| document.invoke.prompt_file).map(|file| file.digest);
+        Ok(same(&self.taken.contract, now.map(|row| row.contract)) && same(&self.taken.prompt, prompt))
     }
 
     pub(super) async fn store(&self, tx: &mut Tx, workload: &Workload, at: DateTime<Utc>) -> Result<()> {
@@ -60,8 +81,9 @@ impl Prepared {
         for digest in &self.also_uses {
             manifests::add_use(tx, workload, &self.digest, digest).await?;
         }
-        let report = serde_json::to_string(&self.inspection)
-            .map_err(|source| Error::internal("inspection_encoding", "an inspection could not be written").source(source))?;
+        let report = serde_json::to_string(&self.inspection).map_err(|source| {
+            Error::internal("inspection_encoding", "an inspection could not be written").source(source)
+        })?;
         manifests::insert_inspection(tx, &self.digest, &report, at).await
     }
 }
@@ -89,7 +111,8 @@ pub(super) async fn from_draft(cx: &Context, workload: &Workload, draft: &Draft)
         datasets: draft.datasets.clone(),
     };
     artifact.check()?;
-    let mut settled = settle(cx, workload, artifact, draft.contract.clone(), older.as_ref(), &inspection).await?;
+    let mut settled =
+        settle(cx, workload, artifact, draft.contract.clone(), older.as_ref(), &inspection).await?;
     let contract_bytes = settled.contract.canonical_bytes();
     settled.artifact.contract = Some((Digest::sha256(&contract_bytes), contract_bytes.len() as u64));
     let composed = settled.artifact.compose()?;
@@ -104,7 +127,7 @@ pub(super) async fn from_draft(cx: &Context, workload: &Workload, draft: &Draft)
         manifest,
         bytes: composed.manifest,
         also_uses: Vec::new(),
-        on_top_of: older.map(|row| (row.version, row.digest)),
+        taken: settled.taken,
     })
 }
 
@@ -122,7 +145,8 @@ pub(super) async fn from_manifest(
     let artifact = recognised.into_artifact(inspection.kind)?;
     let contract = match &artifact.contract {
         Some((digest, _)) => {
-            let bytes = blobs::read_whole(cx, workload, digest, crate::model::contract::MAX_BYTES as u64).await?;
+            let bytes =
+                blobs::read_whole(cx, workload, digest, crate::model::contract::MAX_BYTES as u64).await?;
             Some(Contract::parse(&bytes)?)
         }
         None => None,
@@ -144,16 +168,17 @@ pub(super) async fn from_manifest(
         manifest: manifest.clone(),
         bytes: bytes.to_vec(),
         also_uses,
-        on_top_of: older.map(|row| (row.version, row.digest)),
+        taken: settled.taken,
     }))
 }
 
 fn refuse_other_tier(insisted: Option<Tier>, found: Kind) -> Result<()> {
     match insisted {
-        Some(tier) if tier != found.tier() => {
-            Err(Error::invalid("tier_mismatch", format!("these files are not {tier} but {}: {found}", found.tier()))
-                .hint("leave the word out to push what the files are"))
-        }
+        Some(tier) if tier != found.tier() => Err(Error::invalid(
+            "tier_mismatch",
+            format!("these files are not {tier} but {}: {found}", found.tier()),
+        )
+        .hint("leave the word out to push what the files are")),
         _ => Ok(()),
     }
 }
@@ -163,6 +188,7 @@ struct Settled {
     artifact: Artifact,
     contract: Contract,
     prompt: Option<(File, prompt::Prompt)>,
+    taken: Taken,
     notes: Vec<String>,
 }
 
@@ -174,21 +200,23 @@ async fn settle(
     older: Option<&VersionRow>,
     inspection: &Inspection,
 ) -> Result<Settled> {
-    let mut notes = Vec::new();
+    let (mut notes, mut taken) = (Vec::new(), Taken::default());
     let previous = older.map(document_of).transpose()?;
     let prompt_file = match (&artifact.prompt, artifact.kind.tier()) {
         (Some(_), Tier::Prompt) => {
-            return Err(Error::invalid("prompt_twice", "a prompt artifact is its own prompt").hint("leave out --prompt"));
+            return Err(Error::invalid("prompt_twice", "a prompt artifact is its own prompt")
+                .hint("leave out --prompt"));
         }
         (None, Tier::Prompt) => Some(artifact.files[0].clone()),
         (Some(file), _) => Some(file.clone()),
         (None, _) => {
-            let taken = previous.as_ref().and_then(|document| document.invoke.prompt_file.clone());
-            if let (Some(file), Some(older)) = (&taken, older) {
+            let before = previous.as_ref().and_then(|document| document.invoke.prompt_file.clone());
+            taken.prompt = Some(before.as_ref().map(|file| file.digest.clone()));
+            if let (Some(file), Some(older)) = (&before, older) {
                 notes.push(format!("prompt {} taken over from {}", file.path, older.version));
-                artifact.prompt = taken.clone();
+                artifact.prompt = before.clone();
             }
-            taken
+            before
         }
     };
     artifact.check()?;
@@ -204,34 +232,54 @@ async fn settle(
             own
         }
         (None, _, Some(older)) => {
+            taken.contract = Some(Some(older.contract.clone()));
             notes.push(format!("contract taken over from {}", older.version));
             contract_of(older)?
         }
-        (None, Some(own), None) => own,
+        (None, Some(own), None) => {
+            taken.contract = Some(None);
+            own
+        }
         (None, None, None) => {
+            taken.contract = Some(None);
             notes.push("no contract given: this version promises nothing; give one with --contract".into());
             Contract::open()
         }
     };
     if let Some((_, prompt)) = &prompt {
-        notes.extend(prompt.lints(&contract).into_iter().map(|lint| format!("prompt: {}: {}", lint.path, lint.message)));
+        notes.extend(
+            prompt
+                .lints(&contract)
+                .into_iter()
+                .map(|lint| format!("prompt: {}: {}", lint.path, lint.message)),
+        );
     }
     notes.extend(inspection.notes());
-    Ok(Settled { artifact, contract, prompt, notes })
+    Ok(Settled { artifact, contract, prompt, taken, notes })
 }
 
 async fn read_prompt(cx: &Context, workload: &Workload, file: File) -> Result<(File, prompt::Prompt)> {
-    let bytes = blobs::read_whole(cx, workload, &file.digest, prompt::MAX_BYTES as u64).await.map_err(|error| match error.code {
-        "blob_unknown" => missing_file(&file),
-        _ => error,
-    })?;
+    let bytes =
+        blobs::read_whole(cx, workload, &file.digest, prompt::MAX_BYTES as u64).await.map_err(|error| {
+            match error.code {
+                "blob_unknown" => missing_file(&file),
+                _ => error,
+            }
+        })?;
     let prompt = prompt::parse(file.path.as_str(), &bytes)?;
     Ok((file, prompt))
 }
 
 /// What resolving the version will answer.
-fn document(workload: &Workload, digest: &Digest, settled: &Settled, inspection: &Inspection) -> Result<String> {
-    let encoding = |source| Error::internal("document_encoding", "a version's document could not be written").source(source);
+fn document(
+    workload: &Workload,
+    digest: &Digest,
+    settled: &Settled,
+    inspection: &Inspection,
+) -> Result<String> {
+    let encoding = |source| {
+        Error::internal("document_encoding", "a version's document could not be written").source(source)
+    };
     let artifact = format!("{workload}@{digest}");
     let base = settled.artifact.base.clone().or_else(|| inspection.base.clone());
     let target = match (settled.artifact.kind.tier(), &inspection.finetune) {
@@ -245,9 +293,11 @@ fn document(workload: &Workload, digest: &Digest, settled: &Settled, inspection:
         (Tier::Weights, _) => Target::Weights { artifact },
     };
     let (prompt, prompt_file, parameters) = match &settled.prompt {
-        Some((file, prompt)) => {
-            (Some(serde_json::to_value(prompt).map_err(encoding)?), Some(file.clone()), prompt.parameters_for(None))
-        }
+        Some((file, prompt)) => (
+            Some(serde_json::to_value(prompt).map_err(encoding)?),
+            Some(file.clone()),
+            prompt.parameters_for(None),
+        ),
         None => (None, None, serde_json::Map::new()),
     };
     let document = Document {

@@ -113,7 +113,13 @@ async fn idle_uploads(cx: &Context, before: DateTime<Utc>, delete: bool, report:
     }
 }
 
-async fn orphans(cx: &Context, store: &Store, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
+async fn orphans(
+    cx: &Context,
+    store: &Store,
+    before: DateTime<Utc>,
+    delete: bool,
+    report: &mut Report,
+) -> Result<()> {
     let mut objects = store.list();
     while let Some(object) = objects.next().await {
         let object = object?;
@@ -122,13 +128,18 @@ async fn orphans(cx: &Context, store: &Store, before: DateTime<Utc>, delete: boo
         }
         let key = object.key.to_string();
         let mut tx = cx.db.read().await?;
-        let wanted = if object.is_tail { None } else { blobs::find_by_key(&mut tx, &store.name, &key).await? };
+        let wanted =
+            if object.is_tail { None } else { blobs::find_by_key(&mut tx, &store.name, &key).await? };
         if wanted.is_some() || uploads::exists(&mut tx, &key).await? {
             continue;
         }
         drop(tx);
         if delete {
-            if object.is_tail { store.delete_tail(object.key).await? } else { store.delete(object.key).await? }
+            if object.is_tail {
+                store.delete_tail(object.key).await?
+            } else {
+                store.delete(object.key).await?
+            }
         }
         report.bytes += object.size;
         report.orphans.push((store.name.clone(), key, object.size));

@@ -55,10 +55,15 @@ pub(super) async fn inspect(cx: &Context, workload: &Workload, files: &[File]) -
         kinds::detect(&views)?; // fails when the store does not answer; inspecting would call that unknown
         Ok(kinds::inspect(&views))
     });
-    work.await.map_err(|error| Error::internal("inspection_stopped", "looking into the files has stopped").source(error))?
+    work.await.map_err(|error| {
+        Error::internal("inspection_stopped", "looking into the files has stopped").source(error)
+    })?
 }
 
 pub(super) fn missing_file(file: &File) -> Error {
-    Error::invalid("file_missing", format!("the repository does not have the bytes of {}: {}", file.path, file.digest))
-        .hint("upload the file first, then create the version")
+    Error::invalid(
+        "file_missing",
+        format!("the repository does not have the bytes of {}: {}", file.path, file.digest),
+    )
+    .hint("upload the file first, then create the version")
 }

@@ -40,7 +40,8 @@ pub async fn workloads(
         let page = namespaces::list_workloads(&mut tx, namespace, &after, super::PAGE_MAX).await?;
         let Some((last, _)) = page.last() else { return Ok(visible) };
         after = last.to_string();
-        for row in page.into_iter().filter(|(workload, _)| actor.may(Permission::Read, &workload.namespace())) {
+        for row in page.into_iter().filter(|(workload, _)| actor.may(Permission::Read, &workload.namespace()))
+        {
             visible.push(row);
             if visible.len() as i64 == limit {
                 return Ok(visible);
@@ -60,8 +61,11 @@ pub async fn list_versions(
     let mut tx = cx.db.read().await?;
     let rows = versions::list(&mut tx, workload, filter, below, limit).await?;
     if rows.is_empty() && versions::newest(&mut tx, workload).await?.is_none() {
-        return Err(Error::not_found("workload_unknown", format!("no such workload, or it has no version yet: {workload}"))
-            .hint(format!("push one with: gradus push PATH --to {workload}")));
+        return Err(Error::not_found(
+            "workload_unknown",
+            format!("no such workload, or it has no version yet: {workload}"),
+        )
+        .hint(format!("push one with: gradus push PATH --to {workload}")));
     }
     Ok(rows)
 }
@@ -79,18 +83,25 @@ pub async fn show(cx: &Context, reference: &Reference) -> Result<Shown> {
     let mut tx = cx.db.read().await?;
     let row = find(&mut tx, &reference.workload, &reference.selector).await?;
     let corrupt = |what| Error::corrupt("versions", format!("{}:{}", row.workload, row.version), what);
-    let manifest = manifests::find(&mut tx, &row.workload, &row.digest).await?.ok_or_else(|| corrupt("no manifest"))?;
-    let report = manifests::find_inspection(&mut tx, &row.digest).await?.ok_or_else(|| corrupt("no inspection"))?;
+    let manifest =
+        manifests::find(&mut tx, &row.workload, &row.digest).await?.ok_or_else(|| corrupt("no manifest"))?;
+    let report =
+        manifests::find_inspection(&mut tx, &row.digest).await?.ok_or_else(|| corrupt("no inspection"))?;
     let aliases = tags::list_aliases(&mut tx, &row.workload, "", super::PAGE_MAX).await?;
     let manifest = Manifest::parse(&manifest.bytes, Some(&manifest.media_type))?;
-    let recognised = Artifact::recognise(&manifest)?.ok_or_else(|| corrupt("the manifest is not an artifact"))?;
+    let recognised =
+        Artifact::recognise(&manifest)?.ok_or_else(|| corrupt("the manifest is not an artifact"))?;
     let mut files = recognised.files;
     files.extend(recognised.prompt);
     Ok(Shown {
         document: document_of(&row)?,
         files,
         inspection: serde_json::from_str(&report).map_err(|_| corrupt("the inspection cannot be read"))?,
-        aliases: aliases.into_iter().filter(|alias| alias.digest == row.digest).map(|alias| alias.alias).collect(),
+        aliases: aliases
+            .into_iter()
+            .filter(|alias| alias.digest == row.digest)
+            .map(|alias| alias.alias)
+            .collect(),
         row,
     })
 }

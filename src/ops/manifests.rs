@@ -31,7 +31,11 @@ pub enum Wanted {
 
 impl Wanted {
     pub fn parse(text: &str) -> Result<Self> {
-        if text.contains(':') { text.parse().map(Self::Digest) } else { text.parse::<Tag>().map(|tag| Self::Tag(tag.to_string())) }
+        if text.contains(':') {
+            text.parse().map(Self::Digest)
+        } else {
+            text.parse::<Tag>().map(|tag| Self::Tag(tag.to_string()))
+        }
     }
 }
 
@@ -53,9 +57,13 @@ async fn digest_of_tag(cx: &Context, repository: &Workload, tag: &str) -> Result
 pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result<Stored> {
     let digest = match wanted {
         Wanted::Digest(digest) => digest.clone(),
-        Wanted::Tag(tag) => digest_of_tag(cx, repository, tag).await?.ok_or_else(|| unknown(repository, tag))?,
+        Wanted::Tag(tag) => {
+            digest_of_tag(cx, repository, tag).await?.ok_or_else(|| unknown(repository, tag))?
+        }
     };
-    manifests::find(&mut cx.db.read().await?, repository, &digest).await?.ok_or_else(|| unknown(repository, &digest))
+    manifests::find(&mut cx.db.read().await?, repository, &digest)
+        .await?
+        .ok_or_else(|| unknown(repository, &digest))
 }
 
 /// What became of a manifest that was put.
@@ -79,7 +87,10 @@ pub async fn put(
         Wanted::Digest(digest) => {
             let found = digest.algorithm().digest(bytes);
             if found != *digest {
-                return Err(Error::invalid("digest_mismatch", format!("the manifest has the digest {found}, not: {digest}")));
+                return Err(Error::invalid(
+                    "digest_mismatch",
+                    format!("the manifest has the digest {found}, not: {digest}"),
+                ));
             }
             found
         }
@@ -108,7 +119,11 @@ pub async fn put(
     namespaces::lock_repository(&mut tx, repository).await?;
     let mut changes = Vec::new();
     if insert(&mut tx, repository, &manifest, bytes, &digest, now).await? {
-        changes.push(Change::ManifestPushed { repository: repository.clone(), digest: digest.clone(), tag: tag.map(str::to_owned) });
+        changes.push(Change::ManifestPushed {
+            repository: repository.clone(),
+            digest: digest.clone(),
+            tag: tag.map(str::to_owned),
+        });
     }
     if let Some(tag) = tag {
         changes.extend(set_tag(&mut tx, repository, tag, &digest, now).await?);
@@ -136,12 +151,17 @@ pub(super) async fn set_tag(
         if row.digest == *digest {
             return Ok(None);
         }
-        return Err(Error::conflict("version_taken", format!("the version exists with other content: {repository}:{tag}"))
-            .hint("versions never change; push another version"));
+        return Err(Error::conflict(
+            "version_taken",
+            format!("the version exists with other content: {repository}:{tag}"),
+        )
+        .hint("versions never change; push another version"));
     }
     let moved_by = match &selector {
         Ok(Selector::Stage(_)) => Some("gradus promote"),
-        Ok(Selector::Latest | Selector::Range(_)) if has_versions(tx, repository).await? => Some("gradus push"),
+        Ok(Selector::Latest | Selector::Range(_)) if has_versions(tx, repository).await? => {
+            Some("gradus push")
+        }
         _ => None,
     };
     if let (Some(verb), Ok(selector)) = (moved_by, &selector) {
@@ -149,8 +169,11 @@ pub(super) async fn set_tag(
         if now_at.is_some_and(|row| row.digest == *digest) {
             return Ok(None);
         }
-        return Err(Error::not_allowed("tag_is_not_free", format!("the {} cannot be moved by a push: {tag}", selector.describe()))
-            .hint(format!("it follows from other verbs; use {verb}")));
+        return Err(Error::not_allowed(
+            "tag_is_not_free",
+            format!("the {} cannot be moved by a push: {tag}", selector.describe()),
+        )
+        .hint(format!("it follows from other verbs; use {verb}")));
     }
     let from = tags::find(tx, repository, tag).await?;
     if from.as_ref() == Some(digest) {
@@ -158,8 +181,20 @@ pub(super) async fn set_tag(
     }
     tags::set(tx, repository, tag, digest, now).await?;
     // On other content a tag is part of the push; on a version it is an alias with a history.
-    Ok(is_version.then(|| Change::AliasSet { workload: repository.clone(), alias: tag.to_owned(), from, to: digest.clone() })
-        .or_else(|| Some(Change::Tagged { repository: repository.clone(), tag: tag.to_owned(), digest: digest.clone() })))
+    Ok(is_version
+        .then(|| Change::AliasSet {
+            workload: repository.clone(),
+            alias: tag.to_owned(),
+            from,
+            to: digest.clone(),
+        })
+        .or_else(|| {
+            Some(Change::Tagged {
+                repository: repository.clone(),
+                tag: tag.to_owned(),
+                digest: digest.clone(),
+            })
+        }))
 }
 
 async fn has_versions(tx: &mut Tx, repository: &Workload) -> Result<bool> {
@@ -170,14 +205,20 @@ async fn has_versions(tx: &mut Tx, repository: &Workload) -> Result<bool> {
 async fn check_blobs(cx: &Context, repository: &Workload, manifest: &Manifest) -> Result<()> {
     for descriptor in manifest.blobs() {
         let missing = |_| {
-            Error::invalid("manifest_blob_unknown", format!("the manifest needs a blob that is not here: {}", descriptor.digest))
-                .hint("upload its blobs first")
+            Error::invalid(
+                "manifest_blob_unknown",
+                format!("the manifest needs a blob that is not here: {}", descriptor.digest),
+            )
+            .hint("upload its blobs first")
         };
         let row = ops_blobs::stat(cx, repository, &descriptor.digest).await.map_err(missing)?;
         if row.size != descriptor.size {
             return Err(Error::invalid(
                 "size_mismatch",
-                format!("{} is said to have {} bytes, it has: {}", descriptor.digest, descriptor.size, row.size),
+                format!(
+                    "{} is said to have {} bytes, it has: {}",
+                    descriptor.digest, descriptor.size, row.size
+                ),
             ));
         }
     }
@@ -205,8 +246,11 @@ pub(super) async fn insert(
     // What was there when the bytes were checked may have been collected since.
     for used in &uses {
         if blobs::find_linked(tx, repository, used).await?.is_none() {
-            return Err(Error::invalid("manifest_blob_unknown", format!("the manifest needs a blob that is not here: {used}"))
-                .hint("upload its blobs first"));
+            return Err(Error::invalid(
+                "manifest_blob_unknown",
+                format!("the manifest needs a blob that is not here: {used}"),
+            )
+            .hint("upload its blobs first"));
         }
     }
     uses.extend(manifest.manifests.iter().map(|descriptor| descriptor.digest.clone()));

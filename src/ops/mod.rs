@@ -55,7 +55,15 @@ impl Context {
         config: Config,
         local: Option<PrincipalName>,
     ) -> Arc<Self> {
-        Arc::new(Self { db, stores, clock, config, metrics: Metrics::new(), local, memo: memo::Memo::default() })
+        Arc::new(Self {
+            db,
+            stores,
+            clock,
+            config,
+            metrics: Metrics::new(),
+            local,
+            memo: memo::Memo::default(),
+        })
     }
 
     /// How long something unused is kept before garbage collection may take it.
@@ -76,8 +84,11 @@ fn unknown_namespace(namespace: &Namespace) -> Error {
 /// Text from a caller that goes into events and messages: bounded, without control characters.
 fn check_text(what: &str, text: &str, max: usize) -> Result<()> {
     if text.chars().count() > max || text.chars().any(|c| c.is_control() && c != '\n') {
-        return Err(Error::invalid("text_invalid", format!("the {what} is too long or has control characters"))
-            .hint(format!("at most {max} characters")));
+        return Err(Error::invalid(
+            "text_invalid",
+            format!("the {what} is too long or has control characters"),
+        )
+        .hint(format!("at most {max} characters")));
     }
     Ok(())
 }

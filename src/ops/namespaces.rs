@@ -14,11 +14,17 @@ use crate::{
 pub use namespaces::NamespaceRow;
 
 /// Makes a namespace in a store, for good.
-pub async fn create(cx: &Context, actor: &Actor, name: Namespace, store: Option<String>) -> Result<NamespaceRow> {
+pub async fn create(
+    cx: &Context,
+    actor: &Actor,
+    name: Namespace,
+    store: Option<String>,
+) -> Result<NamespaceRow> {
     let store = match store {
         Some(store) => cx.stores.get(&store).map_err(|error| {
             let names: Vec<&str> = cx.stores.all().iter().map(|store| store.name.as_str()).collect();
-            Error::invalid("store_unknown", error.message).hint(format!("configured stores: {}", names.join(", ")))
+            Error::invalid("store_unknown", error.message)
+                .hint(format!("configured stores: {}", names.join(", ")))
         })?,
         None => cx.stores.default_store(),
     };
@@ -86,13 +92,22 @@ async fn check_place(cx: &Context, actor: &Actor, place: &Place) -> Result<()> {
 }
 
 /// Gives a role. Having it already is fine.
-pub async fn add_member(cx: &Context, actor: &Actor, place: &Place, who: &PrincipalName, role: Role) -> Result<()> {
+pub async fn add_member(
+    cx: &Context,
+    actor: &Actor,
+    place: &Place,
+    who: &PrincipalName,
+    role: Role,
+) -> Result<()> {
     check_place(cx, actor, place).await?;
     let mut tx = cx.db.write().await?;
     let principal = principals::find(&mut tx, who).await?.ok_or_else(|| users::unknown(who))?;
     if principal.kind == PrincipalKind::Service && role == Role::Approver {
-        return Err(Error::invalid("service_cannot_approve", format!("a service cannot be an approver: {who}"))
-            .hint("approvals come from people"));
+        return Err(Error::invalid(
+            "service_cannot_approve",
+            format!("a service cannot be an approver: {who}"),
+        )
+        .hint("approvals come from people"));
     }
     if principals::add_member(&mut tx, place.key(), who, role).await? {
         let change = Change::MemberAdded { namespace: place.key().to_owned(), principal: who.clone(), role };
@@ -103,7 +118,13 @@ pub async fn add_member(cx: &Context, actor: &Actor, place: &Place, who: &Princi
 }
 
 /// Takes a role away, at once. Not having it is fine.
-pub async fn remove_member(cx: &Context, actor: &Actor, place: &Place, who: &PrincipalName, role: Role) -> Result<()> {
+pub async fn remove_member(
+    cx: &Context,
+    actor: &Actor,
+    place: &Place,
+    who: &PrincipalName,
+    role: Role,
+) -> Result<()> {
     check_place(cx, actor, place).await?;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
@@ -112,7 +133,8 @@ pub async fn remove_member(cx: &Context, actor: &Actor, place: &Place, who: &Pri
         if is_registry_admin && principals::count_holders(&mut tx, EVERYWHERE, Role::Admin).await? == 0 {
             return Err(users::last_admin());
         }
-        let change = Change::MemberRemoved { namespace: place.key().to_owned(), principal: who.clone(), role };
+        let change =
+            Change::MemberRemoved { namespace: place.key().to_owned(), principal: who.clone(), role };
         log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
         tx.commit().await?;
     }

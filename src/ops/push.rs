@@ -76,7 +76,9 @@ pub async fn push_manifest(
 ) -> Result<Option<Pushed>> {
     let wanted = Wanted { version: Some(version.clone()), bump: None };
     for _ in 0..TRIES {
-        let Some(prepared) = from_manifest(cx, workload, manifest, bytes, version).await? else { return Ok(None) };
+        let Some(prepared) = from_manifest(cx, workload, manifest, bytes, version).await? else {
+            return Ok(None);
+        };
         if let Some(pushed) = commit(cx, actor, workload, prepared, &wanted).await? {
             return Ok(Some(pushed));
         }
@@ -85,7 +87,8 @@ pub async fn push_manifest(
 }
 
 fn busy(workload: &Workload) -> Error {
-    Error::unavailable("workload_busy", format!("others keep pushing to this workload: {workload}")).hint("try again")
+    Error::unavailable("workload_busy", format!("others keep pushing to this workload: {workload}"))
+        .hint("try again")
 }
 
 /// Decides the version and writes it, in one transaction. `None`: what it was prepared on has changed.
@@ -243,8 +246,12 @@ fn check_claim(workload: &Workload, version: &Version, older: &Version, diff: &D
         return Ok(());
     }
     let details = serde_json::to_value(diff).unwrap_or_default();
-    let reasons: Vec<String> =
-        diff.entries.iter().take(5).map(|entry| format!("{} {}: {}", entry.side, entry.path, entry.reason)).collect();
+    let reasons: Vec<String> = diff
+        .entries
+        .iter()
+        .take(5)
+        .map(|entry| format!("{} {}: {}", entry.side, entry.path, entry.reason))
+        .collect();
     Err(Error::invalid(
         "version_claims_too_little",
         format!(

@@ -14,10 +14,14 @@ pub async fn render(cx: &Context, reference: &str, input: Value, model: Option<S
     let resolved = resolve(cx, reference).await?;
     let resolution = &resolved.resolution;
     let file = resolution.document.invoke.prompt_file.clone().ok_or_else(|| {
-        Error::not_found("prompt_missing", format!("this version has no prompt: {}:{}", resolution.workload, resolution.version))
-            .hint("push the version with --prompt FILE")
+        Error::not_found(
+            "prompt_missing",
+            format!("this version has no prompt: {}:{}", resolution.workload, resolution.version),
+        )
+        .hint("push the version with --prompt FILE")
     })?;
-    let bytes = super::blobs::read_whole(cx, &resolution.workload, &file.digest, prompt::MAX_BYTES as u64).await?;
+    let bytes =
+        super::blobs::read_whole(cx, &resolution.workload, &file.digest, prompt::MAX_BYTES as u64).await?;
     let contract = &resolution.document.contract;
     let contract = Contract::stored(contract.input.clone(), contract.output.clone());
     // Rendering may take all of its budget, which is too long for a thread that serves others.

@@ -39,8 +39,11 @@ pub(super) async fn find(tx: &mut Tx, workload: &Workload, selector: &Selector) 
 async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) -> Result<Error> {
     let newest = versions::list(tx, workload, &versions::Filter::default(), None, 3).await?;
     if newest.is_empty() {
-        return Ok(Error::not_found("workload_unknown", format!("no such workload, or it has no version yet: {workload}"))
-            .hint(format!("push one with: gradus push PATH --to {workload}")));
+        return Ok(Error::not_found(
+            "workload_unknown",
+            format!("no such workload, or it has no version yet: {workload}"),
+        )
+        .hint(format!("push one with: gradus push PATH --to {workload}")));
     }
     let newest: Vec<String> = newest.iter().map(|row| row.version.to_string()).collect();
     let aliases = tags::list_aliases(tx, workload, "", 5).await?;
@@ -50,16 +53,23 @@ async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) ->
         names.push(format!("aliases {}", aliases.join(", ")));
     }
     let message = match selector {
-        Selector::Default => format!("nothing has entered the last stage of {workload}, and no TAG was given"),
+        Selector::Default => {
+            format!("nothing has entered the last stage of {workload}, and no TAG was given")
+        }
         Selector::Stage(stage) => format!("nothing has entered this stage of {workload}: {stage}"),
-        other => format!("no version of {workload} for the {}: {}", other.describe(), other.to_string().trim_start_matches([':', '@'])),
+        other => format!(
+            "no version of {workload} for the {}: {}",
+            other.describe(),
+            other.to_string().trim_start_matches([':', '@'])
+        ),
     };
     Ok(Error::not_found("version_unknown", message).hint(format!("there is: {}", names.join("; "))))
 }
 
 pub(super) fn document_of(row: &VersionRow) -> Result<Document> {
-    serde_json::from_str(&row.document)
-        .map_err(|_| Error::corrupt("versions", format!("{}:{}", row.workload, row.version), "the document cannot be read"))
+    serde_json::from_str(&row.document).map_err(|_| {
+        Error::corrupt("versions", format!("{}:{}", row.workload, row.version), "the document cannot be read")
+    })
 }
 
 pub(super) fn contract_of(row: &VersionRow) -> Result<Contract> {
@@ -76,8 +86,9 @@ pub async fn resolve(cx: &Context, reference: &str) -> Result<Arc<Resolved>> {
     let parsed: Reference = reference.parse()?;
     let row = find(&mut cx.db.read().await?, &parsed.workload, &parsed.selector).await?;
     let resolution = resolution(reference.to_owned(), &parsed.selector, row)?;
-    let json = serde_json::to_vec(&resolution)
-        .map_err(|source| Error::internal("document_encoding", "a resolution could not be written").source(source))?;
+    let json = serde_json::to_vec(&resolution).map_err(|source| {
+        Error::internal("document_encoding", "a resolution could not be written").source(source)
+    })?;
     let etag = format!("\"{}\"", &Digest::sha256(&json).hex()[..32]);
     let resolved = Arc::new(Resolved { resolution, json: json.into(), etag });
     cx.memo.keep_resolution(length, reference.to_owned(), &resolved);

@@ -62,7 +62,13 @@ pub async fn scrub(cx: &Context, actor: &Actor) -> Result<Report> {
     Ok(report)
 }
 
-async fn check(cx: &Context, actor: &Actor, store: &Store, row: &blobs::BlobRow, report: &mut Report) -> Result<()> {
+async fn check(
+    cx: &Context,
+    actor: &Actor,
+    store: &Store,
+    row: &blobs::BlobRow,
+    report: &mut Report,
+) -> Result<()> {
     let key: Key = row.key.parse()?;
     let found = match store.size(key).await? {
         Some(size) if size == row.size => match hash_object(store, key, size, row.digest.algorithm()).await {
@@ -151,7 +157,10 @@ async fn take(cx: &Context, store: &Store, digest: &Digest, key: &str, size: u64
             };
             blobs::insert(&mut tx, &row, cx.clock.now()).await?
         }
-        Some(row) if row.key == key || row.quarantined_at.is_none() && store.size(row.key.parse()?).await? == Some(row.size) => {
+        Some(row)
+            if row.key == key
+                || row.quarantined_at.is_none() && store.size(row.key.parse()?).await? == Some(row.size) =>
+        {
             false
         }
         Some(_) => blobs::set_key(&mut tx, &store.name, digest, key).await?,

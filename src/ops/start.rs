@@ -24,7 +24,8 @@ impl Secret {
     pub fn load(config: &Config, data_dir: &Path) -> Result<Self> {
         if let Some(file) = &config.keys.file {
             let text = std::fs::read_to_string(file).map_err(|source| {
-                Error::invalid("secret_unreadable", format!("cannot read the secret: {}", file.display())).source(source)
+                Error::invalid("secret_unreadable", format!("cannot read the secret: {}", file.display()))
+                    .source(source)
             })?;
             return Self::parse(&text);
         }
@@ -72,8 +73,9 @@ impl Secret {
 /// 256 bits from the operating system.
 pub fn random() -> Result<[u8; 32]> {
     let mut bytes = [0; 32];
-    getrandom::fill(&mut bytes)
-        .map_err(|error| Error::internal("no_randomness", format!("the operating system gives no random bytes: {error}")))?;
+    getrandom::fill(&mut bytes).map_err(|error| {
+        Error::internal("no_randomness", format!("the operating system gives no random bytes: {error}"))
+    })?;
     Ok(bytes)
 }
 
@@ -130,13 +132,18 @@ async fn add_admin(
     kind: PrincipalKind,
     changes: &mut Vec<Change>,
 ) -> Result<bool> {
-    let row = principals::PrincipalRow { name: name.clone(), kind, disabled: false, created_at: cx.clock.now() };
+    let row =
+        principals::PrincipalRow { name: name.clone(), kind, disabled: false, created_at: cx.clock.now() };
     if !principals::insert(tx, &row).await? {
         return Ok(false);
     }
     changes.push(Change::UserAdded { user: name.clone(), kind });
     principals::add_member(tx, EVERYWHERE, name, Role::Admin).await?;
-    changes.push(Change::MemberAdded { namespace: EVERYWHERE.into(), principal: name.clone(), role: Role::Admin });
+    changes.push(Change::MemberAdded {
+        namespace: EVERYWHERE.into(),
+        principal: name.clone(),
+        role: Role::Admin,
+    });
     Ok(true)
 }
 

@@ -1,8 +1,9 @@
 //! Tokens: made, listed, revoked. The secret is shown once and kept nowhere.
 
 use super::{
-    Context, check_text,
+    Context,
     access::{TOKEN_PREFIX, hash_token},
+    check_text,
     start::random,
 };
 use crate::{
@@ -35,7 +36,10 @@ pub struct NewToken {
 pub async fn create(cx: &Context, actor: &Actor, new: NewToken) -> Result<(String, TokenRow)> {
     check_text("label", &new.label, 100)?;
     if !(1..=DAYS_MAX).contains(&new.days) {
-        return Err(Error::invalid("days_invalid", format!("a token lives 1 to {DAYS_MAX} days, not: {}", new.days)));
+        return Err(Error::invalid(
+            "days_invalid",
+            format!("a token lives 1 to {DAYS_MAX} days, not: {}", new.days),
+        ));
     }
     let user = new.user.unwrap_or_else(|| actor.principal.clone());
     let scope = if user == actor.principal {
@@ -45,7 +49,9 @@ pub async fn create(cx: &Context, actor: &Actor, new: NewToken) -> Result<(Strin
         new.scope
     };
     let mut expires_at = cx.clock.now() + TimeDelta::days(new.days);
-    if user == actor.principal && let Some(own) = actor.expires_at {
+    if user == actor.principal
+        && let Some(own) = actor.expires_at
+    {
         expires_at = expires_at.min(own);
     }
     let mut tx = cx.db.write().await?;
@@ -57,7 +63,8 @@ pub async fn create(cx: &Context, actor: &Actor, new: NewToken) -> Result<(Strin
     let Change::TokenCreated { token, .. } = &change else {
         return Err(Error::internal("token_encoding", "a token was not made"));
     };
-    let row = tokens::find(&mut tx, token).await?.ok_or_else(|| Error::corrupt("tokens", token, "missing"))?;
+    let row =
+        tokens::find(&mut tx, token).await?.ok_or_else(|| Error::corrupt("tokens", token, "missing"))?;
     log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
     tx.commit().await?;
     Ok((secret, row))
@@ -74,7 +81,10 @@ fn narrowed(old: &Scope, new: Scope) -> Result<Scope> {
     }
     match (within(&old.namespaces, new.namespaces), within(&old.roles, new.roles)) {
         (Some(namespaces), Some(roles)) => Ok(Scope { namespaces, roles }),
-        _ => Err(Error::forbidden("scope_too_wide", "a token cannot be made wider than the one it is made with")),
+        _ => Err(Error::forbidden(
+            "scope_too_wide",
+            "a token cannot be made wider than the one it is made with",
+        )),
     }
 }
 
@@ -97,8 +107,13 @@ pub(super) async fn issue(
         revoked_at: None,
     };
     tokens::insert(tx, &row, &hex(&hash_token(&secret))).await?;
-    let change =
-        Change::TokenCreated { token: row.id, user: user.clone(), label: label.to_owned(), scope, expires_at };
+    let change = Change::TokenCreated {
+        token: row.id,
+        user: user.clone(),
+        label: label.to_owned(),
+        scope,
+        expires_at,
+    };
     Ok((secret, change))
 }
 
@@ -114,7 +129,8 @@ pub async fn list(cx: &Context, actor: &Actor, all: bool, after: &str, limit: i6
 /// Revokes a token at once, everywhere. Doing it twice is fine.
 pub async fn revoke(cx: &Context, actor: &Actor, id: &str) -> Result<()> {
     let mut tx = cx.db.write().await?;
-    let unknown = || Error::not_found("token_unknown", "no such token").hint("list yours with: gradus token list");
+    let unknown =
+        || Error::not_found("token_unknown", "no such token").hint("list yours with: gradus token list");
     let token = tokens::find(&mut tx, id).await?.ok_or_else(unknown)?;
     if token.principal != actor.principal && !actor.may_everywhere(Permission::Administer) {
         return Err(unknown());

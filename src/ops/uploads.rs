@@ -137,7 +137,8 @@ pub async fn put(cx: &Arc<Context>, repository: &Workload, digest: &Digest, body
     let work = tokio::spawn(async move {
         let key = Key::new(cx.clock.id());
         let mut writer = store.writer(key, Resume::new(digest.algorithm())).await?;
-        let outcome = receive_all(&cx, &mut writer, body).await.and_then(|()| verify(&writer.digest(), &digest));
+        let outcome =
+            receive_all(&cx, &mut writer, body).await.and_then(|()| verify(&writer.digest(), &digest));
         let size = writer.received();
         match outcome {
             Ok(()) => {
@@ -173,8 +174,11 @@ fn verify(found: &Digest, expected: &Digest) -> Result<()> {
     if found == expected {
         return Ok(());
     }
-    Err(Error::invalid("digest_mismatch", format!("the bytes received have the digest {found}, not: {expected}"))
-        .hint("nothing was kept; read the file again and start over"))
+    Err(Error::invalid(
+        "digest_mismatch",
+        format!("the bytes received have the digest {found}, not: {expected}"),
+    )
+    .hint("nothing was kept; read the file again and start over"))
 }
 
 async fn receive_all(cx: &Context, writer: &mut Writer, mut body: ByteStream) -> Result<()> {
@@ -229,7 +233,10 @@ async fn make_visible(
         };
     }
     if !blobs::link(&mut tx, repository, &store.name, digest, now).await? {
-        return Err(Error::unavailable("database_busy", "the blob was collected at the same moment, try again"));
+        return Err(Error::unavailable(
+            "database_busy",
+            "the blob was collected at the same moment, try again",
+        ));
     }
     tx.commit().await?;
     if let Some(surplus) = surplus
@@ -255,7 +262,12 @@ struct Session {
 }
 
 impl Session {
-    async fn open(cx: &Arc<Context>, repository: &Workload, id: &str, offset: Option<u64>) -> Result<(Self, Writer)> {
+    async fn open(
+        cx: &Arc<Context>,
+        repository: &Workload,
+        id: &str,
+        offset: Option<u64>,
+    ) -> Result<(Self, Writer)> {
         let holder = cx.clock.id().to_string();
         let now = cx.clock.now();
         let mut tx = cx.db.write().await?;
@@ -264,7 +276,11 @@ impl Session {
             return Err(Error::new(
                 Kind::Range,
                 "upload_offset",
-                format!("the upload stands at {}, the request starts at: {}", row.received, offset.unwrap_or(0)),
+                format!(
+                    "the upload stands at {}, the request starts at: {}",
+                    row.received,
+                    offset.unwrap_or(0)
+                ),
             )
             .hint("ask where the upload stands and go on from there")
             .details(serde_json::json!({ "received": row.received })));

@@ -18,7 +18,12 @@ pub(super) fn unknown(user: &PrincipalName) -> Error {
         .hint(format!("an admin adds one with: gradus user add {user}"))
 }
 
-pub async fn add(cx: &Context, actor: &Actor, name: PrincipalName, kind: PrincipalKind) -> Result<PrincipalRow> {
+pub async fn add(
+    cx: &Context,
+    actor: &Actor,
+    name: PrincipalName,
+    kind: PrincipalKind,
+) -> Result<PrincipalRow> {
     if kind == PrincipalKind::Local || name.as_str().starts_with("local:") {
         return Err(Error::invalid("principal_kind_invalid", "local users are made by local mode itself")
             .hint("use person or service, and a name without 'local:'"));
@@ -28,7 +33,8 @@ pub async fn add(cx: &Context, actor: &Actor, name: PrincipalName, kind: Princip
     if !principals::insert(&mut tx, &row).await? {
         return Err(Error::conflict("user_exists", format!("the name is taken: {name}")));
     }
-    log::append(&mut tx, cx.clock.now(), &actor.principal, vec![Change::UserAdded { user: name, kind }]).await?;
+    log::append(&mut tx, cx.clock.now(), &actor.principal, vec![Change::UserAdded { user: name, kind }])
+        .await?;
     tx.commit().await?;
     Ok(row)
 }

@@ -8,10 +8,17 @@ use crate::{
 };
 
 /// Yanks a version. Doing it twice is fine; the first reason stays.
-pub async fn yank(cx: &Context, actor: &Actor, workload: &Workload, version: &Version, reason: &str) -> Result<()> {
+pub async fn yank(
+    cx: &Context,
+    actor: &Actor,
+    workload: &Workload,
+    version: &Version,
+    reason: &str,
+) -> Result<()> {
     check_text("reason", reason, 1000)?;
     if reason.trim().is_empty() {
-        return Err(Error::invalid("reason_missing", "a reason is needed to withdraw a version").hint("give it with: -m \"…\""));
+        return Err(Error::invalid("reason_missing", "a reason is needed to withdraw a version")
+            .hint("give it with: -m \"…\""));
     }
     let mut tx = cx.db.write().await?;
     let row = versions::find(&mut tx, workload, version).await?.ok_or_else(|| {

@@ -3,5 +3,17 @@
 
 mod harness;
 
+/// The event log: gap-free, exact, append-only.
+mod log;
+/// Pages, entity tags, freshness, bad input.
+mod reads;
+/// Every route, every caller that may not.
+mod routes;
+/// The committed schemas.
+mod schemas;
 /// The main job: push, resolve, render, climb, pull, verify.
 mod story;
+/// Two tenants.
+mod tenants;
+/// Version numbers, references, races.
+mod versions;

@@ -1,7 +1,7 @@
 //! The main job on every backend: one workload climbs from prompt to adapter to weights, and its consumer never
 //! changes.
 
-use crate::harness::{Env, all_backends, files};
+use crate::harness::{all_backends, files};
 use gradus::{
     client::{Client, Digests, PullOutcome, Upload},
     model::{artifact::File, name::Workload, reference::Reference},
@@ -32,12 +32,17 @@ fn uploads(path: &Path) -> Vec<Upload> {
     if path.is_file() {
         return vec![one(path.to_owned())];
     }
-    let mut files: Vec<Upload> = std::fs::read_dir(path).unwrap().map(|entry| one(entry.unwrap().path())).collect();
+    let mut files: Vec<Upload> =
+        std::fs::read_dir(path).unwrap().map(|entry| one(entry.unwrap().path())).collect();
     files.sort_by(|a, b| a.path.cmp(&b.path));
     files
 }
 
-async fn push(client: &Client, path: &str, new: impl FnOnce(Vec<File>) -> wire::NewVersion) -> wire::PushedView {
+async fn push(
+    client: &Client,
+    path: &str,
+    new: impl FnOnce(Vec<File>) -> wire::NewVersion,
+) -> wire::PushedView {
     let workload: Workload = "acme/ticket-triage".parse().unwrap();
     let files = uploads(&files::example(path));
     let sent = client.upload(&workload, files, &Digests::open(None), Arc::new(|_| {})).await.unwrap();
@@ -46,7 +51,16 @@ async fn push(client: &Client, path: &str, new: impl FnOnce(Vec<File>) -> wire::
 }
 
 fn version(files: Vec<File>) -> wire::NewVersion {
-    wire::NewVersion { tier: None, files, contract: None, prompt: None, base: None, datasets: vec![], version: None, bump: None }
+    wire::NewVersion {
+        tier: None,
+        files,
+        contract: None,
+        prompt: None,
+        base: None,
+        datasets: vec![],
+        version: None,
+        bump: None,
+    }
 }
 
 all_backends! {

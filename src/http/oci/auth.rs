@@ -20,7 +20,8 @@ pub fn token_of(value: &HeaderValue) -> Result<String> {
         Error::unauthenticated("authorization_invalid", "the Authorization header cannot be read")
             .hint("use Bearer with a token, or Basic with any user name and the token as password")
     };
-    let (scheme, credentials) = value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(refuse)?;
+    let (scheme, credentials) =
+        value.to_str().ok().and_then(|value| value.split_once(' ')).ok_or_else(refuse)?;
     let credentials = credentials.trim();
     if scheme.eq_ignore_ascii_case("bearer") {
         return Ok(credentials.to_owned());
@@ -28,7 +29,11 @@ pub fn token_of(value: &HeaderValue) -> Result<String> {
     if !scheme.eq_ignore_ascii_case("basic") {
         return Err(refuse());
     }
-    let pair = BASE64_STANDARD.decode(credentials).ok().and_then(|pair| String::from_utf8(pair).ok()).ok_or_else(refuse)?;
+    let pair = BASE64_STANDARD
+        .decode(credentials)
+        .ok()
+        .and_then(|pair| String::from_utf8(pair).ok())
+        .ok_or_else(refuse)?;
     let (_, password) = pair.split_once(':').ok_or_else(refuse)?;
     Ok(password.to_owned())
 }
@@ -39,7 +44,8 @@ pub fn challenge(app: &App, uri: &Uri) -> String {
         let scheme = if app.config.tls.is_some() { "https" } else { "http" };
         format!("{scheme}://{}", app.config.listen)
     });
-    let mut challenge = format!("Bearer realm=\"{}/v2/token\",service=\"gradus\"", base.trim_end_matches('/'));
+    let mut challenge =
+        format!("Bearer realm=\"{}/v2/token\",service=\"gradus\"", base.trim_end_matches('/'));
     let segments: Vec<&str> = uri.path().split('/').collect();
     if let ["", "v2", namespace, name, ..] = segments[..]
         && let Ok(repository) = super::repository(namespace, name)
@@ -60,10 +66,15 @@ pub async fn token(State(app): State<App>, headers: HeaderMap) -> Result<Respons
         Err(error) => Err(error),
     };
     match response {
-        Ok(token) => Ok(Json(serde_json::json!({ "token": token, "access_token": token, "expires_in": 300 })).into_response()),
+        Ok(token) => {
+            Ok(Json(serde_json::json!({ "token": token, "access_token": token, "expires_in": 300 }))
+                .into_response())
+        }
         Err(error) => {
             let mut response = OciError(error).into_response();
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"gradus\""));
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Basic realm=\"gradus\""));
             Ok(response)
         }
     }

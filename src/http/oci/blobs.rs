@@ -3,7 +3,10 @@
 use super::{CONTENT_DIGEST, Reply, reply, repository};
 use crate::{
     error::{Error, Kind, Result},
-    http::{App, Caller, answer::{etag, matches}},
+    http::{
+        App, Caller,
+        answer::{etag, matches},
+    },
     model::digest::Digest,
     ops::blobs,
 };
@@ -30,7 +33,11 @@ pub async fn head(State(app): State<App>, Path((namespace, name, digest)): Param
     ))
 }
 
-pub async fn get(State(app): State<App>, headers: HeaderMap, Path((namespace, name, digest)): Params) -> Reply {
+pub async fn get(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path((namespace, name, digest)): Params,
+) -> Reply {
     let digest: Digest = digest.parse()?;
     let row = blobs::open(&app, &repository(&namespace, &name)?, &digest).await?;
     let tag = etag(digest.as_str().as_bytes());
@@ -45,7 +52,10 @@ pub async fn get(State(app): State<App>, headers: HeaderMap, Path((namespace, na
     };
     let stream = match blobs::download(&app, &row, range.clone()).await? {
         blobs::Download::Redirect(url) => {
-            return Ok(reply(StatusCode::TEMPORARY_REDIRECT, &[(header::LOCATION, &url), (CONTENT_DIGEST, digest.as_str())]));
+            return Ok(reply(
+                StatusCode::TEMPORARY_REDIRECT,
+                &[(header::LOCATION, &url), (CONTENT_DIGEST, digest.as_str())],
+            ));
         }
         blobs::Download::Stream(stream) => stream,
     };
@@ -72,7 +82,9 @@ pub async fn get(State(app): State<App>, headers: HeaderMap, Path((namespace, na
 
 /// One range of `bytes=…`. What is not understood, or several ranges, is answered with the whole (RFC 9110).
 fn parse_range(text: &str, size: u64) -> Result<Option<Range<u64>>> {
-    let Some((start, end)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else { return Ok(None) };
+    let Some((start, end)) = text.strip_prefix("bytes=").and_then(|range| range.split_once('-')) else {
+        return Ok(None);
+    };
     let number = |text: &str| text.trim().parse::<u64>().ok();
     let range = match (start.trim().is_empty(), end.trim().is_empty()) {
         (true, true) => return Ok(None),
@@ -85,12 +97,20 @@ fn parse_range(text: &str, size: u64) -> Result<Option<Range<u64>>> {
     };
     match range {
         Some(range) if range.start < range.end => Ok(Some(range)),
-        Some(_) => Err(Error::new(Kind::Range, "range_invalid", format!("the blob has {size} bytes, the range is outside: {text}"))),
+        Some(_) => Err(Error::new(
+            Kind::Range,
+            "range_invalid",
+            format!("the blob has {size} bytes, the range is outside: {text}"),
+        )),
         None => Ok(None),
     }
 }
 
-pub async fn delete(State(app): State<App>, Caller(actor): Caller, Path((namespace, name, digest)): Params) -> Reply {
+pub async fn delete(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path((namespace, name, digest)): Params,
+) -> Reply {
     blobs::unlink(&app, &actor, &repository(&namespace, &name)?, &digest.parse()?).await?;
     Ok(reply(StatusCode::ACCEPTED, &[]))
 }
@@ -101,7 +121,9 @@ mod tests {
 
     #[test]
     fn ranges_follow_rfc_9110() {
-        let check = |text: &str, expected: Option<Range<u64>>| assert_eq!(parse_range(text, 10).unwrap(), expected, "{text}");
+        let check = |text: &str, expected: Option<Range<u64>>| {
+            assert_eq!(parse_range(text, 10).unwrap(), expected, "{text}")
+        };
         check("bytes=0-0", Some(0..1));
         check("bytes=2-5", Some(2..6));
         check("bytes=5-", Some(5..10));

@@ -52,7 +52,11 @@ pub async fn head(State(app): State<App>, Path((namespace, name, reference)): Pa
     Ok(found(&find(&app, &namespace, &name, &reference).await?))
 }
 
-pub async fn get(State(app): State<App>, headers: HeaderMap, Path((namespace, name, reference)): Params) -> Reply {
+pub async fn get(
+    State(app): State<App>,
+    headers: HeaderMap,
+    Path((namespace, name, reference)): Params,
+) -> Reply {
     let stored = find(&app, &namespace, &name, &reference).await?;
     let tag = etag(stored.digest.as_str().as_bytes());
     if matches(headers.get(header::IF_NONE_MATCH), &tag) {
@@ -73,20 +77,27 @@ pub async fn put(
     let repository = repository(&namespace, &name)?;
     let wanted = Wanted::parse(&reference)?;
     let bytes = read_body(body, MANIFEST_MAX).await.map_err(|error| match error.code {
-        "body_too_large" => Error::too_large("manifest_too_large", format!("a manifest has at most {MANIFEST_MAX} bytes")),
+        "body_too_large" => {
+            Error::too_large("manifest_too_large", format!("a manifest has at most {MANIFEST_MAX} bytes"))
+        }
         _ => error,
     })?;
     let content_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let put = manifests::put(&app, &actor, &repository, &wanted, &bytes, content_type).await?;
     let at = location(&app, &format!("/v2/{repository}/manifests/{}", put.digest));
-    let mut response = reply(StatusCode::CREATED, &[(header::LOCATION, &at), (CONTENT_DIGEST, put.digest.as_str())]);
+    let mut response =
+        reply(StatusCode::CREATED, &[(header::LOCATION, &at), (CONTENT_DIGEST, put.digest.as_str())]);
     if let Some(value) = put.subject.and_then(|subject| subject.as_str().parse().ok()) {
         response.headers_mut().insert(SUBJECT, value);
     }
     Ok(response)
 }
 
-pub async fn delete(State(app): State<App>, Caller(actor): Caller, Path((namespace, name, reference)): Params) -> Reply {
+pub async fn delete(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path((namespace, name, reference)): Params,
+) -> Reply {
     let wanted = Wanted::parse(&reference)?;
     manifests::delete(&app, &actor, &repository(&namespace, &name)?, &wanted).await?;
     Ok(reply(StatusCode::ACCEPTED, &[]))
@@ -109,7 +120,11 @@ fn link(app: &App, path: &str) -> String {
     format!("<{}>; rel=\"next\"", location(app, path))
 }
 
-pub async fn tags(State(app): State<App>, Path((namespace, name)): Path<(String, String)>, mut query: Query) -> Reply {
+pub async fn tags(
+    State(app): State<App>,
+    Path((namespace, name)): Path<(String, String)>,
+    mut query: Query,
+) -> Reply {
     let repository = repository(&namespace, &name)?;
     let (limit, last) = (count(&mut query)?, query.take("last").unwrap_or_default());
     let mut tags = manifests::list_tags(&app, &repository, &last, limit + 1).await?;
@@ -133,7 +148,8 @@ pub async fn referrers(
     let subject: Digest = digest.parse()?;
     let (limit, last) = (count(&mut query)?, query.take("last").unwrap_or_default());
     let artifact_type = query.take("artifactType");
-    let mut entries = manifests::referrers(&app, &repository, &subject, artifact_type.as_deref(), &last, limit + 1).await?;
+    let mut entries =
+        manifests::referrers(&app, &repository, &subject, artifact_type.as_deref(), &last, limit + 1).await?;
     let more = entries.len() as i64 > limit;
     entries.truncate(usize::try_from(limit).unwrap_or(0));
     let index = serde_json::json!({ "schemaVersion": 2, "mediaType": INDEX, "manifests": entries });
@@ -150,12 +166,20 @@ pub async fn referrers(
     Ok(response)
 }
 
-fn next_referrers(repository: &Workload, subject: &Digest, limit: i64, last: &Digest, artifact_type: Option<&str>) -> String {
+fn next_referrers(
+    repository: &Workload,
+    subject: &Digest,
+    limit: i64,
+    last: &Digest,
+    artifact_type: Option<&str>,
+) -> String {
     let mut path = format!("/v2/{repository}/referrers/{subject}?n={limit}&last={last}");
     if let Some(artifact_type) = artifact_type {
         path.push_str("&artifactType=");
         path.extend(artifact_type.bytes().map(|byte| match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(byte).to_string(),
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                char::from(byte).to_string()
+            }
             other => format!("%{other:02X}"),
         }));
     }

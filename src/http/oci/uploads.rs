@@ -29,7 +29,9 @@ const UPLOAD_ID: HeaderName = HeaderName::from_static("docker-upload-uuid");
 
 fn stream(body: Body) -> ByteStream {
     let cut = |error: axum::Error| {
-        Error::invalid("body_incomplete", "the body ended before it was whole").source(error).hint("go on from where the upload stands")
+        Error::invalid("body_incomplete", "the body ended before it was whole")
+            .source(error)
+            .hint("go on from where the upload stands")
     };
     body.into_data_stream().map_err(cut).boxed()
 }
@@ -40,10 +42,24 @@ fn created(app: &App, repository: &Workload, digest: &Digest) -> axum::response:
 }
 
 /// Where the session is and how far it got. `Range` is inclusive, so nothing received is `0-0` too.
-fn progress(app: &App, status: StatusCode, repository: &Workload, id: &str, received: u64) -> axum::response::Response {
+fn progress(
+    app: &App,
+    status: StatusCode,
+    repository: &Workload,
+    id: &str,
+    received: u64,
+) -> axum::response::Response {
     let at = location(app, &format!("/v2/{repository}/blobs/uploads/{id}"));
     let range = format!("0-{}", received.saturating_sub(1));
-    reply(status, &[(header::LOCATION, &at), (header::RANGE, &range), (UPLOAD_ID, id), (RECEIVED, &received.to_string())])
+    reply(
+        status,
+        &[
+            (header::LOCATION, &at),
+            (header::RANGE, &range),
+            (UPLOAD_ID, id),
+            (RECEIVED, &received.to_string()),
+        ],
+    )
 }
 
 pub async fn begin(
@@ -90,9 +106,14 @@ fn offset(headers: &HeaderMap) -> Result<Option<u64>> {
     let (start, end) = text.trim_start_matches("bytes ").split_once('-').ok_or_else(refuse)?;
     let end = end.split('/').next().unwrap_or(end);
     let (start, end): (u64, u64) = (start.parse().map_err(|_| refuse())?, end.parse().map_err(|_| refuse())?);
-    let length = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let length =
+        headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
     match length {
-        Some(length) if end.checked_sub(start).and_then(|span| span.checked_add(1)) != Some(length) && length > 0 => Err(refuse()),
+        Some(length)
+            if end.checked_sub(start).and_then(|span| span.checked_add(1)) != Some(length) && length > 0 =>
+        {
+            Err(refuse())
+        }
         _ => Ok(Some(start)),
     }
 }
@@ -121,7 +142,8 @@ pub async fn finish(
 ) -> Reply {
     let repository = repository(&namespace, &name)?;
     let digest = query.parse::<Digest>("digest")?.ok_or_else(|| {
-        Error::invalid("digest_invalid", "the digest of the upload is missing").hint("end with PUT …?digest=sha256:…")
+        Error::invalid("digest_invalid", "the digest of the upload is missing")
+            .hint("end with PUT …?digest=sha256:…")
     })?;
     uploads::finish(&app, &repository, &id, offset(&headers)?, &digest, stream(body)).await?;
     Ok(created(&app, &repository, &digest))

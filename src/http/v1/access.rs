@@ -95,7 +95,8 @@ pub async fn remove_member(
     Caller(actor): Caller,
     Path((place, principal, role)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
-    namespaces::remove_member(&app, &actor, &Place::parse(&place)?, &principal.parse()?, role.parse()?).await?;
+    namespaces::remove_member(&app, &actor, &Place::parse(&place)?, &principal.parse()?, role.parse()?)
+        .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

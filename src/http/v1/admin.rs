@@ -13,7 +13,11 @@ use crate::{
 use axum::{Json, extract::State};
 use chrono::TimeDelta;
 
-pub async fn events(State(app): State<App>, Caller(actor): Caller, mut query: Query) -> Answer<wire::Page<Event>> {
+pub async fn events(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    mut query: Query,
+) -> Answer<wire::Page<Event>> {
     let (cursor, limit) = query.page()?;
     let filter = events::Filter {
         namespace: query.parse("namespace")?,
@@ -23,7 +27,9 @@ pub async fn events(State(app): State<App>, Caller(actor): Caller, mut query: Qu
     query.done()?;
     let from = match cursor.as_str() {
         "" => 0,
-        text => text.parse().map_err(|_| Error::invalid("cursor_invalid", "the cursor of the log is a position"))?,
+        text => text
+            .parse()
+            .map_err(|_| Error::invalid("cursor_invalid", "the cursor of the log is a position"))?,
     };
     let rows = events::list(&app, &actor, &filter, from, limit + 1).await?;
     Ok(Json(page(rows, limit, |event| (event.position + 1).to_string(), |event| event)))
@@ -51,13 +57,18 @@ pub async fn scrub(
     Caller(actor): Caller,
     JsonBody(body): JsonBody<wire::Scrub>,
 ) -> Answer<wire::ScrubView> {
-    let report = if body.reindex { scrub::reindex(&app, &actor).await? } else { scrub::scrub(&app, &actor).await? };
+    let report =
+        if body.reindex { scrub::reindex(&app, &actor).await? } else { scrub::scrub(&app, &actor).await? };
     let rotten = report.rotten.into_iter();
     Ok(Json(wire::ScrubView {
         checked: report.checked,
         bytes: report.bytes,
         rotten: rotten
-            .map(|rotten| wire::RottenView { store: rotten.store, digest: rotten.digest, found: rotten.found })
+            .map(|rotten| wire::RottenView {
+                store: rotten.store,
+                digest: rotten.digest,
+                found: rotten.found,
+            })
             .collect(),
         restored: report.restored,
         reindexed: report.reindexed,

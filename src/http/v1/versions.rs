@@ -13,7 +13,10 @@ use crate::{
         name::{Namespace, Workload},
         reference::{Reference, Selector},
     },
-    ops::{aliases, blobs, compose::Wanted, listing, push, render as ops_render, resolve as ops_resolve, yank as ops_yank},
+    ops::{
+        aliases, blobs, compose::Wanted, listing, push, render as ops_render, resolve as ops_resolve,
+        yank as ops_yank,
+    },
     wire,
 };
 use axum::{
@@ -133,7 +136,10 @@ fn show_view(shown: listing::Shown) -> wire::ShowView {
     }
 }
 
-pub async fn show(State(app): State<App>, Path((namespace, name, tag)): ThreeSegments) -> Answer<wire::ShowView> {
+pub async fn show(
+    State(app): State<App>,
+    Path((namespace, name, tag)): ThreeSegments,
+) -> Answer<wire::ShowView> {
     let shown = listing::show(&app, &reference(&namespace, &name, &tag)?).await?;
     Ok(Json(show_view(shown)))
 }
@@ -167,7 +173,12 @@ pub async fn resolve(
 }
 
 /// By digest an answer holds for ever; by anything else it is asked for again, cheaply.
-async fn resolved(app: &App, headers: &HeaderMap, reference: &str, for_ever: bool) -> Result<Response, Problem> {
+async fn resolved(
+    app: &App,
+    headers: &HeaderMap,
+    reference: &str,
+    for_ever: bool,
+) -> Result<Response, Problem> {
     let resolved = ops_resolve::resolve(app, reference).await?;
     if matches(headers.get(header::IF_NONE_MATCH), &resolved.etag) {
         return Ok(not_modified(&resolved.etag));
@@ -176,7 +187,8 @@ async fn resolved(app: &App, headers: &HeaderMap, reference: &str, for_ever: boo
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if for_ever {
-        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
+        headers
+            .insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
     }
     insert_etag(headers, &resolved.etag);
     Ok(response)

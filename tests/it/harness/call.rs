@@ -14,7 +14,12 @@ pub struct Call<'a> {
 
 impl<'a> Call<'a> {
     pub fn new(router: &'a Router, method: &str, path: &str) -> Self {
-        Self { router, request: Request::builder().method(method).uri(path), token: None, body: Body::empty() }
+        Self {
+            router,
+            request: Request::builder().method(method).uri(path),
+            token: None,
+            body: Body::empty(),
+        }
     }
 
     pub fn token(mut self, token: &str) -> Self {
@@ -50,7 +55,12 @@ impl<'a> Call<'a> {
         let response = self.router.clone().oneshot(request).await.expect("the router answers");
         let (parts, body) = response.into_parts();
         let bytes = axum::body::to_bytes(body, 1 << 30).await;
-        Answer { status: parts.status, headers: parts.headers, cut: bytes.is_err(), bytes: bytes.unwrap_or_default().to_vec() }
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            cut: bytes.is_err(),
+            bytes: bytes.unwrap_or_default().to_vec(),
+        }
     }
 
     /// Sends, and fails the test unless the status is as expected.

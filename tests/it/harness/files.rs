@@ -27,7 +27,8 @@ pub async fn upload(env: &Env, workload: &str, path: &str, bytes: &[u8]) -> Valu
 
 /// A prompt whose content differs with `text`.
 pub fn prompt(text: &str) -> Vec<u8> {
-    format!("gradus: prompt/v1\nmessages:\n  - role: user\n    content: |\n      {text} {{{{ body }}}}\n").into_bytes()
+    format!("gradus: prompt/v1\nmessages:\n  - role: user\n    content: |\n      {text} {{{{ body }}}}\n")
+        .into_bytes()
 }
 
 /// Pushes a small prompt as a new version; `more` is merged into the request.

@@ -43,7 +43,8 @@ impl Backend {
     /// Whether what it needs was started. Says so when not.
     pub fn is_there(self) -> bool {
         let missing = |name: &str| std::env::var(name).is_err();
-        let lacks = (self.is_postgres() && missing("GRADUS_TEST_POSTGRES")) || (self.is_s3() && missing("GRADUS_TEST_S3_ENDPOINT"));
+        let lacks = (self.is_postgres() && missing("GRADUS_TEST_POSTGRES"))
+            || (self.is_s3() && missing("GRADUS_TEST_S3_ENDPOINT"));
         assert!(!lacks || missing("GRADUS_TEST_REQUIRE"), "{self:?} is required and was not started");
         if lacks {
             eprintln!("skipped: {self:?} was not started; use tests/run");
@@ -95,7 +96,10 @@ pub async fn fresh_database() -> String {
     let base = variable("GRADUS_TEST_POSTGRES");
     let name = fresh_name();
     let mut connection = sqlx::PgConnection::connect(&base).await.expect("the test cluster answers");
-    connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("a database can be made");
+    connection
+        .execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}")))
+        .await
+        .expect("a database can be made");
     connection.close().await.expect("the connection ends");
     let (server, _) = base.rsplit_once('/').expect("the URL names a database");
     format!("{server}/{name}")
@@ -134,7 +138,14 @@ impl Env {
         let cx = open(&self.cx.config, self.directory.path(), self.clock.clone()).await;
         let router = http::router(cx.clone());
         let directory = tempfile::tempdir().expect("a directory");
-        Self { backend: self.backend, cx, clock: self.clock.clone(), router, admin: self.admin.clone(), directory }
+        Self {
+            backend: self.backend,
+            cx,
+            clock: self.clock.clone(),
+            router,
+            admin: self.admin.clone(),
+            directory,
+        }
     }
 
     fn root(&self) -> gradus::model::access::Actor {
@@ -142,7 +153,9 @@ impl Env {
     }
 
     pub async fn namespace(&self, name: &str) {
-        namespaces::create(&self.cx, &self.root(), name.parse().expect("a name"), None).await.expect("a namespace");
+        namespaces::create(&self.cx, &self.root(), name.parse().expect("a name"), None)
+            .await
+            .expect("a namespace");
     }
 
     /// A person with a role in a namespace (`*`: everywhere); their token.
@@ -156,7 +169,12 @@ impl Env {
     }
 
     pub async fn token(&self, user: &str, scope: Scope) -> String {
-        let new = tokens::NewToken { user: Some(user.parse().expect("a name")), label: "test".into(), scope, days: 30 };
+        let new = tokens::NewToken {
+            user: Some(user.parse().expect("a name")),
+            label: "test".into(),
+            scope,
+            days: 30,
+        };
         tokens::create(&self.cx, &self.root(), new).await.expect("a token").0
     }
 
@@ -190,6 +208,8 @@ async fn open_as(
     clock: Arc<Fixed>,
     local: Option<gradus::model::name::PrincipalName>,
 ) -> Arc<Context> {
+    // As `main` does.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let db = match &config.database.url {
         Some(url) => Db::postgres(url, config.database.connections).await,
         None => Db::sqlite(&directory.join("gradus.db")).await,
@@ -224,6 +244,7 @@ macro_rules! on_backends {
     ([$($backend:ident)*] $(#[$meta:meta])* async fn $name:ident($env:ident: Env) $body:block $($rest:tt)*) => {
         $(#[$meta])*
         mod $name {
+            #[allow(unused_imports)]
             use super::*;
 
             async fn body($env: $crate::harness::Env) $body
@@ -250,9 +271,15 @@ macro_rules! one_backend {
 pub(crate) use one_backend;
 
 macro_rules! named_backend {
-    (SqliteS3) => { $crate::harness::optional_backend! { sqlite_s3 SqliteS3 } };
-    (PostgresLocal) => { $crate::harness::optional_backend! { postgres_local PostgresLocal } };
-    (PostgresS3) => { $crate::harness::optional_backend! { postgres_s3 PostgresS3 } };
+    (SqliteS3) => {
+        $crate::harness::optional_backend! { sqlite_s3 SqliteS3 }
+    };
+    (PostgresLocal) => {
+        $crate::harness::optional_backend! { postgres_local PostgresLocal }
+    };
+    (PostgresS3) => {
+        $crate::harness::optional_backend! { postgres_s3 PostgresS3 }
+    };
 }
 pub(crate) use named_backend;
 

@@ -125,7 +125,15 @@ impl Cli {
     pub fn new(home: &Path, arguments: &[&str]) -> Self {
         let mut command = Command::new(binary());
         command.args(arguments).stdin(Stdio::null());
-        for name in ["GRADUS_SERVER", "GRADUS_TOKEN", "GRADUS_DATA", "GRADUS_SECRET", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "XDG_CACHE_HOME"] {
+        for name in [
+            "GRADUS_SERVER",
+            "GRADUS_TOKEN",
+            "GRADUS_DATA",
+            "GRADUS_SECRET",
+            "XDG_DATA_HOME",
+            "XDG_CONFIG_HOME",
+            "XDG_CACHE_HOME",
+        ] {
             command.env_remove(name);
         }
         command.env("HOME", home).env("USER", "tester");

@@ -1,0 +1,120 @@
+//! The event log: gap-free, in commit order, exact, append-only.
+
+use crate::harness::{Env, backends, files};
+use gradus::{
+    db::log,
+    model::event::{Change, Event},
+};
+use serde_json::json;
+use sqlx::{Connection as _, Row as _};
+
+/// The rows of the log as another program reads them.
+async fn stored(env: &Env) -> Vec<(i64, Vec<u8>)> {
+    let sql = "SELECT position, bytes FROM events ORDER BY position";
+    match &env.cx.config.database.url {
+        Some(url) => {
+            let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
+            let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+        }
+        None => {
+            let url = format!("sqlite://{}", env.directory.path().join("gradus.db").display());
+            let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+            let rows = sqlx::query(sql).fetch_all(&mut connection).await.unwrap();
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+        }
+    }
+}
+
+async fn execute(env: &Env, sql: &'static str) -> Result<(), sqlx::Error> {
+    match &env.cx.config.database.url {
+        Some(url) => sqlx::query(sql).execute(&mut sqlx::PgConnection::connect(url).await?).await.map(drop),
+        None => {
+            let url = format!("sqlite://{}", env.directory.path().join("gradus.db").display());
+            sqlx::query(sql).execute(&mut sqlx::SqliteConnection::connect(&url).await?).await.map(drop)
+        }
+    }
+}
+
+backends! {
+    async fn every_change_is_an_event_with_exact_bytes(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        env.call("PUT", "/v1/workloads/acme/x/aliases/champion").json(json!({ "to": "1.0.0" })).expect(200).await;
+        env.call("DELETE", "/v1/workloads/acme/x/aliases/champion").expect(204).await;
+        env.call("POST", "/v1/workloads/acme/x/versions/1.0.0/yank").json(json!({ "reason": "test" })).expect(204).await;
+        env.call("POST", "/v1/users").json(json!({ "name": "ada", "kind": "person" })).expect(201).await;
+
+        let rows = stored(&env).await;
+        let kinds: Vec<String> = rows.iter().map(|(_, bytes)| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["kind"].as_str().unwrap().to_owned()).collect();
+        assert_eq!(kinds, ["user_added", "member_added", "token_created", "namespace_created", "pushed", "alias_set", "alias_removed", "yanked", "user_added"]);
+        for (index, (position, bytes)) in rows.iter().enumerate() {
+            assert_eq!(*position, index as i64);
+            let event = Event::from_bytes(bytes).unwrap();
+            assert_eq!((event.position, &event.to_bytes().unwrap()), (*position, bytes), "the bytes are canonical");
+        }
+        let text = rows.iter().map(|(_, bytes)| String::from_utf8_lossy(bytes).into_owned()).collect::<String>();
+        assert!(!text.contains(&env.admin), "a token is never in the log");
+    }
+
+    async fn the_log_is_append_only(env: Env) {
+        for sql in ["UPDATE events SET kind = 'x' WHERE position = 0", "DELETE FROM events WHERE position = 0"] {
+            let refused = execute(&env, sql).await.unwrap_err();
+            assert!(refused.to_string().contains("append-only"), "{refused}");
+        }
+        assert_eq!(stored(&env).await.len(), 3);
+    }
+
+    async fn no_reader_skips_an_event_of_slow_and_fast_transactions(env: Env) {
+        const EACH: usize = 25;
+        let replicas = [env.replica().await, env.replica().await, env.replica().await];
+        let start = stored(&env).await.len() as i64;
+        let write = async |writer: usize| {
+            let cx = &replicas[writer % 3].cx;
+            for number in 0..EACH {
+                let mut tx = cx.db.write().await.unwrap();
+                // Slow writers do their work before they take the head, and some after.
+                for _ in 0..(writer * 7 + number) % 5 {
+                    tokio::task::yield_now().await;
+                }
+                let user = format!("w{writer}-{number}").parse().unwrap();
+                log::append(&mut tx, cx.clock.now(), &"admin".parse().unwrap(), vec![Change::UserDisabled { user }]).await.unwrap();
+                for _ in 0..(writer * 3 + number) % 4 {
+                    tokio::task::yield_now().await;
+                }
+                if (writer + number) % 6 == 0 {
+                    drop(tx); // given up: its position is used by the next
+                } else {
+                    tx.commit().await.unwrap();
+                }
+            }
+        };
+        let expected = (0..6).flat_map(|writer| (0..EACH).map(move |number| (writer, number))).filter(|(writer, number)| (writer + number) % 6 != 0).count();
+        // A reader that follows by cursor sees each event once, in order, and never one that later moves.
+        let follow = async |reader: usize| {
+            let cx = &replicas[reader].cx;
+            let mut seen = Vec::new();
+            for _ in 0..200_000 {
+                let from = start + seen.len() as i64;
+                let rows = log::list(&mut cx.db.read().await.unwrap(), &log::Filter::default(), from, 7).await.unwrap();
+                for (position, bytes) in rows {
+                    assert_eq!(position, start + seen.len() as i64, "no gap");
+                    seen.push(bytes);
+                }
+                if seen.len() == expected {
+                    break;
+                }
+                tokio::task::yield_now().await;
+            }
+            seen
+        };
+        let writers = futures_util::future::join_all((0..6).map(write));
+        let readers = futures_util::future::join_all((0..3).map(follow));
+        let (_, seen) = futures_util::future::join(writers, readers).await;
+        let all: Vec<Vec<u8>> = stored(&env).await.into_iter().skip(start as usize).map(|(_, bytes)| bytes).collect();
+        assert_eq!(all.len(), expected);
+        for reader in seen {
+            assert!(reader == all, "every reader saw the whole log in order");
+        }
+    }
+}
