@@ -24,6 +24,16 @@ pub struct BlobRow {
 
 type Row = (String, String, String, i64, Option<DateTime<Utc>>);
 
+#[derive(sqlx::FromRow)]
+struct LinkRow {
+    store: String,
+    digest: String,
+    key: String,
+    size: i64,
+    quarantined_at: Option<DateTime<Utc>>,
+    used_at: DateTime<Utc>,
+}
+
 fn blob((store, digest, key, size, quarantined_at): Row) -> Result<BlobRow> {
     Ok(BlobRow { store, digest: read("blobs", &digest)?, key, size: from_sql(size), quarantined_at })
 }
@@ -78,10 +88,10 @@ pub async fn find_link(
 ) -> Result<Option<(BlobRow, DateTime<Utc>)>> {
     let sql = "SELECT b.store, b.digest, b.key, b.size, b.quarantined_at, l.used_at FROM blob_links l
                JOIN blobs b ON b.store = l.store AND b.digest = l.digest WHERE l.repository = $1 AND l.digest = $2";
-    let row: Option<(String, String, String, i64, Option<DateTime<Utc>>, DateTime<Utc>)> =
-        optional!(tx, sql, repository.as_str(), digest.as_str());
-    row.map(|(store, digest, key, size, quarantined, used_at)| {
-        Ok((blob((store, digest, key, size, quarantined))?, used_at))
+    let row: Option<LinkRow> = optional!(tx, sql, repository.as_str(), digest.as_str());
+    row.map(|row| {
+        let used_at = row.used_at;
+        Ok((blob((row.store, row.digest, row.key, row.size, row.quarantined_at))?, used_at))
     })
     .transpose()
 }

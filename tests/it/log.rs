@@ -82,7 +82,7 @@ backends! {
                 for _ in 0..(writer * 3 + number) % 4 {
                     tokio::task::yield_now().await;
                 }
-                if (writer + number) % 6 == 0 {
+                if (writer + number).is_multiple_of(6) {
                     drop(tx); // given up: its position is used by the next
                 } else {
                     tx.commit().await.unwrap();

@@ -3,7 +3,7 @@
 //! `backends!` writes a test once and runs it on SQLite with local files and on PostgreSQL with S3;
 //! `all_backends!` runs it on all four combinations, for what concerns bytes. PostgreSQL and Garage are started by
 //! `tests/run`; without them the tests that need them say so and pass, unless `GRADUS_TEST_REQUIRE` is set.
-#![allow(dead_code)]
+#![allow(dead_code, clippy::print_stderr)]
 
 mod call;
 pub mod files;
