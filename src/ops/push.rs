@@ -1,5 +1,5 @@
 //! Making a version: from files by `/v1`, or from a manifest that an OCI client pushed. Both doors meet in
-//! [`commit`], so the same rules hold.
+//! `commit`, so the same rules hold.
 
 use super::{
     Context,

@@ -1,7 +1,7 @@
 //! Receiving bytes: sessions that any replica can go on with, and whole bodies in one go.
 //!
 //! A session's progress is in the database after every acknowledgement and at least every
-//! [`CHECKPOINT`] bytes and a third of a [`LEASE`]. Bytes become a blob only when their digest was verified.
+//! `CHECKPOINT` bytes and a third of a `LEASE`. Bytes become a blob only when their digest was verified.
 
 use super::{Context, unknown_namespace};
 use crate::{

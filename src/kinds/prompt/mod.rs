@@ -1,5 +1,5 @@
 //! Prompt files: chat messages as Jinja templates, few-shot examples, parameters per base model, and optionally
-//! the schemas of the contract. Two formats are read, Gradus' own YAML ([`file`](self::file)) and Microsoft's
+//! the schemas of the contract. Two formats are read, Gradus' own YAML (`file`) and Microsoft's
 //! `.prompty`; both become a [`Prompt`].
 
 mod complexity;

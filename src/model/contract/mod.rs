@@ -1,5 +1,5 @@
 //! The contract of a workload version: JSON Schemas (2020-12) of what goes in and what comes out.
-//! Semver speaks of the contract, and [`diff`] says which part of the version number a change of it moves.
+//! Semver speaks of the contract, and [`diff()`] says which part of the version number a change of it moves.
 
 mod diff;
 mod facts;
