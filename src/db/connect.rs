@@ -28,6 +28,7 @@ pub struct Db {
 }
 
 const ACQUIRE: Duration = Duration::from_secs(10);
+const RECENT: Duration = Duration::from_secs(5);
 
 impl Db {
     /// Opens the SQLite file, creating it if missing, and brings its schema up to date.
@@ -47,12 +48,14 @@ impl Db {
             .acquire_timeout(ACQUIRE)
             .idle_timeout(None)
             .max_lifetime(None)
+            .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
         migrations(SQLITE).run(&write).await.map_err(migration_failed)?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .min_connections(1)
+            .test_before_acquire(false)
             .acquire_timeout(ACQUIRE)
             .connect_with(options.read_only(true))
             .await?;
@@ -71,6 +74,13 @@ impl Db {
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
+            // A connection that was in use a moment ago is not asked again whether it lives.
+            .test_before_acquire(false)
+            .before_acquire(|connection, meta| {
+                Box::pin(async move {
+                    Ok(meta.idle_for < RECENT || sqlx::Connection::ping(connection).await.is_ok())
+                })
+            })
             .connect_with(options)
             .await?;
         migrations(POSTGRES).run(&pool).await.map_err(migration_failed)?;

@@ -25,6 +25,11 @@ pub(super) fn unknown(digest: &Digest) -> Error {
     Error::not_found("blob_unknown", format!("no such blob in this repository: {digest}"))
 }
 
+/// A link noted as wanted before this is noted again, well before its grace period ends.
+pub(super) fn stale(cx: &Context) -> chrono::DateTime<chrono::Utc> {
+    cx.clock.now() - cx.grace().min(TimeDelta::hours(24)) / 4
+}
+
 /// The blob, if the repository links to it. Notes that it is wanted, so that a push that relies on the
 /// answer does not lose it to garbage collection.
 pub async fn stat(cx: &Context, repository: &Workload, digest: &Digest) -> Result<BlobRow> {
@@ -37,7 +42,7 @@ pub async fn stat(cx: &Context, repository: &Workload, digest: &Digest) -> Resul
         return Err(unknown(digest));
     }
     let now = cx.clock.now();
-    let stale = now - cx.grace().min(TimeDelta::hours(24)) / 4;
+    let stale = stale(cx);
     if used_at < stale {
         let mut tx = cx.db.write().await?;
         blobs::touch(&mut tx, repository, digest, now, stale).await?;

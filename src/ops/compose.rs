@@ -144,6 +144,9 @@ pub(super) async fn from_manifest(
     let inspection = inspect(cx, workload, &recognised.files).await?;
     let artifact = recognised.into_artifact(inspection.kind)?;
     let contract = match &artifact.contract {
+        Some((digest, _)) if older.as_ref().is_some_and(|older| older.contract == *digest) => {
+            older.as_ref().map(contract_of).transpose()?
+        }
         Some((digest, _)) => {
             let bytes =
                 blobs::read_whole(cx, workload, digest, crate::model::contract::MAX_BYTES as u64).await?;

@@ -201,26 +201,39 @@ async fn has_versions(tx: &mut Tx, repository: &Workload) -> Result<bool> {
     Ok(versions::newest(tx, repository).await?.is_some())
 }
 
+fn missing_blob(digest: &Digest) -> Error {
+    Error::invalid("manifest_blob_unknown", format!("the manifest needs a blob that is not here: {digest}"))
+        .hint("upload its blobs first")
+}
+
 /// Every blob and listed manifest must be in the repository already, with the size the manifest says.
 async fn check_blobs(cx: &Context, repository: &Workload, manifest: &Manifest) -> Result<()> {
+    let now = cx.clock.now();
+    let mut stale = Vec::new();
+    let mut tx = cx.db.read().await?;
     for descriptor in manifest.blobs() {
-        let missing = |_| {
-            Error::invalid(
-                "manifest_blob_unknown",
-                format!("the manifest needs a blob that is not here: {}", descriptor.digest),
-            )
-            .hint("upload its blobs first")
+        let digest = &descriptor.digest;
+        let (row, used_at) = match blobs::find_link(&mut tx, repository, digest).await? {
+            Some((row, used_at)) if row.quarantined_at.is_none() => (row, used_at),
+            _ => return Err(missing_blob(digest)),
         };
-        let row = ops_blobs::stat(cx, repository, &descriptor.digest).await.map_err(missing)?;
         if row.size != descriptor.size {
             return Err(Error::invalid(
                 "size_mismatch",
-                format!(
-                    "{} is said to have {} bytes, it has: {}",
-                    descriptor.digest, descriptor.size, row.size
-                ),
+                format!("{digest} is said to have {} bytes, it has: {}", descriptor.size, row.size),
             ));
         }
+        if used_at < ops_blobs::stale(cx) {
+            stale.push(digest);
+        }
+    }
+    drop(tx);
+    if !stale.is_empty() {
+        let mut tx = cx.db.write().await?;
+        for digest in stale {
+            blobs::touch(&mut tx, repository, digest, now, now).await?;
+        }
+        tx.commit().await?;
     }
     let mut tx = cx.db.read().await?;
     for descriptor in &manifest.manifests {
@@ -246,11 +259,7 @@ pub(super) async fn insert(
     // What was there when the bytes were checked may have been collected since.
     for used in &uses {
         if blobs::find_linked(tx, repository, used).await?.is_none() {
-            return Err(Error::invalid(
-                "manifest_blob_unknown",
-                format!("the manifest needs a blob that is not here: {used}"),
-            )
-            .hint("upload its blobs first"));
+            return Err(missing_blob(used));
         }
     }
     uses.extend(manifest.manifests.iter().map(|descriptor| descriptor.digest.clone()));
