@@ -3,6 +3,10 @@
 
 mod harness;
 
+/// The command line.
+mod cli;
+/// A server killed while clients push.
+mod crash;
 /// The event log: gap-free, exact, append-only.
 mod log;
 /// Pages, entity tags, freshness, bad input.

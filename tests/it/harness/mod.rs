@@ -54,6 +54,8 @@ impl Backend {
 
     /// The configuration for a fresh database and a fresh corner of the store.
     pub async fn configuration(self) -> Config {
+        // As `main` does: S3 over HTTP needs one too.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let mut config = Config::default();
         if self.is_postgres() {
             config.database.url = Some(fresh_database().await);
@@ -208,8 +210,6 @@ async fn open_as(
     clock: Arc<Fixed>,
     local: Option<gradus::model::name::PrincipalName>,
 ) -> Arc<Context> {
-    // As `main` does.
-    let _ = rustls::crypto::ring::default_provider().install_default();
     let db = match &config.database.url {
         Some(url) => Db::postgres(url, config.database.connections).await,
         None => Db::sqlite(&directory.join("gradus.db")).await,
