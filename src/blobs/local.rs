@@ -1,7 +1,7 @@
 //! Objects as files. An upload appends to its file; the file becomes the object where it lies, so nothing is
 //! copied or renamed. What is acknowledged is on disk.
 
-use super::{ByteStream, Key, Listed};
+use super::{ByteStream, Key, Listed, lost};
 use crate::error::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -127,9 +127,7 @@ fn gone() -> Error {
 
 fn read_file(path: &Path, range: Range<u64>, sender: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
     let missing = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => {
-            Error::integrity("object_missing", "the store has lost the bytes of a blob")
-        }
+        io::ErrorKind::NotFound => lost("object_missing"),
         _ => source.into(),
     };
     let mut file = File::open(path).map_err(missing)?;
@@ -140,7 +138,7 @@ fn read_file(path: &Path, range: Range<u64>, sender: &mpsc::Sender<Result<Bytes>
         let mut piece = BytesMut::zeroed(want);
         let got = file.read(&mut piece)?;
         if got == 0 {
-            return Err(Error::integrity("object_truncated", "the store has lost some bytes of a blob"));
+            return Err(lost("object_truncated"));
         }
         piece.truncate(got);
         left -= got as u64;

@@ -37,8 +37,13 @@ impl Key {
         object_store::path::Path::from(format!("blobs/{fan}/{id}"))
     }
 
-    /// Where a remote store keeps received bytes that are too few for a part.
-    fn tail_path(self) -> object_store::path::Path {
+    /// Where a remote store keeps received bytes that are too few for a part: `tails/0190…-…3f/RECEIVED`. Each
+    /// offset has its own, so that a writer who was overtaken cannot overwrite what another acknowledged.
+    fn tail_path(self, received: u64) -> object_store::path::Path {
+        object_store::path::Path::from(format!("{}/{received}", self.tails()))
+    }
+
+    fn tails(self) -> object_store::path::Path {
         object_store::path::Path::from(format!("tails/{}", self.0))
     }
 }
@@ -95,7 +100,14 @@ impl Store {
             return Ok(futures_util::stream::empty().boxed());
         }
         match &self.backend {
-            Backend::Local(local) => local.read(key, range),
+            Backend::Local(local) => {
+                // Found out now, it is an integrity error; in the middle of an answer it would look like a cut line.
+                match local.size(key).await? {
+                    None => Err(lost("object_missing")),
+                    Some(size) if size < range.end => Err(lost("object_truncated")),
+                    Some(_) => local.read(key, range),
+                }
+            }
             Backend::Remote(remote) => remote.read(key, range).await,
         }
     }
@@ -129,11 +141,19 @@ impl Store {
         }
     }
 
-    /// Deletes what was staged for an object that is whole now.
-    pub async fn delete_tail(&self, key: Key) -> Result<()> {
+    /// Deletes the tail that was staged at an offset and is recorded no more.
+    pub async fn delete_tail(&self, key: Key, received: u64) -> Result<()> {
         match &self.backend {
             Backend::Local(_) => Ok(()),
-            Backend::Remote(remote) => remote.delete_tail(key).await,
+            Backend::Remote(remote) => remote.delete_tail(key, received).await,
+        }
+    }
+
+    /// Deletes all that was staged for an object.
+    pub async fn delete_tails(&self, key: Key) -> Result<()> {
+        match &self.backend {
+            Backend::Local(_) => Ok(()),
+            Backend::Remote(remote) => remote.delete_tails(key).await,
         }
     }
 
@@ -170,12 +190,15 @@ impl Store {
     }
 }
 
+fn lost(code: &'static str) -> Error {
+    Error::integrity(code, "the store has lost the bytes of a blob, or some of them")
+        .hint("push the file again: that heals it")
+}
+
 impl From<object_store::Error> for Error {
     fn from(source: object_store::Error) -> Self {
         match &source {
-            object_store::Error::NotFound { .. } => {
-                Self::integrity("object_missing", "the store has lost the bytes of a blob").source(source)
-            }
+            object_store::Error::NotFound { .. } => lost("object_missing").source(source),
             object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
                 Self::unavailable("store_refused", "the store refuses the registry's credentials")
                     .source(source)

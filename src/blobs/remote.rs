@@ -1,6 +1,6 @@
 //! Objects in a bucket (S3, Google Cloud Storage, Azure), written by multipart upload.
 
-use super::{ByteStream, Key, Listed};
+use super::{ByteStream, Key, Listed, lost};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
@@ -34,8 +34,8 @@ impl Remote {
         self.within(&key.path())
     }
 
-    fn tail(&self, key: Key) -> Path {
-        self.within(&key.tail_path())
+    fn tail(&self, key: Key, received: u64) -> Path {
+        self.within(&key.tail_path(received))
     }
 
     pub(super) async fn check(&self) -> Result<()> {
@@ -46,8 +46,19 @@ impl Remote {
     }
 
     pub(super) async fn read(&self, key: Key, range: Range<u64>) -> Result<ByteStream> {
+        let end = range.end;
         let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
-        let result = self.objects.get_opts(&self.object(key), options).await?;
+        let result = match self.objects.get_opts(&self.object(key), options).await {
+            Ok(result) => result,
+            // A range outside the object is refused like a failure; ask which of the two it is.
+            Err(error) => match self.size(key).await {
+                Ok(Some(size)) if size < end => return Err(lost("object_truncated").source(error)),
+                _ => return Err(error.into()),
+            },
+        };
+        if result.meta.size < end {
+            return Err(lost("object_truncated"));
+        }
         Ok(result.into_stream().map_err(Error::from).boxed())
     }
 
@@ -61,11 +72,19 @@ impl Remote {
 
     pub(super) async fn delete(&self, key: Key) -> Result<()> {
         self.delete_path(&self.object(key)).await?;
-        self.delete_tail(key).await
+        self.delete_tails(key).await
     }
 
-    pub(super) async fn delete_tail(&self, key: Key) -> Result<()> {
-        self.delete_path(&self.tail(key)).await
+    pub(super) async fn delete_tail(&self, key: Key, received: u64) -> Result<()> {
+        self.delete_path(&self.tail(key, received)).await
+    }
+
+    pub(super) async fn delete_tails(&self, key: Key) -> Result<()> {
+        let mut tails = self.objects.list(Some(&self.within(&key.tails())));
+        while let Some(tail) = tails.next().await {
+            self.delete_path(&tail?.location).await?;
+        }
+        Ok(())
     }
 
     async fn delete_path(&self, path: &Path) -> Result<()> {
@@ -87,7 +106,9 @@ impl Remote {
         let listing = |prefix: Path, is_tail: bool| {
             self.objects.list(Some(&prefix)).map(move |item| {
                 let item = item?;
-                let key = item.location.filename().and_then(|name| name.parse().ok());
+                // A tail is named by its offset, in a folder named by the key.
+                let name = item.location.parts().rev().nth(usize::from(is_tail));
+                let key = name.and_then(|name| name.as_ref().parse().ok());
                 Ok::<_, Error>(key.map(|key| Listed {
                     key,
                     size: item.size,
@@ -112,13 +133,13 @@ impl Remote {
         Ok(())
     }
 
-    pub(super) async fn put_tail(&self, key: Key, bytes: Bytes) -> Result<()> {
-        self.objects.put(&self.tail(key), PutPayload::from(bytes)).await?;
+    pub(super) async fn put_tail(&self, key: Key, received: u64, bytes: Bytes) -> Result<()> {
+        self.objects.put(&self.tail(key, received), PutPayload::from(bytes)).await?;
         Ok(())
     }
 
-    pub(super) async fn read_tail(&self, key: Key) -> Result<Bytes> {
-        let result = self.objects.get(&self.tail(key)).await?;
+    pub(super) async fn read_tail(&self, key: Key, received: u64) -> Result<Bytes> {
+        let result = self.objects.get(&self.tail(key, received)).await?;
         let pieces: Vec<Bytes> = result.into_stream().try_collect().await?;
         Ok(pieces.concat().into())
     }

@@ -71,7 +71,7 @@ impl Writer {
         let (hasher, received) = (hasher(&resume)?, resume.received);
         let mut buffer = BytesMut::new();
         if resume.tail > 0 {
-            let tail = remote.read_tail(key).await?;
+            let tail = remote.read_tail(key, received).await?;
             if tail.len() as u64 != resume.tail {
                 return Err(Error::integrity("upload_lost", "some of the bytes received so far are gone"));
             }
@@ -114,7 +114,7 @@ impl Writer {
                 appender.sync().await?;
                 (None, 0, Vec::new())
             }
-            Sink::Remote(sink) => sink.checkpoint().await?,
+            Sink::Remote(sink) => sink.checkpoint(self.received).await?,
         };
         Ok(Checkpoint { received: self.received, hash_state: self.hasher.state(), multipart, tail, parts })
     }
@@ -195,10 +195,10 @@ impl RemoteSink {
         Ok(())
     }
 
-    async fn checkpoint(&mut self) -> Result<(Option<String>, u64, Vec<(usize, String)>)> {
+    async fn checkpoint(&mut self, received: u64) -> Result<(Option<String>, u64, Vec<(usize, String)>)> {
         self.settle().await?;
         if !self.buffer.is_empty() {
-            self.remote.put_tail(self.key, Bytes::copy_from_slice(&self.buffer)).await?;
+            self.remote.put_tail(self.key, received, Bytes::copy_from_slice(&self.buffer)).await?;
         }
         let new = self.parts.iter().cloned().enumerate().skip(self.recorded).collect();
         self.recorded = self.parts.len();

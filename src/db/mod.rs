@@ -53,7 +53,8 @@ impl From<sqlx::Error> for Error {
                 // SQLite: BUSY and LOCKED with their extended forms; FULL. PostgreSQL: serialization, deadlock,
                 // lock not available, shutting down or starting, too many connections, disk full.
                 Some("5" | "6" | "261" | "517" | "262" | "773") => busy(source),
-                Some("40001" | "40P01" | "55P03") => busy(source),
+                // With its rows checked in the transaction, a missing one was deleted by another: foreign key.
+                Some("40001" | "40P01" | "55P03" | "23503") => busy(source),
                 // PostgreSQL: text with a NUL. No name of ours has one.
                 Some("22021") => {
                     Self::invalid("text_invalid", "the text has a character that cannot be stored")

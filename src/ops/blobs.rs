@@ -72,8 +72,31 @@ pub async fn open(cx: &Context, repository: &Workload, digest: &Digest) -> Resul
     Ok(row)
 }
 
+/// Why an opened blob cannot be read: between looking and reading it may have been collected, or a rotten copy
+/// replaced by a good one. Only what is still recorded like that is lost.
+pub(super) async fn explain(cx: &Context, repository: &Workload, opened: &BlobRow, error: Error) -> Error {
+    if error.code != "object_missing" {
+        return error;
+    }
+    let now = async { blobs::find_linked(&mut cx.db.read().await?, repository, &opened.digest).await };
+    match now.await {
+        Ok(None) => unknown(&opened.digest),
+        Ok(Some(row)) if row.key != opened.key => Error::unavailable(
+            "blob_moved",
+            format!("the blob was replaced at the same moment, try again: {}", opened.digest),
+        ),
+        Ok(Some(_)) => error,
+        Err(unreadable) => unreadable,
+    }
+}
+
 /// The bytes of a range of an opened blob.
-pub async fn download(cx: &Context, row: &BlobRow, range: Range<u64>) -> Result<Download> {
+pub async fn download(
+    cx: &Context,
+    repository: &Workload,
+    row: &BlobRow,
+    range: Range<u64>,
+) -> Result<Download> {
     let store = cx.stores.get(&row.store)?;
     let key = row.key.parse()?;
     if store.redirect_above.is_some_and(|above| row.size >= above)
@@ -81,7 +104,10 @@ pub async fn download(cx: &Context, row: &BlobRow, range: Range<u64>) -> Result<
     {
         return Ok(Download::Redirect(url));
     }
-    let stream = store.read(key, range).await?;
+    let stream = match store.read(key, range).await {
+        Ok(stream) => stream,
+        Err(error) => return Err(explain(cx, repository, row, error).await),
+    };
     let sent = cx.metrics.bytes_sent.clone();
     let counted = stream.inspect(move |bytes| {
         if let Ok(bytes) = bytes {
@@ -105,7 +131,10 @@ pub(super) async fn read_whole(
             format!("the file has {} bytes, at most {max} are read: {digest}", row.size),
         ));
     }
-    let bytes = cx.stores.get(&row.store)?.read_whole(row.key.parse()?, 0..row.size).await?;
+    let bytes = match cx.stores.get(&row.store)?.read_whole(row.key.parse()?, 0..row.size).await {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(explain(cx, repository, &row, error).await),
+    };
     if digest.algorithm().digest(&bytes) != *digest {
         return Err(Error::integrity(
             "blob_rotten",

@@ -5,7 +5,7 @@
 use super::Context;
 use crate::{
     blobs::Store,
-    db::{blobs, garbage, log, uploads},
+    db::{blobs, garbage, log, namespaces, uploads},
     error::Result,
     model::{access::Actor, digest::Digest, event::Change, name::Workload},
 };
@@ -55,6 +55,9 @@ async fn links(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut R
         if delete {
             let mut tx = cx.db.write().await?;
             for (repository, digest, _) in &found {
+                // A push that is about to use the link holds this lock: either it is done and the link is in use, or
+                // it will find the link gone. The list is sorted, so two collectors lock in one order.
+                namespaces::lock_repository(&mut tx, repository).await?;
                 garbage::remove_link(&mut tx, repository, digest, before).await?;
             }
             tx.commit().await?;
@@ -74,10 +77,11 @@ async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mu
         for (store, digest, key, size) in found {
             if delete {
                 let mut tx = cx.db.write().await?;
-                let removed = garbage::remove_blob(&mut tx, &store, &digest, &key).await?;
-                tx.commit().await?;
-                if !removed {
-                    continue;
+                match garbage::remove_blob(&mut tx, &store, &digest, &key).await {
+                    Ok(true) => tx.commit().await?,
+                    Ok(false) => continue,
+                    Err(error) if error.code == "database_busy" => continue, // linked at the same moment
+                    Err(error) => return Err(error),
                 }
                 cx.stores.get(&store)?.delete(key.parse()?).await?;
             }
@@ -128,15 +132,18 @@ async fn orphans(
         }
         let key = object.key.to_string();
         let mut tx = cx.db.read().await?;
-        let wanted =
-            if object.is_tail { None } else { blobs::find_by_key(&mut tx, &store.name, &key).await? };
-        if wanted.is_some() || uploads::exists(&mut tx, &key).await? {
+        // In this order: an upload's row goes in the transaction that makes its object a blob, and statements see
+        // commits between them on PostgreSQL.
+        if uploads::exists(&mut tx, &key).await? {
+            continue;
+        }
+        if !object.is_tail && blobs::find_by_key(&mut tx, &store.name, &key).await?.is_some() {
             continue;
         }
         drop(tx);
         if delete {
             if object.is_tail {
-                store.delete_tail(object.key).await?
+                store.delete_tails(object.key).await?
             } else {
                 store.delete(object.key).await?
             }

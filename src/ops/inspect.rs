@@ -7,7 +7,7 @@ use crate::{
     kinds::{self, FileView, Inspection, Source},
     model::{artifact::File, name::Workload},
 };
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use tokio::runtime::Handle;
 
 /// A stored object as the parsers see it. They are synchronous, so they run on a blocking thread and wait
@@ -15,25 +15,37 @@ use tokio::runtime::Handle;
 struct Stored {
     runtime: Handle,
     store: Arc<Store>,
+    row: blobs::BlobRow,
     key: Key,
-    size: u64,
+    /// The first read that failed. To a parser a failed read and bad bytes are the same, to the registry not: what
+    /// could not be read now must not be recorded as what the artifact is.
+    failed: Failed,
 }
+
+type Failed = Arc<Mutex<Option<(blobs::BlobRow, Error)>>>;
 
 impl Source for Stored {
     fn size(&self) -> u64 {
-        self.size
+        self.row.size
     }
 
     fn read_at(&self, offset: u64, length: usize) -> Result<Vec<u8>> {
-        let end = offset.saturating_add(length as u64).min(self.size);
+        let end = offset.saturating_add(length as u64).min(self.row.size);
         let range = offset.min(end)..end;
-        self.runtime.block_on(self.store.read_whole(self.key, range)).map(|bytes| bytes.to_vec())
+        let read = self.runtime.block_on(self.store.read_whole(self.key, range)).map(|bytes| bytes.to_vec());
+        read.map_err(|error| {
+            let told = Error::new(error.kind, error.code, error.message.clone());
+            let mut failed = self.failed.lock().unwrap_or_else(PoisonError::into_inner);
+            failed.get_or_insert_with(|| (self.row.clone(), error));
+            told
+        })
     }
 }
 
 /// What kind of artifact the files are, and what is in them.
 pub(super) async fn inspect(cx: &Context, workload: &Workload, files: &[File]) -> Result<Inspection> {
     let mut sources = Vec::with_capacity(files.len());
+    let failed = Failed::default();
     for file in files {
         let row = blobs::open(cx, workload, &file.digest).await.map_err(|error| match error.code {
             "blob_unknown" => missing_file(file),
@@ -46,18 +58,28 @@ pub(super) async fn inspect(cx: &Context, workload: &Workload, files: &[File]) -
             ));
         }
         let store = cx.stores.get(&row.store)?.clone();
-        let source = Stored { runtime: Handle::current(), store, key: row.key.parse()?, size: row.size };
+        let key = row.key.parse()?;
+        let source = Stored { runtime: Handle::current(), store, row, key, failed: failed.clone() };
         sources.push((file.path.to_string(), source));
     }
     let work = tokio::task::spawn_blocking(move || {
         let views: Vec<FileView<'_>> =
             sources.iter().map(|(path, source)| FileView { path, source }).collect();
-        kinds::detect(&views)?; // fails when the store does not answer; inspecting would call that unknown
+        kinds::detect(&views)?;
         Ok(kinds::inspect(&views))
     });
-    work.await.map_err(|error| {
+    let inspection = work.await.map_err(|error| {
         Error::internal("inspection_stopped", "looking into the files has stopped").source(error)
-    })?
+    })?;
+    let failed = failed.lock().unwrap_or_else(PoisonError::into_inner).take();
+    match failed {
+        None => inspection,
+        Some((row, error)) => {
+            let error = blobs::explain(cx, workload, &row, error).await;
+            let file = files.iter().find(|file| file.digest == row.digest);
+            Err(if error.code == "blob_unknown" { file.map_or(error, missing_file) } else { error })
+        }
+    }
 }
 
 pub(super) fn missing_file(file: &File) -> Error {

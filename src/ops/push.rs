@@ -7,7 +7,7 @@ use super::{
     uploads,
 };
 use crate::{
-    db::{Tx, log, manifests, namespaces, versions},
+    db::{Tx, log, manifests, namespaces, tags, versions},
     error::{Error, Result},
     kinds::Inspection,
     model::{
@@ -114,6 +114,12 @@ async fn commit(
         return Ok(None);
     }
     let (version, diff) = decide(&mut tx, workload, &prepared, wanted).await?;
+    if tags::find(&mut tx, workload, &version.to_string()).await?.is_some() {
+        // Two manifests under one name would mean one to `/v1` and the other to OCI clients.
+        return Err(taken(workload, &version).hint(
+            "a tag of this name is on other OCI content; delete the tag first, or push another version",
+        ));
+    }
     let sequence = namespaces::next_sequence(&mut tx, workload).await?.unwrap_or(1);
     let row = VersionRow {
         workload: workload.clone(),

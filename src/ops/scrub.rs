@@ -130,7 +130,7 @@ pub async fn reindex(cx: &Context, actor: &Actor) -> Result<Report> {
             let algorithm = known.as_ref().map_or(Algorithm::Sha256, |row| row.digest.algorithm());
             let digest = hash_object(store, object.key, object.size, algorithm).await?;
             let wrong = known.as_ref().is_none_or(|row| row.digest != digest || row.quarantined_at.is_some());
-            if wrong && take(cx, store, &digest, &key, object.size).await? {
+            if wrong && take(cx, store, &digest, &key, object.size, known.as_ref()).await? {
                 report.reindexed += 1;
             }
         }
@@ -142,10 +142,40 @@ pub async fn reindex(cx: &Context, actor: &Actor) -> Result<Report> {
     Ok(report)
 }
 
-/// Makes an object the blob of its digest if the digest has none that works.
-async fn take(cx: &Context, store: &Store, digest: &Digest, key: &str, size: u64) -> Result<bool> {
-    let existing = blobs::find(&mut cx.db.read().await?, &store.name, digest).await?;
+async fn is_whole(store: &Store, row: &blobs::BlobRow) -> Result<bool> {
+    let key = row.key.parse()?;
+    Ok(store.size(key).await? == Some(row.size)
+        && hash_object(store, key, row.size, row.digest.algorithm()).await? == row.digest)
+}
+
+/// Makes an object the blob of its digest if the digest has none that works. `holder` is the row that names
+/// this object now.
+async fn take(
+    cx: &Context,
+    store: &Store,
+    digest: &Digest,
+    key: &str,
+    size: u64,
+    holder: Option<&blobs::BlobRow>,
+) -> Result<bool> {
+    let mut tx = cx.db.read().await?;
+    let existing = blobs::find(&mut tx, &store.name, digest).await?;
+    let is_wanted = existing.is_some() || !blobs::linked_from(&mut tx, digest, 1).await?.is_empty();
+    drop(tx);
+    let holder = holder.filter(|row| row.digest != *digest);
+    if holder.is_some() && !is_wanted {
+        return Ok(false); // nothing ever had this digest: the object is rotten, not misplaced
+    }
+    if let Some(row) = &existing
+        && (row.key == key || row.quarantined_at.is_none() && is_whole(store, row).await?)
+    {
+        return Ok(false);
+    }
     let mut tx = cx.db.write().await?;
+    if let Some(holder) = holder {
+        // Its own object may turn up further on; until then it points at nothing, which a scrub finds.
+        blobs::set_key(&mut tx, &store.name, &holder.digest, &cx.clock.id().to_string()).await?;
+    }
     let taken = match existing {
         None => {
             let row = blobs::BlobRow {
@@ -156,12 +186,6 @@ async fn take(cx: &Context, store: &Store, digest: &Digest, key: &str, size: u64
                 quarantined_at: None,
             };
             blobs::insert(&mut tx, &row, cx.clock.now()).await?
-        }
-        Some(row)
-            if row.key == key
-                || row.quarantined_at.is_none() && store.size(row.key.parse()?).await? == Some(row.size) =>
-        {
-            false
         }
         Some(_) => blobs::set_key(&mut tx, &store.name, digest, key).await?,
     };

@@ -353,6 +353,12 @@ impl Session {
             return Err(Error::conflict("upload_busy", "somebody else has taken over this upload"));
         }
         tx.commit().await?;
+        // The tail before is recorded no more; what is left behind goes with the session.
+        if self.saved > 0
+            && let Err(error) = self.store.delete_tail(self.key, self.saved).await
+        {
+            tracing::warn!(key = %self.key, %error, "a staged tail was not deleted");
+        }
         self.multipart = multipart;
         self.saved = received;
         self.saved_at = now;
@@ -380,7 +386,7 @@ impl Session {
         make_visible(&self.cx, &self.store, repository, digest, self.key, size, Some(&self.id)).await?;
         // Staged only when an earlier request ended between two parts; what is left behind, gc sweeps.
         if self.saved > 0
-            && let Err(error) = self.store.delete_tail(self.key).await
+            && let Err(error) = self.store.delete_tails(self.key).await
         {
             tracing::warn!(key = %self.key, %error, "a staged tail was not deleted; garbage collection will");
         }

@@ -7,8 +7,14 @@ mod harness;
 mod cli;
 /// A server killed while clients push.
 mod crash;
+/// What goes and what stays; rot found and healed.
+mod garbage;
 /// The event log: gap-free, exact, append-only.
 mod log;
+/// The OCI view: manifests, tags, referrers, and what a semver tag does.
+mod oci;
+/// What the registry finds in an artifact, whatever its names claim.
+mod pickle;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
 /// Every route, every caller that may not.
@@ -19,5 +25,7 @@ mod schemas;
 mod story;
 /// Two tenants.
 mod tenants;
+/// Bytes come in by every way of the distribution-spec.
+mod uploads;
 /// Version numbers, references, races.
 mod versions;

@@ -39,7 +39,8 @@ pub async fn get(
     Path((namespace, name, digest)): Params,
 ) -> Reply {
     let digest: Digest = digest.parse()?;
-    let row = blobs::open(&app, &repository(&namespace, &name)?, &digest).await?;
+    let repository = repository(&namespace, &name)?;
+    let row = blobs::open(&app, &repository, &digest).await?;
     let tag = etag(digest.as_str().as_bytes());
     if matches(headers.get(header::IF_NONE_MATCH), &tag) {
         return Ok(reply(StatusCode::NOT_MODIFIED, &[(header::ETAG, &tag)]));
@@ -50,7 +51,7 @@ pub async fn get(
         Some(range) => (StatusCode::PARTIAL_CONTENT, range),
         None => (StatusCode::OK, 0..row.size),
     };
-    let stream = match blobs::download(&app, &row, range.clone()).await? {
+    let stream = match blobs::download(&app, &repository, &row, range.clone()).await? {
         blobs::Download::Redirect(url) => {
             return Ok(reply(
                 StatusCode::TEMPORARY_REDIRECT,

@@ -7,7 +7,9 @@
 
 mod call;
 pub mod files;
+pub mod oci;
 pub mod server;
+pub mod session;
 
 pub use call::{Answer, Call};
 
