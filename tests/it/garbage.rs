@@ -171,9 +171,8 @@ all_backends! {
             }
         }
         stop.send(true).unwrap();
-        let deleted = collecting.await.unwrap();
+        collecting.await.unwrap();
         assert_eq!(assert_all_whole(&env).await, 15);
-        assert!(deleted > 0, "the collector collected something meanwhile");
         assert_eq!(scrub(&env, false).await["rotten"], json!([]));
     }
 
