@@ -15,6 +15,8 @@ mod log;
 mod oci;
 /// What the registry finds in an artifact, whatever its names claim.
 mod pickle;
+/// Rendering, at every tier.
+mod prompts;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
 /// Every route, every caller that may not.
