@@ -158,11 +158,17 @@ impl Change {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Event {
     pub position: i64,
-    /// UTC, microseconds.
+    /// UTC, always with six decimals, so that a reader of the API can make the stored bytes again.
+    #[serde(serialize_with = "micros")]
+    #[schemars(with = "DateTime<Utc>")]
     pub at: DateTime<Utc>,
     pub actor: PrincipalName,
     #[serde(flatten)]
     pub change: Change,
+}
+
+fn micros<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
 impl Event {
@@ -171,8 +177,7 @@ impl Event {
         let invalid = |source| {
             Error::internal("event_encoding", "an event could not be written as JSON").source(source)
         };
-        let mut value = serde_json::to_value(self).map_err(invalid)?;
-        value["at"] = self.at.to_rfc3339_opts(SecondsFormat::Micros, true).into();
+        let value = serde_json::to_value(self).map_err(invalid)?;
         let bytes = serde_json::to_vec(&value).map_err(invalid)?;
         if bytes.len() > EVENT_MAX {
             return Err(Error::too_large(
