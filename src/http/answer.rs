@@ -80,6 +80,10 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
             Error::invalid("body_invalid", format!("the body is not what this route takes: {why}"))
         };
         let value = json::parse_strict(&bytes, DEPTH_MAX).map_err(|error| refuse(error.message))?;
+        if !value.is_object() {
+            // A struct would also be read from a list of its fields.
+            return Err(refuse("it is not an object".to_owned()).into());
+        }
         serde_json::from_value(value).map(Self).map_err(|error| refuse(shorten(&error.to_string())).into())
     }
 }
