@@ -211,6 +211,7 @@ pub struct Needs {
     transfer: bool,
     is_oci: bool,
     json: bool,
+    takes_query: bool,
 }
 
 impl Needs {
@@ -221,6 +222,7 @@ impl Needs {
             transfer: route.transfer,
             is_oci: route.path.starts_with("/v2"),
             json: route.method == Method::GET && route.answer.is_some(),
+            takes_query: route.path.starts_with("/v2") || !route.query.is_empty(),
         }
     }
 }
@@ -282,6 +284,10 @@ async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Re
                 actor.require(permission, &namespace)?;
             }
         }
+    }
+    if !gate.route.takes_query && request.uri().query().is_some_and(|query| !query.is_empty()) {
+        return Err(Error::invalid("query_unknown", "this route takes no query parameters")
+            .hint("see /v1/openapi.json for those there are"));
     }
     request.extensions_mut().insert(Caller(actor));
     Ok(())
