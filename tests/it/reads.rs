@@ -3,6 +3,10 @@
 use crate::harness::{Call, backends, files};
 use gradus::{http::routes, model::access::Role};
 use serde_json::{Value, json};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 backends! {
     async fn pages_add_up(env: Env) {
@@ -112,6 +116,190 @@ backends! {
         }
         let large = format!(r#"{{"name":"{}"}}"#, "a".repeat(5 * 1024 * 1024));
         assert_eq!(post(large).expect(413).await.code(), "body_too_large");
+    }
+
+    async fn every_json_read_has_an_entity_tag(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        env.call("PUT", "/v1/workloads/acme/x/aliases/champion").json(json!({ "to": "1.0.0" })).expect(200).await;
+        let reads: Vec<_> = routes().into_iter().filter(|route| route.method == "GET" && route.answer.is_some()).collect();
+        assert!(reads.len() >= 12);
+        for route in reads {
+            let path = match route.operation {
+                "resolve_default" => continue, // no stage is entered yet
+                "diff" => "/v1/diff?from=acme/x:1.0.0&to=acme/x:1.0.0".to_owned(),
+                _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion"),
+            };
+            let tag = env.get(&path).expect(200).await.header("etag").to_owned();
+            assert!(tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'), "{path}: {tag}");
+            for given in [tag.clone(), format!("W/{tag}"), format!("\"a\", {tag}"), "*".into()] {
+                let again = env.get(&path).header("if-none-match", &given).expect(304).await;
+                assert!(again.bytes.is_empty() && again.header("etag") == tag, "{path} {given}");
+            }
+            // An entity tag is no way in.
+            Call::new(&env.router, "GET", &path).header("if-none-match", "*").expect(401).await;
+        }
+    }
+
+    async fn readers_never_see_less_than_was_acknowledged(env: Env) {
+        const PUSHES: u64 = 20;
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "text 0", json!({})).await;
+        let (second, third) = (&env.replica().await, &env.replica().await);
+        // On SQLite one process has the data, so the replicas are for PostgreSQL only.
+        let replicas = if env.backend.is_postgres() { [&env, second, third] } else { [&env; 3] };
+        let acknowledged = Arc::new(AtomicU64::new(0));
+        // Tasks of their own, as connections have them.
+        let readers: Vec<_> = (0..6).map(|reader| {
+            let (router, token) = (replicas[reader % 3].router.clone(), env.admin.clone());
+            let acknowledged = acknowledged.clone();
+            tokio::spawn(async move {
+                let mut last = 0;
+                while last < PUSHES {
+                    let before = acknowledged.load(Ordering::SeqCst);
+                    let call = Call::new(&router, "GET", "/v1/workloads/acme/x/resolve/latest").token(&token);
+                    let resolved = call.expect(200).await.value();
+                    let patch: u64 = resolved["version"].as_str().unwrap().rsplit('.').next().unwrap().parse().unwrap();
+                    assert!(patch >= before && patch >= last, "1.0.{before} was acknowledged, 1.0.{last} seen, then {patch}");
+                    last = patch;
+                }
+            })
+        }).collect();
+        for number in 1..=PUSHES {
+            let pushed = files::push_prompt(replicas[number as usize % 3], "acme/x", &format!("text {number}"), json!({})).await;
+            assert_eq!(pushed.value()["version"]["version"], format!("1.0.{number}"), "{}", pushed.text());
+            acknowledged.store(number, Ordering::SeqCst);
+        }
+        for reader in readers {
+            reader.await.unwrap();
+        }
+    }
+
+    async fn whatever_changes_is_seen_by_the_next_read_of_another_replica(env: Env) {
+        env.namespace("acme").await;
+        for number in 0..3 {
+            files::push_prompt(&env, "acme/x", &format!("text {number}"), json!({})).await;
+        }
+        let at = "/v1/workloads/acme/x";
+        env.call("PUT", &format!("{at}/aliases/champion")).json(json!({ "to": "1.0.2" })).expect(200).await;
+        let ada = env.person("ada", "acme", Role::Reader).await;
+        let bob = env.person("bob", "acme", Role::Reader).await;
+        let tokens = env.get("/v1/tokens?all=true").expect(200).await.value();
+        let ada_token = tokens["items"].as_array().unwrap().iter().find(|token| token["user"] == "ada").unwrap()["id"].clone();
+        let revoke = format!("/v1/tokens/{}", ada_token.as_str().unwrap());
+        let other = env.replica().await;
+        let other = if env.backend.is_postgres() { &other } else { &env };
+        let nothing = Value::Null;
+        for (token, read, before, (method, change, body), after) in [
+            (&bob, "latest", "1.0.2", ("POST", format!("{at}/versions/1.0.2/yank"), json!({ "reason": "r" })), "1.0.1"),
+            (&bob, "%5E1", "1.0.1", ("POST", format!("{at}/versions/1.0.1/yank"), json!({ "reason": "r" })), "1.0.0"),
+            (&bob, "champion", "1.0.2", ("PUT", format!("{at}/aliases/champion"), json!({ "to": "1.0.0" })), "1.0.0"),
+            (&bob, "champion", "1.0.0", ("DELETE", format!("{at}/aliases/champion"), nothing.clone()), "404"),
+            (&ada, "latest", "1.0.0", ("DELETE", revoke, nothing.clone()), "401"),
+            (&bob, "latest", "1.0.0", ("POST", "/v1/users/bob/disable".into(), nothing.clone()), "401"),
+        ] {
+            let look = async |tag: &str| {
+                let path = format!("{at}/resolve/{read}");
+                let answer = other.get(&path).token(token).header("if-none-match", tag).send().await;
+                let version = match answer.status.as_u16() {
+                    200 => answer.value()["version"].as_str().unwrap().to_owned(),
+                    status => status.to_string(),
+                };
+                (version, answer.header("etag").to_owned())
+            };
+            let (version, tag) = look("").await;
+            assert_eq!(version, before, "{read} before {method} {change}");
+            assert_eq!(look(&tag).await.0, "304", "{read} before {method} {change}");
+            env.call(method, &change).json(body).send().await;
+            assert_eq!(look(&tag).await.0, after, "{read} after {method} {change}");
+        }
+    }
+
+    async fn every_route_with_a_body_is_strict_about_it(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        let before = env.get("/v1/events").expect(200).await.value();
+        let large = format!("[\"{}\"]", "a".repeat(5 * 1024 * 1024));
+        let deep = format!("{{\"a\":{}1{}}}", "[".repeat(200), "]".repeat(200));
+        let routes: Vec<_> = routes().into_iter().filter(|route| route.path.starts_with("/v1") && route.body.is_some()).collect();
+        assert!(routes.len() >= 10);
+        for route in routes {
+            let path = route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{version}", "1.0.0")
+                .replace("{tag}", "1.0.0").replace("{alias}", "champion").replace("{user}", "ada");
+            for (body, status, code) in [
+                (&b""[..], 400, "body_invalid"),
+                (b"null", 400, "body_invalid"),
+                (b"[]", 400, "body_invalid"),
+                (b"\"text\"", 400, "body_invalid"),
+                (b"{\"surprise\":1}", 400, "body_invalid"),
+                (b"{\"a\":1,\"a\":1}", 400, "body_invalid"),
+                (b"{\"a\":{\"b\":1,\"\\u0062\":2}}", 400, "body_invalid"),
+                (b"{} {}", 400, "body_invalid"),
+                (b"{\"a\":\"\xff\"}", 400, "body_invalid"),
+                (b"{\"a\":\"\\ud800\"}", 400, "body_invalid"),
+                (b"{\"a\":1e999}", 400, "body_invalid"),
+                (deep.as_bytes(), 400, "body_invalid"),
+                (large.as_bytes(), 413, "body_too_large"),
+            ] {
+                let call = env.call(route.method.as_str(), &path).header("content-type", "application/json");
+                let answer = call.body(body.to_vec()).expect(status).await;
+                let head = String::from_utf8_lossy(&body[..body.len().min(40)]).into_owned();
+                assert_eq!(answer.code(), code, "{} {path} {head}", route.method);
+                assert!(answer.bytes.len() < 2000, "the body is not repeated: {}", answer.bytes.len());
+            }
+        }
+        assert_eq!(env.get("/v1/events").expect(200).await.value(), before, "nothing was changed");
+    }
+
+    async fn names_in_queries_and_bodies_are_checked_too(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        let long = "a".repeat(10_000);
+        for bad in ["", "..", ".", "a/..", "../a", "A", "a\0", "a b", "a\u{430}", "a\u{ff0f}b", "%2e%2e", "a\\b", "-a", "a-", &long] {
+            let encoded: String = bad.bytes().map(|byte| format!("%{byte:02X}")).collect();
+            for path in [
+                format!("/v1/workloads?namespace={encoded}"),
+                format!("/v1/events?namespace={encoded}"),
+                format!("/v1/events?workload=acme/{encoded}"),
+                format!("/v1/diff?from=acme/{encoded}&to=acme/x:1.0.0"),
+                format!("/v1/diff?from=acme/x:1.0.0&to={encoded}/x:1.0.0"),
+            ] {
+                assert_eq!(env.get(&path).expect(400).await.code(), "name_invalid", "{bad:?} {path}");
+            }
+            let tag = env.get(&format!("/v1/diff?from=acme/x:1.0.0&to=acme/x:..{encoded}")).expect(400).await;
+            assert_eq!(tag.code(), "reference_invalid", "{bad:?}");
+            for (method, path, body) in [
+                ("POST", "/v1/namespaces", json!({ "name": bad })),
+                ("POST", "/v1/users", json!({ "name": bad, "kind": "person" })),
+                ("POST", "/v1/tokens", json!({ "user": bad, "days": 1 })),
+                ("POST", "/v1/tokens", json!({ "days": 1, "scope": { "namespaces": [bad] } })),
+            ] {
+                let refused = env.call(method, path).json(body).expect(400).await;
+                assert_eq!(refused.code(), "body_invalid", "{bad:?} {path}");
+                assert!(refused.bytes.len() < 2000, "{path}");
+            }
+            for to in [format!("..{bad}"), format!("sha256:{bad}")] {
+                let refused = env.call("PUT", "/v1/workloads/acme/x/aliases/a").json(json!({ "to": to })).expect(400).await;
+                assert!(["reference_invalid", "digest_invalid"].contains(&refused.code().as_str()), "{}", refused.text());
+            }
+        }
+        // Empty segments and dots as they are: no route, or no name.
+        for path in ["/v1/namespaces/", "/v1/namespaces/..", "/v1/workloads//x/versions", "/v1/workloads/acme/../versions", "/v1/../v1/whoami", "//v1/whoami", "/v2/acme/../tags/list", "/v2/acme//tags/list"] {
+            let answer = env.get(path).send().await;
+            assert!(matches!(answer.status.as_u16(), 400 | 404), "{path}: {} {}", answer.status, answer.text());
+        }
+    }
+
+    async fn a_parameter_nobody_asked_for_is_refused_on_every_route(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        for route in routes().into_iter().filter(|route| route.path.starts_with("/v1") && route.operation != "openapi") {
+            let path = route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{version}", "1.0.0").replace("{tag}", "1.0.0")
+                .replace("{alias}", "a").replace("{user}", "ada").replace("{principal}", "ada").replace("{role}", "reader").replace("{token}", "t");
+            let needed = if route.operation == "diff" { "from=acme/x:1.0.0&to=acme/x:1.0.0&" } else { "" };
+            let answer = env.call(route.method.as_str(), &format!("{path}?{needed}surprise=1")).json(json!({})).expect(400).await;
+            assert_eq!(answer.code(), "query_unknown", "{} {path}", route.method);
+        }
     }
 
     async fn problems_and_requests_carry_their_id(env: Env) {
