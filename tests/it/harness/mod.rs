@@ -8,6 +8,7 @@
 mod call;
 pub mod files;
 pub mod oci;
+pub mod proxy;
 pub mod server;
 pub mod session;
 
