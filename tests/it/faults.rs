@@ -174,7 +174,7 @@ impl Drop for SmallDisk {
 #[test]
 fn a_full_disk_is_told_and_leaves_room_for_what_fits() {
     let Some(disk) = SmallDisk::mount() else {
-        eprintln!("skipped: a small file system cannot be mounted here, which needs root");
+        crate::harness::skip("a small file system cannot be mounted here, which needs root");
         return;
     };
     let home = tempfile::tempdir().unwrap();
