@@ -109,7 +109,7 @@ impl Local {
         let task = tokio::task::spawn_blocking(move || match open_at(&path, received) {
             Ok(file) => {
                 let _ = ready.send(Ok(()));
-                write_file(file, &path, receiver)
+                write_file(file, &path, received, receiver)
             }
             Err(error) => {
                 let _ = ready.send(Err(error));
@@ -213,7 +213,12 @@ enum Command {
     Sync(oneshot::Sender<io::Result<()>>),
 }
 
-fn write_file(mut file: File, path: &Path, mut commands: mpsc::Receiver<Command>) -> io::Result<()> {
+fn write_file(
+    mut file: File,
+    path: &Path,
+    received: u64,
+    mut commands: mpsc::Receiver<Command>,
+) -> io::Result<()> {
     // A second handle starts writing pages out early, so that the last sync has little left to do.
     let (flush, flushes) = std_mpsc::sync_channel::<()>(1);
     let handle = file.try_clone()?;
@@ -224,14 +229,18 @@ fn write_file(mut file: File, path: &Path, mut commands: mpsc::Receiver<Command>
         }
     });
     let (mut since_flush, mut in_folder) = (0, false);
+    let (mut durable, mut written) = (received, received);
     let mut failed = None;
     while let Some(command) = commands.blocking_recv() {
         match command {
             Command::Write(bytes) if failed.is_none() => {
                 if let Err(error) = file.write_all(&bytes) {
+                    // On a full disk the part that does not count would keep others from writing.
+                    let _ = file.set_len(durable);
                     failed = Some(error);
                     continue;
                 }
+                written += bytes.len() as u64;
                 since_flush += bytes.len() as u64;
                 if since_flush >= FLUSH {
                     since_flush = 0;
@@ -248,6 +257,9 @@ fn write_file(mut file: File, path: &Path, mut commands: mpsc::Receiver<Command>
                     }),
                 };
                 in_folder |= result.is_ok();
+                if result.is_ok() {
+                    durable = written;
+                }
                 let _ = reply.send(result);
             }
         }

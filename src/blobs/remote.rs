@@ -159,21 +159,10 @@ impl Remote {
         Ok(part.content_id)
     }
 
-    /// Puts the parts together. Safe to repeat: when the answer of an earlier try was lost, the object is there.
-    pub(super) async fn complete(
-        &self,
-        key: Key,
-        multipart: &MultipartId,
-        parts: Vec<String>,
-        size: u64,
-    ) -> Result<()> {
+    /// Puts the parts together.
+    pub(super) async fn complete(&self, key: Key, multipart: &MultipartId, parts: Vec<String>) -> Result<()> {
         let parts = parts.into_iter().map(|content_id| PartId { content_id }).collect();
-        match self.parts.complete_multipart(&self.object(key), multipart, parts).await {
-            Ok(_) => Ok(()),
-            Err(error) => match self.size(key).await? {
-                Some(stored) if stored == size => Ok(()),
-                _ => Err(error.into()),
-            },
-        }
+        self.parts.complete_multipart(&self.object(key), multipart, parts).await?;
+        Ok(())
     }
 }

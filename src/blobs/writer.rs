@@ -54,6 +54,8 @@ pub struct Writer {
     hasher: Hasher,
     received: u64,
     sink: Sink,
+    /// Bytes that were counted and hashed did not reach the store: nothing after them may be called durable.
+    broken: bool,
 }
 
 enum Sink {
@@ -64,7 +66,12 @@ enum Sink {
 impl Writer {
     pub(super) async fn local(local: &Local, key: Key, resume: Resume) -> Result<Self> {
         let appender = local.append(key, resume.received).await?;
-        Ok(Self { hasher: hasher(&resume)?, received: resume.received, sink: Sink::Local(appender) })
+        Ok(Self {
+            hasher: hasher(&resume)?,
+            received: resume.received,
+            sink: Sink::Local(appender),
+            broken: false,
+        })
     }
 
     pub(super) async fn remote(remote: Remote, key: Key, resume: Resume) -> Result<Self> {
@@ -86,17 +93,28 @@ impl Writer {
             buffer,
             in_flight: None,
         };
-        Ok(Self { hasher, received, sink: Sink::Remote(sink) })
+        Ok(Self { hasher, received, sink: Sink::Remote(sink), broken: false })
     }
 
     /// Takes bytes; they are not durable before the next checkpoint.
     pub async fn write(&mut self, bytes: Bytes) -> Result<()> {
+        self.usable()?;
         self.hasher.update(&bytes);
         self.received += bytes.len() as u64;
-        match &mut self.sink {
+        let written = match &mut self.sink {
             Sink::Local(appender) => appender.write(bytes).await,
             Sink::Remote(sink) => sink.write(&bytes).await,
+        };
+        self.broken = written.is_err();
+        written
+    }
+
+    fn usable(&self) -> Result<()> {
+        if self.broken {
+            return Err(Error::unavailable("store_unavailable", "an earlier write to the store has failed")
+                .hint("ask where the upload stands and go on from there"));
         }
+        Ok(())
     }
 
     pub fn received(&self) -> u64 {
@@ -109,18 +127,19 @@ impl Writer {
 
     /// Makes durable all that was written.
     pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
-        let (multipart, tail, parts) = match &mut self.sink {
-            Sink::Local(appender) => {
-                appender.sync().await?;
-                (None, 0, Vec::new())
-            }
-            Sink::Remote(sink) => sink.checkpoint(self.received).await?,
+        self.usable()?;
+        let durable = match &mut self.sink {
+            Sink::Local(appender) => appender.sync().await.map(|()| (None, 0, Vec::new())),
+            Sink::Remote(sink) => sink.checkpoint(self.received).await,
         };
+        self.broken = durable.is_err();
+        let (multipart, tail, parts) = durable?;
         Ok(Checkpoint { received: self.received, hash_state: self.hasher.state(), multipart, tail, parts })
     }
 
     /// Makes the object whole and durable.
     pub async fn finish(self) -> Result<()> {
+        self.usable()?;
         match self.sink {
             Sink::Local(appender) => {
                 appender.sync().await?;
@@ -213,13 +232,25 @@ impl RemoteSink {
             None => self.remote.put(self.key, rest).await,
             Some(multipart) => {
                 let multipart = multipart.clone();
-                if !rest.is_empty() {
-                    self.send(rest).await?;
-                    self.settle().await?;
+                let (remote, key) = (self.remote.clone(), self.key);
+                match self.complete(&multipart, rest).await {
+                    Ok(()) => Ok(()),
+                    // Safe to repeat: when the answer of an earlier try was lost, the object is there.
+                    Err(error) => match remote.size(key).await? {
+                        Some(stored) if stored == size => Ok(()),
+                        _ => Err(error),
+                    },
                 }
-                self.remote.complete(self.key, &multipart, self.parts, size).await
             }
         }
+    }
+
+    async fn complete(mut self, multipart: &str, rest: Bytes) -> Result<()> {
+        if !rest.is_empty() {
+            self.send(rest).await?;
+            self.settle().await?;
+        }
+        self.remote.complete(self.key, &multipart.to_owned(), self.parts).await
     }
 }
 

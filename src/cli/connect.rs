@@ -112,6 +112,7 @@ pub async fn open_local(data_dir: &Path, config: Config, local: Option<Principal
     };
     let secret = start::Secret::load(&config, data_dir)?;
     start::check_secret(&db, &secret).await?;
+    start::release_uploads(&db).await?;
     let stores = Stores::open(&config.stores, data_dir)?;
     let context = Context::new(db, stores, Arc::new(System), config, local);
     Ok(Local { context, _lock: lock })

@@ -171,6 +171,7 @@ pub(super) fn collect(path: &Path) -> Result<Vec<Upload>> {
     let metadata = std::fs::symlink_metadata(path).map_err(|source| {
         Error::not_found("file_not_found", format!("there is no such file or directory: {}", path.display()))
             .source(source)
+            .hint("gradus push PATH --to NAMESPACE/NAME, where PATH is a file or a directory")
     })?;
     if metadata.is_file() {
         let name = path.file_name().unwrap_or_default();

@@ -48,6 +48,8 @@ impl From<sqlx::Error> for Error {
             | sqlx::Error::Tls(_)
             | sqlx::Error::PoolClosed
             | sqlx::Error::WorkerCrashed => down(source),
+            // What a connection that was cut in the middle of an exchange leaves behind.
+            sqlx::Error::Protocol(_) | sqlx::Error::BeginFailed => down(source),
             sqlx::Error::PoolTimedOut => busy(source),
             sqlx::Error::Database(error) => match error.code().as_deref() {
                 // SQLite: BUSY and LOCKED with their extended forms; FULL. PostgreSQL: serialization, deadlock,

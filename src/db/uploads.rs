@@ -88,6 +88,12 @@ pub async fn release(tx: &mut Tx, id: &str, holder: &str) -> Result<()> {
     Ok(())
 }
 
+/// Ends all leases, when no writer can be left.
+pub async fn release_all(tx: &mut Tx) -> Result<()> {
+    execute!(tx, "UPDATE uploads SET lease = NULL, lease_until = NULL WHERE lease IS NOT NULL");
+    Ok(())
+}
+
 /// What is durable now. Nothing is written unless `holder` still has the lease.
 pub struct Progress<'a> {
     pub received: u64,

@@ -3,7 +3,7 @@
 use super::{Context, tokens};
 use crate::{
     config::{self, Config},
-    db::{Db, Tx, log, principals},
+    db::{Db, Tx, log, principals, uploads},
     error::{Error, Result},
     model::{
         access::{EVERYWHERE, PrincipalKind, Role, Scope},
@@ -89,6 +89,17 @@ pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
             .hint("give the secret the registry was first started with: GRADUS_SECRET, or [keys] file in the configuration"));
     }
     tx.commit().await
+}
+
+/// Lets uploads go on at once that a killed process was receiving. Only on SQLite: there one process has the whole
+/// data directory, so their writer is gone. On PostgreSQL another replica may be writing, and leases run out.
+pub async fn release_uploads(db: &Db) -> Result<()> {
+    if db.is_sqlite() {
+        let mut tx = db.write().await?;
+        uploads::release_all(&mut tx).await?;
+        tx.commit().await?;
+    }
+    Ok(())
 }
 
 /// Gives an empty registry its first admin. Answers the token, to be printed once, or `None` if there is

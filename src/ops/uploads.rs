@@ -365,7 +365,16 @@ impl Session {
         Ok(())
     }
 
+    /// Ends the session; when that fails, the session lives and the last request can be repeated.
     async fn complete(self, writer: Writer, repository: &Workload, digest: &Digest) -> Result<()> {
+        let outcome = self.conclude(writer, repository, digest).await;
+        if outcome.is_err() {
+            self.release().await;
+        }
+        outcome
+    }
+
+    async fn conclude(&self, writer: Writer, repository: &Workload, digest: &Digest) -> Result<()> {
         let size = writer.received();
         if digest.algorithm() == self.algorithm {
             if let Err(error) = verify(&writer.digest(), digest) {

@@ -7,6 +7,8 @@ mod harness;
 mod cli;
 /// A server killed while clients push.
 mod crash;
+/// The bucket, the database or the disk fails in the middle.
+mod faults;
 /// What goes and what stays; rot found and healed.
 mod garbage;
 /// The event log: gap-free, exact, append-only.

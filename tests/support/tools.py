@@ -95,7 +95,7 @@ SQLITE = Tool("sqlite3", on_path("sqlite3"), debian=("sqlite3",))
 WRK = Tool("wrk", on_path("wrk"), debian=("wrk",))
 DOCKER_REGISTRY = Tool("docker-registry", on_path("docker-registry"), debian=("docker-registry",))
 GARAGE = Tool(
-    f"crates.io: garage {GARAGE_VERSION}", garage_is_current, build=build_garage, takes="5-10 minutes"
+    f"Cargo package: garage {GARAGE_VERSION}", garage_is_current, build=build_garage, takes="5-10 minutes"
 )
 ORAS = Tool(
     f"PyPI: oras {ORAS_VERSION}",

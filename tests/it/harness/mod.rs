@@ -8,6 +8,7 @@
 mod call;
 pub mod files;
 pub mod oci;
+pub mod proxy;
 pub mod server;
 pub mod session;
 
@@ -49,7 +50,7 @@ impl Backend {
             || (self.is_s3() && missing("GRADUS_TEST_S3_ENDPOINT"));
         assert!(!lacks || missing("GRADUS_TEST_REQUIRE"), "{self:?} is required and was not started");
         if lacks {
-            eprintln!("skipped: {self:?} was not started; use tests/run");
+            skip(&format!("{self:?} was not started; use tests/run"));
         }
         !lacks
     }
@@ -68,6 +69,11 @@ impl Backend {
         }
         config
     }
+}
+
+/// Says that a test did not run, and why.
+pub fn skip(why: &str) {
+    eprintln!("skipped: {why}");
 }
 
 pub fn variable(name: &str) -> String {
