@@ -162,6 +162,162 @@ backends! {
         assert_eq!(now["digest"], won[0].value()["version"]["digest"]);
     }
 
+    async fn a_push_without_a_number_follows_what_is_newest(env: Env) {
+        env.namespace("acme").await;
+        let narrow = contract(&["body"], &["answer"]);
+        let wide = contract(&["body"], &["answer", "reason"]);
+        let broken = contract(&["body"], &["other"]);
+        // Each story: what is pushed in turn, and the number it gets or the code it is refused with.
+        for (workload, story) in [
+            ("acme/first", vec![(json!({}), "1.0.0")]),
+            ("acme/first-bump", vec![(json!({ "bump": "minor" }), "1.0.0"), (json!({ "bump": "minor" }), "1.1.0")]),
+            ("acme/candidate", vec![
+                (json!({ "version": "1.0.0", "contract": narrow }), "1.0.0"),
+                (json!({ "version": "2.0.0-rc.1", "contract": broken }), "2.0.0-rc.1"),
+                // The candidate is finished by a number it stands for already.
+                (json!({}), "2.0.0"),
+            ]),
+            ("acme/candidate-too-low", vec![
+                (json!({ "version": "1.0.0", "contract": narrow }), "1.0.0"),
+                (json!({ "version": "1.0.1-rc.1", "contract": narrow }), "1.0.1-rc.1"),
+                (json!({ "bump": "patch", "contract": wide }), "version_claims_too_little"),
+                (json!({ "contract": wide }), "1.1.0"),
+            ]),
+            ("acme/initial", vec![
+                (json!({ "version": "0.1.0", "contract": narrow }), "0.1.0"),
+                (json!({ "contract": wide }), "0.1.1"),
+                (json!({ "bump": "patch", "contract": broken }), "version_claims_too_little"),
+                (json!({ "version": "0.1.2", "contract": broken }), "version_claims_too_little"),
+                (json!({ "contract": broken }), "0.2.0"),
+                (json!({ "version": "1.0.0" }), "1.0.0"),
+            ]),
+            ("acme/backport", vec![
+                (json!({ "version": "1.0.0", "contract": narrow }), "1.0.0"),
+                (json!({ "version": "2.0.0", "contract": broken }), "2.0.0"),
+                (json!({ "version": "1.0.1", "contract": wide }), "version_claims_too_little"),
+                (json!({ "version": "1.1.0", "contract": wide }), "1.1.0"),
+                (json!({}), "2.0.1"),
+                // Below everything there is nothing to break.
+                (json!({ "version": "0.0.1", "contract": wide }), "0.0.1"),
+            ]),
+            ("acme/end", vec![
+                (json!({ "version": "18446744073709551615.0.0" }), "18446744073709551615.0.0"),
+                (json!({ "bump": "major" }), "version_invalid"),
+                (json!({ "bump": "patch" }), "18446744073709551615.0.1"),
+            ]),
+            ("acme/both", vec![
+                (json!({ "version": "1.0.0", "bump": "major" }), "version_and_bump"),
+                (json!({ "version": "1.0.0+build" }), "body_invalid"),
+                (json!({ "version": "v1.0.0" }), "body_invalid"),
+                (json!({ "bump": "huge" }), "body_invalid"),
+            ]),
+        ] {
+            for (step, (more, expected)) in story.into_iter().enumerate() {
+                let answer = files::push_prompt(&env, workload, &format!("{step}"), more.clone()).await;
+                let found = if answer.status.is_success() { number(&answer) } else { answer.code() };
+                assert_eq!(found, expected, "{workload} {step} {more}: {}", answer.text());
+            }
+        }
+        // A yanked number is used up, and what it promised still counts.
+        push(&env, "a", json!({ "contract": narrow })).await;
+        push(&env, "b", json!({ "contract": wide })).await;
+        env.call("POST", "/v1/workloads/acme/x/versions/1.1.0/yank").json(json!({ "reason": "r" })).expect(204).await;
+        assert_eq!(number(&push(&env, "c", json!({})).await), "1.1.1");
+    }
+
+    async fn lists_are_filtered_and_only_by_what_is_known(env: Env) {
+        env.namespace("acme").await;
+        push(&env, "a", json!({})).await;
+        let weights = files::upload(&env, "acme/x", "model.safetensors", &files::safetensors(1)).await;
+        files::push(&env, "acme/x", vec![weights], json!({})).await;
+        push(&env, "c", json!({ "version": "2.0.0-rc.1" })).await;
+        env.call("POST", "/v1/workloads/acme/x/versions/1.0.0/yank").json(json!({ "reason": "r" })).expect(204).await;
+        for (query, expected) in [
+            ("", vec!["2.0.0-rc.1", "1.0.1", "1.0.0"]),
+            ("?tier=prompt", vec!["2.0.0-rc.1", "1.0.0"]),
+            ("?tier=weights", vec!["1.0.1"]),
+            ("?tier=adapter", vec![]),
+            ("?yanked=true", vec!["1.0.0"]),
+            ("?yanked=false&tier=prompt", vec!["2.0.0-rc.1"]),
+            ("?cursor=2.0.0-rc.1&limit=1", vec!["1.0.1"]),
+        ] {
+            let list = env.get(&format!("/v1/workloads/acme/x/versions{query}")).expect(200).await.value();
+            let found: Vec<&str> = list["items"].as_array().unwrap().iter().map(|item| item["version"].as_str().unwrap()).collect();
+            assert_eq!(found, expected, "{query}");
+        }
+        for (query, code) in [("tier=gold", "tier_invalid"), ("yanked=maybe", "query_invalid"), ("cursor=x", "version_invalid"), ("sort=asc", "query_unknown")] {
+            assert_eq!(env.get(&format!("/v1/workloads/acme/x/versions?{query}")).expect(400).await.code(), code, "{query}");
+        }
+    }
+
+    async fn of_concurrent_pushes_of_one_content_one_makes_it(env: Env) {
+        env.namespace("acme").await;
+        let replicas = [&env.replica().await, &env.replica().await, &env];
+        for (workload, more) in [("acme/auto", json!({})), ("acme/named", json!({ "version": "3.1.4" }))] {
+            let all = (0..16).map(|i| files::push_prompt(replicas[i % 3], workload, "the same", more.clone()));
+            let answers = futures_util::future::join_all(all).await;
+            let made = answers.iter().filter(|answer| answer.status == 201).count();
+            let again = answers.iter().filter(|answer| answer.status == 200).count();
+            assert_eq!((made, again), (1, 15), "{}", answers[0].text());
+            assert!(answers.iter().all(|answer| answer.value()["version"] == answers[0].value()["version"]));
+        }
+        // Sixteen numbers for one content are sixteen versions of one digest.
+        let numbers: Vec<String> = (0..16).map(|patch| format!("1.0.{patch}")).collect();
+        let all = numbers.iter().enumerate().map(|(i, number)| {
+            files::push_prompt(replicas[i % 3], "acme/shared", "the same", json!({ "version": number }))
+        });
+        let answers = futures_util::future::join_all(all).await;
+        assert!(answers.iter().all(|answer| answer.status == 201), "{answers:?}");
+        let list = env.get("/v1/workloads/acme/shared/versions").expect(200).await.value();
+        let items = list["items"].as_array().unwrap();
+        let mut sequences: Vec<i64> = items.iter().map(|item| item["sequence"].as_i64().unwrap()).collect();
+        sequences.sort_unstable();
+        assert_eq!(sequences, (1..=16).collect::<Vec<i64>>());
+        assert!(items.iter().all(|item| item["digest"] == items[0]["digest"]));
+        let mut revisions: Vec<&str> = items.iter().map(|item| item["revision"].as_str().unwrap()).collect();
+        revisions.sort_unstable();
+        revisions.dedup();
+        assert!(revisions.len() == 16 && revisions.iter().all(|revision| revision.len() == 40));
+    }
+
+    async fn both_doors_race_for_one_version_and_one_wins(env: Env) {
+        env.namespace("acme").await;
+        let replicas = [&env.replica().await, &env.replica().await, &env];
+        // Manifests to push by tag: made elsewhere in the namespace, their blobs shared.
+        let mut manifests = Vec::new();
+        for i in 0..6 {
+            let made = files::push_prompt(&env, "acme/elsewhere", &format!("by tag {i}"), json!({})).await.value();
+            let digest = made["version"]["digest"].as_str().unwrap().to_owned();
+            let manifest = env.get(&format!("/v2/acme/elsewhere/manifests/{digest}")).expect(200).await;
+            let value = manifest.value();
+            let blobs = value["layers"].as_array().unwrap().iter().chain([&value["config"]]);
+            let blobs: Vec<&Value> = blobs.map(|blob| &blob["digest"]).collect();
+            let found = env.call("POST", "/v1/workloads/acme/x/present").json(json!({ "digests": blobs })).expect(200).await.value();
+            assert_eq!(found["digests"].as_array().unwrap().len(), blobs.len());
+            manifests.push((digest, manifest.bytes));
+        }
+        let by_tag = futures_util::future::join_all(manifests.iter().enumerate().map(|(i, (_, bytes))| {
+            let call = replicas[i % 3].call("PUT", "/v2/acme/x/manifests/1.0.0");
+            call.header("content-type", "application/vnd.oci.image.manifest.v1+json").body(bytes.clone()).send()
+        }));
+        let texts: Vec<String> = (0..6).map(|i| format!("by number {i}")).collect();
+        let by_number = futures_util::future::join_all(
+            texts.iter().enumerate().map(|(i, text)| push(replicas[i % 3], text, json!({ "version": "1.0.0" }))),
+        );
+        let (by_tag, by_number) = futures_util::future::join(by_tag, by_number).await;
+        let all: Vec<&Answer> = by_tag.iter().chain(&by_number).collect();
+        assert_eq!(all.iter().filter(|answer| answer.status == 201).count(), 1, "{all:?}");
+        for lost in all.iter().filter(|answer| answer.status != 201) {
+            assert_eq!((lost.status.as_u16(), lost.code().as_str()), (409, "version_taken"));
+        }
+        let digest = env.get("/v1/workloads/acme/x/resolve/1.0.0").expect(200).await.value()["digest"].clone();
+        let won_by_tag = by_tag.iter().zip(&manifests).find(|(answer, _)| answer.status == 201).map(|(_, (digest, _))| json!(digest));
+        let won = won_by_tag.unwrap_or_else(|| by_number.iter().find(|answer| answer.status == 201).unwrap().value()["version"]["digest"].clone());
+        assert_eq!(digest, won);
+        let events = env.get("/v1/events?workload=acme/x&kind=pushed").expect(200).await.value();
+        assert_eq!(events["items"].as_array().unwrap().len(), 1);
+    }
+
     async fn bad_drafts_leave_nothing(env: Env) {
         env.namespace("acme").await;
         let file = files::upload(&env, "acme/x", "a.prompt.yaml", &files::prompt("x")).await;
