@@ -1,6 +1,8 @@
 //! The published schemas are the types. `UPDATE_SCHEMAS=1 cargo test schemas` writes them anew.
 
-use gradus::{kinds::Inspection, model::event::Event, model::resolution::Resolution};
+use crate::harness::{Env, backends, files};
+use gradus::{http::routes, kinds::Inspection, model::event::Event, model::resolution::Resolution};
+use serde_json::{Value, json};
 use std::path::Path;
 
 fn check(name: &str, text: &str) {
@@ -25,4 +27,115 @@ fn published_schemas_are_the_types() {
     check("resolution.schema.json", &schema::<Resolution>());
     check("event.schema.json", &schema::<Event>());
     check("inspection.schema.json", &schema::<Inspection>());
+}
+
+fn committed(name: &str) -> Value {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
+    serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+fn assert_satisfies(schema: &Value, value: &Value, what: &str) {
+    let validator = jsonschema::draft202012::new(schema).unwrap();
+    let errors: Vec<String> =
+        validator.iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
+    assert!(errors.is_empty(), "{what}: {errors:#?}\n{value:#}");
+}
+
+/// The schema of a route's answer, with the definitions it refers to.
+fn answer_schema(openapi: &Value, path: &str, method: &str) -> Value {
+    let answers = &openapi["paths"][path][method]["responses"]["2XX"]["content"]["application/json"];
+    let mut schema = answers["schema"].clone();
+    assert!(schema.is_object(), "{method} {path}");
+    schema["components"] = openapi["components"].clone();
+    schema
+}
+
+#[test]
+fn the_description_is_whole() {
+    let openapi = committed("openapi.json");
+    let text = openapi.to_string();
+    for reference in text.split("\"$ref\":\"").skip(1).map(|rest| rest.split('"').next().unwrap()) {
+        let pointer = reference.strip_prefix('#').expect("a reference within the document");
+        assert!(openapi.pointer(pointer).is_some(), "{reference}");
+    }
+    let mut operations = Vec::new();
+    for route in routes().iter().filter(|route| route.path.starts_with("/v1")) {
+        let operation = &openapi["paths"][route.path][route.method.as_str().to_ascii_lowercase()];
+        assert_eq!(operation["operationId"], route.operation, "{} {}", route.method, route.path);
+        assert_eq!(operation["requestBody"].is_object(), route.body.is_some(), "{}", route.path);
+        let parameters = operation["parameters"].as_array().unwrap();
+        assert_eq!(parameters.len(), route.path.matches('{').count() + route.query.len(), "{}", route.path);
+        assert!(
+            operation["responses"]["default"]["content"]["application/problem+json"]["schema"].is_object()
+        );
+        operations.push(route.operation);
+    }
+    let all = operations.len();
+    operations.sort_unstable();
+    operations.dedup();
+    assert_eq!(operations.len(), all, "operation ids are unique");
+}
+
+const WORKLOAD: &str = "acme/ticket-triage";
+
+async fn push(env: &Env, paths: &[&str], more: Value) -> Value {
+    let mut uploaded = Vec::new();
+    for path in paths {
+        let name = path.rsplit('/').next().unwrap();
+        uploaded.push(files::upload(env, WORKLOAD, name, &files::read(path)).await);
+    }
+    files::push(env, WORKLOAD, uploaded, more).await.value()
+}
+
+backends! {
+    async fn every_answer_satisfies_what_is_published(env: Env) {
+        let openapi = committed("openapi.json");
+        assert_eq!(env.get("/v1/openapi.json").anonymous().expect(200).await.value(), openapi);
+        let (resolution, event, inspection) =
+            (committed("resolution.schema.json"), committed("event.schema.json"), committed("inspection.schema.json"));
+        env.namespace("acme").await;
+        let dataset = json!([{ "name": "triage-train.jsonl", "digest": format!("sha256:{}", "7".repeat(64)) }]);
+        for (paths, more, tier) in [
+            (vec!["prompts/triage-1.prompt.yaml"], json!({ "contract": files::contract() }), "prompt"),
+            (vec!["lora/adapter_config.json", "lora/adapter_model.safetensors"], json!({ "base": "hf:org/model@abc", "datasets": dataset }), "adapter"),
+            (vec!["finetune/finetune.yaml"], json!({}), "adapter"),
+            (vec!["model/config.json", "model/model.safetensors", "model/tokenizer.json"], json!({}), "weights"),
+            (vec!["model/tokenizer.json"], json!({}), "weights"),
+        ] {
+            let pushed = push(&env, &paths, more).await;
+            assert_eq!(pushed["version"]["tier"], tier, "{pushed}");
+            let at = "/v1/workloads/{namespace}/{name}/versions";
+            assert_satisfies(&answer_schema(&openapi, at, "post"), &pushed, tier);
+            assert_satisfies(&inspection, &pushed["inspection"], tier);
+            let version = pushed["version"]["version"].as_str().unwrap();
+            let resolved = env.get(&format!("/v1/workloads/{WORKLOAD}/resolve/{version}")).expect(200).await.value();
+            assert_satisfies(&resolution, &resolved, tier);
+        }
+        env.call("PUT", &format!("/v1/workloads/{WORKLOAD}/aliases/champion")).json(json!({ "to": "latest" })).expect(200).await;
+        env.call("POST", &format!("/v1/workloads/{WORKLOAD}/versions/1.0.0/yank")).json(json!({ "reason": "r" })).expect(204).await;
+        let yanked = env.get(&format!("/v1/workloads/{WORKLOAD}/resolve/1.0.0")).expect(200).await.value();
+        assert_satisfies(&resolution, &yanked, "yanked");
+        let rendered = json!({ "input": { "subject": "s", "body": "b" } });
+        let rendered = env.call("POST", &format!("/v1/workloads/{WORKLOAD}/render/champion")).json(rendered).expect(200).await.value();
+        assert_satisfies(&answer_schema(&openapi, "/v1/workloads/{namespace}/{name}/render/{tag}", "post"), &rendered, "render");
+
+        let (namespace, name) = WORKLOAD.split_once('/').unwrap();
+        for route in routes().into_iter().filter(|route| route.method == "GET" && route.path.starts_with("/v1") && route.answer.is_some()) {
+            let path = match route.operation {
+                "resolve_default" => continue, // no stage is entered yet
+                "diff" => format!("/v1/diff?from={WORKLOAD}:1.0.0&to={WORKLOAD}:1.0.3"),
+                _ => route.path.replace("{namespace}", namespace).replace("{name}", name).replace("{tag}", "champion"),
+            };
+            let answer = env.get(&path).expect(200).await.value();
+            assert_satisfies(&answer_schema(&openapi, route.path, "get"), &answer, &path);
+        }
+        for one in env.get("/v1/events").expect(200).await.value()["items"].as_array().unwrap() {
+            assert_satisfies(&event, one, "event");
+        }
+        let mut problem = openapi["components"]["schemas"]["Problem"].clone();
+        problem["components"] = openapi["components"].clone();
+        for refused in [env.get("/v1/nothing").send().await, env.get("/v1/whoami").anonymous().send().await] {
+            assert_satisfies(&problem, &refused.value(), "problem");
+        }
+    }
 }
