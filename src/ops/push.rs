@@ -57,8 +57,11 @@ pub struct Pushed {
 pub async fn push(cx: &Arc<Context>, actor: &Actor, workload: &Workload, draft: Draft) -> Result<Pushed> {
     let wanted = draft.wanted.clone();
     if let (Some(version), Some(bump)) = (&wanted.version, wanted.bump) {
-        return Err(Error::invalid("version_and_bump", format!("both a version and a bump: {version}, {bump}"))
-            .hint("give one of them; with neither the contract decides"));
+        return Err(Error::invalid(
+            "version_and_bump",
+            format!("both a version and a bump: {version}, {bump}"),
+        )
+        .hint("give one of them; with neither the contract decides"));
     }
     for _ in 0..TRIES {
         let prepared = from_draft(cx, workload, &draft).await?;
