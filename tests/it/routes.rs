@@ -2,6 +2,7 @@
 //! of the table is walked without a change here.
 
 use crate::harness::{Answer, Call, Env, backends, files};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use gradus::{
     http::{Access, Route, routes},
     model::access::{Permission, Role, Scope},
@@ -164,6 +165,71 @@ backends! {
             assert_eq!(there.status, not_there.status, "{}", route.path);
             let same = |answer: &Answer| answer.text().replace("acme", "X").replace("nowhere", "X").len();
             assert_eq!(same(&there), same(&not_there), "{}: {} {}", route.path, there.text(), not_there.text());
+        }
+    }
+
+    async fn basic_credentials_carry_a_token_whatever_the_user_name(env: Env) {
+        env.namespace("acme").await;
+        let reader = env.person("rita", "acme", Role::Reader).await;
+        let basic = |pair: &str| format!("Basic {}", BASE64_STANDARD.encode(pair));
+        let ask = |path: &str, authorization: &str| {
+            Call::new(&env.router, "GET", path).header("authorization", authorization)
+        };
+        for user in ["rita", "anybody", "", "<token>", "_json_key", "\u{e4}"] {
+            let authorization = basic(&format!("{user}:{reader}"));
+            ask("/v2/", &authorization).expect(200).await;
+            ask("/v1/whoami", &authorization).expect(200).await;
+            let traded = ask("/v2/token?service=gradus&scope=repository:acme/x:pull", &authorization).expect(200).await.value();
+            assert_eq!(traded["token"], traded["access_token"]);
+            let bearer = format!("Bearer {}", traded["token"].as_str().unwrap());
+            assert_eq!(ask("/v1/whoami", &bearer).expect(200).await.value()["principal"], "rita");
+            // What was traded may no more than what it was traded for.
+            let at = "/v1/workloads/acme/x/versions";
+            Call::new(&env.router, "POST", at).header("authorization", &bearer).body("{}").expect(403).await;
+        }
+        for bad in [
+            basic(&format!("{reader}:")),
+            basic(&reader),
+            basic("rita:wrong"),
+            basic(&format!("rita:{reader} ")),
+            basic(&format!("rita:x:{reader}")),
+            "Basic".into(),
+            "Basic %%%".into(),
+            "Bearer".into(),
+            "Bearer ".into(),
+            format!("Digest {reader}"),
+            reader.clone(),
+        ] {
+            for path in ["/v2/", "/v2/acme/x/tags/list", "/v1/whoami", "/nothing"] {
+                let refused = ask(path, &bad).expect(401).await;
+                assert!(refused.header("www-authenticate").starts_with("Bearer "), "{bad} {path}");
+                assert!(!refused.text().contains(&reader), "the token is not repeated");
+            }
+            let refused = ask("/v2/token", &bad).expect(401).await;
+            assert!(refused.header("www-authenticate").starts_with("Basic "), "{bad}");
+        }
+        let challenge = Call::new(&env.router, "GET", "/v2/acme/x/tags/list").expect(401).await;
+        let challenge = challenge.header("www-authenticate").to_owned();
+        assert!(challenge.contains("/v2/token\",service=\"gradus\",scope=\"repository:acme/x:pull,push\""), "{challenge}");
+        let odd = Call::new(&env.router, "GET", "/v2/ac%22me/x%0d%0ay/tags/list").expect(401).await;
+        assert!(!odd.header("www-authenticate").contains("scope"), "{}", odd.header("www-authenticate"));
+        let two = Call::new(&env.router, "GET", "/v1/whoami").header("authorization", "Bearer garbage").token(&reader);
+        two.expect(401).await;
+    }
+
+    async fn a_method_no_route_takes_is_refused_and_tells_strangers_nothing(env: Env) {
+        env.namespace("acme").await;
+        let reader = env.person("rita", "acme", Role::Reader).await;
+        let mut paths: Vec<String> = routes().iter().map(|route| path(route, "acme")).collect();
+        paths.sort_unstable();
+        paths.dedup();
+        for path in paths {
+            for method in ["TRACE", "OPTIONS", "PROPFIND"] {
+                Call::new(&env.router, method, &path).expect(401).await;
+                let refused = env.call(method, &path).token(&reader).expect(405).await;
+                assert_eq!(refused.code(), "method_not_allowed", "{method} {path}");
+                assert!(!refused.header("allow").is_empty(), "{method} {path}: what is allowed is said (RFC 9110)");
+            }
         }
     }
 
