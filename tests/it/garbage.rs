@@ -140,19 +140,21 @@ all_backends! {
     async fn pushes_survive_a_collector_that_never_rests(env: Env) {
         env.namespace("acme").await;
         let collector = env.replica().await;
+        // Without a grace period a collector can starve a push for ever; then it has to rest for one try.
+        let rest = Arc::new(tokio::sync::Mutex::new(()));
+        let resting = rest.clone();
         let (stop, mut stopped) = tokio::sync::watch::channel(false);
         let collecting = tokio::spawn(async move {
-            let mut deleted = 0;
             while !*stopped.borrow_and_update() {
+                let _working = resting.lock().await;
                 collector.clock.advance(Duration::from_secs(1));
-                deleted += gc(&collector, json!({ "grace_hours": 0, "delete": true })).await["links"].as_u64().unwrap();
-                tokio::task::yield_now().await;
+                gc(&collector, json!({ "grace_hours": 0, "delete": true })).await;
             }
-            deleted
         });
         for number in 0..15 {
             let mut tries = 0;
             loop {
+                let _alone = if tries < 20 { None } else { Some(rest.lock().await) };
                 let content = prompt(&format!("number {number}"));
                 let digest = Digest::sha256(&content);
                 let at = format!("/v2/{R}/blobs/uploads/?digest={digest}");
@@ -167,7 +169,7 @@ all_backends! {
                 let honest = ["file_missing", "blob_unknown", "manifest_blob_unknown", "database_busy", "blob_moved"];
                 assert!(honest.contains(&answer.code().as_str()), "{}", answer.text());
                 tries += 1;
-                assert!(tries < 500, "the push never got through: {}", answer.text());
+                assert!(tries <= 20, "the push never got through: {}", answer.text());
             }
         }
         stop.send(true).unwrap();
