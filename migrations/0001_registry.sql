@@ -75,7 +75,7 @@ CREATE TABLE blobs (
     quarantined_at TIMESTAMPTZ,
     PRIMARY KEY (store, digest)
 );
-CREATE UNIQUE INDEX blobs_by_key ON blobs (store, key);
+CREATE UNIQUE INDEX blobs_by_key ON blobs (key);
 
 -- Sight: a blob exists in a repository only through its link.
 CREATE TABLE blob_links (
@@ -118,13 +118,14 @@ CREATE TABLE upload_parts (
 -- The exact bytes of a manifest, once; who may see it is in manifests.
 CREATE TABLE manifest_bytes (
     digest TEXT PRIMARY KEY NOT NULL,
-    media_type TEXT NOT NULL,
     bytes BYTEA NOT NULL
 );
 
 CREATE TABLE manifests (
     repository TEXT NOT NULL REFERENCES repositories (name),
     digest TEXT NOT NULL REFERENCES manifest_bytes (digest),
+    -- As it was pushed here: where the bytes do not say, pushers may differ.
+    media_type TEXT NOT NULL,
     -- As a referrer: what it refers to, and its entry in the referrers list.
     subject TEXT,
     artifact_type TEXT,
@@ -132,6 +133,7 @@ CREATE TABLE manifests (
     created_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (repository, digest)
 );
+CREATE INDEX manifests_by_digest ON manifests (digest);
 CREATE INDEX manifests_by_subject ON manifests (repository, subject, digest);
 
 -- What a manifest needs: its blobs, and the manifests an index lists.

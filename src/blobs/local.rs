@@ -1,7 +1,7 @@
 //! Objects as files. An upload appends to its file; the file becomes the object where it lies, so nothing is
 //! copied or renamed. What is acknowledged is on disk.
 
-use super::{ByteStream, Key, Listed, lost};
+use super::{ByteStream, Key, Listed, OWNER, lost};
 use crate::error::{Error, Result};
 use bytes::{Bytes, BytesMut};
 use futures_util::{
@@ -10,17 +10,16 @@ use futures_util::{
 };
 use std::{
     fs::{self, DirBuilder, File, OpenOptions, TryLockError},
-    io::{self, Read as _, Seek as _, SeekFrom, Write as _},
+    io::{self, Seek as _, SeekFrom, Write as _},
     ops::Range,
-    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    os::unix::fs::{DirBuilderExt as _, FileExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::mpsc as std_mpsc,
+    sync::{Arc, mpsc as std_mpsc},
 };
 use tokio::sync::{mpsc, oneshot};
 
-/// Bytes read from a file at a time, and how many such pieces wait for a slow reader.
-const READ: usize = 512 * 1024;
-const READ_AHEAD: usize = 3;
+/// Bytes read from a file at a time.
+const PIECE: usize = 512 * 1024;
 /// Pieces of an upload that wait for the disk.
 const WRITE_BEHIND: usize = 32;
 /// After so many bytes the disk is told to start writing them out.
@@ -60,18 +59,29 @@ impl Local {
         })
     }
 
-    pub(super) fn read(&self, key: Key, range: Range<u64>) -> Result<ByteStream> {
+    /// Reads piece by piece: each is a task of its own that nobody waits in, so a reader who stops reading holds no
+    /// thread. The next piece is read while the one before is on its way.
+    pub(super) fn read(&self, key: Key, range: Range<u64>) -> ByteStream {
         let path = self.file(key);
-        let (sender, receiver) = mpsc::channel(READ_AHEAD);
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) = read_file(&path, range, &sender) {
-                let _ = sender.blocking_send(Err(error));
-            }
+        let first = tokio::task::spawn_blocking(move || {
+            let missing = |source: io::Error| match source.kind() {
+                io::ErrorKind::NotFound => lost("object_missing"),
+                _ => source.into(),
+            };
+            read_piece(Arc::new(File::open(path).map_err(missing)?), range)
         });
-        Ok(stream::unfold(receiver, |mut receiver| async {
-            receiver.recv().await.map(|piece| (piece, receiver))
+        stream::unfold(Some(first), |piece| async {
+            let read = piece?.await.unwrap_or_else(|_| Err(gone()));
+            Some(match read {
+                Ok((bytes, file, rest)) => {
+                    let next = (!rest.is_empty())
+                        .then(|| tokio::task::spawn_blocking(move || read_piece(file, rest)));
+                    (Ok(bytes), next)
+                }
+                Err(error) => (Err(error), None),
+            })
         })
-        .boxed())
+        .boxed()
     }
 
     pub(super) async fn size(&self, key: Key) -> Result<Option<u64>> {
@@ -80,6 +90,23 @@ impl Local {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    pub(super) async fn read_owner(&self) -> Result<Option<Bytes>> {
+        match tokio::fs::read(self.root.join(OWNER)).await {
+            Ok(bytes) => Ok(Some(bytes.into())),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn write_owner(&self, bytes: &[u8]) -> Result<()> {
+        use tokio::io::AsyncWriteExt as _;
+        let mut options = tokio::fs::OpenOptions::new();
+        let mut file =
+            options.create(true).truncate(true).write(true).mode(0o600).open(self.root.join(OWNER)).await?;
+        file.write_all(bytes).await?;
+        Ok(file.sync_all().await?)
     }
 
     pub(super) async fn delete(&self, key: Key) -> Result<()> {
@@ -125,28 +152,16 @@ fn gone() -> Error {
     Error::unavailable("store_unavailable", "writing to the disk has stopped")
 }
 
-fn read_file(path: &Path, range: Range<u64>, sender: &mpsc::Sender<Result<Bytes>>) -> Result<()> {
-    let missing = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound => lost("object_missing"),
-        _ => source.into(),
-    };
-    let mut file = File::open(path).map_err(missing)?;
-    file.seek(SeekFrom::Start(range.start))?;
-    let mut left = range.end - range.start;
-    while left > 0 {
-        let want = usize::try_from(left).unwrap_or(READ).min(READ);
-        let mut piece = BytesMut::zeroed(want);
-        let got = file.read(&mut piece)?;
-        if got == 0 {
-            return Err(lost("object_truncated"));
-        }
-        piece.truncate(got);
-        left -= got as u64;
-        if sender.blocking_send(Ok(piece.freeze())).is_err() {
-            return Ok(());
-        }
+/// The first bytes of a range of the file, and the rest of the range.
+fn read_piece(file: Arc<File>, range: Range<u64>) -> Result<(Bytes, Arc<File>, Range<u64>)> {
+    let want = usize::try_from(range.end - range.start).unwrap_or(PIECE).min(PIECE);
+    let mut piece = BytesMut::zeroed(want);
+    let got = file.read_at(&mut piece, range.start)?;
+    if got == 0 && want > 0 {
+        return Err(lost("object_truncated"));
     }
-    Ok(())
+    piece.truncate(got);
+    Ok((piece.freeze(), file, range.start + got as u64..range.end))
 }
 
 fn list_files(blobs: &Path, sender: &mpsc::Sender<Result<Listed>>) -> io::Result<()> {

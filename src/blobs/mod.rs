@@ -105,7 +105,7 @@ impl Store {
                 match local.size(key).await? {
                     None => Err(lost("object_missing")),
                     Some(size) if size < range.end => Err(lost("object_truncated")),
-                    Some(_) => local.read(key, range),
+                    Some(_) => Ok(local.read(key, range)),
                 }
             }
             Backend::Remote(remote) => remote.read(key, range).await,
@@ -181,6 +181,24 @@ impl Store {
         }
     }
 
+    /// The id of the registry the store belongs to, if it was marked.
+    pub async fn owner(&self) -> Result<Option<String>> {
+        let bytes = match &self.backend {
+            Backend::Local(local) => local.read_owner().await?,
+            Backend::Remote(remote) => remote.read_owner().await?,
+        };
+        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+    }
+
+    /// Marks the store as a registry's.
+    pub async fn set_owner(&self, id: &str) -> Result<()> {
+        let bytes = Bytes::from(format!("{id}\n"));
+        match &self.backend {
+            Backend::Local(local) => local.write_owner(&bytes).await,
+            Backend::Remote(remote) => remote.write_owner(bytes).await,
+        }
+    }
+
     /// Fails unless the store can be reached.
     pub async fn check(&self) -> Result<()> {
         match &self.backend {
@@ -189,6 +207,9 @@ impl Store {
         }
     }
 }
+
+/// The name of the object that says whose the store is.
+const OWNER: &str = "registry";
 
 fn lost(code: &'static str) -> Error {
     Error::integrity(code, "the store has lost the bytes of a blob, or some of them")

@@ -1,6 +1,6 @@
 //! Objects in a bucket (S3, Google Cloud Storage, Azure), written by multipart upload.
 
-use super::{ByteStream, Key, Listed, lost};
+use super::{ByteStream, Key, Listed, OWNER, lost};
 use crate::error::{Error, Result};
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
@@ -68,6 +68,19 @@ impl Remote {
             Err(object_store::Error::NotFound { .. }) => Ok(None),
             Err(error) => Err(error.into()),
         }
+    }
+
+    pub(super) async fn read_owner(&self) -> Result<Option<Bytes>> {
+        match self.objects.get(&self.within(&Path::from(OWNER))).await {
+            Ok(found) => Ok(Some(found.bytes().await?)),
+            Err(object_store::Error::NotFound { .. }) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(super) async fn write_owner(&self, bytes: Bytes) -> Result<()> {
+        self.objects.put(&self.within(&Path::from(OWNER)), PutPayload::from(bytes)).await?;
+        Ok(())
     }
 
     pub(super) async fn delete(&self, key: Key) -> Result<()> {

@@ -125,6 +125,14 @@ impl Writer {
         self.hasher.digest()
     }
 
+    /// The multipart upload, once the store has begun one.
+    pub fn multipart(&self) -> Option<&str> {
+        match &self.sink {
+            Sink::Local(_) => None,
+            Sink::Remote(sink) => sink.multipart.as_deref(),
+        }
+    }
+
     /// Makes durable all that was written.
     pub async fn checkpoint(&mut self) -> Result<Checkpoint> {
         self.usable()?;

@@ -102,9 +102,10 @@ pub async fn find(tx: &mut Tx, store: &str, digest: &Digest) -> Result<Option<Bl
     row.map(blob).transpose()
 }
 
-pub async fn find_by_key(tx: &mut Tx, store: &str, key: &str) -> Result<Option<BlobRow>> {
-    let sql = "SELECT store, digest, key, size, quarantined_at FROM blobs WHERE store = $1 AND key = $2";
-    let row: Option<Row> = optional!(tx, sql, store, key);
+/// The blob whose object has this key, in whatever store: a key is used once.
+pub async fn find_by_key(tx: &mut Tx, key: &str) -> Result<Option<BlobRow>> {
+    let sql = "SELECT store, digest, key, size, quarantined_at FROM blobs WHERE key = $1";
+    let row: Option<Row> = optional!(tx, sql, key);
     row.map(blob).transpose()
 }
 
@@ -158,10 +159,16 @@ pub async fn size_known(tx: &mut Tx, namespace: &Namespace, size: u64) -> Result
     Ok(row.is_some())
 }
 
-/// Repositories that link to a digest, with the store their link is in.
-pub async fn linked_from(tx: &mut Tx, digest: &Digest, limit: i64) -> Result<Vec<(Workload, String)>> {
-    let sql = "SELECT repository, store FROM blob_links WHERE digest = $1 ORDER BY repository LIMIT $2";
-    let rows: Vec<(String, String)> = all!(tx, sql, digest.as_str(), limit);
+/// Repositories that link to a digest, with the store their link is in; with `namespace`, only those in it.
+pub async fn linked_from(
+    tx: &mut Tx,
+    digest: &Digest,
+    namespace: Option<&Namespace>,
+    limit: i64,
+) -> Result<Vec<(Workload, String)>> {
+    let sql = "SELECT l.repository, l.store FROM blob_links l JOIN repositories r ON r.name = l.repository
+               WHERE l.digest = $1 AND ($2 IS NULL OR r.namespace = $2) ORDER BY l.repository LIMIT $3";
+    let rows: Vec<(String, String)> = all!(tx, sql, digest.as_str(), namespace.map(Namespace::as_str), limit);
     rows.into_iter().map(|(repository, store)| Ok((read("blob_links", &repository)?, store))).collect()
 }
 

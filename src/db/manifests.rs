@@ -22,8 +22,8 @@ pub struct ManifestRow<'a> {
     pub subject: Option<&'a Digest>,
     /// The entry in a referrers list.
     pub descriptor: &'a Descriptor,
-    /// Blobs and manifests it needs.
-    pub uses: &'a [Digest],
+    /// The manifests it lists; its blobs are noted by `use_blobs`.
+    pub manifests: &'a [Digest],
 }
 
 pub struct Stored {
@@ -35,19 +35,22 @@ pub struct Stored {
 /// Stores a manifest in a repository. Answers false if it was there.
 pub async fn insert(tx: &mut Tx, row: &ManifestRow<'_>, at: DateTime<Utc>) -> Result<bool> {
     let digest = row.digest.as_str();
-    let sql = "INSERT INTO manifest_bytes (digest, media_type, bytes) VALUES ($1, $2, $3) ON CONFLICT (digest) DO NOTHING";
-    execute!(tx, sql, digest, row.media_type, row.bytes);
+    let sql = "INSERT INTO manifest_bytes (digest, bytes) VALUES ($1, $2) ON CONFLICT (digest) DO NOTHING";
+    execute!(tx, sql, digest, row.bytes);
     let descriptor = serde_json::to_string(row.descriptor).map_err(|source| {
         Error::internal("manifest_encoding", "a descriptor could not be written").source(source)
     })?;
-    let sql = "INSERT INTO manifests (repository, digest, subject, artifact_type, descriptor, created_at)
-               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (repository, digest) DO NOTHING";
+    let sql = "INSERT INTO manifests (repository, digest, subject, artifact_type, descriptor, created_at, media_type)
+               VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (repository, digest) DO NOTHING";
     let subject = row.subject.map(Digest::as_str);
     let artifact_type = row.descriptor.artifact_type.as_deref();
-    if execute!(tx, sql, row.repository.as_str(), digest, subject, artifact_type, descriptor, at) == 0 {
+    let repository = row.repository.as_str();
+    let inserted =
+        execute!(tx, sql, repository, digest, subject, artifact_type, descriptor, at, row.media_type);
+    if inserted == 0 {
         return Ok(false);
     }
-    for used in row.uses {
+    for used in row.manifests {
         add_use(tx, row.repository, row.digest, used).await?;
     }
     Ok(true)
@@ -61,9 +64,40 @@ pub async fn add_use(tx: &mut Tx, repository: &Workload, manifest: &Digest, used
     Ok(())
 }
 
+/// Notes that a new manifest needs blobs, each named once. Answers how many of them the repository links to.
+pub async fn use_blobs(
+    tx: &mut Tx,
+    repository: &Workload,
+    manifest: &Digest,
+    blobs: &[&Digest],
+) -> Result<usize> {
+    let mut linked = 0;
+    for few in blobs.chunks(8) {
+        let digest = |at: usize| few.get(at).map(|digest| digest.as_str());
+        let sql = "INSERT INTO manifest_uses (repository, manifest, digest)
+                   SELECT repository, $2, digest FROM blob_links
+                   WHERE repository = $1 AND digest IN ($3, $4, $5, $6, $7, $8, $9, $10)";
+        linked += execute!(
+            tx,
+            sql,
+            repository.as_str(),
+            manifest.as_str(),
+            digest(0),
+            digest(1),
+            digest(2),
+            digest(3),
+            digest(4),
+            digest(5),
+            digest(6),
+            digest(7),
+        );
+    }
+    Ok(usize::try_from(linked).unwrap_or(usize::MAX))
+}
+
 pub async fn find(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<Stored>> {
     let sql =
-        "SELECT b.digest, b.media_type, b.bytes FROM manifests m JOIN manifest_bytes b ON b.digest = m.digest
+        "SELECT b.digest, m.media_type, b.bytes FROM manifests m JOIN manifest_bytes b ON b.digest = m.digest
                WHERE m.repository = $1 AND m.digest = $2";
     let row: Option<(String, String, Vec<u8>)> = optional!(tx, sql, repository.as_str(), digest.as_str());
     row.map(|(digest, media_type, bytes)| {

@@ -62,10 +62,16 @@ impl From<sqlx::Error> for Error {
                     Self::invalid("text_invalid", "the text has a character that cannot be stored")
                         .source(source)
                 }
-                Some("13" | "53100") => {
+                // SQLite: FULL, and no room for the shared memory of the write-ahead log; PostgreSQL: disk full.
+                Some("13" | "4874" | "53100") => {
                     Self::unavailable("disk_full", "no space left for the database").source(source)
                 }
                 Some("57P01" | "57P02" | "57P03" | "53300") => down(source),
+                Some("11" | "26") => {
+                    Self::integrity("database_corrupt", "the database file is damaged, or is no database")
+                        .hint("restore it from a backup")
+                        .source(source)
+                }
                 _ => Self::internal("database", "the database refused a statement").source(source),
             },
             _ => Self::internal("database", "the database answered something unexpected").source(source),

@@ -59,19 +59,19 @@ pub async fn repository_exists(tx: &mut Tx, repository: &Workload) -> Result<boo
     Ok(row.is_some())
 }
 
-/// Hands out the next sequence number of a repository that is locked.
-pub async fn next_sequence(tx: &mut Tx, repository: &Workload) -> Result<Option<i64>> {
-    let sql =
-        "UPDATE repositories SET last_sequence = last_sequence + 1 WHERE name = $1 RETURNING last_sequence";
+/// Locks the repository until commit, so that its versions, tags and manifests stay as read: two pushes to
+/// one workload never decide at the same time. Answers the sequence number of its last version, 0 without one, and
+/// `None` if there is no such repository.
+pub async fn lock_repository(tx: &mut Tx, repository: &Workload) -> Result<Option<i64>> {
+    let sql = "UPDATE repositories SET last_sequence = last_sequence WHERE name = $1 RETURNING last_sequence";
     let row: Option<(i64,)> = optional!(tx, sql, repository.as_str());
     Ok(row.map(|(sequence,)| sequence))
 }
 
-/// Locks the repository until commit, so that its versions, tags and manifests stay as read: two pushes to
-/// one workload never decide at the same time.
-pub async fn lock_repository(tx: &mut Tx, repository: &Workload) -> Result<bool> {
-    let sql = "UPDATE repositories SET last_sequence = last_sequence WHERE name = $1";
-    Ok(execute!(tx, sql, repository.as_str()) == 1)
+/// Records the sequence number of a new version in a repository that is locked.
+pub async fn set_last_sequence(tx: &mut Tx, repository: &Workload, sequence: i64) -> Result<()> {
+    execute!(tx, "UPDATE repositories SET last_sequence = $2 WHERE name = $1", repository.as_str(), sequence);
+    Ok(())
 }
 
 /// Names of the workloads (repositories with a version) of a namespace, or of all.

@@ -94,6 +94,12 @@ pub async fn release_all(tx: &mut Tx) -> Result<()> {
     Ok(())
 }
 
+/// Records the multipart upload as soon as there is one, so that it can be aborted whatever happens next.
+pub async fn set_multipart(tx: &mut Tx, id: &str, holder: &str, multipart: &str) -> Result<bool> {
+    let sql = "UPDATE uploads SET multipart = $3 WHERE id = $1 AND lease = $2";
+    Ok(execute!(tx, sql, id, holder, multipart) == 1)
+}
+
 /// What is durable now. Nothing is written unless `holder` still has the lease.
 pub struct Progress<'a> {
     pub received: u64,
@@ -134,21 +140,39 @@ pub async fn parts(tx: &mut Tx, id: &str) -> Result<Vec<String>> {
     Ok(rows.into_iter().map(|(part,)| part).collect())
 }
 
+/// Keeps the lease of a writer who is still at work. Answers false if somebody else has taken over.
+pub async fn renew(tx: &mut Tx, id: &str, holder: &str, until: DateTime<Utc>) -> Result<bool> {
+    let sql = "UPDATE uploads SET lease_until = $3 WHERE id = $1 AND lease = $2";
+    Ok(execute!(tx, sql, id, holder, until) == 1)
+}
+
+/// Removes an upload that `holder` still has. Its parts go with it.
+pub async fn delete_held(tx: &mut Tx, id: &str, holder: &str) -> Result<bool> {
+    Ok(execute!(tx, "DELETE FROM uploads WHERE id = $1 AND lease = $2", id, holder) == 1)
+}
+
 pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool> {
     execute!(tx, "DELETE FROM upload_parts WHERE upload = $1", id);
     Ok(execute!(tx, "DELETE FROM uploads WHERE id = $1", id) == 1)
 }
 
-/// Removes an upload if still nobody has written to it since `before`.
-pub async fn delete_idle(tx: &mut Tx, id: &str, before: DateTime<Utc>) -> Result<bool> {
-    Ok(execute!(tx, "DELETE FROM uploads WHERE id = $1 AND updated_at < $2", id, before) == 1)
+/// Removes an upload if still nobody has written to it since `before`, or is about to.
+pub async fn delete_idle(tx: &mut Tx, id: &str, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
+    let sql =
+        "DELETE FROM uploads WHERE id = $1 AND updated_at < $2 AND (lease_until IS NULL OR lease_until < $3)";
+    Ok(execute!(tx, sql, id, before, now) == 1)
 }
 
-/// Uploads nobody has written to since `before`.
-pub async fn list_idle(tx: &mut Tx, before: DateTime<Utc>, limit: i64) -> Result<Vec<UploadRow>> {
+/// Uploads nobody has written to since `before`, nor holds a lease on.
+pub async fn list_idle(
+    tx: &mut Tx,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<UploadRow>> {
     let sql = "SELECT id, repository, store, algorithm, received, hash_state, multipart, tail, updated_at FROM uploads
-               WHERE updated_at < $1 ORDER BY id LIMIT $2";
-    let rows: Vec<Row> = all!(tx, sql, before, limit);
+               WHERE updated_at < $1 AND (lease_until IS NULL OR lease_until < $2) ORDER BY id LIMIT $3";
+    let rows: Vec<Row> = all!(tx, sql, before, now, limit);
     rows.into_iter().map(upload).collect()
 }
 

@@ -93,6 +93,11 @@ pub enum Change {
         tag: String,
         digest: Digest,
     },
+    Untagged {
+        repository: Workload,
+        tag: String,
+        digest: Digest,
+    },
     ManifestDeleted {
         repository: Workload,
         digest: Digest,
@@ -131,6 +136,7 @@ impl Change {
             | Self::AliasRemoved { workload, .. }
             | Self::ManifestPushed { repository: workload, .. }
             | Self::Tagged { repository: workload, .. }
+            | Self::Untagged { repository: workload, .. }
             | Self::ManifestDeleted { repository: workload, .. }
             | Self::BlobUnlinked { repository: workload, .. } => Some(workload.namespace().to_string()),
             _ => None,
@@ -147,6 +153,7 @@ impl Change {
             | Self::AliasRemoved { workload, .. }
             | Self::ManifestPushed { repository: workload, .. }
             | Self::Tagged { repository: workload, .. }
+            | Self::Untagged { repository: workload, .. }
             | Self::ManifestDeleted { repository: workload, .. }
             | Self::BlobUnlinked { repository: workload, .. } => Some(workload),
             _ => None,

@@ -9,7 +9,7 @@ use crate::{
         access::{Actor, Permission},
         digest::Digest,
         event::Change,
-        name::Workload,
+        name::{PrincipalName, Workload},
     },
 };
 use chrono::TimeDelta;
@@ -73,9 +73,9 @@ pub async fn open(cx: &Context, repository: &Workload, digest: &Digest) -> Resul
 }
 
 /// Why an opened blob cannot be read: between looking and reading it may have been collected, or a rotten copy
-/// replaced by a good one. Only what is still recorded like that is lost.
+/// replaced by a good one. Only what is still recorded like that is lost, and set aside.
 pub(super) async fn explain(cx: &Context, repository: &Workload, opened: &BlobRow, error: Error) -> Error {
-    if error.code != "object_missing" {
+    if !matches!(error.code, "object_missing" | "object_truncated") {
         return error;
     }
     let now = async { blobs::find_linked(&mut cx.db.read().await?, repository, &opened.digest).await };
@@ -85,8 +85,35 @@ pub(super) async fn explain(cx: &Context, repository: &Workload, opened: &BlobRo
             "blob_moved",
             format!("the blob was replaced at the same moment, try again: {}", opened.digest),
         ),
-        Ok(Some(_)) => error,
+        Ok(Some(row)) => {
+            set_aside(cx, &row, None).await;
+            error
+        }
         Err(unreadable) => unreadable,
+    }
+}
+
+/// Quarantines a blob that was found rotten, so that the next push of the file is asked to send it. Not when the store
+/// is not the one it should be, for example because a disk is not mounted: then nothing is said about the blob.
+async fn set_aside(cx: &Context, row: &BlobRow, found: Option<Digest>) {
+    let outcome = async {
+        let store = cx.stores.get(&row.store)?;
+        let ours = log::key_id(&mut cx.db.read().await?).await?;
+        if ours.is_none() || store.owner().await? != ours {
+            return Ok(());
+        }
+        let now = cx.clock.now();
+        let mut tx = cx.db.write().await?;
+        if blobs::set_quarantined(&mut tx, &row.store, &row.digest, &row.key, Some(now)).await? {
+            let change =
+                Change::BlobQuarantined { store: row.store.clone(), digest: row.digest.clone(), found };
+            log::append(&mut tx, now, &PrincipalName::local("registry"), vec![change]).await?;
+            tx.commit().await?;
+        }
+        Ok::<(), Error>(())
+    };
+    if let Err(error) = outcome.await {
+        tracing::warn!(digest = %row.digest, %error, "a rotten blob was not set aside; gradus scrub will");
     }
 }
 
@@ -135,7 +162,9 @@ pub(super) async fn read_whole(
         Ok(bytes) => bytes,
         Err(error) => return Err(explain(cx, repository, &row, error).await),
     };
-    if digest.algorithm().digest(&bytes) != *digest {
+    let found = digest.algorithm().digest(&bytes);
+    if found != *digest {
+        set_aside(cx, &row, Some(found)).await;
         return Err(Error::integrity(
             "blob_rotten",
             format!("the stored bytes are not what their digest says: {digest}"),
@@ -175,7 +204,7 @@ pub async fn present(
         let found = match stat(cx, repository, digest).await {
             Ok(_) => true,
             Err(error) if error.code == "blob_unknown" => {
-                mount(cx, actor, repository, digest, None, |from| from.namespace() == namespace).await?
+                mount(cx, actor, repository, digest, Search::Namespace).await?
             }
             Err(error) => return Err(error),
         };
@@ -189,6 +218,16 @@ pub async fn present(
 /// Most repositories looked at when none is named to mount from.
 const MOUNT_CANDIDATES: i64 = 100;
 
+/// Where a blob may be mounted from.
+pub enum Search {
+    /// This repository.
+    In(Workload),
+    /// Any of the same namespace.
+    Namespace,
+    /// Any the caller may read, its own namespace first.
+    Everywhere,
+}
+
 /// Links a blob of another repository the actor may read. Answers false if there is none such: the bytes
 /// then have to be sent, since knowing a digest gives nothing.
 pub async fn mount(
@@ -196,20 +235,25 @@ pub async fn mount(
     actor: &Actor,
     repository: &Workload,
     digest: &Digest,
-    from: Option<&Workload>,
-    also: impl Fn(&Workload) -> bool,
+    search: Search,
 ) -> Result<bool> {
     let store = store_of(cx, repository).await?;
-    let candidates = match from {
-        Some(from) => {
-            let row = blobs::find_linked(&mut cx.db.read().await?, from, digest).await?;
+    let mut tx = cx.db.read().await?;
+    let own = Some(repository.namespace());
+    let mut candidates = match &search {
+        Search::In(from) => {
+            let row = blobs::find_linked(&mut tx, from, digest).await?;
             row.map(|row| (from.clone(), row.store)).into_iter().collect()
         }
-        None => blobs::linked_from(&mut cx.db.read().await?, digest, MOUNT_CANDIDATES).await?,
+        _ => blobs::linked_from(&mut tx, digest, own.as_ref(), MOUNT_CANDIDATES).await?,
     };
+    if matches!(search, Search::Everywhere) {
+        candidates.extend(blobs::linked_from(&mut tx, digest, None, MOUNT_CANDIDATES).await?);
+    }
+    drop(tx);
     // Bytes never leave their store by a mount: a namespace's region is a promise.
     let usable = candidates.into_iter().any(|(candidate, in_store)| {
-        in_store == store.name && actor.may(Permission::Read, &candidate.namespace()) && also(&candidate)
+        in_store == store.name && actor.may(Permission::Read, &candidate.namespace())
     });
     if !usable {
         return Ok(false);

@@ -25,16 +25,26 @@ pub struct Report {
 }
 
 /// An object without a row is left alone for so long whatever the grace period: its row may be about to come.
-const ORPHAN_GRACE: TimeDelta = TimeDelta::hours(1);
+pub(super) const ORPHAN_GRACE: TimeDelta = TimeDelta::hours(1);
 const BATCH: i64 = 500;
+/// Notes of scheduled runs are kept for so long.
+const TICKS_KEPT: TimeDelta = TimeDelta::days(30);
 
 /// Finds garbage that is older than `grace`; with `delete`, removes it.
 pub async fn collect(cx: &Context, actor: &Actor, grace: TimeDelta, delete: bool) -> Result<Report> {
     let before = cx.clock.now() - grace;
+    for store in cx.stores.all().iter().filter(|_| delete) {
+        super::claim::check(&cx.db, store).await?;
+    }
     let mut report = Report { deleted: delete, ..Report::default() };
     links(cx, before, delete, &mut report).await?;
     unlinked(cx, before, delete, &mut report).await?;
     idle_uploads(cx, before, delete, &mut report).await?;
+    if delete {
+        let mut tx = cx.db.write().await?;
+        garbage::sweep(&mut tx, cx.clock.now() - TICKS_KEPT).await?;
+        tx.commit().await?;
+    }
     for store in cx.stores.all() {
         orphans(cx, store, before.min(cx.clock.now() - ORPHAN_GRACE), delete, &mut report).await?;
     }
@@ -76,6 +86,7 @@ async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mu
         let count = found.len();
         for (store, digest, key, size) in found {
             if delete {
+                let objects = cx.stores.get(&store)?;
                 let mut tx = cx.db.write().await?;
                 match garbage::remove_blob(&mut tx, &store, &digest, &key).await {
                     Ok(true) => tx.commit().await?,
@@ -83,7 +94,7 @@ async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mu
                     Err(error) if error.code == "database_busy" => continue, // linked at the same moment
                     Err(error) => return Err(error),
                 }
-                cx.stores.get(&store)?.delete(key.parse()?).await?;
+                objects.delete(key.parse()?).await?;
             }
             report.bytes += size;
             report.blobs.push((store, digest, size));
@@ -96,12 +107,13 @@ async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mu
 
 async fn idle_uploads(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
     loop {
-        let found = uploads::list_idle(&mut cx.db.read().await?, before, BATCH).await?;
+        let now = cx.clock.now();
+        let found = uploads::list_idle(&mut cx.db.read().await?, before, now, BATCH).await?;
         let count = found.len();
         for row in found {
             if delete {
                 let mut tx = cx.db.write().await?;
-                let removed = uploads::delete_idle(&mut tx, &row.id, before).await?;
+                let removed = uploads::delete_idle(&mut tx, &row.id, before, now).await?;
                 tx.commit().await?;
                 if !removed {
                     continue;
@@ -137,7 +149,8 @@ async fn orphans(
         if uploads::exists(&mut tx, &key).await? {
             continue;
         }
-        if !object.is_tail && blobs::find_by_key(&mut tx, &store.name, &key).await?.is_some() {
+        // By the key alone: a store that was renamed, or is configured twice, loses nothing.
+        if !object.is_tail && blobs::find_by_key(&mut tx, &key).await?.is_some() {
             continue;
         }
         drop(tx);

@@ -1,6 +1,6 @@
 //! Manifests, tags and referrers: the OCI view of a repository.
 
-use super::{Context, blobs as ops_blobs, compose::descriptor_of, push, unknown_namespace};
+use super::{Context, blobs as ops_blobs, compose::descriptor_of, push};
 use crate::{
     db::{Tx, blobs, log, manifests, namespaces, tags, versions},
     error::{Error, Result},
@@ -14,7 +14,7 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 pub use manifests::Stored;
 
@@ -42,16 +42,40 @@ impl Wanted {
 /// The digest behind a tag: a version, stage, range or `latest` as everywhere, else a plain tag.
 async fn digest_of_tag(cx: &Context, repository: &Workload, tag: &str) -> Result<Option<Digest>> {
     let mut tx = cx.db.read().await?;
-    // Other content than versions may carry any tag, so a plain tag of that name wins over `latest`, `1` …
-    if let Some(digest) = tags::find(&mut tx, repository, tag).await? {
-        return Ok(Some(digest));
+    let found = match Selector::parse(tag) {
+        Ok(Selector::Version(version)) => {
+            versions::find(&mut tx, repository, &version).await?.map(|row| row.digest)
+        }
+        Ok(selector) if is_reserved(&selector) && has_versions(&mut tx, repository).await? => {
+            return match super::resolve::find(&mut tx, repository, &selector).await {
+                Ok(row) => Ok(Some(row.digest)),
+                Err(error) if error.kind == crate::error::Kind::NotFound => Ok(None),
+                Err(error) => Err(error),
+            };
+        }
+        _ => None,
+    };
+    match found {
+        Some(digest) => Ok(Some(digest)),
+        None => tags::find(&mut tx, repository, tag).await,
     }
-    let Ok(selector) = Selector::parse(tag) else { return Ok(None) };
-    match super::resolve::find(&mut tx, repository, &selector).await {
-        Ok(row) => Ok(Some(row.digest)),
-        Err(error) if error.kind == crate::error::Kind::NotFound => Ok(None),
-        Err(error) => Err(error),
+}
+
+/// Whether in a workload this follows from its versions. In a repository without versions it is a tag like others.
+fn is_reserved(selector: &Selector) -> bool {
+    matches!(selector, Selector::Stage(_) | Selector::Latest | Selector::Range(_))
+}
+
+/// Takes away the tags that say something else than the versions will, now that there is a first one.
+pub(super) async fn free_reserved_tags(tx: &mut Tx, repository: &Workload) -> Result<Vec<Change>> {
+    let mut changes = Vec::new();
+    for (tag, digest) in tags::list(tx, repository, None, 10_000).await? {
+        if Selector::parse(&tag).is_ok_and(|selector| is_reserved(&selector)) {
+            tags::delete(tx, repository, &tag).await?;
+            changes.push(Change::Untagged { repository: repository.clone(), tag, digest });
+        }
     }
+    Ok(changes)
 }
 
 pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result<Stored> {
@@ -97,9 +121,7 @@ pub async fn put(
         Wanted::Tag(_) => Algorithm::Sha256.digest(bytes),
     };
     let namespace = repository.namespace();
-    if super::namespaces::show(cx, &namespace).await.is_err() {
-        return Err(unknown_namespace(&namespace));
-    }
+    super::namespaces::show(cx, &namespace).await?;
     check_blobs(cx, repository, &manifest).await?;
     let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
     let put = Put { digest: digest.clone(), subject };
@@ -255,14 +277,7 @@ pub(super) async fn insert(
     digest: &Digest,
     now: DateTime<Utc>,
 ) -> Result<bool> {
-    let mut uses: Vec<Digest> = manifest.blobs().map(|descriptor| descriptor.digest.clone()).collect();
-    // What was there when the bytes were checked may have been collected since.
-    for used in &uses {
-        if blobs::find_linked(tx, repository, used).await?.is_none() {
-            return Err(missing_blob(used));
-        }
-    }
-    uses.extend(manifest.manifests.iter().map(|descriptor| descriptor.digest.clone()));
+    let listed: Vec<Digest> = manifest.manifests.iter().map(|descriptor| descriptor.digest.clone()).collect();
     let row = manifests::ManifestRow {
         repository,
         digest,
@@ -270,9 +285,22 @@ pub(super) async fn insert(
         bytes,
         subject: manifest.subject.as_ref().map(|subject| &subject.digest),
         descriptor: &descriptor_of(manifest, digest, bytes.len() as u64),
-        uses: &uses,
+        manifests: &listed,
     };
-    manifests::insert(tx, &row, now).await
+    if !manifests::insert(tx, &row, now).await? {
+        return Ok(false);
+    }
+    let needed: BTreeSet<&Digest> = manifest.blobs().map(|descriptor| &descriptor.digest).collect();
+    let needed: Vec<&Digest> = needed.into_iter().collect();
+    if manifests::use_blobs(tx, repository, digest, &needed).await? < needed.len() {
+        // What was there when the bytes were checked has been collected since.
+        for used in needed {
+            if blobs::find_linked(tx, repository, used).await?.is_none() {
+                return Err(missing_blob(used));
+            }
+        }
+    }
+    Ok(true)
 }
 
 /// Deletes a manifest by digest, or a tag. What belongs to a version stays.
@@ -284,15 +312,19 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
         Err(Error::not_allowed("version_is_kept", format!("a version cannot be deleted: {what}"))
             .hint(format!("withdraw it with: gradus yank {what}")))
     };
-    let change = match wanted {
+    let mut changes = Vec::new();
+    let untagged = |tag, digest| Change::Untagged { repository: repository.clone(), tag, digest };
+    match wanted {
         Wanted::Digest(digest) => {
             if let Some(version) = versions::of_manifest(&mut tx, repository, digest).await? {
                 return keep(format!("{repository}:{version}"));
             }
+            let tags = tags::list(&mut tx, repository, Some(digest), 10_000).await?;
+            changes.extend(tags.into_iter().map(|(tag, digest)| untagged(tag, digest)));
             if !manifests::delete(&mut tx, repository, digest).await? {
                 return Err(unknown(repository, digest));
             }
-            Change::ManifestDeleted { repository: repository.clone(), digest: digest.clone() }
+            changes.push(Change::ManifestDeleted { repository: repository.clone(), digest: digest.clone() });
         }
         Wanted::Tag(tag) => {
             if let Ok(version) = tag.parse()
@@ -300,12 +332,25 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
             {
                 return keep(format!("{repository}:{version}"));
             }
-            let from = tags::find(&mut tx, repository, tag).await?.ok_or_else(|| unknown(repository, tag))?;
+            let Some(from) = tags::find(&mut tx, repository, tag).await? else {
+                let reserved = Selector::parse(tag).is_ok_and(|selector| is_reserved(&selector));
+                if reserved && has_versions(&mut tx, repository).await? {
+                    return Err(Error::not_allowed(
+                        "tag_is_not_free",
+                        format!("it follows from the versions and cannot be deleted: {repository}:{tag}"),
+                    )
+                    .hint(format!("withdraw a version with: gradus yank {repository}:VERSION")));
+                }
+                return Err(unknown(repository, tag));
+            };
             tags::delete(&mut tx, repository, tag).await?;
-            Change::AliasRemoved { workload: repository.clone(), alias: tag.clone(), from }
+            changes.push(match versions::of_manifest(&mut tx, repository, &from).await? {
+                Some(_) => Change::AliasRemoved { workload: repository.clone(), alias: tag.clone(), from },
+                None => untagged(tag.clone(), from),
+            });
         }
-    };
-    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    }
+    log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await
 }
 

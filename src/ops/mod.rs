@@ -21,8 +21,10 @@ pub mod uploads;
 pub mod users;
 pub mod yank;
 
+pub mod claim;
 pub mod compose;
 mod memo;
+mod session;
 
 use crate::{
     blobs::Stores,

@@ -120,8 +120,11 @@ pub async fn reindex(cx: &Context, actor: &Actor) -> Result<Report> {
             let object = object?;
             let key = object.key.to_string();
             let mut tx = cx.db.read().await?;
-            let known = blobs::find_by_key(&mut tx, &store.name, &key).await?;
-            if object.is_tail || uploads::exists(&mut tx, &key).await? {
+            let known = blobs::find_by_key(&mut tx, &key).await?;
+            let is_elsewhere = known.as_ref().is_some_and(|row| row.store != store.name);
+            // What is young may be a blob whose row is about to come.
+            let is_young = known.is_none() && object.modified > cx.clock.now() - super::garbage::ORPHAN_GRACE;
+            if object.is_tail || is_elsewhere || is_young || uploads::exists(&mut tx, &key).await? {
                 continue;
             }
             drop(tx);
@@ -160,7 +163,7 @@ async fn take(
 ) -> Result<bool> {
     let mut tx = cx.db.read().await?;
     let existing = blobs::find(&mut tx, &store.name, digest).await?;
-    let is_wanted = existing.is_some() || !blobs::linked_from(&mut tx, digest, 1).await?.is_empty();
+    let is_wanted = existing.is_some() || !blobs::linked_from(&mut tx, digest, None, 1).await?.is_empty();
     drop(tx);
     let holder = holder.filter(|row| row.digest != *digest);
     if holder.is_some() && !is_wanted {

@@ -1,27 +1,25 @@
 //! Receiving bytes: sessions that any replica can go on with, and whole bodies in one go.
 //!
-//! A session's progress is in the database after every acknowledgement and at least every
-//! `CHECKPOINT` bytes and a third of a `LEASE`. Bytes become a blob only when their digest was verified.
+//! A session's progress is in the database after every acknowledgement, and during a long one at intervals (see
+//! `session`). Bytes become a blob only when their digest was verified.
 
-use super::{Context, unknown_namespace};
+use super::{
+    Context,
+    session::{Session, taken_over},
+    unknown_namespace,
+};
 use crate::{
-    blobs::{ByteStream, Checkpoint, Key, Resume, Store, Writer},
+    blobs::{ByteStream, Key, Resume, Store, Writer},
     db::{blobs, namespaces, uploads},
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     model::{
         digest::{Algorithm, Digest},
         name::Workload,
     },
 };
-use chrono::{DateTime, TimeDelta, Utc};
 use futures_util::StreamExt as _;
 use std::{sync::Arc, time::Duration};
-use uploads::{Progress, UploadRow};
-
-/// Bytes after which progress is made durable inside one long request.
-const CHECKPOINT: u64 = 256 * 1024 * 1024;
-/// How long a writer may be silent before another may take over.
-const LEASE: TimeDelta = TimeDelta::seconds(90);
+use uploads::UploadRow;
 
 pub struct Begun {
     pub id: String,
@@ -34,7 +32,7 @@ pub struct Status {
     pub digest: Digest,
 }
 
-fn unknown(id: &str) -> Error {
+pub(super) fn unknown(id: &str) -> Error {
     Error::not_found("upload_unknown", format!("no such upload: {}", crate::model::digest::shorten(id)))
         .hint("it was finished, cancelled or has expired; start a new one")
 }
@@ -130,8 +128,43 @@ pub async fn finish(
     work.await.map_err(stopped)?
 }
 
-/// Receives a whole body without a session.
-pub async fn put(cx: &Arc<Context>, repository: &Workload, digest: &Digest, body: ByteStream) -> Result<()> {
+/// Bodies below this size, which is that of a part, are received without a session's row.
+const SMALL: u64 = 8 * 1024 * 1024;
+
+/// Receives a whole body of `length` bytes, where that is known.
+pub async fn put(
+    cx: &Arc<Context>,
+    repository: &Workload,
+    digest: &Digest,
+    length: Option<u64>,
+    body: ByteStream,
+) -> Result<()> {
+    if length.is_some_and(|length| length < SMALL) {
+        return put_at_once(cx, repository, digest, body).await;
+    }
+    // What takes long needs a row, or garbage collection might take its object for a lost one.
+    let begun = begin(cx, repository, digest.algorithm()).await?;
+    let (cx, repository, digest) = (cx.clone(), repository.clone(), digest.clone());
+    let work = tokio::spawn(async move {
+        let outcome = finish(&cx, &repository, &begun.id, Some(0), &digest, body).await;
+        // Nobody knows the session's id, so nobody could go on with it.
+        if outcome.is_err()
+            && let Err(error) = cancel(&cx, &repository, &begun.id).await
+            && error.code != "upload_unknown"
+        {
+            tracing::warn!(upload = begun.id, %error, "a failed upload was not removed; garbage collection will");
+        }
+        outcome
+    });
+    work.await.map_err(stopped)?
+}
+
+async fn put_at_once(
+    cx: &Arc<Context>,
+    repository: &Workload,
+    digest: &Digest,
+    body: ByteStream,
+) -> Result<()> {
     let store = store_of(cx, repository).await?.clone();
     let (cx, repository, digest) = (cx.clone(), repository.clone(), digest.clone());
     let work = tokio::spawn(async move {
@@ -162,7 +195,7 @@ pub(super) async fn put_own(cx: &Arc<Context>, repository: &Workload, bytes: Vec
         return Ok(digest);
     }
     let body = futures_util::stream::once(async { Ok(bytes.into()) }).boxed();
-    put(cx, repository, &digest, body).await?;
+    put_at_once(cx, repository, &digest, body).await?;
     Ok(digest)
 }
 
@@ -170,7 +203,7 @@ fn stopped(error: tokio::task::JoinError) -> Error {
     Error::internal("upload_stopped", "receiving the upload has stopped").source(error)
 }
 
-fn verify(found: &Digest, expected: &Digest) -> Result<()> {
+pub(super) fn verify(found: &Digest, expected: &Digest) -> Result<()> {
     if found == expected {
         return Ok(());
     }
@@ -190,7 +223,7 @@ async fn receive_all(cx: &Context, writer: &mut Writer, mut body: ByteStream) ->
 }
 
 /// The next bytes of a body; fails when none come for too long.
-async fn next(cx: &Context, body: &mut ByteStream) -> Result<Option<bytes::Bytes>> {
+pub(super) async fn next(cx: &Context, body: &mut ByteStream) -> Result<Option<bytes::Bytes>> {
     let idle = Duration::from_secs(cx.config.limits.idle_seconds);
     match tokio::time::timeout(idle, body.next()).await {
         Ok(bytes) => bytes.transpose(),
@@ -199,15 +232,15 @@ async fn next(cx: &Context, body: &mut ByteStream) -> Result<Option<bytes::Bytes
     }
 }
 
-/// Makes a finished object the blob of its digest, or drops it if the store has one already.
-async fn make_visible(
+/// Makes a finished object the blob of its digest (`session`: its id and who holds its lease), or drops it if the store has one already.
+pub(super) async fn make_visible(
     cx: &Context,
     store: &Store,
     repository: &Workload,
     digest: &Digest,
     key: Key,
     size: u64,
-    session: Option<&str>,
+    session: Option<(&str, &str)>,
 ) -> Result<()> {
     let row = blobs::BlobRow {
         store: store.name.clone(),
@@ -219,16 +252,19 @@ async fn make_visible(
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     namespaces::ensure_repository(&mut tx, repository, now).await?;
-    if let Some(id) = session
-        && !uploads::delete(&mut tx, id).await?
+    if let Some((id, holder)) = session
+        && !uploads::delete_held(&mut tx, id, holder).await?
     {
-        return Err(unknown(id));
+        // Whoever took over may have written to the object since its digest was checked.
+        return Err(if uploads::exists(&mut tx, id).await? { taken_over() } else { unknown(id) });
     }
     let mut surplus = None;
     if !blobs::insert(&mut tx, &row, now).await? {
         // The same bytes are there: ours are surplus, unless they heal a rotten copy.
         surplus = match blobs::replace_quarantined(&mut tx, &row).await? {
             Some(rotten) => Some(rotten.parse()?),
+            // Rebuilding the map may have found our object before us.
+            None if blobs::find_by_key(&mut tx, &row.key).await?.is_some() => None,
             None => Some(key),
         };
     }
@@ -245,178 +281,4 @@ async fn make_visible(
         tracing::warn!(%surplus, %error, "a surplus object was not deleted; garbage collection will");
     }
     Ok(())
-}
-
-/// The right to write to one upload, for a while.
-struct Session {
-    cx: Arc<Context>,
-    store: Arc<Store>,
-    id: String,
-    key: Key,
-    holder: String,
-    algorithm: Algorithm,
-    /// The multipart upload, once one is begun.
-    multipart: Option<String>,
-    saved: u64,
-    saved_at: DateTime<Utc>,
-}
-
-impl Session {
-    async fn open(
-        cx: &Arc<Context>,
-        repository: &Workload,
-        id: &str,
-        offset: Option<u64>,
-    ) -> Result<(Self, Writer)> {
-        let holder = cx.clock.id().to_string();
-        let now = cx.clock.now();
-        let mut tx = cx.db.write().await?;
-        let row = uploads::find(&mut tx, repository, id).await?.ok_or_else(|| unknown(id))?;
-        if offset.is_some_and(|offset| offset != row.received) {
-            return Err(Error::new(
-                Kind::Range,
-                "upload_offset",
-                format!(
-                    "the upload stands at {}, the request starts at: {}",
-                    row.received,
-                    offset.unwrap_or(0)
-                ),
-            )
-            .hint("ask where the upload stands and go on from there")
-            .details(serde_json::json!({ "received": row.received })));
-        }
-        if !uploads::lease(&mut tx, id, &holder, now, now + LEASE).await? {
-            return Err(Error::conflict("upload_busy", "somebody else is writing to this upload")
-                .hint("wait until they are done, then ask where the upload stands"));
-        }
-        let parts = uploads::parts(&mut tx, id).await?;
-        tx.commit().await?;
-
-        let store = cx.stores.get(&row.store)?.clone();
-        let key: Key = id.parse()?;
-        let session = Self {
-            cx: cx.clone(),
-            store: store.clone(),
-            id: id.to_owned(),
-            key,
-            holder,
-            algorithm: row.algorithm,
-            multipart: row.multipart.clone(),
-            saved: row.received,
-            saved_at: now,
-        };
-        let resume = Resume {
-            algorithm: row.algorithm,
-            received: row.received,
-            hash_state: row.hash_state,
-            multipart: row.multipart,
-            parts,
-            tail: row.tail,
-        };
-        match store.writer(key, resume).await {
-            Ok(writer) => Ok((session, writer)),
-            Err(error) => {
-                session.release().await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn receive(&mut self, writer: &mut Writer, mut body: ByteStream) -> Result<()> {
-        while let Some(bytes) = next(&self.cx, &mut body).await? {
-            self.cx.metrics.bytes_received.inc_by(bytes.len() as u64);
-            writer.write(bytes).await?;
-            let overdue = self.cx.clock.now() - self.saved_at > LEASE / 3;
-            if overdue || writer.received() - self.saved >= CHECKPOINT {
-                self.save(writer).await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Makes durable what was received and records it.
-    async fn save(&mut self, writer: &mut Writer) -> Result<()> {
-        if writer.received() == self.saved {
-            return Ok(());
-        }
-        let Checkpoint { received, hash_state, multipart, tail, parts } = writer.checkpoint().await?;
-        let now = self.cx.clock.now();
-        let progress = Progress {
-            received,
-            hash_state: &hash_state,
-            multipart: multipart.as_deref(),
-            tail,
-            parts: &parts,
-        };
-        let mut tx = self.cx.db.write().await?;
-        if !uploads::advance(&mut tx, &self.id, &self.holder, &progress, now, now + LEASE).await? {
-            return Err(Error::conflict("upload_busy", "somebody else has taken over this upload"));
-        }
-        tx.commit().await?;
-        // The tail before is recorded no more; what is left behind goes with the session.
-        if self.saved > 0
-            && let Err(error) = self.store.delete_tail(self.key, self.saved).await
-        {
-            tracing::warn!(key = %self.key, %error, "a staged tail was not deleted");
-        }
-        self.multipart = multipart;
-        self.saved = received;
-        self.saved_at = now;
-        Ok(())
-    }
-
-    /// Ends the session; when that fails, the session lives and the last request can be repeated.
-    async fn complete(self, writer: Writer, repository: &Workload, digest: &Digest) -> Result<()> {
-        let outcome = self.conclude(writer, repository, digest).await;
-        if outcome.is_err() {
-            self.release().await;
-        }
-        outcome
-    }
-
-    async fn conclude(&self, writer: Writer, repository: &Workload, digest: &Digest) -> Result<()> {
-        let size = writer.received();
-        if digest.algorithm() == self.algorithm {
-            if let Err(error) = verify(&writer.digest(), digest) {
-                let _ = writer.close().await;
-                self.discard().await?;
-                return Err(error);
-            }
-            writer.finish().await?;
-        } else {
-            // The digest came last and by another algorithm than was hashed: read the object back.
-            writer.finish().await?;
-            let stored = super::scrub::hash_object(&self.store, self.key, size, digest.algorithm()).await?;
-            if let Err(error) = verify(&stored, digest) {
-                self.discard().await?;
-                return Err(error);
-            }
-        }
-        make_visible(&self.cx, &self.store, repository, digest, self.key, size, Some(&self.id)).await?;
-        // Staged only when an earlier request ended between two parts; what is left behind, gc sweeps.
-        if self.saved > 0
-            && let Err(error) = self.store.delete_tails(self.key).await
-        {
-            tracing::warn!(key = %self.key, %error, "a staged tail was not deleted; garbage collection will");
-        }
-        Ok(())
-    }
-
-    async fn discard(&self) -> Result<()> {
-        let mut tx = self.cx.db.write().await?;
-        uploads::delete(&mut tx, &self.id).await?;
-        tx.commit().await?;
-        self.store.abort(self.key, self.multipart.as_deref()).await
-    }
-
-    async fn release(&self) {
-        let released = async {
-            let mut tx = self.cx.db.write().await?;
-            uploads::release(&mut tx, &self.id, &self.holder).await?;
-            tx.commit().await
-        };
-        if let Err(error) = released.await {
-            tracing::warn!(upload = %self.id, %error, "an upload was not released; its lease will run out");
-        }
-    }
 }

@@ -258,8 +258,12 @@ all_backends! {
         assert_ne!(get(&env, &digests[0]).await.bytes, contents[0]);
         assert_eq!(get(&env, &digests[4]).await.status, 404);
 
+        // An object without a row is taken for one that is still on its way while it is young.
+        assert!(scrub(&env, true).await["reindexed"].as_u64().unwrap() >= 2);
+        assert_eq!(get(&env, &digests[4]).await.status, 404);
+        catch_up(&env, 2 * HOUR);
         let report = scrub(&env, true).await;
-        assert!(report["reindexed"].as_u64().unwrap() >= 3, "{report}");
+        assert!(report["reindexed"].as_u64().unwrap() >= 1, "{report}");
         assert_eq!(report["rotten"].as_array().unwrap().len(), 1, "{report}");
         assert_eq!((&report["rotten"][0]["digest"], &report["rotten"][0]["found"]), (&json!(digests[5]), &json!(Digest::sha256(&noise(13, 50)))));
         for (content, digest) in contents.iter().zip(&digests).take(5) {

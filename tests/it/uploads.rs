@@ -196,6 +196,26 @@ all_backends! {
         assert_eq!(objects(&env).await, (vec![bytes.len() as u64], 0));
     }
 
+    async fn of_writers_at_one_offset_one_is_acknowledged(env: Env) {
+        env.namespace("acme").await;
+        let replicas = [&env.replica().await, &env];
+        for round in 0..10u64 {
+            let session = Session::begin(&env, REPOSITORY).await;
+            let (mut whole, pieces): (Vec<u8>, Vec<Vec<u8>>) = (Vec::new(), (0..8).map(|who| noise(round * 8 + who + 1, 1000)).collect());
+            for offset in [0, 1000] {
+                let sent = pieces.iter().enumerate().map(|(who, piece)| session.chunk(replicas[who % 2], offset, piece));
+                let answers = futures_util::future::join_all(sent).await;
+                let won: Vec<usize> = (0..8).filter(|&who| answers[who].status.as_u16() == 202).collect();
+                assert_eq!(won.len(), 1, "round {round}, offset {offset}");
+                for lost in answers.iter().filter(|answer| answer.status.as_u16() != 202) {
+                    assert!(matches!(lost.code().as_str(), "upload_busy" | "upload_offset"), "{}", lost.text());
+                }
+                whole.extend(&pieces[won[0]]);
+            }
+            assert_eq!(session.finish(&env, &Digest::sha256(&whole)).await.status.as_u16(), 201);
+        }
+    }
+
     async fn of_two_writers_one_gets_a_conflict(env: Env) {
         env.namespace("acme").await;
         let other = env.replica().await;

@@ -58,7 +58,10 @@ def cluster(log_folder, durable=True):
                 "gradus",
                 "--auth=trust",
                 "--encoding=UTF8",
-                "--locale=C",
+                # Not the C locale: what is ordered byte by byte must say so itself.
+                "--locale=C.UTF-8",
+                "--locale-provider=icu",
+                "--icu-locale=en-US",
                 "--no-sync",
             ],
             cwd=folder,

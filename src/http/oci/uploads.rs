@@ -13,7 +13,7 @@ use crate::{
     ops::{blobs, uploads},
 };
 use axum::{
-    body::Body,
+    body::{Body, HttpBody as _},
     extract::{Path, State},
     http::{HeaderMap, HeaderName, StatusCode, header},
 };
@@ -71,17 +71,21 @@ pub async fn begin(
 ) -> Reply {
     let repository = repository(&namespace, &name)?;
     if let Some(digest) = query.parse::<Digest>("mount")? {
-        let from: Option<Workload> = query.take("from").and_then(|from| from.parse().ok());
-        if let Some(from) = &from
-            && !actor.may(Permission::Read, &from.namespace())
-        {
+        let from = query.take("from");
+        let search = match from.as_deref().map(str::parse::<Workload>) {
             // As if it were not there: a stranger's repository is not told from a missing one.
-            tracing::debug!(%repository, "mount from a repository that may not be read");
-        } else if blobs::mount(&app, &actor, &repository, &digest, from.as_ref(), |_| true).await? {
+            Some(Ok(from)) if !actor.may(Permission::Read, &from.namespace()) => None,
+            Some(Ok(from)) => Some(blobs::Search::In(from)),
+            Some(Err(_)) => None,
+            None => Some(blobs::Search::Everywhere),
+        };
+        if let Some(search) = search
+            && blobs::mount(&app, &actor, &repository, &digest, search).await?
+        {
             return Ok(created(&app, &repository, &digest));
         }
     } else if let Some(digest) = query.parse::<Digest>("digest")? {
-        uploads::put(&app, &repository, &digest, stream(body)).await?;
+        uploads::put(&app, &repository, &digest, body.size_hint().exact(), stream(body)).await?;
         return Ok(created(&app, &repository, &digest));
     }
     let algorithm = query.parse::<Algorithm>("digest-algorithm")?.unwrap_or(Algorithm::Sha256);
