@@ -125,7 +125,14 @@ pub async fn newest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRo
     row.map(version).transpose()
 }
 
-/// The version right below `above` in precedence; with `release`, the release right below it.
+/// The same among those that are not yanked.
+pub async fn newest_standing(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
+    let sql = select!("WHERE workload = $1 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str());
+    row.map(version).transpose()
+}
+
+/// The version right below `above` in precedence, or with `release` the release, that is not yanked.
 pub async fn below(
     tx: &mut Tx,
     workload: &Workload,
@@ -133,22 +140,28 @@ pub async fn below(
     release: bool,
 ) -> Result<Option<VersionRow>> {
     let sql = select!(
-        "WHERE workload = $1 AND sort_key < $2 AND (NOT $3 OR NOT prerelease) ORDER BY sort_key DESC LIMIT 1"
+        "WHERE workload = $1 AND sort_key < $2 AND (NOT $3 OR NOT prerelease) AND yanked_at IS NULL
+         ORDER BY sort_key DESC LIMIT 1"
     );
     let row: Option<Row> = optional!(tx, sql, workload.as_str(), above.sort_key(), release);
     row.map(version).transpose()
 }
 
-/// The newest release that is not yanked, else the newest pre-release that is not.
-pub async fn latest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
+/// The release right above `below` in precedence that is not yanked.
+pub async fn above(tx: &mut Tx, workload: &Workload, below: &Version) -> Result<Option<VersionRow>> {
+    let sql = select!(
+        "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key > $3 ORDER BY sort_key LIMIT 1"
+    );
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), false, below.sort_key());
+    row.map(version).transpose()
+}
+
+/// The newest release, or with `prerelease` the newest pre-release, that is not yanked.
+pub async fn latest(tx: &mut Tx, workload: &Workload, prerelease: bool) -> Result<Option<VersionRow>> {
     let sql = select!(
         "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1"
     );
-    let release: Option<Row> = optional!(tx, sql, workload.as_str(), false);
-    let row = match release {
-        Some(row) => Some(row),
-        None => optional!(tx, sql, workload.as_str(), true),
-    };
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), prerelease);
     row.map(version).transpose()
 }
 
@@ -180,13 +193,24 @@ async fn highest_in(
     );
     let release: Option<Row> =
         optional!(tx, sql, workload.as_str(), false, &interval.low[..], &interval.high[..]);
-    let release = release.map(version).transpose()?;
-    if !interval.prereleases {
-        return Ok(release);
+    let mut best = release.map(version).transpose()?;
+    for (low, high) in &interval.prereleases {
+        let low = best.as_ref().map_or_else(|| low.clone(), |row| row.version.sort_key().max(low.clone()));
+        if let Some(row) = highest_prerelease(tx, workload, range, low, high.clone()).await? {
+            best = Some(row);
+        }
     }
-    // Only some pre-releases of the interval match, so look at them one by one, from above.
-    let low = release.as_ref().map_or_else(|| interval.low.clone(), |row| row.version.sort_key());
-    let mut high = interval.high.clone();
+    Ok(best)
+}
+
+/// Only some pre-releases between two keys match, so they are looked at one by one, from above.
+async fn highest_prerelease(
+    tx: &mut Tx,
+    workload: &Workload,
+    range: &Range,
+    low: Vec<u8>,
+    mut high: Vec<u8>,
+) -> Result<Option<VersionRow>> {
     let sql = select!(
         "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key >= $3 AND sort_key < $4
          ORDER BY sort_key DESC LIMIT $5"
@@ -202,7 +226,7 @@ async fn highest_in(
             high = row.version.sort_key();
         }
         if count < usize::try_from(STEP).unwrap_or(0) {
-            return Ok(release);
+            return Ok(None);
         }
     }
 }
@@ -214,7 +238,7 @@ pub struct Filter {
     pub yanked: Option<bool>,
 }
 
-/// Versions below a sort key, newest first.
+/// Versions below a sort key, newest first, without their documents, which may be large.
 pub async fn list(
     tx: &mut Tx,
     workload: &Workload,
@@ -224,10 +248,10 @@ pub async fn list(
 ) -> Result<Vec<VersionRow>> {
     let below = below.map_or_else(|| vec![0xff], Version::sort_key);
     let tier = filter.tier.map(|tier| tier.to_string());
-    let sql = select!(
-        "WHERE workload = $1 AND sort_key < $2 AND ($3 IS NULL OR tier = $3)
-         AND ($4 IS NULL OR (yanked_at IS NOT NULL) = $4) ORDER BY sort_key DESC LIMIT $5"
-    );
+    let sql = "SELECT workload, version, digest, sequence, revision, tier, kind, contract, '' AS document, created_at,
+                      created_by, yanked_at, yanked_because FROM versions
+               WHERE workload = $1 AND sort_key < $2 AND ($3 IS NULL OR tier = $3)
+               AND ($4 IS NULL OR (yanked_at IS NOT NULL) = $4) ORDER BY sort_key DESC LIMIT $5";
     let rows: Vec<Row> = all!(tx, sql, workload.as_str(), below, tier, filter.yanked, limit);
     rows.into_iter().map(version).collect()
 }

@@ -117,7 +117,7 @@ fn inspect(files: &Files, found: &mut Inspection) {
                 describe(&model, found);
                 model.problems.iter().for_each(|problem| found.problem(view.path, problem));
             }
-            Err(error) => found.failed(view.path, &error),
+            Err(error) => found.unreadable(view.path, &error),
         }
     }
     let parts = found.facts.get("gguf.split.count").and_then(|count| count.parse::<u64>().ok());

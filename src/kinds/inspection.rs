@@ -81,6 +81,9 @@ pub struct Inspection {
     pub safety: Safety,
     pub findings: Vec<Finding>,
     pub problems: Vec<Problem>,
+    /// A weight file whose header cannot be what it claims to be.
+    #[serde(skip)]
+    pub unreadable: Option<Problem>,
 }
 
 impl Default for Inspection {
@@ -109,6 +112,7 @@ impl Inspection {
             safety: Safety::Unknown,
             findings: Vec::new(),
             problems: Vec::new(),
+            unreadable: None,
         }
     }
 
@@ -141,6 +145,13 @@ impl Inspection {
 
     pub(super) fn failed(&mut self, path: &str, error: &Error) {
         self.problem(path, &error.message);
+    }
+
+    /// The same of a file that is nothing if its header is wrong.
+    pub(super) fn unreadable(&mut self, path: &str, error: &Error) {
+        self.failed(path, error);
+        self.unreadable
+            .get_or_insert_with(|| Problem { path: bounded(path), reason: bounded(&error.message) });
     }
 
     pub(super) fn fact(&mut self, name: &str, value: impl ToString) {

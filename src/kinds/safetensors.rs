@@ -68,7 +68,7 @@ fn inspect(files: &Files, found: &mut Inspection) {
             Ok(header) => {
                 headers.insert(view.path, header);
             }
-            Err(error) => found.failed(view.path, &error),
+            Err(error) => found.unreadable(view.path, &error),
         }
     }
     let mut indexed_folders = BTreeSet::new();

@@ -60,6 +60,20 @@ struct Body {
     annotations: Option<BTreeMap<String, String>>,
 }
 
+/// Whether all that is read as a struct is an object: serde would take an array too, other readers would not.
+fn is_shaped(value: &serde_json::Value) -> bool {
+    let is_object = |name: &str| value.get(name).is_none_or(|value| value.is_object() || value.is_null());
+    let are_objects = |name: &str| {
+        value
+            .get(name)
+            .and_then(|list| list.as_array())
+            .is_none_or(|list| list.iter().all(|item| item.is_object()))
+    };
+    value.is_object()
+        && ["config", "subject"].into_iter().all(is_object)
+        && ["layers", "manifests"].into_iter().all(are_objects)
+}
+
 impl Manifest {
     /// Reads a manifest. `content_type` is what the request said it is.
     pub fn parse(bytes: &[u8], content_type: Option<&str>) -> Result<Self> {
@@ -73,6 +87,9 @@ impl Manifest {
             .hint(format!("at most {MANIFEST_MAX} bytes; put the content into a layer")));
         }
         let value = json::parse_strict(bytes, DEPTH_MAX).map_err(|error| refuse(error.message.clone()))?;
+        if !is_shaped(&value) {
+            return Err(refuse("it and its descriptors must be objects".into()));
+        }
         let body: Body =
             serde_json::from_value(value).map_err(|error| refuse(shorten(&error.to_string())))?;
         if body.schema_version != Some(2) {

@@ -19,14 +19,14 @@ pub struct Range {
     alternatives: Vec<VersionReq>,
 }
 
-/// Versions from `low` (inclusive) up to `high` (exclusive), as sort keys. A superset of what one
-/// alternative of a range matches; exact for releases.
+/// Versions from `low` (inclusive) up to `high` (exclusive), as sort keys: the releases that one alternative of a
+/// range matches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interval {
     pub low: Vec<u8>,
     pub high: Vec<u8>,
-    /// Whether a pre-release may match.
-    pub prereleases: bool,
+    /// The same of pre-releases that may match: those of each MAJOR.MINOR.PATCH a pre-release is named of.
+    pub prereleases: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
 impl Range {
@@ -113,13 +113,23 @@ fn ceiling() -> Vec<u8> {
 }
 
 fn interval(alternative: &VersionReq) -> Interval {
-    let mut whole = Interval { low: Vec::new(), high: ceiling(), prereleases: false };
+    let mut whole = Interval { low: Vec::new(), high: ceiling(), prereleases: Vec::new() };
     for comparator in &alternative.comparators {
         let (low, high) = bounds(comparator);
         whole.low = whole.low.max(low);
         whole.high = whole.high.min(high);
-        whole.prereleases |= !comparator.pre.is_empty();
+        if let Comparator { major, minor: Some(minor), patch: Some(patch), pre, .. } = comparator
+            && !pre.is_empty()
+        {
+            let release = key(&semver::Version::new(*major, *minor, *patch));
+            whole.prereleases.push((floor(*major, *minor, *patch), release));
+        }
     }
+    let (low, high) = (&whole.low, &whole.high);
+    whole.prereleases.iter_mut().for_each(|(from, to)| {
+        *from = from.clone().max(low.clone());
+        *to = to.clone().min(high.clone());
+    });
     whole
 }
 
@@ -197,10 +207,10 @@ mod tests {
         for text in VERSIONS {
             let version: Version = text.parse().unwrap();
             let key = version.sort_key();
-            let inside = range
-                .intervals()
-                .iter()
-                .any(|i| i.low <= key && key < i.high && (i.prereleases || !version.is_prerelease()));
+            let inside = range.intervals().iter().any(|interval| match version.is_prerelease() {
+                true => interval.prereleases.iter().any(|(low, high)| *low <= key && key < *high),
+                false => interval.low <= key && key < interval.high,
+            });
             if range.matches(&version) || !version.is_prerelease() {
                 assert_eq!(inside, range.matches(&version), "{range} {text}");
             }

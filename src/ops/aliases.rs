@@ -2,7 +2,7 @@
 
 use super::{Context, manifests::set_tag, resolve};
 use crate::{
-    db::{log, namespaces, tags},
+    db::{log, namespaces, tags, versions},
     error::{Error, Result},
     model::{
         access::Actor,
@@ -33,6 +33,15 @@ pub async fn set(cx: &Context, actor: &Actor, alias: &str, to: &Reference) -> Re
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &to.workload).await?;
     let row = resolve::find(&mut tx, &to.workload, &to.selector).await?;
+    if let Some(other) = tags::find(&mut tx, &to.workload, alias.as_str()).await?
+        && versions::of_manifest(&mut tx, &to.workload, &other).await?.is_none()
+    {
+        return Err(Error::conflict(
+            "alias_is_a_tag",
+            format!("a tag of this name is on content that is no version: {}:{alias}", to.workload),
+        )
+        .hint("choose another word, or delete the tag with an OCI client first"));
+    }
     if let Some(change) = set_tag(&mut tx, &to.workload, alias.as_str(), &row.digest, now).await? {
         log::append(&mut tx, now, &actor.principal, vec![change]).await?;
         tx.commit().await?;

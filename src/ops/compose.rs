@@ -89,9 +89,9 @@ impl Prepared {
 }
 
 /// The version a new one follows: the one of the same number if there is one, else the one right below, and
-/// without a number the newest.
+/// without a number the newest. Yanked ones are not followed.
 async fn line(tx: &mut Tx, workload: &Workload, version: Option<&Version>) -> Result<Option<VersionRow>> {
-    let Some(version) = version else { return versions::newest(tx, workload).await };
+    let Some(version) = version else { return versions::newest_standing(tx, workload).await };
     match versions::find(tx, workload, version).await? {
         Some(row) => Ok(Some(row)),
         None => versions::below(tx, workload, version, false).await,
@@ -101,6 +101,7 @@ async fn line(tx: &mut Tx, workload: &Workload, version: Option<&Version>) -> Re
 pub(super) async fn from_draft(cx: &Context, workload: &Workload, draft: &Draft) -> Result<Prepared> {
     let older = line(&mut cx.db.read().await?, workload, draft.wanted.version.as_ref()).await?;
     let inspection = inspect(cx, workload, &draft.files).await?;
+    refuse_unreadable(&inspection)?;
     refuse_other_tier(draft.tier, inspection.kind)?;
     let artifact = Artifact {
         kind: inspection.kind,
@@ -142,6 +143,7 @@ pub(super) async fn from_manifest(
     let Some(recognised) = Artifact::recognise(manifest)? else { return Ok(None) };
     let older = line(&mut cx.db.read().await?, workload, Some(version)).await?;
     let inspection = inspect(cx, workload, &recognised.files).await?;
+    refuse_unreadable(&inspection)?;
     let artifact = recognised.into_artifact(inspection.kind)?;
     let contract = match &artifact.contract {
         Some((digest, _)) if older.as_ref().is_some_and(|older| older.contract == *digest) => {
@@ -173,6 +175,19 @@ pub(super) async fn from_manifest(
         also_uses,
         taken: settled.taken,
     }))
+}
+
+/// Weights that cannot be read are a mistake of whoever pushes them. What would run code is recorded whatever else is
+/// wrong with it.
+fn refuse_unreadable(inspection: &Inspection) -> Result<()> {
+    match &inspection.unreadable {
+        Some(problem) if inspection.findings.is_empty() => Err(Error::invalid(
+            "artifact_unreadable",
+            format!("{} is not what its name or its first bytes say: {}", problem.path, problem.reason),
+        )
+        .hint("make the file again, or fetch it again; it may have been cut short")),
+        _ => Ok(()),
+    }
 }
 
 fn refuse_other_tier(insisted: Option<Tier>, found: Kind) -> Result<()> {

@@ -13,6 +13,8 @@ use std::{
 
 /// Most entries of each kind.
 const MAX: usize = 10_000;
+/// Most bytes of JSON in all resolutions; each is kept as a tree too, which is some times as large.
+const MAX_BYTES: usize = 16 << 20;
 
 #[derive(Default)]
 pub(crate) struct Memo(RwLock<Table>);
@@ -22,6 +24,7 @@ struct Table {
     length: i64,
     actors: HashMap<[u8; 32], Arc<Actor>>,
     resolutions: HashMap<String, Arc<Resolved>>,
+    bytes: usize,
 }
 
 /// A resolution with its JSON bytes, ready to send.
@@ -51,8 +54,10 @@ impl Memo {
 
     pub(super) fn keep_resolution(&self, length: i64, reference: String, resolved: &Arc<Resolved>) {
         self.keep(length, |table| {
-            if table.resolutions.len() < MAX {
+            let bytes = table.bytes + resolved.json.len();
+            if table.resolutions.len() < MAX && bytes <= MAX_BYTES {
                 table.resolutions.insert(reference, resolved.clone());
+                table.bytes = bytes;
             }
         });
     }

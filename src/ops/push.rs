@@ -112,8 +112,13 @@ async fn commit(
     }
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
-    namespaces::ensure_repository(&mut tx, workload, now).await?;
-    namespaces::lock_repository(&mut tx, workload).await?;
+    let last = match namespaces::lock_repository(&mut tx, workload).await? {
+        Some(last) => last,
+        None => {
+            namespaces::ensure_repository(&mut tx, workload, now).await?;
+            namespaces::lock_repository(&mut tx, workload).await?.unwrap_or(0)
+        }
+    };
     if let Some(row) = identical(&mut tx, workload, &prepared, wanted).await? {
         return again(cx, actor, tx, workload, prepared, row).await.map(Some);
     }
@@ -127,7 +132,8 @@ async fn commit(
             "a tag of this name is on other OCI content; delete the tag first, or push another version",
         ));
     }
-    let sequence = namespaces::next_sequence(&mut tx, workload).await?.unwrap_or(1);
+    let sequence = last + 1;
+    namespaces::set_last_sequence(&mut tx, workload, sequence).await?;
     let row = VersionRow {
         workload: workload.clone(),
         revision: revision(workload, &version, prepared.digest.as_str()),
@@ -157,7 +163,11 @@ async fn commit(
         contract: row.contract.clone(),
         sequence,
     };
-    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    let mut changes = vec![change];
+    if last == 0 {
+        changes.extend(super::manifests::free_reserved_tags(&mut tx, workload).await?);
+    }
+    log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
     cx.metrics.versions_created.inc();
     Ok(Some(Pushed { created: true, row, diff, notes: prepared.notes, inspection: prepared.inspection }))
@@ -203,7 +213,14 @@ async fn again(
         log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
         tx.commit().await?;
     }
-    Ok(Pushed { created: false, row, diff: None, notes: prepared.notes, inspection: prepared.inspection })
+    let mut notes = prepared.notes;
+    if let Some(reason) = &row.yanked_because {
+        notes.push(format!(
+            "{}:{} is yanked ({reason}): ranges and latest pass it by; push it under a number of its own with --version",
+            row.workload, row.version
+        ));
+    }
+    Ok(Pushed { created: false, row, diff: None, notes, inspection: prepared.inspection })
 }
 
 /// The version number: the one asked for, if it claims enough, or the next one.
@@ -214,6 +231,7 @@ async fn decide(
     wanted: &Wanted,
 ) -> Result<(Version, Option<Diff>)> {
     if let Some(version) = &wanted.version {
+        check_above(tx, workload, version, &prepared.contract).await?;
         let Some(older) = versions::below(tx, workload, version, true).await? else {
             return Ok((version.clone(), None));
         };
@@ -224,9 +242,21 @@ async fn decide(
     let Some(newest) = versions::newest(tx, workload).await? else {
         return Ok((Version::new(1, 0, 0), None));
     };
-    let diff = contract_diff(&newest, &prepared.contract)?;
-    let needed = needed_bump(&diff, &newest.version);
-    let version = newest.version.bumped(wanted.bump.unwrap_or(needed))?;
+    // Compared with what stands, numbered above all that ever was.
+    let followed = match newest.yanked_at {
+        None => Some(newest.clone()),
+        Some(_) => versions::newest_standing(tx, workload).await?,
+    };
+    let Some(followed) = followed else {
+        return Ok((newest.version.bumped(wanted.bump.unwrap_or(Bump::Patch))?, None));
+    };
+    let diff = contract_diff(&followed, &prepared.contract)?;
+    let needed = needed_bump(&diff, &followed.version);
+    let next = newest.version.bumped(Bump::Patch)?;
+    let version = match wanted.bump {
+        None if next.claims_over(&followed.version) >= needed => next,
+        bump => newest.version.bumped(bump.unwrap_or(needed))?,
+    };
     if let Some(release) = versions::below(tx, workload, &version, true).await? {
         let since_release = contract_diff(&release, &prepared.contract)?;
         let claims = version.claims_over(&release.version);
@@ -239,6 +269,23 @@ async fn decide(
         }
     }
     Ok((version, Some(diff)))
+}
+
+/// A release put below another must not promise what that one, as it is numbered, would break.
+async fn check_above(tx: &mut Tx, workload: &Workload, version: &Version, contract: &Contract) -> Result<()> {
+    if version.is_prerelease() {
+        return Ok(()); // nobody comes to it by a range and moves on
+    }
+    let Some(newer) = versions::above(tx, workload, version).await? else { return Ok(()) };
+    let diff = contract::diff(contract, &super::resolve::contract_of(&newer)?);
+    if newer.version.claims_over(version) >= needed_bump(&diff, version) {
+        return Ok(());
+    }
+    Err(too_little(
+        format!("the next release, {}, breaks more of this contract than its number says", newer.version),
+        &diff,
+    )
+    .hint("push it under a higher number, or with the contract of the releases around it"))
 }
 
 /// The part of the version that a contract change must raise. Below 1.0.0 the parts stand one lower, as
@@ -258,22 +305,18 @@ fn check_claim(workload: &Workload, version: &Version, older: &Version, diff: &D
     if version.claims_over(older) >= needed {
         return Ok(());
     }
-    let details = serde_json::to_value(diff).unwrap_or_default();
-    let reasons: Vec<String> = diff
-        .entries
-        .iter()
-        .take(5)
-        .map(|entry| format!("{} {}: {}", entry.side, entry.path, entry.reason))
-        .collect();
-    Err(Error::invalid(
-        "version_claims_too_little",
-        format!(
-            "{workload}:{version} claims less than its contract changed since {older}, which needs a {needed} bump: {}",
-            reasons.join("; ")
-        ),
+    Err(too_little(
+        format!("{workload}:{version} claims less than its contract changed since {older}, which needs a {needed} bump"),
+        diff,
     )
-    .hint(format!("push with --bump {needed}, or keep the contract"))
-    .details(details))
+    .hint(format!("push with --bump {needed}, or keep the contract")))
+}
+
+fn too_little(message: String, diff: &Diff) -> Error {
+    let entry = |entry: &contract::DiffEntry| format!("{} {}: {}", entry.side, entry.path, entry.reason);
+    let reasons: Vec<String> = diff.entries.iter().take(5).map(entry).collect();
+    Error::invalid("version_claims_too_little", format!("{message}: {}", reasons.join("; ")))
+        .details(serde_json::to_value(diff).unwrap_or_default())
 }
 
 fn contract_diff(older: &VersionRow, contract: &Contract) -> Result<Diff> {

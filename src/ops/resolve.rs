@@ -20,7 +20,7 @@ pub(super) async fn find(tx: &mut Tx, workload: &Workload, selector: &Selector) 
     let row = match selector {
         Selector::Digest(digest) => versions::find_by_digest(tx, workload, digest).await?,
         Selector::Version(version) => versions::find(tx, workload, version).await?,
-        Selector::Latest => versions::latest(tx, workload).await?,
+        Selector::Latest => versions::latest(tx, workload, false).await?,
         Selector::Range(range) => versions::highest(tx, workload, range).await?,
         Selector::Alias(alias) => match tags::find(tx, workload, alias.as_str()).await? {
             Some(digest) => versions::find_by_digest(tx, workload, &digest).await?,
@@ -57,6 +57,11 @@ async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) ->
             format!("nothing has entered the last stage of {workload}, and no TAG was given")
         }
         Selector::Stage(stage) => format!("nothing has entered this stage of {workload}: {stage}"),
+        Selector::Latest => {
+            format!(
+                "no release of {workload} to be the latest (pre-releases and yanked versions do not count)"
+            )
+        }
         other => format!(
             "no version of {workload} for the {}: {}",
             other.describe(),
@@ -85,7 +90,7 @@ pub async fn resolve(cx: &Context, reference: &str) -> Result<Arc<Resolved>> {
     }
     let parsed: Reference = reference.parse()?;
     let row = find(&mut cx.db.read().await?, &parsed.workload, &parsed.selector).await?;
-    let resolution = resolution(reference.to_owned(), &parsed.selector, row)?;
+    let resolution = resolution(reference.to_owned(), row)?;
     let json = serde_json::to_vec(&resolution).map_err(|source| {
         Error::internal("document_encoding", "a resolution could not be written").source(source)
     })?;
@@ -95,15 +100,12 @@ pub async fn resolve(cx: &Context, reference: &str) -> Result<Arc<Resolved>> {
     Ok(resolved)
 }
 
-fn resolution(reference: String, selector: &Selector, row: VersionRow) -> Result<Resolution> {
+fn resolution(reference: String, row: VersionRow) -> Result<Resolution> {
     let document = document_of(&row)?;
     let mut warnings = Vec::new();
     let yanked = row.yanked_at.is_some().then(|| row.yanked_because.clone().unwrap_or_default());
     if let Some(reason) = &yanked {
         warnings.push(format!("{}:{} was yanked: {reason}", row.workload, row.version));
-    }
-    if matches!(selector, Selector::Latest) && row.version.is_prerelease() {
-        warnings.push(format!("there is no release yet, {} is a pre-release", row.version));
     }
     Ok(Resolution {
         reference,

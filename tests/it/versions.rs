@@ -200,6 +200,14 @@ backends! {
                 // Below everything there is nothing to break.
                 (json!({ "version": "0.0.1", "contract": wide }), "0.0.1"),
             ]),
+            // Whoever follows ^1 moves on from 1.1.0 to 1.2.0, which must keep what 1.1.0 promised.
+            ("acme/between", vec![
+                (json!({ "version": "1.0.0", "contract": narrow }), "1.0.0"),
+                (json!({ "version": "1.2.0", "contract": wide }), "1.2.0"),
+                (json!({ "version": "1.1.0", "contract": contract(&["body"], &["answer", "score"]) }), "version_claims_too_little"),
+                (json!({ "version": "1.1.0-rc.1", "contract": contract(&["body"], &["answer", "score"]) }), "1.1.0-rc.1"),
+                (json!({ "version": "1.1.0", "contract": wide }), "1.1.0"),
+            ]),
             ("acme/end", vec![
                 (json!({ "version": "18446744073709551615.0.0" }), "18446744073709551615.0.0"),
                 (json!({ "bump": "major" }), "version_invalid"),

@@ -109,19 +109,25 @@ pub struct Prompt {
     notes: Vec<Lint>,
 }
 
-/// Recognises a prompt file by its beginning; a `.prompty` file also by its name. `head` may be cut anywhere.
+/// Recognises a prompt file by its beginning or its name (`*.prompt.yaml`, `*.prompty`). `head` may be cut anywhere.
 pub fn sniff(path: &str, head: &[u8]) -> Option<Format> {
     let head = head.get(..head.len().min(64 << 10))?;
     let text = String::from_utf8_lossy(head);
     let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+    // In flow style, JSON included, the key may be indented.
+    let is_flow = text.trim_start().starts_with('{');
     let marker = |line: &str| {
-        let value = line.strip_prefix("gradus:").map(|value| value.trim().trim_matches(['"', '\'']));
-        value.is_some_and(|value| value.starts_with("prompt/"))
+        let line = if is_flow { line.trim_start_matches(['{', ' ', '\t']) } else { line };
+        let key = ["gradus", "\"gradus\"", "'gradus'"].iter().find_map(|key| line.strip_prefix(key));
+        let value = key.and_then(|rest| rest.trim_start().strip_prefix(':'));
+        value.is_some_and(|value| value.trim().trim_start_matches(['"', '\'']).starts_with("prompt/"))
     };
-    if text.lines().any(marker) {
+    let name = path.to_ascii_lowercase();
+    let is_ours = [".prompt.yaml", ".prompt.yml", ".prompt.json"].iter().any(|end| name.ends_with(end));
+    if is_ours || text.lines().any(marker) {
         return Some(Format::Gradus);
     }
-    let named = path.to_ascii_lowercase().ends_with(".prompty");
+    let named = name.ends_with(".prompty");
     let split =
         prompty::split(text).is_some_and(|(_, body)| body.lines().any(|line| prompty::role(line).is_some()));
     (named || split).then_some(Format::Prompty)

@@ -440,6 +440,10 @@ fn formats_are_recognised_by_content() {
     assert_eq!(sniff("x", TRIAGE_1), Some(Format::Gradus));
     assert_eq!(sniff("x", b"# hi\n\ngradus: \"prompt/v1\"\n"), Some(Format::Gradus));
     assert_eq!(sniff("x", TRIAGE_PROMPTY), Some(Format::Prompty));
+    assert_eq!(sniff("x", b"{\n  \"gradus\": \"prompt/v1\",\n"), Some(Format::Gradus));
+    assert_eq!(sniff("x", b"{'gradus': prompt/v1, messages: []}"), Some(Format::Gradus));
+    assert_eq!(sniff("x", b"nested:\n  gradus: prompt/v1\n"), None);
+    assert_eq!(sniff("x.Prompt.yaml", b"{messages: [], gradus: prompt/v1}"), Some(Format::Gradus));
     assert_eq!(sniff("x.PROMPTY", b""), Some(Format::Prompty));
     assert_eq!(sniff("README.md", b"---\ntitle: x\n---\nhello\n"), None);
     assert_eq!(sniff("x.json", b"{\"gradus\": 1}"), None);

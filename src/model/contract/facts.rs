@@ -1,7 +1,7 @@
 //! What is known of every value that a conjunction of schemas accepts. Each fact may be weaker than the truth,
 //! never stronger: a fact used to prove that a value is accepted elsewhere must hold of all values.
 
-use super::number::{compare, equal, integer};
+use super::number::{among, compare, integer};
 use super::scan::target;
 use serde_json::{Map, Number, Value};
 use std::cmp::Ordering;
@@ -176,7 +176,8 @@ impl<'a> Facts<'a> {
         self.values = Some(match self.values.take() {
             None => values.to_vec(),
             Some(known) => {
-                known.into_iter().filter(|known| values.iter().any(|value| equal(known, value))).collect()
+                let listed = among(values);
+                known.into_iter().filter(|known| listed(known)).collect()
             }
         });
     }

@@ -50,10 +50,14 @@ impl Contract {
         refuse_large(bytes.len())?;
         // One level more for the object that holds the two schemas.
         let value = json::parse_strict(bytes, MAX_DEPTH + 1)?;
-        let document: Document = serde_json::from_value(value).map_err(|error| {
-            Error::invalid("contract_invalid", format!("not a contract: {error}"))
+        let refuse = |why: String| {
+            Error::invalid("contract_invalid", format!("not a contract: {why}"))
                 .hint("a contract is an object with two JSON Schemas, input and output")
-        })?;
+        };
+        if !value.is_object() {
+            return Err(refuse("no object".into()));
+        }
+        let document: Document = serde_json::from_value(value).map_err(|error| refuse(error.to_string()))?;
         Self::new(document.input, document.output)
     }
 
@@ -143,6 +147,7 @@ mod tests {
         assert_eq!(code(r#"{"input": true}"#), "contract_invalid");
         assert_eq!(code(r#"{"input": true, "output": true, "extra": 1}"#), "contract_invalid");
         assert_eq!(code("[]"), "contract_invalid");
+        assert_eq!(code("[true, true]"), "contract_invalid");
         assert_eq!(code(vec![b' '; MAX_BYTES + 1]), "contract_too_large");
         assert!(Contract::parse(b"{\"input\": true, \"output\": true, \"input\": false}").is_err());
         assert!(Contract::parse(&with_input(r#"{"type":"string","type":"null"}"#).into_bytes()).is_err());
@@ -198,6 +203,32 @@ mod tests {
         ] {
             Contract::parse(with_input(schema).as_bytes()).unwrap();
         }
+    }
+
+    #[test]
+    fn bounds_how_many_patterns_are_compiled() {
+        let with = |count: usize| {
+            let properties: serde_json::Map<String, Value> =
+                (0..count).map(|i| (i.to_string(), json!({"pattern": format!("^a{{{i}}}$")}))).collect();
+            Contract::new(json!({ "properties": properties }), json!(true))
+        };
+        with(64).unwrap();
+        let error = with(65).unwrap_err();
+        assert!(error.code == "contract_invalid" && error.message.contains("patterns"), "{error:?}");
+    }
+
+    #[test]
+    fn gives_up_on_lists_that_would_take_for_ever_to_compare() {
+        let numbers = |from: usize| (from..from + 15_000).collect::<Vec<_>>();
+        let old = Contract::new(json!({ "enum": numbers(0) }), json!(true)).unwrap();
+        let again = vec![json!({"$ref": "#/$defs/e"}); 4000];
+        let new = json!({"$defs": {"e": {"enum": numbers(20_000)}}, "allOf": again});
+        let new = Contract::new(new, json!(true)).unwrap();
+        assert_eq!(diff(&old, &new).change, Change::Major);
+        let names = |from: usize| (from..from + 10_000).map(|n| n.to_string()).collect::<Vec<_>>();
+        let old = Contract::new(json!({ "required": names(0) }), json!(true)).unwrap();
+        let new = Contract::new(json!({ "required": names(5) }), json!(true)).unwrap();
+        assert_eq!(diff(&old, &new).change, Change::Major);
     }
 
     #[test]

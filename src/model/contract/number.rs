@@ -2,6 +2,8 @@
 
 use serde_json::{Number, Value};
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash as _, Hasher};
 
 /// The number as an integer, if it is one and fits: 2.0 counts, 2.5 and 1e300 do not.
 pub(super) fn integer(number: &Number) -> Option<i128> {
@@ -36,6 +38,39 @@ pub(super) fn equal(a: &Value, b: &Value) -> bool {
     }
 }
 
+/// A test for being one of `values`, in time that does not grow with how many there are.
+pub(super) fn among(values: &[Value]) -> impl Fn(&Value) -> bool {
+    let mut table: HashMap<u64, Vec<&Value>> = HashMap::with_capacity(values.len());
+    for value in values {
+        table.entry(hash(value)).or_default().push(value);
+    }
+    move |value| table.get(&hash(value)).is_some_and(|found| found.iter().any(|one| equal(one, value)))
+}
+
+/// The same for equal values.
+fn hash(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    match value {
+        Value::Number(number) => match integer(number) {
+            Some(whole) => whole.hash(&mut hasher),
+            None => number.as_f64().map(f64::to_bits).hash(&mut hasher),
+        },
+        Value::String(text) => text.hash(&mut hasher),
+        Value::Array(items) => items.iter().for_each(|item| hasher.write_u64(hash(item))),
+        Value::Object(map) => {
+            let member = |(key, value): (&String, &Value)| {
+                let mut hasher = DefaultHasher::new();
+                (key, hash(value)).hash(&mut hasher);
+                hasher.finish()
+            };
+            hasher.write_u64(map.iter().map(member).fold(0, |all, one| all ^ one));
+        }
+        Value::Bool(value) => value.hash(&mut hasher),
+        Value::Null => {}
+    }
+    hasher.finish()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -47,6 +82,14 @@ mod tests {
         assert!(!equal(&json!(9_007_199_254_740_993_u64), &json!(9_007_199_254_740_992.0)));
         assert!(!equal(&json!(u64::MAX), &json!(u64::MAX - 1)));
         assert!(!equal(&json!({"a": 1}), &json!({"b": 1})));
+        let values =
+            [json!(1), json!(0.5), json!("1"), json!([{"a": 2, "b": null}]), json!(true), json!(1e300)];
+        let known = among(&values);
+        let mut same =
+            [json!(1.0), json!(0.5), json!("1"), json!([{"b": null, "a": 2.0}]), json!(true), json!(1e300)];
+        assert!(same.iter().all(&known));
+        same[3] = json!([{"b": null}]);
+        assert!(!known(&same[3]) && !known(&json!(null)) && !known(&json!(2)));
         let order = |a: Value, b: Value| compare(a.as_number().unwrap(), b.as_number().unwrap());
         assert_eq!(order(json!(0.5), json!(1)), Some(Ordering::Less));
         assert_eq!(order(json!(1e300), json!(u64::MAX)), Some(Ordering::Greater));

@@ -1,7 +1,7 @@
 //! Equality of schemas from two documents: annotations aside, lists of names as sets, references by what they
 //! lead to. It decides the keywords that [`subset`](super::subset) does not reason about.
 
-use super::number::equal;
+use super::number::{among, equal};
 use super::scan::{Holds, holds, target};
 use serde_json::{Map, Value};
 
@@ -59,7 +59,7 @@ impl<'a> Same<'a> {
             (Holds::Data, Value::Array(a), Value::Array(b))
                 if matches!(keyword, "enum" | "required" | "type") =>
             {
-                let within = |a: &[Value], b: &[Value]| a.iter().all(|a| b.iter().any(|b| equal(a, b)));
+                let within = |a: &[Value], b: &[Value]| a.iter().all(among(b));
                 within(a, b) && within(b, a)
             }
             _ => equal(a, b),

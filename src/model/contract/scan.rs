@@ -10,6 +10,9 @@ use std::collections::{BTreeSet, HashMap};
 /// A schema may send one part of a value through at most this many subschemas.
 const MAX_STEPS: u64 = 10_000;
 
+/// Different patterns in a schema: each is compiled, and may take `validator::MAX_PATTERN_BYTES`.
+const MAX_PATTERNS: usize = 64;
+
 /// What stands under a keyword.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holds {
@@ -121,12 +124,18 @@ pub(super) fn check(root: &Value, side: &str) -> Result<()> {
         ));
     }
     let mut pending = vec![(String::new(), root)];
-    let mut seen = BTreeSet::new();
+    let (mut seen, mut patterns) = (BTreeSet::new(), BTreeSet::new());
     while let Some((at, schema)) = pending.pop() {
         check_keywords(schema, &at)
             .map_err(|(keyword, reason)| invalid(&format!("{side}{at}/{keyword}"), reason))?;
         children(schema, &at, |_, at, child| pending.push((at, child)));
+        patterns.extend(schema.get("pattern").and_then(Value::as_str));
+        let named = schema.get("patternProperties").and_then(Value::as_object);
+        patterns.extend(named.into_iter().flat_map(|map| map.keys()).map(String::as_str));
         seen.insert(at);
+    }
+    if patterns.len() > MAX_PATTERNS {
+        return Err(invalid(side, format!("more than {MAX_PATTERNS} different patterns")));
     }
     for at in &seen {
         let Some(schema) = root.pointer(at) else { continue };

@@ -2,7 +2,7 @@
 //! places where it could not. It never says "yes" wrongly; it may fail to prove what is true.
 
 use super::facts::{Facts, Keywords, Types, implies};
-use super::number::{compare, equal, integer};
+use super::number::{among, compare, integer};
 use super::same::Same;
 use super::scan::{Holds, escape, holds, target};
 use crate::model::digest::shorten;
@@ -10,8 +10,9 @@ use serde_json::Value;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-/// Questions asked before the walk gives up.
+/// Questions asked before the walk gives up; one about many values, names or schemas counts as several.
 const MAX_STEPS: usize = 20_000;
+const PER_STEP: usize = 16;
 const MAX_DEPTH: usize = 100;
 const MAX_GAPS: usize = 100;
 
@@ -54,7 +55,7 @@ impl<'a> Walk<'a> {
     }
 
     fn within(&mut self, a: Facts<'a>, b: &'a Value, path: &str) {
-        self.steps += 1;
+        self.steps += 1 + (a.values.as_ref().map_or(0, Vec::len) + a.all.len() + members_of(b)) / PER_STEP;
         if a.nothing || b == &Value::Bool(true) || (self.first && !self.gaps.is_empty()) {
             return;
         }
@@ -178,11 +179,17 @@ impl<'a> Walk<'a> {
                     }
                 }
                 ("required", Value::Array(names)) if !a.types.and(Types::OBJECT).is_empty() => {
+                    let required: BTreeSet<&str> = a.required().collect();
+                    self.steps +=
+                        (names.len() * a.values.as_ref().map_or(0, Vec::len) + required.len()) / PER_STEP;
                     for name in names.iter().filter_map(Value::as_str) {
+                        if self.steps > MAX_STEPS {
+                            return self.gap(&at, "the schema is too large or too deep to compare", false);
+                        }
                         let present =
                             |value: &Value| value.as_object().is_none_or(|map| map.contains_key(name));
                         let listed = a.values.as_ref().is_some_and(|values| values.iter().all(present));
-                        if !listed && !a.required().any(|known| known == name) {
+                        if !listed && !required.contains(name) {
                             self.gap(&at, format!("objects without property {}", shorten(name)), true);
                         }
                     }
@@ -237,7 +244,8 @@ impl<'a> Walk<'a> {
         let Some(values) = &a.values else {
             return self.gap(at, "values that are not listed", true);
         };
-        for value in values.iter().filter(|value| !allowed.iter().any(|allowed| equal(value, allowed))) {
+        let is_allowed = among(allowed);
+        for value in values.iter().filter(|value| !is_allowed(value)).take(MAX_GAPS) {
             self.gap(at, format!("the value {}", shorten(&value.to_string())), true);
         }
     }
@@ -378,7 +386,8 @@ impl<'a> Walk<'a> {
             }
         }
         if let (Some(a), Some(b)) = (&a.values, &b.values) {
-            return !a.iter().any(|value| b.iter().any(|other| equal(value, other)));
+            self.steps += (a.len() + b.len()) / PER_STEP;
+            return !a.iter().any(among(b));
         }
         if types.and(Types::NUMBER) == types {
             let above = |low: &Facts, high: &Facts| match (low.bound(1), high.bound(-1)) {
@@ -417,6 +426,7 @@ impl<'a> Walk<'a> {
             .flatten()
             .map(|(name, _)| name.as_str())
             .collect();
+        self.steps += names.len() / PER_STEP;
         for name in names.into_iter().filter(|name| !known.is_some_and(|known| known.contains_key(*name))) {
             self.within(member(a, name), other, &format!("{path}/properties/{}", escape(name)));
         }
@@ -450,6 +460,16 @@ impl<'a> Walk<'a> {
             self.within(Facts::new(a.root, a.each("items")), schema, &format!("{path}/items"));
         }
     }
+}
+
+/// How much stands right under a schema's keywords.
+fn members_of(schema: &Value) -> usize {
+    let size = |value: &Value| match value {
+        Value::Array(items) => items.len(),
+        Value::Object(map) => map.len(),
+        _ => 1,
+    };
+    schema.as_object().map_or(0, |keywords| keywords.values().map(size).sum())
 }
 
 /// What A says of property `name`. Where a pattern might speak of the name, less is known, never more.

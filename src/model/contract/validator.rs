@@ -7,7 +7,7 @@ use serde_json::Value;
 /// Values nested deeper than this are invalid under every contract.
 pub const MAX_VALUE_DEPTH: usize = 64;
 /// A compiled pattern may take this many bytes.
-const MAX_PATTERN_BYTES: usize = 1 << 20;
+pub(super) const MAX_PATTERN_BYTES: usize = 256 << 10;
 /// What one error lists; a caller mends these first.
 const MAX_VIOLATIONS: usize = 20;
 
