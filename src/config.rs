@@ -74,6 +74,8 @@ pub struct Keys {
 pub struct Limits {
     /// Requests handled at a time; more wait.
     pub concurrency: usize,
+    /// The same for uploads, downloads until they begin to stream, and pushes of versions.
+    pub transfers: usize,
     /// Seconds for a request that is not a transfer.
     pub request_seconds: u64,
     /// Seconds without a byte after which an upload or download is cut.
@@ -121,7 +123,13 @@ impl Default for Database {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { concurrency: 512, request_seconds: 60, idle_seconds: 60, body_bytes: 4 * 1024 * 1024 }
+        Self {
+            concurrency: 512,
+            transfers: 256,
+            request_seconds: 60,
+            idle_seconds: 60,
+            body_bytes: 4 * 1024 * 1024,
+        }
     }
 }
 
@@ -153,7 +161,7 @@ impl Config {
         let refuse = |why: String| {
             Err(Error::invalid("config_invalid", format!("the configuration is not valid: {why}")))
         };
-        let mut names = std::collections::BTreeSet::new();
+        let (mut names, mut places) = (std::collections::BTreeSet::new(), std::collections::BTreeSet::new());
         for store in &self.stores {
             if store.name.parse::<crate::model::name::Namespace>().is_err() {
                 return refuse(format!("not a store name: {:?}", store.name));
@@ -161,13 +169,16 @@ impl Config {
             if !names.insert(&store.name) {
                 return refuse(format!("two stores have the name: {}", store.name));
             }
+            if !places.insert((store.url.trim_end_matches('/'), store.options.get("endpoint"))) {
+                return refuse(format!("two stores are in one place: {}", store.url));
+            }
         }
         if let Some(url) = &self.public_url
             && !(url.starts_with("https://") || url.starts_with("http://"))
         {
             return refuse(format!("public_url must start with https:// or http://: {url}"));
         }
-        if self.limits.concurrency == 0 || self.database.connections == 0 {
+        if self.limits.concurrency == 0 || self.limits.transfers == 0 || self.database.connections == 0 {
             return refuse("limits and connections must be above zero".into());
         }
         Ok(())

@@ -5,7 +5,7 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram},
     registry::Registry,
 };
-use std::sync::Arc;
+use std::{io::IsTerminal as _, sync::Arc};
 
 /// Starts logging to stderr: readable lines on a terminal, JSON elsewhere or with `--log-json`.
 pub fn start(json: bool, default_level: &str) {
@@ -13,6 +13,7 @@ pub fn start(json: bool, default_level: &str) {
         .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_level));
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let lines = lines.with_ansi(std::io::stderr().is_terminal());
     // A second start (tests in one process) keeps the first.
     let _ = if json { lines.json().flatten_event(true).try_init() } else { lines.compact().try_init() };
 }

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     http,
     model::name::PrincipalName,
-    ops::{Context, start},
+    ops::{Context, claim, start},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -55,22 +55,27 @@ pub fn login_file() -> Result<PathBuf> {
     Config::default_config_dir().map(|directory| directory.join("login.toml"))
 }
 
-fn stored_login() -> Option<Stored> {
-    let text = fs::read_to_string(login_file().ok()?).ok()?;
-    toml::from_str(&text).ok()
+fn stored_login() -> Result<Option<Stored>> {
+    let Ok(file) = login_file() else { return Ok(None) };
+    let Ok(text) = fs::read_to_string(&file) else { return Ok(None) };
+    toml::from_str(&text).map(Some).map_err(|source| {
+        Error::invalid("login_invalid", format!("what login stored cannot be read: {}", file.display()))
+            .source(source)
+            .hint("log in again with: gradus login SERVER")
+    })
 }
 
 pub async fn open(global: &Global) -> Result<Registry> {
     if global.data_dir.is_none() {
         if let Some(server) = &global.server {
             // A stored token belongs to the server it was stored for, and is not shown to another.
-            let stored = stored_login()
+            let stored = stored_login()?
                 .filter(|login| login.server == server.trim_end_matches('/'))
                 .map(|login| login.token);
             let client = Client::remote(server, global.token.clone().or(stored), global.plain_http)?;
             return Ok(Registry { client, local: None });
         }
-        if let Some(login) = stored_login() {
+        if let Some(login) = stored_login()? {
             let token = global.token.clone().unwrap_or(login.token);
             let client = Client::remote(&login.server, Some(token), global.plain_http)?;
             return Ok(Registry { client, local: None });
@@ -110,10 +115,11 @@ pub async fn open_local(data_dir: &Path, config: Config, local: Option<Principal
             (Db::sqlite(&file).await?, Some(lock))
         }
     };
-    let secret = start::Secret::load(&config, data_dir)?;
+    let secret = start::Secret::load(&config, data_dir, start::is_new(&db).await?)?;
     start::check_secret(&db, &secret).await?;
     start::release_uploads(&db).await?;
     let stores = Stores::open(&config.stores, data_dir)?;
+    claim::claim(&db, &stores).await?;
     let context = Context::new(db, stores, Arc::new(System), config, local);
     Ok(Local { context, _lock: lock })
 }

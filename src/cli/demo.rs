@@ -117,7 +117,8 @@ impl Demo<'_> {
         }
         self.say("");
         self.say("Next, look at what the registry found in the weights:");
-        self.say(format!("  {} --data-dir {} show {WORKLOAD}:latest", own_name(), directory.display()));
+        let (program, directory) = (quoted(&own_name()), quoted(&directory.display().to_string()));
+        self.say(format!("  {program} --data-dir {directory} show {WORKLOAD}:latest"));
         Ok(())
     }
 
@@ -223,9 +224,20 @@ impl Demo<'_> {
     }
 }
 
+/// As one word of a shell command.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
+    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
+}
+
 /// How this program can be called again from here.
 fn own_name() -> String {
     let Ok(program) = std::env::current_exe() else { return "gradus".to_owned() };
     let here = std::env::current_dir().unwrap_or_default();
-    program.strip_prefix(&here).unwrap_or(&program).display().to_string()
+    match program.strip_prefix(&here) {
+        // A shell looks for a bare name elsewhere.
+        Ok(name) if name.components().count() == 1 => format!("./{}", name.display()),
+        Ok(below) => below.display().to_string(),
+        Err(_) => program.display().to_string(),
+    }
 }

@@ -58,8 +58,10 @@ pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<PrincipalR
     rows.into_iter().map(principal).collect()
 }
 
+/// How many people and services there are; users of local mode have no tokens and do not count.
 pub async fn count(tx: &mut Tx) -> Result<i64> {
-    let row: Option<(i64,)> = optional!(tx, "SELECT COUNT(*) FROM principals");
+    let sql = "SELECT COUNT(*) FROM principals WHERE kind <> $1";
+    let row: Option<(i64,)> = optional!(tx, sql, PrincipalKind::Local.name());
     Ok(row.map_or(0, |(count,)| count))
 }
 

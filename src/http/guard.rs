@@ -23,8 +23,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures_util::FutureExt as _;
-use std::{future::Future, panic::AssertUnwindSafe, sync::Arc, time::Duration};
-use tokio::sync::Semaphore;
+use std::{panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 tokio::task_local! {
     static REQUEST_ID: String;
@@ -135,7 +135,7 @@ pub async fn observe(State(outer): State<Outer>, request: Request, next: Next) -
     let (method, uri) = (request.method().clone(), request.uri().clone());
     let app = outer.app.clone();
     let started = std::time::Instant::now();
-    app.metrics.requests_under_way.inc();
+    let under_way = UnderWay::begin(&app);
 
     let answer = async {
         if !outer.is_ours(&request) {
@@ -155,7 +155,7 @@ pub async fn observe(State(outer): State<Outer>, request: Request, next: Next) -
         }
     };
     let mut response = REQUEST_ID.scope(id.clone(), answer).await;
-    app.metrics.requests_under_way.dec();
+    drop(under_way);
     let operation = response.extensions().get::<Operation>().map_or("none", |operation| operation.0);
     let status = response.status();
     app.metrics.requests.get_or_create(&RequestLabels { operation, status: status.as_u16() }).inc();
@@ -166,6 +166,22 @@ pub async fn observe(State(outer): State<Outer>, request: Request, next: Next) -
     }
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// Counts a request for as long as it lives, which may end early when its client goes away.
+struct UnderWay(App);
+
+impl UnderWay {
+    fn begin(app: &App) -> Self {
+        app.metrics.requests_under_way.inc();
+        Self(app.clone())
+    }
+}
+
+impl Drop for UnderWay {
+    fn drop(&mut self) {
+        self.0.metrics.requests_under_way.dec();
+    }
 }
 
 /// One line a request: reads quietly, changes and failures where everyone sees them. The path carries no secret.
@@ -186,10 +202,11 @@ fn log(response: &Response, method: &Method, uri: &Uri, operation: &str, id: &st
     }
 }
 
-/// How much at a time.
+/// How much at a time. Transfers have places of their own, so that slow ones leave room for everything else.
 #[derive(Clone)]
 pub struct Limits {
-    under_way: Arc<Semaphore>,
+    requests: Arc<Semaphore>,
+    transfers: Arc<Semaphore>,
     time: Duration,
 }
 
@@ -197,7 +214,8 @@ impl Limits {
     pub fn new(app: &App) -> Self {
         let limits = &app.config.limits;
         Self {
-            under_way: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
+            requests: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
+            transfers: Arc::new(Semaphore::new(limits.transfers.min(Semaphore::MAX_PERMITS))),
             time: Duration::from_secs(limits.request_seconds),
         }
     }
@@ -246,21 +264,42 @@ pub async fn admit(
     next: Next,
 ) -> Response {
     let uri = request.uri().clone();
-    let mut response = match enter(&gate, &params, &mut request).await {
-        Ok(()) => {
-            let conditional = gate.route.json.then(|| request.headers().get(header::IF_NONE_MATCH).cloned());
-            match limited(&gate, next.run(request)).await {
-                Ok(response) => match conditional {
-                    Some(if_none_match) => super::answer::conditional(response, if_none_match).await,
-                    None => response,
-                },
-                Err(error) => refuse(gate.route.is_oci, &gate.app, &uri, error),
-            }
-        }
-        Err(error) => refuse(gate.route.is_oci, &gate.app, &uri, error),
+    let json = gate.route.json;
+    let work = async {
+        let entered = tokio::time::timeout(gate.limits.time, enter(&gate, &params, &mut request));
+        entered.await.unwrap_or_else(|_| Err(too_slow()))?;
+        let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
+        // Who may not gets no place among the transfers, which are few.
+        let _place = place(&gate).await?;
+        let response = next.run(request).await;
+        Ok(if json { super::answer::conditional(response, if_none_match).await } else { response })
     };
+    let outcome = match gate.route.transfer {
+        true => work.await,
+        false => tokio::time::timeout(gate.limits.time, work).await.unwrap_or_else(|_| Err(too_slow())),
+    };
+    let mut response = outcome.unwrap_or_else(|error| refuse(gate.route.is_oci, &gate.app, &uri, error));
     response.extensions_mut().insert(Operation(gate.route.operation));
     response
+}
+
+fn too_slow() -> Error {
+    Error::unavailable("request_timeout", "the request took too long and was given up")
+        .hint("try again; the server may be busy, or what was asked for too much at once")
+}
+
+/// A place among the requests, or the transfers, that run at a time. Health is answered however full it is.
+async fn place(gate: &Gate) -> Result<Option<SemaphorePermit<'_>>> {
+    let busy = || Error::unavailable("server_busy", "the server has too much to do, try again");
+    let places = match (gate.route.access, gate.route.transfer) {
+        (Access::Open, _) => return Ok(None),
+        (_, true) => &gate.limits.transfers,
+        (_, false) => &gate.limits.requests,
+    };
+    match tokio::time::timeout(gate.limits.time, places.acquire()).await {
+        Ok(permit) => permit.map(Some).map_err(|_| busy()),
+        Err(_) => Err(busy()),
+    }
 }
 
 async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Result<()> {
@@ -303,18 +342,4 @@ async fn caller(app: &App, authorization: Option<HeaderValue>) -> Result<Arc<Act
 
 fn authorization(request: &Request) -> Option<HeaderValue> {
     request.headers().get(header::AUTHORIZATION).cloned()
-}
-
-/// Runs within the limits of number and, for what is no transfer, of time.
-async fn limited(gate: &Gate, work: impl Future<Output = Response>) -> Result<Response> {
-    let busy = || Error::unavailable("server_busy", "the server has too much to do, try again");
-    if gate.route.transfer {
-        let _permit = gate.limits.under_way.acquire().await.map_err(|_| busy())?;
-        return Ok(work.await);
-    }
-    let work = async {
-        let _permit = gate.limits.under_way.acquire().await.map_err(|_| busy())?;
-        Ok(work.await)
-    };
-    tokio::time::timeout(gate.limits.time, work).await.map_err(|_| busy())?
 }

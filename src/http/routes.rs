@@ -36,7 +36,7 @@ pub struct Route {
     /// The operation's name: the CLI's verb where there is one.
     pub operation: &'static str,
     pub access: Access,
-    /// Moves blobs: no time limit but for silence.
+    /// Moves blobs, or reads many: no time limit but for silence.
     pub transfer: bool,
     pub summary: &'static str,
     pub body: Option<Schema>,
@@ -123,7 +123,7 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/v1/workloads" "list", Token, "Workloads the caller may see.", get(v1::versions::list_workloads), answer: wire::Page<wire::WorkloadView>, query: WORKLOAD_FILTERS),
         route!(POST "/v1/workloads/{namespace}/{name}/present" "present", Namespace(Write), "Tells which files need not be sent.", post(v1::versions::present), body: wire::Present, answer: wire::Present),
         route!(GET "/v1/workloads/{namespace}/{name}/versions" "list_versions", Namespace(Read), "Versions, newest first.", get(v1::versions::list), answer: wire::Page<wire::VersionView>, query: VERSION_FILTERS),
-        route!(POST "/v1/workloads/{namespace}/{name}/versions" "push", Namespace(Write), "Makes a version of uploaded files.", post(v1::versions::push), body: wire::NewVersion, answer: wire::PushedView),
+        route!(POST "/v1/workloads/{namespace}/{name}/versions" "push", Namespace(Write), "Makes a version of uploaded files.", post(v1::versions::push), body: wire::NewVersion, answer: wire::PushedView, transfer: true),
         route!(GET "/v1/workloads/{namespace}/{name}/versions/{tag}" "show", Namespace(Read), "One version in full; TAG as in references, or a digest.", get(v1::versions::show), answer: wire::ShowView),
         route!(POST "/v1/workloads/{namespace}/{name}/versions/{version}/yank" "yank", Namespace(Write), "Withdraws a version.", post(v1::versions::yank), body: wire::Yank),
         route!(GET "/v1/workloads/{namespace}/{name}/resolve" "resolve_default", Namespace(Read), "What the workload means without a TAG: its last stage.", get(v1::versions::resolve_default), answer: Resolution),
@@ -149,7 +149,7 @@ pub fn routes() -> Vec<Route> {
         route!(DELETE "/v2/{namespace}/{name}/blobs/uploads/{upload}" "oci_upload_cancel", Namespace(Write), "Gives an upload up.", delete(oci::uploads::cancel)),
         route!(HEAD "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_head", Namespace(Read), "Whether a manifest is here.", head(oci::manifests::head)),
         route!(GET "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_get", Namespace(Read), "A manifest, byte for byte.", get(oci::manifests::get)),
-        route!(PUT "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_put", Namespace(Write), "Stores a manifest; a semver tag on an artifact makes a version.", put(oci::manifests::put)),
+        route!(PUT "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_put", Namespace(Write), "Stores a manifest; a semver tag on an artifact makes a version.", put(oci::manifests::put), transfer: true),
         route!(DELETE "/v2/{namespace}/{name}/manifests/{reference}" "oci_manifest_delete", Namespace(Write), "Deletes a manifest or a tag, not of a version.", delete(oci::manifests::delete)),
         route!(GET "/v2/{namespace}/{name}/tags/list" "oci_tags", Namespace(Read), "Tags and versions.", get(oci::manifests::tags)),
         route!(GET "/v2/{namespace}/{name}/referrers/{digest}" "oci_referrers", Namespace(Read), "Manifests that refer to one.", get(oci::manifests::referrers)),

@@ -13,13 +13,14 @@ use crate::{
 
 pub use namespaces::NamespaceRow;
 
-/// Makes a namespace in a store, for good.
+/// Makes a namespace in a store, for good. The same again answers the one there is, and false.
 pub async fn create(
     cx: &Context,
     actor: &Actor,
     name: Namespace,
     store: Option<String>,
-) -> Result<NamespaceRow> {
+) -> Result<(NamespaceRow, bool)> {
+    let anywhere = store.is_none();
     let store = match store {
         Some(store) => cx.stores.get(&store).map_err(|error| {
             let names: Vec<&str> = cx.stores.all().iter().map(|store| store.name.as_str()).collect();
@@ -36,12 +37,19 @@ pub async fn create(
     };
     let mut tx = cx.db.write().await?;
     if !namespaces::insert(&mut tx, &row).await? {
-        return Err(Error::conflict("namespace_exists", format!("the namespace is there already: {name}")));
+        return match namespaces::find(&mut tx, &name).await? {
+            Some(there) if anywhere || there.store == row.store => Ok((there, false)),
+            _ => Err(Error::conflict(
+                "namespace_exists",
+                format!("the namespace is there already, in another store: {name}"),
+            )
+            .hint(format!("look at it with: gradus namespace show {name}"))),
+        };
     }
     let change = Change::NamespaceCreated { namespace: name, store: row.store.clone() };
     log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
     tx.commit().await?;
-    Ok(row)
+    Ok((row, true))
 }
 
 pub async fn show(cx: &Context, name: &Namespace) -> Result<NamespaceRow> {

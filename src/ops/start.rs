@@ -20,12 +20,14 @@ use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 pub struct Secret([u8; 32]);
 
 impl Secret {
-    /// From the configured file, else the environment, else a file in the data directory, made if missing.
-    pub fn load(config: &Config, data_dir: &Path) -> Result<Self> {
+    /// From the configured file, else the environment, else a file in the data directory, made if missing and the
+    /// registry is new.
+    pub fn load(config: &Config, data_dir: &Path, is_new: bool) -> Result<Self> {
         if let Some(file) = &config.keys.file {
             let text = std::fs::read_to_string(file).map_err(|source| {
                 Error::invalid("secret_unreadable", format!("cannot read the secret: {}", file.display()))
                     .source(source)
+                    .hint("[keys] file in the configuration names it; 64 hexadecimal digits, readable by this user")
             })?;
             return Self::parse(&text);
         }
@@ -35,7 +37,12 @@ impl Secret {
         let file = data_dir.join("secret");
         match std::fs::read_to_string(&file) {
             Ok(text) => Self::parse(&text),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Self::make(&file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_new => Self::make(&file),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Err(Error::invalid(
+                "secret_missing",
+                format!("the registry's secret is not there: {}", file.display()),
+            )
+            .hint("give the secret it was first started with: GRADUS_SECRET, or [keys] file in the configuration")),
             Err(error) => Err(error.into()),
         }
     }
@@ -55,9 +62,14 @@ impl Secret {
 
     fn make(file: &Path) -> Result<Self> {
         let secret = random()?;
-        let mut handle = std::fs::OpenOptions::new().create_new(true).write(true).mode(0o600).open(file)?;
+        // Whole or not at all: a registry that was killed here must be able to start again.
+        let scratch = file.with_extension("new");
+        let mut handle =
+            std::fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
         writeln!(handle, "{}", hex(&secret))?;
         handle.sync_all()?;
+        std::fs::rename(&scratch, file)?;
+        std::fs::File::open(file.parent().unwrap_or(file))?.sync_all()?;
         Ok(Self(secret))
     }
 
@@ -77,6 +89,11 @@ pub fn random() -> Result<[u8; 32]> {
         Error::internal("no_randomness", format!("the operating system gives no random bytes: {error}"))
     })?;
     Ok(bytes)
+}
+
+/// Whether no registry was started on the database yet.
+pub async fn is_new(db: &Db) -> Result<bool> {
+    Ok(log::key_id(&mut db.read().await?).await?.is_none())
 }
 
 /// Binds the database to the secret, or refuses another one.

@@ -18,12 +18,13 @@ pub(super) fn unknown(user: &PrincipalName) -> Error {
         .hint(format!("an admin adds one with: gradus user add {user}"))
 }
 
+/// Adds a user. The same again answers the one there is, and false.
 pub async fn add(
     cx: &Context,
     actor: &Actor,
     name: PrincipalName,
     kind: PrincipalKind,
-) -> Result<PrincipalRow> {
+) -> Result<(PrincipalRow, bool)> {
     if kind == PrincipalKind::Local || name.as_str().starts_with("local:") {
         return Err(Error::invalid("principal_kind_invalid", "local users are made by local mode itself")
             .hint("use person or service, and a name without 'local:'"));
@@ -31,12 +32,16 @@ pub async fn add(
     let mut tx = cx.db.write().await?;
     let row = PrincipalRow { name: name.clone(), kind, disabled: false, created_at: cx.clock.now() };
     if !principals::insert(&mut tx, &row).await? {
-        return Err(Error::conflict("user_exists", format!("the name is taken: {name}")));
+        return match principals::find(&mut tx, &name).await? {
+            Some(there) if there.kind == kind && !there.disabled => Ok((there, false)),
+            _ => Err(Error::conflict("user_exists", format!("the name is taken: {name}"))
+                .hint("names are never given again; see: gradus user list")),
+        };
     }
     log::append(&mut tx, cx.clock.now(), &actor.principal, vec![Change::UserAdded { user: name, kind }])
         .await?;
     tx.commit().await?;
-    Ok(row)
+    Ok((row, true))
 }
 
 /// Ends all access of a user at once. The last admin of the registry cannot be disabled.

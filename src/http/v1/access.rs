@@ -30,6 +30,10 @@ pub async fn whoami(Caller(actor): Caller) -> Answer<wire::Whoami> {
     }))
 }
 
+fn created(is_new: bool) -> StatusCode {
+    if is_new { StatusCode::CREATED } else { StatusCode::OK }
+}
+
 fn namespace_view(app: &App, row: namespaces::NamespaceRow) -> wire::NamespaceView {
     let region = app.stores.get(&row.store).map(|store| store.region.clone()).unwrap_or_default();
     wire::NamespaceView {
@@ -57,8 +61,8 @@ pub async fn create_namespace(
     Caller(actor): Caller,
     JsonBody(new): JsonBody<wire::NewNamespace>,
 ) -> Result<(StatusCode, Json<wire::NamespaceView>), Problem> {
-    let row = namespaces::create(&app, &actor, new.name, new.store).await?;
-    Ok((StatusCode::CREATED, Json(namespace_view(&app, row))))
+    let (row, is_new) = namespaces::create(&app, &actor, new.name, new.store).await?;
+    Ok((created(is_new), Json(namespace_view(&app, row))))
 }
 
 pub async fn show_namespace(State(app): State<App>, Path(name): Path<String>) -> Answer<wire::NamespaceView> {
@@ -116,8 +120,8 @@ pub async fn add_user(
     Caller(actor): Caller,
     JsonBody(new): JsonBody<wire::NewUser>,
 ) -> Result<(StatusCode, Json<wire::UserView>), Problem> {
-    let row = users::add(&app, &actor, new.name, new.kind).await?;
-    Ok((StatusCode::CREATED, Json(user_view(row))))
+    let (row, is_new) = users::add(&app, &actor, new.name, new.kind).await?;
+    Ok((created(is_new), Json(user_view(row))))
 }
 
 pub async fn disable_user(

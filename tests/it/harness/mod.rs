@@ -223,7 +223,7 @@ async fn open_as(
         None => Db::sqlite(&directory.join("gradus.db")).await,
     };
     let db = db.expect("the database opens");
-    let secret = start::Secret::load(config, directory).expect("a secret");
+    let secret = start::Secret::load(config, directory, true).expect("a secret");
     start::check_secret(&db, &secret).await.expect("the secret fits");
     let stores = Stores::open(&config.stores, directory).expect("the stores open");
     Context::new(db, stores, clock, config.clone(), local)
