@@ -93,6 +93,7 @@ fn describe(change: &Change) -> String {
         C::ManifestPushed { repository, digest, .. } => {
             format!("stored manifest {repository}@{}", digest.short())
         }
+        C::Untagged { repository, tag, digest } => format!("untagged {repository}:{tag} {}", digest.short()),
         C::Tagged { repository, tag, digest } => format!("tagged {repository}:{tag} {}", digest.short()),
         C::ManifestDeleted { repository, digest } => {
             format!("deleted manifest {repository}@{}", digest.short())

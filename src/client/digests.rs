@@ -1,4 +1,5 @@
-//! Digests remembered by a file's path, size, inode and times, so that an unchanged file is not read again.
+//! What is remembered of files between two pushes, by their path, size, inode and times: digests, so that an unchanged
+//! file is not read again, and unfinished uploads, so that they are taken up again.
 
 use crate::{error::Result, model::digest::Digest};
 use serde::{Deserialize, Serialize};
@@ -40,9 +41,13 @@ impl Stamp {
 }
 
 #[derive(Default, Serialize, Deserialize)]
-struct Table(BTreeMap<PathBuf, (Stamp, Digest)>);
+struct Table {
+    digests: BTreeMap<PathBuf, (Stamp, Digest)>,
+    /// Sessions, by where the file was being sent and its path.
+    uploads: BTreeMap<String, (Stamp, String)>,
+}
 
-/// The remembered digests of one user.
+/// What is remembered for one user.
 pub struct Digests {
     file: Option<PathBuf>,
     table: Mutex<Table>,
@@ -68,7 +73,7 @@ impl Digests {
         let path = fs::canonicalize(path).ok()?;
         let stamp = Stamp::of(&fs::metadata(&path).ok()?);
         let table = self.table();
-        table.0.get(&path).filter(|(known, _)| *known == stamp).map(|(_, digest)| digest.clone())
+        table.digests.get(&path).filter(|(known, _)| *known == stamp).map(|(_, digest)| digest.clone())
     }
 
     /// Remembers the digest of a file whose metadata were `before` when reading it began.
@@ -82,9 +87,30 @@ impl Digests {
             return;
         }
         let mut table = self.table();
-        if table.0.len() < MAX || table.0.contains_key(&path) {
-            table.0.insert(path, (Stamp::of(&after), digest.clone()));
+        if table.digests.len() < MAX || table.digests.contains_key(&path) {
+            table.digests.insert(path, (Stamp::of(&after), digest.clone()));
         }
+    }
+
+    /// The session in which the file, unchanged since, was being sent to a place.
+    pub fn unfinished(&self, place: &str, path: &Path) -> Option<String> {
+        let stamp = Stamp::of(&fs::metadata(path).ok()?);
+        let table = self.table();
+        let (known, session) = table.uploads.get(&upload_key(place, path)?)?;
+        (*known == stamp).then(|| session.clone())
+    }
+
+    /// Remembers, or with `None` forgets, the session in which a file is being sent.
+    pub fn set_unfinished(&self, place: &str, path: &Path, session: Option<&str>) {
+        let (Some(key), Ok(metadata)) = (upload_key(place, path), fs::metadata(path)) else { return };
+        match session {
+            Some(session) => {
+                self.table().uploads.insert(key, (Stamp::of(&metadata), session.to_owned()));
+            }
+            None => drop(self.table().uploads.remove(&key)),
+        }
+        // A help, not a duty, as with digests.
+        let _ = self.save();
     }
 
     /// Writes what is remembered, whole or not at all.
@@ -101,4 +127,8 @@ impl Digests {
         fs::rename(scratch, file)?;
         Ok(())
     }
+}
+
+fn upload_key(place: &str, path: &Path) -> Option<String> {
+    Some(format!("{place} {}", fs::canonicalize(path).ok()?.display()))
 }

@@ -15,7 +15,7 @@ use crate::{
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, StatusCode, header};
 use std::{
-    fs::{self, OpenOptions},
+    fs::{self, OpenOptions, TryLockError},
     io::Write as _,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
@@ -67,7 +67,7 @@ impl Client {
         force: bool,
         progress: Progress,
     ) -> Result<Vec<Pulled>> {
-        fs::create_dir_all(out)?;
+        fs::create_dir_all(out).map_err(|error| at(out, error))?;
         let work = files.into_iter().map(|file| {
             let progress = progress.clone();
             async move {
@@ -103,11 +103,14 @@ impl Client {
                 .hint("choose an empty directory, or replace what is there with --force"));
             }
         }
-        let part = part_of(&target);
+        let part = part_of(&target, &file.digest);
         let mut tries = 0;
         loop {
+            let is_resumed = fs::symlink_metadata(&part).is_ok_and(|metadata| metadata.len() > 0);
             match self.fetch(workload, file, &part, &progress).await {
                 Ok(()) => break,
+                // What was there may have been damaged; it is gone now, so the next try starts over.
+                Err(error) if error.code == "digest_mismatch" && is_resumed => {}
                 Err(error) if error.kind == Kind::Unavailable && tries < RESUMES => {
                     tries += 1;
                     tokio::time::sleep(std::time::Duration::from_millis(500 * u64::from(tries))).await;
@@ -115,27 +118,14 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        fs::rename(&part, &target)?;
+        fs::rename(&part, &target).map_err(|error| at(&target, error))?;
         Ok(PullOutcome::Fetched)
     }
 
     /// Fetches what is missing of a part file, and verifies the whole.
     async fn fetch(&self, workload: &Workload, file: &File, part: &Path, progress: &Progress) -> Result<()> {
         let algorithm = file.digest.algorithm();
-        // Only SHA-256 is resumed; the rare other starts over.
-        let have = match fs::symlink_metadata(part) {
-            Ok(metadata)
-                if metadata.is_file() && metadata.len() <= file.size && algorithm == Algorithm::Sha256 =>
-            {
-                metadata.len()
-            }
-            Ok(_) => {
-                fs::remove_file(part)?;
-                0
-            }
-            Err(_) => 0,
-        };
-        let mut sink = PartFile::open(part, have, algorithm).await?;
+        let (mut sink, have) = PartFile::open(part, file.size, algorithm).await?;
         progress(have);
         if have < file.size {
             let mut body = self.body(workload, file, &mut sink, have).await?;
@@ -158,7 +148,7 @@ impl Client {
                 "digest_mismatch",
                 format!("the bytes received of {} do not have the digest: {}", file.path, file.digest),
             )
-            .hint("nothing was kept; run gradus scrub on the registry to see whether its copy is rotten"));
+            .hint("nothing was kept; if it happens again, an admin sets rotten copies aside with gradus scrub, and pushing the file again heals it"));
         }
         Ok(())
     }
@@ -208,7 +198,7 @@ impl Client {
             "digest_mismatch",
             format!("the stored bytes of {} do not have the digest: {}", file.path, file.digest),
         )
-        .hint("push the file again: that heals it"))
+        .hint("an admin sets rotten copies aside with gradus scrub; pushing the file again then heals it"))
     }
 }
 
@@ -222,6 +212,13 @@ fn name_file(error: Error, file: &File) -> Error {
         .hint("push the file again: that heals it");
     }
     error
+}
+
+/// A failure with the place it happened at.
+fn at(path: &Path, source: std::io::Error) -> Error {
+    let mut error = Error::from(source);
+    error.message = format!("{}: {}", error.message, path.display());
+    error.hint("choose another directory with --out, or mend this one")
 }
 
 /// Where a file of the manifest goes. No component on the way may be a symlink.
@@ -246,19 +243,21 @@ fn target(out: &Path, path: &FilePath) -> Result<PathBuf> {
                 ));
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_folder => {
-                fs::create_dir(&target)?
+                fs::create_dir(&target).map_err(|error| at(&target, error))?
             }
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(at(&target, error)),
             _ => {}
         }
     }
     Ok(target)
 }
 
-fn part_of(target: &Path) -> PathBuf {
-    let mut name = target.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    target.with_file_name(name)
+/// Where a file grows: a name of its own for each content and each target, so that nothing else is ever continued,
+/// short enough whatever the target is called, and like no file of an artifact.
+fn part_of(target: &Path, digest: &Digest) -> PathBuf {
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let own = Algorithm::Sha256.digest(format!("{digest} {name}").as_bytes());
+    target.with_file_name(format!(".gradus-{}.part", &own.hex()[..16]))
 }
 
 async fn hash_prefix(path: &Path, length: u64) -> Result<crate::blobs::Hasher> {
@@ -280,12 +279,34 @@ struct PartFile {
 }
 
 impl PartFile {
-    async fn open(path: &Path, have: u64, algorithm: Algorithm) -> Result<Self> {
+    /// Opens the part for this process alone and tells how much of it can be kept. Only SHA-256 is resumed; the rare
+    /// other starts over.
+    async fn open(path: &Path, size: u64, algorithm: Algorithm) -> Result<(Self, u64)> {
+        let mut file = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .mode(0o644)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(path)
+            .map_err(|error| at(path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => {
+                return Err(Error::conflict(
+                    "pull_busy",
+                    format!("another pull is writing to this directory: {}", path.display()),
+                )
+                .hint("wait until it is done, then run the same command again"));
+            }
+            Err(TryLockError::Error(error)) => return Err(at(path, error)),
+        }
+        let mut have = file.metadata()?.len();
+        if have > size || algorithm != Algorithm::Sha256 {
+            file.set_len(0)?;
+            have = 0;
+        }
         let mut hasher =
             if have > 0 { hash_prefix(path, have).await? } else { crate::blobs::Hasher::new(algorithm) };
-        // A link put there meanwhile is not followed: an existing file is opened only after it was seen to be one.
-        let mut file =
-            OpenOptions::new().append(true).create_new(have == 0 && !path.exists()).mode(0o644).open(path)?;
         let (commands, mut received) = tokio::sync::mpsc::channel(BEHIND);
         let task = tokio::task::spawn_blocking(move || {
             let mut size = have;
@@ -305,7 +326,7 @@ impl PartFile {
             }
             Ok((hasher.digest(), size))
         });
-        Ok(Self { commands, task })
+        Ok((Self { commands, task }, have))
     }
 
     /// A failure to write shows when the file is finished.

@@ -106,7 +106,8 @@ impl Client {
         let http = reqwest::Client::builder()
             .connect_timeout(Duration::from_secs(10))
             .read_timeout(Duration::from_secs(120))
-            .pool_idle_timeout(Duration::from_secs(30))
+            // Shorter than the server keeps an idle connection: a body that is a stream cannot be sent twice.
+            .pool_idle_timeout(Duration::from_secs(8))
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .map_err(|source| {
@@ -133,7 +134,15 @@ impl Client {
         if reply.status.is_success() || reply.status.is_redirection() {
             return Ok(reply);
         }
-        Err(reply.into_error().await)
+        let is_local = self.is_local();
+        let error = reply.into_error().await;
+        // In local mode nobody keeps a log.
+        Err(match error.kind {
+            Kind::Internal if is_local => {
+                error.hint("set GRADUS_LOG=error and run it again to see the reason")
+            }
+            _ => error,
+        })
     }
 
     async fn send_raw(&self, call: Call) -> Result<Reply> {
@@ -224,7 +233,8 @@ impl Reply {
         let bytes = self.bytes().await.unwrap_or_default();
         let kind = kind_of(status);
         if let Ok(problem) = serde_json::from_slice::<wire::Problem>(&bytes) {
-            let mut error = Error::new(kind, known_code(&problem.code), problem.detail);
+            let mut error =
+                Error::new(kind_of_code(kind, &problem.code), known_code(&problem.code), problem.detail);
             error.hint = problem.hint;
             error.details = problem.details;
             return with_request_id(error, &request_id);
@@ -233,7 +243,7 @@ impl Reply {
         if let Some(first) = oci.as_ref().and_then(|value| value["errors"].get(0)) {
             let code = known_code(first["detail"]["code"].as_str().unwrap_or("refused"));
             return with_request_id(
-                Error::new(kind, code, first["message"].as_str().unwrap_or("refused")),
+                Error::new(kind_of_code(kind, code), code, first["message"].as_str().unwrap_or("refused")),
                 &request_id,
             );
         }
@@ -267,6 +277,12 @@ fn known_code(code: &str) -> &'static str {
     let kept: &'static str = Box::leak(code.to_owned().into_boxed_str());
     seen.push(kept);
     kept
+}
+
+/// Rot has no status of its own.
+fn kind_of_code(kind: Kind, code: &str) -> Kind {
+    let is_rot = matches!(code, "blob_rotten" | "object_missing" | "object_truncated" | "upload_lost");
+    if kind == Kind::Internal && is_rot { Kind::Integrity } else { kind }
 }
 
 fn kind_of(status: StatusCode) -> Kind {

@@ -9,7 +9,10 @@ use crate::{
 use axum::body::Body;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, header};
-use std::path::PathBuf;
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 /// Files up to this size go in one request.
 const SMALL: u64 = 1024 * 1024;
@@ -17,6 +20,9 @@ const SMALL: u64 = 1024 * 1024;
 const AT_A_TIME: usize = 4;
 /// Times a cut upload is taken up again.
 const RESUMES: u32 = 5;
+/// Times, and seconds between them, that a writer's turn is waited for: one that was killed keeps it for 90 seconds.
+const TURNS: u32 = 50;
+const TURN: Duration = Duration::from_secs(2);
 
 /// A file to send.
 #[derive(Clone, Debug)]
@@ -24,6 +30,18 @@ pub struct Upload {
     pub path: FilePath,
     pub source: PathBuf,
     pub size: u64,
+}
+
+/// A large file on its way.
+struct Sending<'a> {
+    source: &'a Path,
+    size: u64,
+    /// Its digest, if it was hashed before.
+    known: Option<Digest>,
+    /// The session of an earlier push that did not end.
+    unfinished: Option<String>,
+    /// Told of the session, for a later push to go on with.
+    note: &'a (dyn Fn(Option<&str>) + Sync),
 }
 
 /// What became of a file.
@@ -88,11 +106,20 @@ impl Client {
                 digest
             }
             digest => {
-                let digest = self.send_file(workload, &source, size, digest, progress).await?;
+                let place = format!("{} {workload}", self.server().unwrap_or("local"));
+                let unfinished = digests.unfinished(&place, &source);
+                let note = |session: Option<&str>| digests.set_unfinished(&place, &source, session);
+                let file = Sending { source: &source, size, known: digest, unfinished, note: &note };
+                let digest = self.send_file(workload, file, progress).await?;
                 digests.put(&source, &metadata, &digest);
                 digest
             }
         };
+        // Bytes of two states of a file are no file.
+        let after = std::fs::metadata(&source)?;
+        if after.len() != metadata.len() || after.modified().ok() != metadata.modified().ok() {
+            return Err(file_changed(&source));
+        }
         Ok(Sent { file: File { path, digest, size }, sent: true })
     }
 
@@ -104,19 +131,30 @@ impl Client {
         self.send(call).await.map(drop)
     }
 
-    /// Sends a large file in a session, hashing it on the way unless its digest is known.
-    async fn send_file(
-        &self,
-        workload: &Workload,
-        source: &std::path::Path,
-        size: u64,
-        known: Option<Digest>,
-        progress: Progress,
-    ) -> Result<Digest> {
+    async fn begin(&self, workload: &Workload) -> Result<String> {
         let begun = self.send(Call::new(Method::POST, format!("/v2/{workload}/blobs/uploads/"))).await?;
-        let session = begun.header("docker-upload-uuid").ok_or_else(no_session)?.to_owned();
-        let session = format!("/v2/{workload}/blobs/uploads/{session}");
-        let (mut offset, mut resumes) = (0, 0);
+        Ok(begun.header("docker-upload-uuid").ok_or_else(no_session)?.to_owned())
+    }
+
+    /// Sends a large file in a session, hashing it on the way unless its digest is known. Goes on with the session of
+    /// a push that was stopped, if the registry still has it.
+    async fn send_file(&self, workload: &Workload, file: Sending<'_>, progress: Progress) -> Result<Digest> {
+        let Sending { source, size, known, unfinished, note } = file;
+        let path = |session: &str| format!("/v2/{workload}/blobs/uploads/{session}");
+        let (mut session, mut offset) = (String::new(), 0);
+        if let Some(known) = unfinished.map(|session| path(&session))
+            && let Ok(received) = self.received(&known).await
+            && received <= size
+        {
+            (session, offset) = (known, received);
+            progress(received);
+        }
+        if session.is_empty() {
+            let id = self.begin(workload).await?;
+            note(Some(&id));
+            session = path(&id);
+        }
+        let mut patience = Patience::default();
         let digest = loop {
             // In-process the registry's own hash will do: it is the same memory and the same code.
             let hash_here = known.is_none() && !self.is_local();
@@ -135,32 +173,45 @@ impl Client {
                         None if hash_here => hashed.await.ok(),
                         None => theirs,
                     };
-                    break ours.ok_or_else(|| {
-                        Error::conflict(
-                            "file_changed",
-                            format!("the file changed while it was sent: {}", source.display()),
-                        )
-                    })?;
+                    break ours.ok_or_else(|| file_changed(source))?;
                 }
-                Err(error)
-                    if error.kind == Kind::Unavailable
-                        || error.code == "body_incomplete"
-                        || error.kind == Kind::Conflict =>
-                {
-                    if resumes == RESUMES || error.code == "file_changed" {
+                Err(error) => {
+                    if !patience.wait(&error).await {
                         return Err(error);
                     }
-                    resumes += 1;
-                    tokio::time::sleep(std::time::Duration::from_millis(500 * u64::from(resumes))).await;
-                    offset = self.received(&session).await?;
+                    match self.received(&session).await {
+                        Ok(received) => offset = received,
+                        // Another push of the same file has ended the session that both went on with.
+                        Err(gone) if gone.code == "upload_unknown" && patience.start_over() => {
+                            (session, offset) = (path(&self.begin(workload).await?), 0);
+                        }
+                        Err(error) => return Err(error),
+                    }
                 }
-                Err(error) => return Err(error),
             }
         };
-        let finish =
-            Call::new(Method::PUT, format!("{session}?digest={digest}")).header(header::CONTENT_LENGTH, "0");
-        self.send(finish).await?;
-        Ok(digest)
+        let finished = self.finish(workload, &session, &digest).await;
+        note(None);
+        finished.map(|()| digest)
+    }
+
+    /// Ends a session. Repeated when the answer did not come; then the blob may be there and the session gone.
+    async fn finish(&self, workload: &Workload, session: &str, digest: &Digest) -> Result<()> {
+        let path = format!("{session}?digest={digest}");
+        let (mut patience, mut is_repeated) = (Patience::default(), false);
+        loop {
+            let call = Call::new(Method::PUT, path.clone()).header(header::CONTENT_LENGTH, "0");
+            match self.send(call).await {
+                Ok(_) => return Ok(()),
+                Err(error) if error.code == "upload_unknown" && is_repeated => {
+                    let asked = wire::Present { sizes: Vec::new(), digests: vec![digest.clone()] };
+                    let there = self.present(workload, asked).await?.digests;
+                    return if there.is_empty() { Err(error) } else { Ok(()) };
+                }
+                Err(error) if patience.wait(&error).await => is_repeated = true,
+                Err(error) => return Err(error),
+            }
+        }
     }
 
     /// How many bytes of a session the registry has.
@@ -174,12 +225,51 @@ impl Client {
                 }
                 Err(error) if error.kind == Kind::Unavailable && tries < RESUMES => {
                     tries += 1;
-                    tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
                 Err(error) => return Err(error),
             }
         }
     }
+}
+
+/// How often an upload is tried again, and why.
+#[derive(Default)]
+struct Patience {
+    resumes: u32,
+    turns: u32,
+    started_over: bool,
+}
+
+impl Patience {
+    /// Waits before another try; answers false if none would help.
+    async fn wait(&mut self, error: &Error) -> bool {
+        let may_pass = matches!(error.kind, Kind::Unavailable | Kind::Range);
+        match error.code {
+            "upload_busy" if self.turns < TURNS => {
+                self.turns += 1;
+                tokio::time::sleep(TURN).await;
+                true
+            }
+            "upload_unknown" => !self.started_over,
+            code if (may_pass || code == "body_incomplete") && self.resumes < RESUMES => {
+                self.resumes += 1;
+                tokio::time::sleep(Duration::from_millis(500 * u64::from(self.resumes))).await;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Answers true once.
+    fn start_over(&mut self) -> bool {
+        !std::mem::replace(&mut self.started_over, true)
+    }
+}
+
+fn file_changed(source: &Path) -> Error {
+    Error::conflict("file_changed", format!("the file changed while it was sent: {}", source.display()))
+        .hint("push again when nothing writes to it")
 }
 
 fn no_session() -> Error {

@@ -133,20 +133,26 @@ def seconds_and_bytes_read(command, env):
 
 
 class Connection:
-    """One keep-alive HTTP connection with a token."""
+    """One keep-alive HTTP connection with a token, opened anew after a pause in which the server may have closed it."""
+
+    PAUSE = 5
 
     def __init__(self, url, token=None):
         self.http = http.client.HTTPConnection(urllib.parse.urlsplit(url).netloc, timeout=120)
         self.headers = {"Authorization": f"Bearer {token}"} if token else {}
+        self.used = time.monotonic()
 
     def send(self, method, path, body=b"", content_type=None, expect=(200, 201, 202)):
         """Returns `(headers, body, seconds)`; `Failed` if the status is not one of `expect`."""
         headers = self.headers | ({"Content-Type": content_type} if content_type else {})
+        if time.monotonic() - self.used > self.PAUSE:
+            self.http.close()
         began = time.perf_counter()
         self.http.request(method, path, body=body, headers=headers)
         answer = self.http.getresponse()
         content = answer.read()
         took = time.perf_counter() - began
+        self.used = time.monotonic()
         if answer.status not in expect:
             raise Failed(f"{method} {path}: {answer.status} {content[:500].decode(errors='replace')}")
         return answer.headers, content, took
