@@ -80,6 +80,9 @@ pub struct Limits {
     pub request_seconds: u64,
     /// Seconds without a byte after which an upload or download is cut.
     pub idle_seconds: u64,
+    /// Seconds that requests under way may take to end once the server is told to stop. What is cut off then can be
+    /// resumed.
+    pub shutdown_seconds: u64,
     /// Bytes of a JSON body.
     pub body_bytes: usize,
 }
@@ -128,6 +131,7 @@ impl Default for Limits {
             transfers: 256,
             request_seconds: 60,
             idle_seconds: 60,
+            shutdown_seconds: 20,
             body_bytes: 4 * 1024 * 1024,
         }
     }
