@@ -25,6 +25,8 @@ mod reads;
 mod routes;
 /// The committed schemas.
 mod schemas;
+/// A server that is asked to stop.
+mod shutdown;
 /// The main job: push, resolve, render, climb, pull, verify.
 mod story;
 /// Two tenants.
