@@ -31,6 +31,8 @@ mod shutdown;
 mod story;
 /// Two tenants.
 mod tenants;
+/// TLS: whom a client trusts, and what a server starts with.
+mod tls;
 /// Bytes come in by every way of the distribution-spec.
 mod uploads;
 /// Version numbers, references, races.
