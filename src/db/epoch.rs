@@ -5,7 +5,7 @@
 //! one process owns, the committing transaction tells the length; on PostgreSQL it is asked for each time,
 //! and callers that ask while a question is under way share the next one.
 
-use super::connect::{Db, Pool};
+use super::connect::{Db, Pool, acquire};
 use crate::error::Result;
 use std::sync::{
     Arc,
@@ -35,8 +35,9 @@ impl Db {
                     return Ok(length);
                 }
                 let number = self.epoch.begun.fetch_add(1, Ordering::SeqCst) + 1;
-                let (length,): (i64,) =
-                    sqlx::query_as("SELECT position FROM log_head WHERE id = 1").fetch_one(pool).await?;
+                let mut connection = acquire(pool).await?;
+                let question = sqlx::query_as("SELECT position FROM log_head WHERE id = 1");
+                let (length,): (i64,) = question.fetch_one(&mut *connection).await?;
                 *last = (number, length);
                 Ok(length)
             }

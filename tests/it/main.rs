@@ -7,6 +7,8 @@ mod harness;
 mod cli;
 /// A server killed while clients push.
 mod crash;
+/// The database is not there, or goes away.
+mod database;
 /// The bucket, the database or the disk fails in the middle.
 mod faults;
 /// What goes and what stays; rot found and healed.
