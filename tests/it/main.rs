@@ -23,6 +23,8 @@ mod pickle;
 mod prompts;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
+/// Large downloads straight from the bucket.
+mod redirects;
 /// Every route, every caller that may not.
 mod routes;
 /// The committed schemas.
