@@ -17,6 +17,8 @@ mod garbage;
 mod log;
 /// The OCI view: manifests, tags, referrers, and what a semver tag does.
 mod oci;
+/// What takes its time, and what does not answer at all.
+mod patience;
 /// What the registry finds in an artifact, whatever its names claim.
 mod pickle;
 /// Rendering, at every tier.
