@@ -167,9 +167,13 @@ pub(super) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>> {
 fn unconnected(pool: &PgPool, error: sqlx::Error) -> Error {
     let has_room = pool.size() < pool.options().get_max_connections();
     if matches!(error, sqlx::Error::PoolTimedOut) && has_room {
-        return Error::unavailable("database_unavailable", "the database does not answer").source(error);
+        return silent().source(error);
     }
     error.into()
+}
+
+pub(super) fn silent() -> Error {
+    Error::unavailable("database_unavailable", "the database does not answer")
 }
 
 fn migration_failed(source: sqlx::migrate::MigrateError) -> Error {

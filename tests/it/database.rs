@@ -8,7 +8,7 @@ use crate::harness::{
     variable,
 };
 use serde_json::json;
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 const R: &str = "acme/triage";
 const PASSWORD: &str = "hunter2hunter2";
@@ -48,10 +48,10 @@ fn a_server_that_lets_us_not_in_is_told_from_one_that_is_down() {
     assert!(!refused.stderr.contains(PASSWORD), "{}", refused.stderr);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_server_that_stops_in_the_middle_is_told_and_used_again_when_it_is_back() {
+/// A registry whose database is reached through a proxy.
+async fn behind_proxy() -> Option<(Env, Proxy)> {
     if !Backend::PostgresLocal.is_there() {
-        return;
+        return None;
     }
     let base = variable("GRADUS_TEST_POSTGRES");
     let address = base.split(['@', '/']).find(|part| part.contains("127.0.0.1")).unwrap().to_owned();
@@ -63,6 +63,12 @@ async fn a_server_that_stops_in_the_middle_is_told_and_used_again_when_it_is_bac
     });
     let env = env.await;
     env.namespace("acme").await;
+    Some((env, proxy))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_stops_in_the_middle_is_told_and_used_again_when_it_is_back() {
+    let Some((env, proxy)) = behind_proxy().await else { return };
     assert_eq!(push_prompt(&env, R, "before", json!({})).await.status, 201);
     proxy.set(Weather::Gone);
     // First on a connection that was cut, then without any.
@@ -74,4 +80,16 @@ async fn a_server_that_stops_in_the_middle_is_told_and_used_again_when_it_is_bac
     proxy.set(Weather::Fine);
     env.get("/readyz").expect(200).await;
     assert_eq!(push_prompt(&env, R, "after", json!({})).await.status, 201);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_callers_wait_for_a_database_at_once_and_not_one_by_one() {
+    let Some((env, proxy)) = behind_proxy().await else { return };
+    proxy.set(Weather::Gone);
+    let at = format!("/v1/workloads/{R}/resolve/latest");
+    let calls = (0..20).map(|_| env.get(&at).send());
+    let all = tokio::time::timeout(Duration::from_secs(90), futures_util::future::join_all(calls));
+    for refused in all.await.expect("not after one another") {
+        assert_eq!((refused.status.as_u16(), refused.code()), (503, "database_unavailable".into()));
+    }
 }
