@@ -80,6 +80,11 @@ pub struct Limits {
     pub request_seconds: u64,
     /// Seconds without a byte after which an upload or download is cut.
     pub idle_seconds: u64,
+    /// Seconds without an answer after which a bucket counts as unreachable. Large pieces get more, by their size.
+    pub store_seconds: u64,
+    /// Seconds that requests under way may take to end once the server is told to stop. What is cut off then can be
+    /// resumed.
+    pub shutdown_seconds: u64,
     /// Bytes of a JSON body.
     pub body_bytes: usize,
 }
@@ -128,6 +133,8 @@ impl Default for Limits {
             transfers: 256,
             request_seconds: 60,
             idle_seconds: 60,
+            store_seconds: 30,
+            shutdown_seconds: 20,
             body_bytes: 4 * 1024 * 1024,
         }
     }
@@ -178,7 +185,9 @@ impl Config {
         {
             return refuse(format!("public_url must start with https:// or http://: {url}"));
         }
-        if self.limits.concurrency == 0 || self.limits.transfers == 0 || self.database.connections == 0 {
+        let Limits { concurrency, transfers, store_seconds, .. } = self.limits;
+        let least = concurrency.min(transfers);
+        if least == 0 || store_seconds == 0 || self.database.connections == 0 {
             return refuse("limits and connections must be above zero".into());
         }
         Ok(())

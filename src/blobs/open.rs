@@ -17,14 +17,15 @@ pub const LOCAL: &str = "local";
 pub struct Stores(Vec<Arc<Store>>);
 
 impl Stores {
-    /// Opens what is configured, or local files below the data directory.
-    pub fn open(configured: &[config::Store], data_dir: &Path) -> Result<Self> {
+    /// Opens what is configured, or local files below the data directory. `silence`: how long a bucket may take to
+    /// answer.
+    pub fn open(configured: &[config::Store], silence: Duration, data_dir: &Path) -> Result<Self> {
         if configured.is_empty() {
             let backend = Backend::Local(Local::open(data_dir)?);
             let store = Store { name: LOCAL.into(), region: LOCAL.into(), redirect_above: None, backend };
             return Ok(Self(vec![Arc::new(store)]));
         }
-        configured.iter().map(|store| open(store).map(Arc::new)).collect::<Result<_>>().map(Self)
+        configured.iter().map(|store| open(store, silence).map(Arc::new)).collect::<Result<_>>().map(Self)
     }
 
     pub fn get(&self, name: &str) -> Result<&Arc<Store>> {
@@ -43,20 +44,15 @@ impl Stores {
     }
 }
 
+/// Without a limit on a whole transfer.
 fn client_options() -> ClientOptions {
-    // No limit on a whole transfer, only on silence.
     ClientOptions::new()
         .with_timeout_disabled()
         .with_connect_timeout(Duration::from_secs(5))
-        .with_read_timeout(Duration::from_secs(30))
         .with_allow_http(true)
 }
 
-fn retries() -> RetryConfig {
-    RetryConfig { max_retries: 5, retry_timeout: Duration::from_secs(60), ..RetryConfig::default() }
-}
-
-fn open(store: &config::Store) -> Result<Store> {
+fn open(store: &config::Store, silence: Duration) -> Result<Store> {
     let refuse = |why: String| {
         Error::invalid("config_invalid", format!("the store {} cannot be opened: {why}", store.name))
     };
@@ -72,12 +68,19 @@ fn open(store: &config::Store) -> Result<Store> {
             /// Applies the options of the configuration by their names; an unknown name is refused.
             macro_rules! build {
                 ($builder:expr) => {{
-                    let mut builder = $builder.with_client_options(client_options()).with_retry(retries());
+                    let retries =
+                        RetryConfig { max_retries: 5, retry_timeout: silence, ..RetryConfig::default() };
+                    let mut builder = $builder.with_retry(retries);
                     for (name, value) in &store.options {
                         let key = name.parse().map_err(|_| refuse(format!("no such option: {name}")))?;
                         builder = builder.with_config(key, value);
                     }
-                    Remote::new(builder.build().map_err(invalid)?, prefix)
+                    // A connection that has died is noticed in time to try another one. While bytes are sent nothing is
+                    // read, so for that there is no such limit.
+                    let reading = client_options().with_read_timeout(silence / 2);
+                    let reader = builder.clone().with_client_options(reading).build().map_err(invalid)?;
+                    let sender = builder.with_client_options(client_options()).build().map_err(invalid)?;
+                    Remote::new(reader, sender, prefix, silence)
                 }};
             }
             Backend::Remote(match scheme {

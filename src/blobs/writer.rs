@@ -241,7 +241,7 @@ impl RemoteSink {
             Some(multipart) => {
                 let multipart = multipart.clone();
                 let (remote, key) = (self.remote.clone(), self.key);
-                match self.complete(&multipart, rest).await {
+                match self.complete(&multipart, rest, size).await {
                     Ok(()) => Ok(()),
                     // Safe to repeat: when the answer of an earlier try was lost, the object is there.
                     Err(error) => match remote.size(key).await? {
@@ -253,12 +253,12 @@ impl RemoteSink {
         }
     }
 
-    async fn complete(mut self, multipart: &str, rest: Bytes) -> Result<()> {
+    async fn complete(mut self, multipart: &str, rest: Bytes, size: u64) -> Result<()> {
         if !rest.is_empty() {
             self.send(rest).await?;
             self.settle().await?;
         }
-        self.remote.complete(self.key, &multipart.to_owned(), self.parts).await
+        self.remote.complete(self.key, &multipart.to_owned(), self.parts, size).await
     }
 }
 

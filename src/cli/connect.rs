@@ -118,7 +118,8 @@ pub async fn open_local(data_dir: &Path, config: Config, local: Option<Principal
     let secret = start::Secret::load(&config, data_dir, start::is_new(&db).await?)?;
     start::check_secret(&db, &secret).await?;
     start::release_uploads(&db).await?;
-    let stores = Stores::open(&config.stores, data_dir)?;
+    let silence = Duration::from_secs(config.limits.store_seconds);
+    let stores = Stores::open(&config.stores, silence, data_dir)?;
     claim::claim(&db, &stores).await?;
     let context = Context::new(db, stores, Arc::new(System), config, local);
     Ok(Local { context, _lock: lock })

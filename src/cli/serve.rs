@@ -1,7 +1,12 @@
 //! `gradus serve`.
 
 use super::{Global, connect, print::Out};
-use crate::{config::Config, error::Result, http, jobs, ops::start};
+use crate::{
+    config::Config,
+    error::Result,
+    http, jobs,
+    ops::{start, uploads},
+};
 use clap::Args;
 use std::net::SocketAddr;
 
@@ -39,6 +44,7 @@ impl Serve {
         if let Some(mut ticker) = ticker {
             let _ = ticker.shutdown().await;
         }
+        uploads::settle(&context).await;
         context.db.close().await;
         served
     }

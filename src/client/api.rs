@@ -201,11 +201,11 @@ impl Client {
     }
 
     pub async fn gc(&self, body: &wire::CollectGarbage) -> Result<wire::GarbageView> {
-        self.json(Call::new(Method::POST, "/v1/gc").json(body)?).await
+        self.json(Call::new(Method::POST, "/v1/gc").json(body)?.takes_long()).await
     }
 
     pub async fn scrub(&self, body: &wire::Scrub) -> Result<wire::ScrubView> {
-        self.json(Call::new(Method::POST, "/v1/scrub").json(body)?).await
+        self.json(Call::new(Method::POST, "/v1/scrub").json(body)?.takes_long()).await
     }
 
     /// A manifest's exact bytes.

@@ -3,6 +3,7 @@
 mod api;
 mod digests;
 mod hashing;
+mod patience;
 mod pull;
 mod transport;
 mod upload;

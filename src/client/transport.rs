@@ -1,5 +1,6 @@
 //! One request, one reply, whichever way the registry is reached.
 
+use super::patience;
 use crate::{
     error::{Error, Kind, Result},
     wire,
@@ -10,6 +11,7 @@ use futures_util::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use serde::{Serialize, de::DeserializeOwned};
 use std::time::Duration;
+use tokio::sync::watch;
 use tower::ServiceExt as _;
 
 /// A registry, and who to be there.
@@ -24,6 +26,7 @@ enum Transport {
         http: reqwest::Client,
         server: String,
         token: Option<String>,
+        silence: Duration,
     },
     /// The service itself, called without a socket.
     Local(axum::Router),
@@ -34,11 +37,13 @@ pub struct Call {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Body,
+    /// The answer comes when long work is done.
+    pub takes_long: bool,
 }
 
 impl Call {
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), headers: HeaderMap::new(), body: Body::empty() }
+        Self { method, path: path.into(), headers: HeaderMap::new(), body: Body::empty(), takes_long: false }
     }
 
     #[must_use]
@@ -52,6 +57,12 @@ impl Call {
     #[must_use]
     pub fn body(mut self, body: Body) -> Self {
         self.body = body;
+        self
+    }
+
+    #[must_use]
+    pub fn takes_long(mut self) -> Self {
+        self.takes_long = true;
         self
     }
 
@@ -71,6 +82,8 @@ pub struct Reply {
 
 /// Most bytes of an answer that is read whole.
 const ANSWER_MAX: usize = 64 * 1024 * 1024;
+/// How long nothing may move in either direction before a server counts as gone. However long the whole takes.
+const SILENCE: Duration = Duration::from_secs(120);
 
 impl Client {
     pub fn local(router: axum::Router) -> Self {
@@ -103,17 +116,33 @@ impl Client {
                 ));
             }
         }
-        let http = reqwest::Client::builder()
-            .connect_timeout(Duration::from_secs(10))
-            .read_timeout(Duration::from_secs(120))
-            // Shorter than the server keeps an idle connection: a body that is a stream cannot be sent twice.
-            .pool_idle_timeout(Duration::from_secs(8))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|source| {
-                Error::internal("http_client", "the HTTP client could not be made").source(source)
-            })?;
-        Ok(Self { transport: Transport::Remote { http, server, token } })
+        let builder = || {
+            reqwest::Client::builder()
+                .connect_timeout(Duration::from_secs(10))
+                // Shorter than the server keeps an idle connection: a body that is a stream cannot be sent twice.
+                .pool_idle_timeout(Duration::from_secs(8))
+                .redirect(reqwest::redirect::Policy::none())
+        };
+        let http = match builder().build() {
+            // A machine may have no certificates; plain http needs none.
+            Err(_) if uri.scheme_str() == Some("http") => builder().tls_certs_only([]).build(),
+            built => built,
+        };
+        let http = http.map_err(|source| {
+            Error::internal("http_client", "the HTTP client could not be made").source(source).hint(
+                "it needs certificates to trust: install ca-certificates, or name some in SSL_CERT_FILE",
+            )
+        })?;
+        Ok(Self { transport: Transport::Remote { http, server, token, silence: SILENCE } })
+    }
+
+    /// The same with another patience.
+    #[must_use]
+    pub fn with_silence(mut self, longest: Duration) -> Self {
+        if let Transport::Remote { silence, .. } = &mut self.transport {
+            *silence = longest;
+        }
+        self
     }
 
     /// Whether the registry is in this process, so that its hash is as good as ours.
@@ -163,7 +192,7 @@ impl Client {
                 let body = body.into_data_stream().map_err(cut).boxed();
                 Ok(Reply { status: parts.status, headers: parts.headers, body })
             }
-            Transport::Remote { http, server, token } => {
+            Transport::Remote { http, server, token, silence } => {
                 let url = if call.path.starts_with('/') {
                     format!("{server}{}", call.path)
                 } else {
@@ -171,16 +200,26 @@ impl Client {
                 };
                 // A presigned URL is its own permission; the token stays with its server.
                 let is_ours = url.starts_with(&format!("{server}/"));
+                let host = url.split('/').take(3).collect::<Vec<_>>().join("/");
                 let mut request = http.request(call.method, url).headers(call.headers);
                 if let Some(token) = token.as_ref().filter(|_| is_ours) {
                     request = request.bearer_auth(token);
                 }
-                let request = request.body(reqwest::Body::wrap_stream(call.body.into_data_stream()));
-                let response = request.send().await.map_err(|error| unreachable(server, error))?;
+                let (sent, sending) = watch::channel(());
+                let body = call.body.into_data_stream().inspect(move |_| sent.send_replace(()));
+                let request = request.body(reqwest::Body::wrap_stream(body));
+                let silence = if call.takes_long { Duration::MAX } else { *silence };
+                let response = match patience::answer(silence, sending, request.send()).await {
+                    Ok(answer) => answer.map_err(|error| failed(&host, error))?,
+                    Err(silent) => return Err(unreachable(&host, silent)),
+                };
                 let (status, headers) = (response.status(), response.headers().clone());
-                let server = server.clone();
-                let body = response.bytes_stream().map_err(move |error| unreachable(&server, error)).boxed();
-                Ok(Reply { status, headers, body })
+                let body = patience::body(silence, response.bytes_stream().boxed());
+                let body = body.map(move |piece| match piece {
+                    Ok(piece) => piece.map_err(|error| failed(&host, error)),
+                    Err(silent) => Err(unreachable(&host, silent)),
+                });
+                Ok(Reply { status, headers, body: body.boxed() })
             }
         }
     }
@@ -200,10 +239,34 @@ fn bad_path(path: &str) -> Error {
     Error::invalid("path_invalid", format!("not a path: {path}"))
 }
 
-fn unreachable(server: &str, error: reqwest::Error) -> Error {
-    Error::unavailable("server_unreachable", format!("the server does not answer: {server}"))
+fn unreachable(host: &str, error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::unavailable("server_unreachable", format!("the server does not answer: {host}"))
         .hint("is it running, and is GRADUS_SERVER right?")
         .source(error)
+}
+
+fn failed(host: &str, error: reqwest::Error) -> Error {
+    // A presigned URL is as good as a token.
+    let error = error.without_url();
+    if distrusts(&error) {
+        return Error::unavailable(
+            "certificate_untrusted",
+            format!("the server's certificate is not trusted: {host}"),
+        )
+        .hint("if its authority is your own, name that: SSL_CERT_FILE=ca.pem, or add it to the system's")
+        .source(error);
+    }
+    unreachable(host, error)
+}
+
+/// Whether TLS failed over the certificate.
+fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
+    std::iter::successors(Some(error), |error| match error.downcast_ref::<std::io::Error>() {
+        // `source` of an I/O error leaves out the one it holds.
+        Some(io) => io.get_ref().map(|held| held as _),
+        None => error.source(),
+    })
+    .any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 impl Reply {

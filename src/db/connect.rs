@@ -6,8 +6,9 @@ use super::{
 };
 use crate::error::{Error, Result};
 use sqlx::{
-    PgPool, SqlSafeStr as _, SqlitePool,
+    PgPool, Postgres, SqlSafeStr as _, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
+    pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
@@ -71,6 +72,7 @@ impl Db {
             .application_name("gradus")
             // An acknowledged change is on disk, whatever the server's default says.
             .options([("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")]);
+        let place = format!("{}:{}", options.get_host(), options.get_port());
         let pool = PgPoolOptions::new()
             .max_connections(connections)
             .acquire_timeout(ACQUIRE)
@@ -82,7 +84,8 @@ impl Db {
                 })
             })
             .connect_with(options)
-            .await?;
+            .await
+            .map_err(|error| unreachable(&place, error))?;
         migrations(POSTGRES).run(&pool).await.map_err(migration_failed)?;
         Self::ready(Pool::Postgres(pool)).await
     }
@@ -99,7 +102,7 @@ impl Db {
     pub async fn read(&self) -> Result<Tx> {
         let inner = match &self.pool {
             Pool::Sqlite { read, .. } => Inner::Sqlite(read.begin().await?),
-            Pool::Postgres(pool) => Inner::Postgres(PgHandle::Connection(pool.acquire().await?)),
+            Pool::Postgres(pool) => Inner::Postgres(PgHandle::Connection(acquire(pool).await?)),
         };
         Ok(Tx::new(inner, self.epoch.known.clone()))
     }
@@ -109,7 +112,10 @@ impl Db {
     pub async fn write(&self) -> Result<Tx> {
         let inner = match &self.pool {
             Pool::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Pool::Postgres(pool) => Inner::Postgres(PgHandle::Transaction(pool.begin().await?)),
+            Pool::Postgres(pool) => {
+                let transaction = pool.begin().await.map_err(|error| unconnected(pool, error))?;
+                Inner::Postgres(PgHandle::Transaction(transaction))
+            }
         };
         Ok(Tx::new(inner, self.epoch.known.clone()))
     }
@@ -128,6 +134,46 @@ impl Db {
             Pool::Postgres(pool) => pool.close().await,
         }
     }
+}
+
+/// Why a server does not let us in at all. Names where it is, for whoever starts the registry.
+fn unreachable(place: &str, error: sqlx::Error) -> Error {
+    if let sqlx::Error::Database(refusal) = &error
+        && let Some(code) = refusal.code()
+        && (code.starts_with("28") || code == "3D000")
+    {
+        let message = format!("the database at {place} refuses the registry: {}", refusal.message());
+        return Error::invalid("database_refused", message)
+            .source(error)
+            .hint("check user, password and name of the database in [database] url");
+    }
+    // While nobody listens, sqlx tries again until the time is up.
+    let timed_out = matches!(error, sqlx::Error::PoolTimedOut);
+    let error = Error::from(error);
+    if timed_out || error.code == "database_unavailable" {
+        return Error::unavailable("database_unavailable", format!("the database does not answer: {place}"))
+            .source(error)
+            .hint("is it running, and is [database] url right?");
+    }
+    error
+}
+
+/// A connection of the pool.
+pub(super) async fn acquire(pool: &PgPool) -> Result<PoolConnection<Postgres>> {
+    pool.acquire().await.map_err(|error| unconnected(pool, error))
+}
+
+/// Why a pool gives no connection. With room for another one, it was the server that gave none.
+fn unconnected(pool: &PgPool, error: sqlx::Error) -> Error {
+    let has_room = pool.size() < pool.options().get_max_connections();
+    if matches!(error, sqlx::Error::PoolTimedOut) && has_room {
+        return silent().source(error);
+    }
+    error.into()
+}
+
+pub(super) fn silent() -> Error {
+    Error::unavailable("database_unavailable", "the database does not answer")
 }
 
 fn migration_failed(source: sqlx::migrate::MigrateError) -> Error {

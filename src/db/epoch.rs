@@ -5,8 +5,9 @@
 //! one process owns, the committing transaction tells the length; on PostgreSQL it is asked for each time,
 //! and callers that ask while a question is under way share the next one.
 
-use super::connect::{Db, Pool};
+use super::connect::{Db, Pool, acquire};
 use crate::error::Result;
+use sqlx::PgPool;
 use std::sync::{
     Arc,
     atomic::{AtomicI64, AtomicU64, Ordering},
@@ -16,9 +17,9 @@ use tokio::sync::Mutex;
 #[derive(Default)]
 pub(super) struct Epoch {
     pub(super) known: Arc<AtomicI64>,
-    /// Questions asked so far (begun), and the answer of the last one finished.
+    /// Questions asked so far (begun), and the answer of the last one finished, or none when it failed.
     begun: AtomicU64,
-    asking: Mutex<(u64, i64)>,
+    asking: Mutex<(u64, Option<i64>)>,
 }
 
 impl Db {
@@ -30,16 +31,23 @@ impl Db {
                 // A question that began after this call did answers it, whoever asked.
                 let before = self.epoch.begun.load(Ordering::SeqCst);
                 let mut last = self.epoch.asking.lock().await;
-                let (asked, length) = *last;
+                let (asked, answer) = *last;
                 if asked > before {
-                    return Ok(length);
+                    // A failure is shared too: asked one by one, many callers would wait for very long.
+                    return answer.ok_or_else(super::connect::silent);
                 }
                 let number = self.epoch.begun.fetch_add(1, Ordering::SeqCst) + 1;
-                let (length,): (i64,) =
-                    sqlx::query_as("SELECT position FROM log_head WHERE id = 1").fetch_one(pool).await?;
-                *last = (number, length);
-                Ok(length)
+                let answer = ask(pool).await;
+                *last = (number, answer.as_ref().ok().copied());
+                answer
             }
         }
     }
+}
+
+async fn ask(pool: &PgPool) -> Result<i64> {
+    let mut connection = acquire(pool).await?;
+    let question = sqlx::query_as("SELECT position FROM log_head WHERE id = 1");
+    let (length,): (i64,) = question.fetch_one(&mut *connection).await?;
+    Ok(length)
 }

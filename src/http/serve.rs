@@ -1,16 +1,13 @@
 //! Listening: plain or TLS, with a shutdown that lets running requests end.
 
 use crate::{
-    config::Config,
+    config::{Config, Tls},
     error::{Error, Result},
 };
 use axum::Router;
 use axum_server::{Handle, tls_rustls::RustlsConfig};
 use std::{net::TcpListener, time::Duration};
 
-/// How long running requests may take to end once the server is told to stop. What is cut off then can be
-/// resumed: its progress is in the database.
-const GRACE: Duration = Duration::from_secs(20);
 /// How long a client may take to send the head of a request (slow-loris).
 const HEAD_TIME: Duration = Duration::from_secs(15);
 
@@ -27,6 +24,11 @@ pub async fn serve(
         )
         .hint("set public_url in the configuration: it is the name clients reach the server by"));
     }
+    // Before anything says that it listens.
+    let certificate = match &config.tls {
+        Some(tls) => Some(load(tls).await?),
+        None => None,
+    };
     let cannot = |source: std::io::Error| {
         Error::unavailable("cannot_listen", format!("cannot listen on {}: {}", config.listen, source.kind()))
             .source(source)
@@ -34,10 +36,11 @@ pub async fn serve(
     let listener = TcpListener::bind(config.listen).map_err(cannot)?;
     listener.set_nonblocking(true)?;
     let handle = Handle::new();
-    tokio::spawn(shut_down_on_signal(handle.clone()));
+    let grace = Duration::from_secs(config.limits.shutdown_seconds);
+    tokio::spawn(shut_down_on_signal(handle.clone(), grace));
     listening(listener.local_addr()?);
     let service = router.into_make_service();
-    let ended = match &config.tls {
+    let ended = match certificate {
         None => {
             let mut server = axum_server::from_tcp(listener)?.handle(handle);
             server
@@ -47,11 +50,7 @@ pub async fn serve(
                 .header_read_timeout(HEAD_TIME);
             server.serve(service).await
         }
-        Some(tls) => {
-            let certificate =
-                RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.map_err(|source| {
-                    Error::invalid("tls_invalid", "the TLS certificate or key cannot be used").source(source)
-                })?;
+        Some(certificate) => {
             let mut server = axum_server::from_tcp_rustls(listener, certificate)?.handle(handle);
             server
                 .http_builder()
@@ -64,7 +63,18 @@ pub async fn serve(
     ended.map_err(cannot)
 }
 
-async fn shut_down_on_signal(handle: Handle<std::net::SocketAddr>) {
+async fn load(tls: &Tls) -> Result<RustlsConfig> {
+    RustlsConfig::from_pem_file(&tls.certificate, &tls.key).await.map_err(|source| {
+        let (certificate, key) = (tls.certificate.display(), tls.key.display());
+        Error::invalid(
+            "tls_invalid",
+            format!("the TLS certificate and key cannot be used: {certificate}, {key}"),
+        )
+        .source(source)
+    })
+}
+
+async fn shut_down_on_signal(handle: Handle<std::net::SocketAddr>, grace: Duration) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
@@ -72,5 +82,5 @@ async fn shut_down_on_signal(handle: Handle<std::net::SocketAddr>) {
         _ = tokio::signal::ctrl_c() => {}
     }
     tracing::info!("shutting down: running requests may end, new ones are refused");
-    handle.graceful_shutdown(Some(GRACE));
+    handle.graceful_shutdown(Some(grace));
 }

@@ -126,7 +126,10 @@ pub async fn download(
 ) -> Result<Download> {
     let store = cx.stores.get(&row.store)?;
     let key = row.key.parse()?;
-    if store.redirect_above.is_some_and(|above| row.size >= above)
+    // In local mode there is nobody to send elsewhere.
+    let is_large = store.redirect_above.is_some_and(|above| row.size >= above);
+    if is_large
+        && cx.local.is_none()
         && let Some(url) = store.presign(key, PRESIGNED_FOR).await?
     {
         return Ok(Download::Redirect(url));

@@ -36,6 +36,7 @@ use crate::{
     telemetry::Metrics,
 };
 use std::sync::Arc;
+use tokio_util::task::TaskTracker;
 
 /// Everything a verb works with. One per process, shared by all requests.
 pub struct Context {
@@ -47,6 +48,8 @@ pub struct Context {
     /// Set in local mode: who acts when a call carries no token.
     pub local: Option<PrincipalName>,
     pub(crate) memo: memo::Memo,
+    /// Bodies being received, each in a task of its own.
+    pub(crate) receiving: TaskTracker,
 }
 
 impl Context {
@@ -65,6 +68,7 @@ impl Context {
             metrics: Metrics::new(),
             local,
             memo: memo::Memo::default(),
+            receiving: TaskTracker::new(),
         })
     }
 

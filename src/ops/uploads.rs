@@ -21,6 +21,9 @@ use futures_util::StreamExt as _;
 use std::{sync::Arc, time::Duration};
 use uploads::UploadRow;
 
+/// How long a server that stops waits for bodies that were cut.
+const SETTLE: Duration = Duration::from_secs(5);
+
 pub struct Begun {
     pub id: String,
 }
@@ -91,7 +94,7 @@ pub async fn append(
 ) -> Result<Status> {
     let session = Session::open(cx, repository, id, offset).await?;
     // In a task of its own: when the client goes away the handler is dropped, but what arrived is kept.
-    let work = tokio::spawn(async move {
+    let work = cx.receiving.spawn(async move {
         let (mut session, mut writer) = session;
         let outcome = session.receive(&mut writer, body).await;
         let saved = session.save(&mut writer).await;
@@ -115,7 +118,7 @@ pub async fn finish(
 ) -> Result<()> {
     let session = Session::open(cx, repository, id, offset).await?;
     let (repository, digest) = (repository.clone(), digest.clone());
-    let work = tokio::spawn(async move {
+    let work = cx.receiving.spawn(async move {
         let (mut session, mut writer) = session;
         if let Err(error) = session.receive(&mut writer, body).await {
             let saved = session.save(&mut writer).await;
@@ -166,17 +169,17 @@ async fn put_at_once(
     body: ByteStream,
 ) -> Result<()> {
     let store = store_of(cx, repository).await?.clone();
-    let (cx, repository, digest) = (cx.clone(), repository.clone(), digest.clone());
-    let work = tokio::spawn(async move {
-        let key = Key::new(cx.clock.id());
+    let (repository, digest, own) = (repository.clone(), digest.clone(), cx.clone());
+    let work = cx.receiving.spawn(async move {
+        let key = Key::new(own.clock.id());
         let mut writer = store.writer(key, Resume::new(digest.algorithm())).await?;
         let outcome =
-            receive_all(&cx, &mut writer, body).await.and_then(|()| verify(&writer.digest(), &digest));
+            receive_all(&own, &mut writer, body).await.and_then(|()| verify(&writer.digest(), &digest));
         let size = writer.received();
         match outcome {
             Ok(()) => {
                 writer.finish().await?;
-                make_visible(&cx, &store, &repository, &digest, key, size, None).await
+                make_visible(&own, &store, &repository, &digest, key, size, None).await
             }
             Err(error) => {
                 let _ = writer.close().await;
@@ -197,6 +200,12 @@ pub(super) async fn put_own(cx: &Arc<Context>, repository: &Workload, bytes: Vec
     let body = futures_util::stream::once(async { Ok(bytes.into()) }).boxed();
     put_at_once(cx, repository, &digest, body).await?;
     Ok(digest)
+}
+
+/// Waits until what was being received when the server stopped is kept, but not on a store that hangs.
+pub async fn settle(cx: &Context) {
+    cx.receiving.close();
+    let _ = tokio::time::timeout(SETTLE, cx.receiving.wait()).await;
 }
 
 fn stopped(error: tokio::task::JoinError) -> Error {

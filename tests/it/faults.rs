@@ -4,7 +4,7 @@
 use crate::harness::{
     Backend, Env,
     files::{noise, prompt, push, push_prompt, safetensors, upload},
-    proxy::{Proxy, Weather},
+    proxy::{Proxy, Weather, behind_s3_proxy},
     server::Cli,
     session::{Session, objects},
 };
@@ -15,29 +15,13 @@ use std::{path::Path, process::Command};
 const MIB: usize = 1024 * 1024;
 const R: &str = "acme/triage";
 
-/// A registry whose bucket is reached through a proxy.
-async fn behind_s3_proxy() -> Option<(Env, Proxy)> {
-    if !Backend::SqliteS3.is_there() {
-        return None;
-    }
-    let endpoint = crate::harness::variable("GRADUS_TEST_S3_ENDPOINT");
-    let proxy = Proxy::to(endpoint.strip_prefix("http://").unwrap()).await;
-    let through = format!("http://{}", proxy.address);
-    let env = Env::with(Backend::SqliteS3, |config| {
-        config.stores[0].options.insert("endpoint".into(), through);
-    });
-    let env = env.await;
-    env.namespace("acme").await;
-    Some((env, proxy))
-}
-
 async fn is_whole(env: &Env, bytes: &[u8]) -> bool {
     env.get(&format!("/v2/{R}/blobs/{}", Digest::sha256(bytes))).expect(200).await.bytes == bytes
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_goes_on_after_the_bucket_failed() {
-    let Some((env, proxy)) = behind_s3_proxy().await else { return };
+    let Some((env, proxy)) = behind_s3_proxy(|_| {}).await else { return };
     for (seed, weather) in [Weather::Busy, Weather::Cut, Weather::PartsFail].into_iter().enumerate() {
         let bytes = noise(seed as u64, 21 * MIB + 7);
         let session = Session::begin(&env, R).await;
@@ -65,7 +49,7 @@ async fn an_upload_goes_on_after_the_bucket_failed() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_last_request_of_an_upload_can_fail_and_be_repeated() {
-    let Some((env, proxy)) = behind_s3_proxy().await else { return };
+    let Some((env, proxy)) = behind_s3_proxy(|_| {}).await else { return };
     let bytes = noise(5, 9 * MIB);
     let session = Session::begin(&env, R).await;
     assert_eq!(session.chunk(&env, 0, &bytes).await.status, 202);
@@ -81,7 +65,7 @@ async fn the_last_request_of_an_upload_can_fail_and_be_repeated() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_push_is_never_judged_by_bytes_that_could_not_be_read() {
-    let Some((env, proxy)) = behind_s3_proxy().await else { return };
+    let Some((env, proxy)) = behind_s3_proxy(|_| {}).await else { return };
     let file = upload(&env, R, "model.safetensors", &safetensors(1)).await;
     for weather in [Weather::Busy, Weather::Cut] {
         proxy.set(weather);

@@ -7,6 +7,8 @@ mod harness;
 mod cli;
 /// A server killed while clients push.
 mod crash;
+/// The database is not there, or goes away.
+mod database;
 /// The bucket, the database or the disk fails in the middle.
 mod faults;
 /// What goes and what stays; rot found and healed.
@@ -15,20 +17,28 @@ mod garbage;
 mod log;
 /// The OCI view: manifests, tags, referrers, and what a semver tag does.
 mod oci;
+/// What takes its time, and what does not answer at all.
+mod patience;
 /// What the registry finds in an artifact, whatever its names claim.
 mod pickle;
 /// Rendering, at every tier.
 mod prompts;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
+/// Large downloads straight from the bucket.
+mod redirects;
 /// Every route, every caller that may not.
 mod routes;
 /// The committed schemas.
 mod schemas;
+/// A server that is asked to stop.
+mod shutdown;
 /// The main job: push, resolve, render, climb, pull, verify.
 mod story;
 /// Two tenants.
 mod tenants;
+/// TLS: whom a client trusts, and what a server starts with.
+mod tls;
 /// Bytes come in by every way of the distribution-spec.
 mod uploads;
 /// Version numbers, references, races.

@@ -225,7 +225,8 @@ async fn open_as(
     let db = db.expect("the database opens");
     let secret = start::Secret::load(config, directory, true).expect("a secret");
     start::check_secret(&db, &secret).await.expect("the secret fits");
-    let stores = Stores::open(&config.stores, directory).expect("the stores open");
+    let silence = std::time::Duration::from_secs(config.limits.store_seconds);
+    let stores = Stores::open(&config.stores, silence, directory).expect("the stores open");
     Context::new(db, stores, clock, config.clone(), local)
 }
 

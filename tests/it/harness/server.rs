@@ -1,11 +1,12 @@
 //! The real binary: a server on loopback that can be killed, and the command line.
 
 use super::Backend;
+use gradus::config::Config;
 use std::{
     io::{BufRead as _, BufReader, Read as _},
     net::TcpListener,
     path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    process::{Child, Command, ExitStatus, Output, Stdio},
     time::{Duration, Instant},
 };
 
@@ -14,7 +15,7 @@ pub fn binary() -> PathBuf {
 }
 
 /// A port that was free a moment ago.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("an address").port()
 }
 
@@ -28,11 +29,19 @@ pub struct Setup {
 
 impl Setup {
     pub async fn new(backend: Backend, directory: &Path) -> Self {
-        let config = backend.configuration().await;
+        Self::with(backend, directory, |_| {}).await
+    }
+
+    /// With a changed configuration.
+    pub async fn with(backend: Backend, directory: &Path, change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = backend.configuration().await;
+        change(&mut config);
+        let scheme = if config.tls.is_some() { "https" } else { "http" };
         let file = directory.join("config.toml");
         std::fs::write(&file, toml::to_string(&config).expect("TOML")).expect("a configuration file");
         let port = free_port();
-        Self { data: directory.join("data"), config: file, url: format!("http://127.0.0.1:{port}"), port }
+        let url = format!("{scheme}://127.0.0.1:{port}");
+        Self { data: directory.join("data"), config: file, url, port }
     }
 
     /// Starts the server and waits until it is ready. The first start prints the admin's token.
@@ -72,7 +81,11 @@ impl Server {
     fn wait_until_ready(&self) {
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
-            if get(&self.url, "/readyz").is_some_and(|head| head.contains(" 200 ")) {
+            let is_ready = match self.url.strip_prefix("https://") {
+                Some(address) => std::net::TcpStream::connect(address).is_ok(),
+                None => get(&self.url, "/readyz").is_some_and(|head| head.contains(" 200 ")),
+            };
+            if is_ready {
                 return;
             }
             std::thread::sleep(Duration::from_millis(20));
@@ -88,6 +101,24 @@ impl Server {
 
     pub fn pid(&self) -> u32 {
         self.child.id()
+    }
+
+    /// As by `kill`: it is asked to stop.
+    pub fn terminate(&self) {
+        let done = Command::new("sh").args(["-c", &format!("kill -TERM {}", self.pid())]).status();
+        assert!(done.is_ok_and(|status| status.success()), "it can be signalled");
+    }
+
+    /// Waits until it has ended.
+    pub fn ended(mut self) -> ExitStatus {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().expect("its state") {
+                return status;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("the server did not end");
     }
 
     /// As by `kill -9`.
