@@ -8,12 +8,12 @@ use crate::{
     ops::{start, uploads},
 };
 use clap::Args;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, ToSocketAddrs as _};
 
 #[derive(Args)]
 pub struct Serve {
     /// Address to listen on [default: 127.0.0.1:8300, or the configuration's]
-    #[arg(long, value_name = "HOST:PORT")]
+    #[arg(long, value_name = "HOST:PORT", value_parser = address)]
     listen: Option<SocketAddr>,
 }
 
@@ -29,18 +29,18 @@ impl Serve {
         };
         let local = connect::open_local(&data_dir, config.clone(), None).await?;
         let context = local.context.clone();
+        // The door first: a token that is shown once must not be lost to a port that is taken.
+        let door = http::Door::open(&config).await?;
+        let url = door.url();
         if let Some(token) = start::bootstrap(&context).await? {
+            let public = config.public_url.as_ref().unwrap_or(&url);
             out.note("This registry is new. Its first admin is \"admin\"; this token is shown only now:");
             out.note(format!("  {token}"));
-            out.note(format!("Next: GRADUS_TOKEN={token} gradus --server http://{} whoami", config.listen));
+            out.note(format!("Next: GRADUS_TOKEN={token} gradus --server {public} whoami"));
         }
         let ticker = jobs::start(&context).await?;
-        let router = http::router(context.clone());
-        let served = http::serve(&config, router, |address| {
-            let scheme = if config.tls.is_some() { "https" } else { "http" };
-            tracing::info!(%address, data_dir = %data_dir.display(), "listening on {scheme}://{address}");
-        })
-        .await;
+        tracing::info!(data_dir = %data_dir.display(), "listening on {url}");
+        let served = door.serve(&config, http::router(context.clone())).await;
         if let Some(mut ticker) = ticker {
             let _ = ticker.shutdown().await;
         }
@@ -48,4 +48,10 @@ impl Serve {
         context.db.close().await;
         served
     }
+}
+
+/// `localhost:8300` counts as an address too.
+fn address(text: &str) -> Result<SocketAddr, String> {
+    let mut found = text.to_socket_addrs().map_err(|error| format!("not HOST:PORT: {error}"))?;
+    found.next().ok_or_else(|| "the host has no address".to_owned())
 }

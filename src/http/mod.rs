@@ -13,7 +13,7 @@ mod v1;
 
 pub use openapi::document as openapi;
 pub use routes::{Access, Route, router, routes};
-pub use serve::serve;
+pub use serve::Door;
 
 use crate::{model::access::Actor, ops::Context};
 use std::sync::Arc;

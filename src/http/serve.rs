@@ -6,61 +6,87 @@ use crate::{
 };
 use axum::Router;
 use axum_server::{Handle, tls_rustls::RustlsConfig};
-use std::{net::TcpListener, time::Duration};
+use hyper_util::{
+    rt::{TokioExecutor, TokioTimer},
+    server::conn::auto::Builder,
+};
+use std::{
+    net::{SocketAddr, TcpListener},
+    time::Duration,
+};
 
 /// How long a client may take to send the head of a request (slow-loris).
 const HEAD_TIME: Duration = Duration::from_secs(15);
 
-/// Serves until SIGTERM or SIGINT. `listening` is told the address.
-pub async fn serve(
-    config: &Config,
-    router: Router,
-    listening: impl FnOnce(std::net::SocketAddr),
-) -> Result<()> {
-    if !config.listen.ip().is_loopback() && config.public_url.is_none() {
-        return Err(Error::invalid(
-            "public_url_missing",
-            format!("listening on {} needs public_url", config.listen),
-        )
-        .hint("set public_url in the configuration: it is the name clients reach the server by"));
-    }
-    // Before anything says that it listens.
-    let certificate = match &config.tls {
-        Some(tls) => Some(load(tls).await?),
-        None => None,
-    };
-    let cannot = |source: std::io::Error| {
-        Error::unavailable("cannot_listen", format!("cannot listen on {}: {}", config.listen, source.kind()))
+/// A bound address with its certificate, before anybody is let in.
+pub struct Door {
+    listener: TcpListener,
+    certificate: Option<RustlsConfig>,
+    address: SocketAddr,
+}
+
+impl Door {
+    pub async fn open(config: &Config) -> Result<Self> {
+        if !config.listen.ip().is_loopback() && config.public_url.is_none() {
+            return Err(Error::invalid(
+                "public_url_missing",
+                format!("listening on {} needs public_url", config.listen),
+            )
+            .hint("set public_url in the configuration: it is the name clients reach the server by"));
+        }
+        let certificate = match &config.tls {
+            Some(tls) => Some(load(tls).await?),
+            None => None,
+        };
+        let bound = TcpListener::bind(config.listen).and_then(|listener| {
+            listener.set_nonblocking(true)?;
+            // Connections inherit it: a client that takes nothing of its answer for so long is cut, also one whose
+            // window stays closed (RFC 5482, tcp(7)).
+            let idle = Duration::from_secs(config.limits.idle_seconds);
+            socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(idle))?;
+            Ok((listener.local_addr()?, listener))
+        });
+        let (address, listener) = bound.map_err(|source| {
+            Error::unavailable(
+                "cannot_listen",
+                format!("cannot listen on {}: {}", config.listen, source.kind()),
+            )
             .source(source)
-    };
-    let listener = TcpListener::bind(config.listen).map_err(cannot)?;
-    listener.set_nonblocking(true)?;
-    let handle = Handle::new();
-    let grace = Duration::from_secs(config.limits.shutdown_seconds);
-    tokio::spawn(shut_down_on_signal(handle.clone(), grace));
-    listening(listener.local_addr()?);
-    let service = router.into_make_service();
-    let ended = match certificate {
-        None => {
-            let mut server = axum_server::from_tcp(listener)?.handle(handle);
-            server
-                .http_builder()
-                .http1()
-                .timer(hyper_util::rt::TokioTimer::new())
-                .header_read_timeout(HEAD_TIME);
-            server.serve(service).await
+            .hint("choose another address: gradus serve --listen 127.0.0.1:PORT")
+        })?;
+        Ok(Self { listener, certificate, address })
+    }
+
+    /// Where clients on this machine reach the server.
+    pub fn url(&self) -> String {
+        let scheme = if self.certificate.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Serves until SIGTERM or SIGINT.
+    pub async fn serve(self, config: &Config, router: Router) -> Result<()> {
+        let handle = Handle::new();
+        let grace = Duration::from_secs(config.limits.shutdown_seconds);
+        tokio::spawn(shut_down_on_signal(handle.clone(), grace));
+        let service = router.into_make_service();
+        match self.certificate {
+            None => {
+                let mut server = axum_server::from_tcp(self.listener)?.handle(handle);
+                limit_heads(server.http_builder());
+                server.serve(service).await?;
+            }
+            Some(certificate) => {
+                let mut server = axum_server::from_tcp_rustls(self.listener, certificate)?.handle(handle);
+                limit_heads(server.http_builder());
+                server.serve(service).await?;
+            }
         }
-        Some(certificate) => {
-            let mut server = axum_server::from_tcp_rustls(listener, certificate)?.handle(handle);
-            server
-                .http_builder()
-                .http1()
-                .timer(hyper_util::rt::TokioTimer::new())
-                .header_read_timeout(HEAD_TIME);
-            server.serve(service).await
-        }
-    };
-    ended.map_err(cannot)
+        Ok(())
+    }
+}
+
+fn limit_heads(builder: &mut Builder<TokioExecutor>) {
+    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIME);
 }
 
 async fn load(tls: &Tls) -> Result<RustlsConfig> {
@@ -74,7 +100,7 @@ async fn load(tls: &Tls) -> Result<RustlsConfig> {
     })
 }
 
-async fn shut_down_on_signal(handle: Handle<std::net::SocketAddr>, grace: Duration) {
+async fn shut_down_on_signal(handle: Handle<SocketAddr>, grace: Duration) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
