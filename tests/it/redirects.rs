@@ -70,7 +70,8 @@ fn push_and_resume(home: &Path, run: impl Fn(&[&str])) {
     run(&["push", model.to_str().unwrap(), "--to", R]);
     let bytes = fs::read(model.join(LARGE)).unwrap();
     fs::create_dir(&out).unwrap();
-    fs::write(out.join(format!("{LARGE}.part")), &bytes[..ABOVE]).unwrap();
+    let own = Digest::sha256(format!("{} {LARGE}", Digest::sha256(&bytes)).as_bytes());
+    fs::write(out.join(format!(".gradus-{}.part", &own.hex()[..16])), &bytes[..ABOVE]).unwrap();
     run(&["pull", &format!("{R}:1"), "--out", out.to_str().unwrap()]);
     assert!(fs::read(out.join(LARGE)).unwrap() == bytes);
     run(&["verify", &format!("{R}:1")]);
