@@ -82,7 +82,7 @@ impl Server {
         let deadline = Instant::now() + Duration::from_secs(30);
         while Instant::now() < deadline {
             let is_ready = match self.url.strip_prefix("https://") {
-                Some(address) => std::net::TcpStream::connect(address).is_ok(),
+                Some(address) => turns_away(address),
                 None => get(&self.url, "/readyz").is_some_and(|head| head.contains(" 200 ")),
             };
             if is_ready {
@@ -133,6 +133,14 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Whether a TLS server is at work: it answers what is no TLS, where one that only listens says nothing.
+fn turns_away(address: &str) -> bool {
+    use std::io::Write as _;
+    let Ok(mut stream) = std::net::TcpStream::connect(address) else { return false };
+    let _ = stream.set_read_timeout(Some(Duration::from_secs(5)));
+    stream.write_all(b"no TLS\r\n\r\n").is_ok() && stream.read(&mut [0; 16]).is_ok()
 }
 
 /// The head of an answer to a GET, by a plain socket.
