@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    error::Result,
+    error::{Error, Result},
     kinds::Inspection,
     model::{
         kind::Tier,
@@ -17,6 +17,9 @@ use crate::{
     wire,
 };
 use clap::Args;
+
+/// Most entries of one list.
+const LIMIT_MAX: usize = 1_000_000;
 
 #[derive(Args)]
 pub struct List {
@@ -30,17 +33,28 @@ pub struct List {
     #[arg(long, value_name = "BOOL")]
     yanked: Option<bool>,
     /// Most entries
-    #[arg(long, default_value_t = 100)]
+    #[arg(long, default_value_t = 100, value_parser = limit)]
     limit: usize,
+}
+
+fn limit(text: &str) -> Result<usize, String> {
+    let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
+    limit.ok_or_else(|| format!("a number from 1 to {LIMIT_MAX} is needed"))
+}
+
+/// Cuts a list to what was asked for; answers whether something was cut off.
+fn cut<T>(list: &mut Vec<T>, limit: usize) -> bool {
+    let is_more = list.len() > limit;
+    list.truncate(limit);
+    is_more
 }
 
 impl List {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let Some(of) = &self.of else { return self.workloads(client, out, None).await };
-        if !of.contains('/') {
-            let namespace: Namespace = of.parse()?;
-            return self.workloads(client, out, Some(&namespace)).await;
-        }
+        let Some(of) = self.of.as_deref().filter(|of| of.contains('/')) else {
+            let namespace = self.of.as_deref().map(str::parse::<Namespace>).transpose()?;
+            return self.workloads(client, out, namespace.as_ref()).await;
+        };
         let workload: Workload = of.parse()?;
         let mut query = String::new();
         if let Some(tier) = self.tier {
@@ -49,7 +63,8 @@ impl List {
         if let Some(yanked) = self.yanked {
             query.push_str(&format!("&yanked={yanked}"));
         }
-        let versions = client.list_versions(&workload, &query, self.limit.max(1)).await?;
+        let mut versions = client.list_versions(&workload, &query, self.limit + 1).await?;
+        let is_more = cut(&mut versions, self.limit);
         out.data(&versions, |out| {
             let row = |version: &wire::VersionView| {
                 let state =
@@ -68,15 +83,37 @@ impl List {
                 &["VERSION", "TIER", "KIND", "DIGEST", "PUSHED", "BY", ""],
                 &versions.iter().map(row).collect::<Vec<_>>(),
             );
-        })
+        })?;
+        self.say_if_more(is_more, "versions", out);
+        Ok(())
+    }
+
+    fn say_if_more(&self, is_more: bool, what: &str, out: &Out) {
+        if !is_more {
+            return;
+        }
+        let more = self.limit.saturating_mul(10).min(LIMIT_MAX);
+        let mut words = vec!["list".to_owned()];
+        words.extend(self.of.clone());
+        words.extend(self.tier.map(|tier| format!("--tier {tier}")));
+        words.extend(self.yanked.map(|yanked| format!("--yanked {yanked}")));
+        words.push(format!("--limit {more}"));
+        out.note(format!("there are more {what}: {}", out.command(&words.join(" "))));
     }
 
     async fn workloads(&self, client: &Client, out: &Out, namespace: Option<&Namespace>) -> Result<()> {
-        let workloads = client.list_workloads(namespace).await?;
+        if self.tier.is_some() || self.yanked.is_some() {
+            return Err(Error::invalid("usage", "--tier and --yanked select versions of one workload")
+                .hint(out.command("list NAMESPACE/NAME --tier prompt")));
+        }
+        let mut workloads = client.list_workloads(namespace).await?;
+        let is_more = cut(&mut workloads, self.limit);
         out.data(&workloads, |out| {
             let row = |item: &wire::WorkloadView| vec![item.workload.to_string(), item.versions.to_string()];
             out.table(&["WORKLOAD", "VERSIONS"], &workloads.iter().map(row).collect::<Vec<_>>());
-        })
+        })?;
+        self.say_if_more(is_more, "workloads", out);
+        Ok(())
     }
 }
 
@@ -215,6 +252,13 @@ impl Resolve {
 }
 
 pub(super) fn line(resolved: &Resolution) -> String {
-    let target = target(&resolved.document.invoke.target);
-    format!("{}:{} {} {}: {target}", resolved.workload, resolved.version, resolved.digest, resolved.tier)
+    let version = format!("{}:{} {} {}", resolved.workload, resolved.version, resolved.digest, resolved.tier);
+    match &resolved.document.invoke.target {
+        // The artifact is what the line has named already.
+        Target::Weights { .. } => version,
+        Target::Adapter { base, .. } => {
+            format!("{version} on {}", base.as_deref().unwrap_or("an unnamed base"))
+        }
+        other => format!("{version}: {}", target(other)),
+    }
 }

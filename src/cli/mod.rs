@@ -6,12 +6,18 @@ mod admin;
 mod aliases;
 mod connect;
 mod demo;
+mod files;
+mod log;
+mod login;
 mod look;
+mod nearest;
 mod print;
 mod pull;
 mod push;
 mod render;
 mod serve;
+mod usage;
+mod users;
 
 use crate::error::{Error, Kind, Result};
 use clap::{Args, Parser, Subcommand};
@@ -30,6 +36,7 @@ struct Command {
 
 /// Where the registry is and how to print.
 #[derive(Args, Clone)]
+#[command(next_help_heading = "Registry and output")]
 struct Global {
     /// Work on this data directory, without a server
     #[arg(long, global = true, value_name = "DIR")]
@@ -89,16 +96,18 @@ enum Verb {
     Member(access::Member),
     /// People and services: add, list, disable
     #[command(subcommand)]
-    User(access::User),
+    User(users::User),
     /// Tokens: create, list, revoke
     #[command(subcommand)]
-    Token(access::TokenVerb),
+    Token(users::TokenVerb),
     /// Say who you are to the registry
     Whoami,
     /// Store a server and a token for later commands
-    Login(access::Login),
+    Login(login::Login),
+    /// Forget the server and the token that `login` stored
+    Logout,
     /// Read the event log
-    Log(admin::Log),
+    Log(log::Log),
     /// Find what nothing needs any more, and delete it
     Gc(admin::Gc),
     /// Re-hash what is stored, and set rot aside
@@ -107,21 +116,16 @@ enum Verb {
 
 /// Parses the command line, runs the verb, and says how it ended.
 pub async fn run() -> ExitCode {
-    let command = match Command::try_parse() {
-        Ok(command) => command,
-        Err(usage) => {
-            // Help and version are answers, not errors.
-            let code = u8::try_from(usage.exit_code()).unwrap_or(2);
-            let _ = usage.print();
-            return ExitCode::from(code);
-        }
+    let (command, name, out) = match usage::read() {
+        Ok(read) => read,
+        Err(ended) => return ended,
     };
-    let out = Out::new(command.global.json, command.global.quiet);
     let is_server = matches!(command.verb, Verb::Serve(_));
-    crate::telemetry::start(is_server && !out.is_terminal(), if is_server { "info" } else { "warn" });
-    match dispatch(command, &out).await {
+    crate::telemetry::start(is_server && !out.is_terminal(), if is_server { "info" } else { "off" });
+    match dispatch(command, &out).await.and_then(|()| out.finish()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
+            let error = with_next_step(error, &name);
             out.error(&error);
             ExitCode::from(exit_code(&error))
         }
@@ -134,12 +138,13 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Serve(serve) => return serve.run(&global, out).await,
         Verb::Demo => return demo::run(&global, out).await,
         Verb::Login(login) => return login.run(&global, out).await,
+        Verb::Logout => return login::logout(out),
         _ => {}
     }
     let registry = connect::open(&global).await?;
     let client = &registry.client;
     let outcome = match verb {
-        Verb::Serve(_) | Verb::Demo | Verb::Login(_) => Ok(()),
+        Verb::Serve(_) | Verb::Demo | Verb::Login(_) | Verb::Logout => Ok(()),
         Verb::Push(push) => push.run(client, out).await,
         Verb::Pull(pull) => pull.run(client, out).await,
         Verb::List(list) => list.run(client, out).await,
@@ -173,6 +178,17 @@ fn exit_code(error: &Error) -> u8 {
         Kind::Unavailable => 9,
         Kind::Invalid if error.code == "usage" => 2,
         Kind::Invalid | Kind::TooLarge | Kind::Range | Kind::Internal => 1,
+    }
+}
+
+/// An error whose maker knew no next step gets one where the mistake is in what was typed.
+fn with_next_step(error: Error, name: &str) -> Error {
+    match (error.code, error.kind) {
+        ("server_invalid", _) => error.hint("gradus login http://127.0.0.1:8300"),
+        (_, Kind::Invalid | Kind::NotFound | Kind::TooLarge) if error.hint.is_none() => {
+            error.hint(format!("{name} --help"))
+        }
+        _ => error,
     }
 }
 

@@ -1,5 +1,4 @@
 //! Printing: data on stdout, everything else on stderr. No colours, so `NO_COLOR` has nothing to turn off.
-#![expect(clippy::print_stderr, reason = "this is the one place that prints")]
 
 use crate::{
     client::Progress,
@@ -8,27 +7,67 @@ use crate::{
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 use std::{
-    io::{IsTerminal as _, Write as _},
-    sync::Arc,
+    io::{self, IsTerminal as _, Write as _},
+    process::ExitCode,
+    sync::{Arc, OnceLock},
 };
 
 pub struct Out {
     pub json: bool,
     quiet: bool,
+    /// The options that name the registry, as typed.
+    place: String,
+    /// Why stdout takes no more.
+    failed: OnceLock<io::Error>,
 }
 
 impl Out {
-    pub fn new(json: bool, quiet: bool) -> Self {
-        Self { json, quiet }
+    pub fn new(json: bool, quiet: bool, place: String) -> Self {
+        Self { json, quiet, place, failed: OnceLock::new() }
     }
 
     pub fn is_terminal(&self) -> bool {
-        std::io::stderr().is_terminal()
+        io::stderr().is_terminal()
     }
 
-    /// A line of data. A reader that has gone away is no error.
+    /// A command to try next, on the same registry.
+    pub fn command(&self, rest: &str) -> String {
+        format!("gradus{} {rest}", self.place)
+    }
+
+    /// A line of data. What goes wrong is kept for `finish`.
     pub fn line(&self, text: impl AsRef<str>) {
-        let _ = writeln!(std::io::stdout(), "{}", text.as_ref());
+        if self.failed.get().is_none()
+            && let Err(error) = writeln!(io::stdout(), "{}", text.as_ref())
+        {
+            let _ = self.failed.set(error);
+        }
+    }
+
+    /// Whether all data was written. A reader that has gone away has seen what it wanted.
+    pub fn finish(&self) -> Result<()> {
+        if let Err(error) = io::stdout().flush() {
+            let _ = self.failed.set(error);
+        }
+        match self.failed.get() {
+            Some(error) if error.kind() != io::ErrorKind::BrokenPipe => {
+                Err(Error::invalid("output_failed", format!("the output could not be written: {error}"))
+                    .hint("send it elsewhere; if the command was to change something, that is done"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Prints a text that was asked for, and ends.
+    pub fn answer(&self, text: &str) -> ExitCode {
+        self.line(text);
+        match self.finish() {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                self.error(&error);
+                ExitCode::FAILURE
+            }
+        }
     }
 
     /// Data as JSON, or, without `--json`, as the caller words it.
@@ -42,6 +81,12 @@ impl Out {
             text(self);
         }
         Ok(())
+    }
+
+    /// Says what was done where there is no data to print; programs get it with `--json`.
+    pub fn done(&self, value: &impl Serialize, sentence: impl AsRef<str>) -> Result<()> {
+        self.note(sentence);
+        self.data(value, |_| {})
     }
 
     /// Columns, as wide as their widest cell.
@@ -65,7 +110,7 @@ impl Out {
     /// Something for people: what was done, and why.
     pub fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
-            eprintln!("{}", text.as_ref());
+            say(text);
         }
     }
 
@@ -74,23 +119,25 @@ impl Out {
             let value = serde_json::json!({
                 "error": { "code": error.code, "message": error.message, "hint": error.hint, "details": error.details }
             });
-            eprintln!("{value}");
-            return;
+            return say(value.to_string());
         }
-        eprintln!("error: {} [{}]", error.message, error.code);
+        say(format!("error: {} [{}]", error.message, error.code));
         // The chain below tells an operator what the message leaves out; it holds no secrets.
         let mut source = std::error::Error::source(error);
         while let Some(cause) = source {
-            eprintln!("  because: {cause}");
+            say(format!("  because: {cause}"));
             source = cause.source();
         }
+        if let Some(usage) = error.details.as_ref().and_then(|details| details["usage"].as_str()) {
+            say(format!("usage: {usage}"));
+        }
         if let Some(hint) = &error.hint {
-            eprintln!("hint: {hint}");
+            say(format!("hint: {hint}"));
         }
     }
 
     /// A progress bar on a terminal, nothing elsewhere. Call the result to end it.
-    pub fn progress(&self, what: &str, total: u64) -> (Progress, impl FnOnce()) {
+    pub fn progress(&self, what: &str, total: u64) -> (Progress, impl FnOnce() + use<>) {
         let bar = if self.quiet || self.json || !self.is_terminal() {
             ProgressBar::hidden()
         } else {
@@ -108,6 +155,11 @@ impl Out {
     }
 }
 
+/// A line on stderr. If that is closed too, nobody is listening.
+fn say(text: impl AsRef<str>) {
+    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+}
+
 /// A size for people.
 pub fn bytes(count: u64) -> String {
     const UNITS: [&str; 5] = ["B", "KiB", "MiB", "GiB", "TiB"];
@@ -121,7 +173,22 @@ pub fn bytes(count: u64) -> String {
     if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
 }
 
+/// A number of things for people.
+pub fn count<N: TryInto<u64> + Copy>(number: N, thing: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {thing}{}", if number == 1 { "" } else { "s" })
+}
+
 /// A time for people, in UTC.
 pub fn time(at: chrono::DateTime<chrono::Utc>) -> String {
     at.format("%Y-%m-%d %H:%M:%SZ").to_string()
+}
+
+/// As one word of a shell command.
+pub fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=^".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
+    }
 }

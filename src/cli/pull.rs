@@ -2,16 +2,16 @@
 
 use super::{
     argument,
-    print::{Out, bytes},
-    push::collect,
+    files::collect,
+    print::{Out, bytes, count, quoted},
 };
 use crate::{
-    client::{Client, PullOutcome, hash_file},
+    client::{Client, PullOutcome, Pulled, hash_file},
     error::{Error, Result},
-    model::reference::Reference,
+    model::{artifact::File, path::FilePath, reference::Reference},
 };
 use clap::Args;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub struct Pull {
@@ -38,14 +38,7 @@ impl Pull {
         let pulled = client.pull(&resolved.workload, files, &self.out, self.force, progress).await;
         done();
         let pulled = pulled?;
-        let fetched: Vec<_> = pulled.iter().filter(|file| file.outcome == PullOutcome::Fetched).collect();
-        let moved = fetched.iter().map(|file| file.file.size).sum();
-        out.note(format!(
-            "{} of {} files fetched and verified, {}",
-            fetched.len(),
-            pulled.len(),
-            bytes(moved)
-        ));
+        out.note(fetched(&pulled));
         let data = serde_json::json!({
             "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "out": self.out,
             "files": pulled.iter().map(|file| &file.file).collect::<Vec<_>>(),
@@ -53,6 +46,16 @@ impl Pull {
         out.data(&data, |out| {
             out.line(format!("{}:{} {}", resolved.workload, resolved.version, resolved.digest))
         })
+    }
+}
+
+fn fetched(files: &[Pulled]) -> String {
+    let fetched = files.iter().filter(|file| file.outcome == PullOutcome::Fetched);
+    let (number, moved) = fetched.fold((0, 0), |(number, moved), file| (number + 1, moved + file.file.size));
+    let (all, moved) = (count(files.len(), "file"), bytes(moved));
+    match number == files.len() {
+        true => format!("{all} fetched and verified, {moved}"),
+        false => format!("{all} verified, {number} of them fetched, {moved}"),
     }
 }
 
@@ -78,36 +81,49 @@ impl Verify {
                 }
                 done();
             }
-            Some(directory) => {
-                let here = collect(directory)?;
-                for file in &files {
-                    let found = here.iter().find(|found| found.path == file.path);
-                    let wrong = |what: &str| {
-                        Err(Error::integrity("directory_differs", format!("{what}: {}", file.path))
-                            .hint(format!("fetch it again: gradus pull {} --out DIR", self.reference)))
-                    };
-                    match found {
-                        None => return wrong("the directory lacks a file"),
-                        Some(found) if hash_file(&found.source).await? != file.digest => {
-                            return wrong("a file has other content");
-                        }
-                        Some(_) => {}
-                    }
-                }
-                if let Some(extra) =
-                    here.iter().find(|found| !files.iter().any(|file| file.path == found.path))
-                {
-                    return Err(Error::integrity(
-                        "directory_differs",
-                        format!("the directory has a file more: {}", extra.path),
-                    ));
-                }
-            }
+            Some(directory) => self.compare(directory, &files, out).await?,
         }
-        out.note(format!("{} files have the bytes their digests name", files.len()));
+        let have = match files.len() {
+            1 => "1 file has the bytes its digest names".to_owned(),
+            many => format!("{many} files have the bytes their digests name"),
+        };
+        out.note(have);
         let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files });
         out.data(&data, |out| {
             out.line(format!("{}:{} {} verified", resolved.workload, resolved.version, resolved.digest))
         })
+    }
+
+    /// Refuses a directory that has not exactly these files.
+    async fn compare(&self, directory: &Path, files: &[File], out: &Out) -> Result<()> {
+        let place = quoted(&directory.to_string_lossy());
+        let reference = quoted(&self.reference.to_string());
+        let pull = |more| out.command(&format!("pull {reference} --out {place}{more}"));
+        let here = collect(directory).map_err(|error| match error.code {
+            "file_not_found" | "artifact_empty" => error.hint(pull("")),
+            _ => error,
+        })?;
+        let differs = |what: &str, path: &FilePath| {
+            Error::integrity(
+                "directory_differs",
+                format!("{what}: {}", directory.join(path.as_str()).display()),
+            )
+        };
+        for file in files {
+            let Some(found) = here.iter().find(|found| found.path == file.path) else {
+                return Err(differs("a file is missing", &file.path).hint(pull("")));
+            };
+            if hash_file(&found.source).await? != file.digest {
+                return Err(differs("a file has other content", &file.path).hint(pull(" --force")));
+            }
+        }
+        let extra = here.iter().find(|found| !files.iter().any(|file| file.path == found.path));
+        match extra {
+            None => Ok(()),
+            Some(extra) => Err(differs("there is one file more", &extra.path).hint(format!(
+                "move it elsewhere, or push what is there: {}",
+                out.command(&format!("push {place} --to {}", self.reference.workload))
+            ))),
+        }
     }
 }

@@ -1,20 +1,22 @@
 //! `gradus push`.
 
+pub(super) use super::files::collect;
 use super::{
     argument,
-    print::{Out, bytes},
+    files::{self, read},
+    print::{Out, bytes, count, quoted},
 };
 use crate::{
-    client::{Client, Digests, Upload},
+    client::{Client, Digests, Sent, Upload},
     config::Config,
     error::{Error, Result},
     model::{
-        artifact::{Dataset, FILES_MAX},
+        artifact::Dataset,
         contract::Contract,
+        digest::shorten,
         json,
         kind::Tier,
         name::Workload,
-        path::FilePath,
         version::{Bump, Version},
     },
     wire,
@@ -65,10 +67,26 @@ fn dataset(text: &str) -> Result<Dataset, String> {
 
 impl Push {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let (tier, path) = self.tier_and_path()?;
+        let (tier, path) = self.tier_and_path(out)?;
         let contract = self.contract.as_deref().map(read_contract).transpose()?;
-        let files = collect(&path)?;
+        let files = collect(&path).map_err(|error| match error.code {
+            "file_not_found" => {
+                let next = out.command(&format!("push PATH --to {}", self.to));
+                error.hint(format!("{next}, where PATH is a file or a directory"))
+            }
+            _ => error,
+        })?;
         let prompt = self.prompt.as_deref().map(single).transpose()?;
+        // What the registry would refuse is refused here, before anything is sent or made.
+        files::refuse_unfit(&files, prompt.as_ref(), tier).map_err(|error| match error.code {
+            "tier_mismatch" => {
+                let next = out.command(&format!("push {} --to {}", quoted(&path.to_string_lossy()), self.to));
+                error.hint(format!("leave the word out to push what the files are: {next}"))
+            }
+            _ => error,
+        })?;
+        let notes = [files::hidden(&files), files::other_base(&files, self.base.as_deref())];
+        notes.into_iter().flatten().for_each(|note| out.note(format!("note: {note}")));
         ensure_namespace(client, &self.to, out).await?;
 
         let all: Vec<Upload> = files.into_iter().chain(prompt.clone()).collect();
@@ -78,15 +96,8 @@ impl Push {
         let sent = client.upload(&self.to, all, &digests, progress).await;
         done();
         let mut sent = sent?;
-        let (count, moved) =
-            sent.iter().filter(|file| file.sent).fold((0, 0), |(n, b), file| (n + 1, b + file.file.size));
+        out.note(moved(&sent));
         let prompt = prompt.and_then(|_| sent.pop()).map(|sent| sent.file);
-        out.note(format!(
-            "{} of {} files sent, {}",
-            count,
-            sent.len() + usize::from(prompt.is_some()),
-            bytes(moved)
-        ));
 
         let new = wire::NewVersion {
             tier,
@@ -107,18 +118,39 @@ impl Push {
         report(&pushed, out)
     }
 
-    fn tier_and_path(&self) -> Result<(Option<Tier>, PathBuf)> {
+    fn tier_and_path(&self, out: &Out) -> Result<(Option<Tier>, PathBuf)> {
         match &self.what[..] {
+            [path] if !path.exists() && is_tier(path) => {
+                Err(Error::invalid("usage", format!("a PATH is missing after: {}", path.display()))
+                    .hint(out.command(&format!("push {} PATH --to {}", path.display(), self.to))))
+            }
             [path] => Ok((None, path.clone())),
             [word, path] => {
                 let tier = word.to_string_lossy().parse::<Tier>().map_err(|_| {
-                    Error::invalid("usage", format!("not a kind of artifact: {}", word.display()))
-                        .hint("gradus push [prompt|adapter|weights] PATH --to WORKLOAD")
+                    let word = shorten(&word.to_string_lossy());
+                    let path = quoted(&path.to_string_lossy());
+                    let next = out.command(&format!("push weights {path} --to {}", self.to));
+                    Error::invalid("usage", format!("not a kind of artifact: {word}"))
+                        .hint(format!("{next}, or adapter, or prompt"))
                 })?;
                 Ok((Some(tier), path.clone()))
             }
             _ => Err(Error::invalid("usage", "one path is needed")),
         }
+    }
+}
+
+fn is_tier(path: &Path) -> bool {
+    path.to_str().is_some_and(|word| word.parse::<Tier>().is_ok())
+}
+
+fn moved(files: &[Sent]) -> String {
+    let sent: Vec<u64> = files.iter().filter(|file| file.sent).map(|file| file.file.size).collect();
+    let all = count(files.len(), "file");
+    match sent.len() {
+        0 => format!("{all}, all there already, 0 B sent"),
+        some if some == files.len() => format!("{all} sent, {}", bytes(sent.iter().sum())),
+        some => format!("{some} of {all} sent, {}", bytes(sent.iter().sum())),
     }
 }
 
@@ -142,7 +174,9 @@ pub(super) fn report(pushed: &wire::PushedView, out: &Out) -> Result<()> {
 }
 
 pub(super) fn read_contract(path: &Path) -> Result<serde_json::Value> {
-    let bytes = read(path)?;
+    let bytes = read(path).map_err(|error| {
+        error.hint("--contract names a JSON file with input and output schemas, see: gradus push --help")
+    })?;
     // Checked here too, so that a mistake shows before anything is sent.
     Contract::parse(&bytes).map_err(|mut error| {
         error.message = format!("{}: {}", path.display(), error.message);
@@ -151,91 +185,15 @@ pub(super) fn read_contract(path: &Path) -> Result<serde_json::Value> {
     json::parse_strict(&bytes, 100)
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<u8>> {
-    std::fs::read(path).map_err(|source| {
-        Error::not_found("file_not_found", format!("cannot read the file: {}", path.display())).source(source)
-    })
-}
-
 fn single(path: &Path) -> Result<Upload> {
-    let mut files = collect(path)?;
+    let mut files = collect(path).map_err(|error| match error.code {
+        "file_not_found" => error.hint("--prompt names a prompt file, see: gradus push --help"),
+        _ => error,
+    })?;
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok(file),
         _ => Err(Error::invalid("prompt_invalid", format!("a prompt is one file: {}", path.display()))),
     }
-}
-
-/// The files of an artifact: one file, or all regular files below a directory. Links are refused, since what
-/// they point at is not what is here.
-pub(super) fn collect(path: &Path) -> Result<Vec<Upload>> {
-    let metadata = std::fs::symlink_metadata(path).map_err(|source| {
-        Error::not_found("file_not_found", format!("there is no such file or directory: {}", path.display()))
-            .source(source)
-            .hint("gradus push PATH --to NAMESPACE/NAME, where PATH is a file or a directory")
-    })?;
-    if metadata.is_file() {
-        let name = path.file_name().unwrap_or_default();
-        return Ok(vec![Upload {
-            path: file_path(Path::new(name))?,
-            source: path.to_owned(),
-            size: metadata.len(),
-        }]);
-    }
-    let mut files = Vec::new();
-    if metadata.is_dir() {
-        walk(path, path, &mut files, 0)?;
-    } else {
-        return Err(not_regular(path));
-    }
-    if files.is_empty() {
-        return Err(Error::invalid(
-            "artifact_empty",
-            format!("the directory has no files: {}", path.display()),
-        ));
-    }
-    files.sort_by(|a, b| a.path.cmp(&b.path));
-    Ok(files)
-}
-
-fn walk(root: &Path, directory: &Path, files: &mut Vec<Upload>, depth: usize) -> Result<()> {
-    if depth > 32 {
-        return Err(Error::invalid(
-            "path_invalid",
-            format!("directories nest too deep: {}", directory.display()),
-        ));
-    }
-    for entry in std::fs::read_dir(directory)? {
-        let entry = entry?;
-        let path = entry.path();
-        let metadata = entry.metadata()?;
-        if metadata.is_dir() {
-            walk(root, &path, files, depth + 1)?;
-        } else if metadata.is_file() {
-            let relative = path.strip_prefix(root).unwrap_or(&path);
-            files.push(Upload { path: file_path(relative)?, source: path.clone(), size: metadata.len() });
-        } else {
-            return Err(not_regular(&path));
-        }
-        if files.len() > FILES_MAX {
-            return Err(Error::too_large(
-                "too_many_files",
-                format!("more than {FILES_MAX} files below: {}", root.display()),
-            ));
-        }
-    }
-    Ok(())
-}
-
-fn not_regular(path: &Path) -> Error {
-    Error::invalid("symlink_refused", format!("neither a regular file nor a directory: {}", path.display()))
-        .hint("replace links by what they point at")
-}
-
-fn file_path(relative: &Path) -> Result<FilePath> {
-    let text = relative.to_str().ok_or_else(|| {
-        Error::invalid("path_invalid", format!("a file name is not UTF-8: {}", relative.display()))
-    })?;
-    text.parse()
 }
 
 /// In local mode a namespace is made when it is first used; on a server an admin makes it.

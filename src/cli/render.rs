@@ -1,6 +1,6 @@
 //! `gradus render`.
 
-use super::{argument, print::Out, push::read};
+use super::{argument, files::read, print::Out};
 use crate::{
     client::Client,
     error::{Error, Result},

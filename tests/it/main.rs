@@ -15,6 +15,8 @@ mod faults;
 mod garbage;
 /// The event log: gap-free, exact, append-only.
 mod log;
+/// What the command line says: next steps, early refusals, what is left out.
+mod messages;
 /// The OCI view: manifests, tags, referrers, and what a semver tag does.
 mod oci;
 /// What takes its time, and what does not answer at all.

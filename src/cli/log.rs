@@ -1,0 +1,219 @@
+//! `gradus log`.
+
+use super::{
+    argument,
+    print::{Out, bytes, count, time},
+};
+use crate::{
+    client::Client,
+    error::Result,
+    model::{
+        digest::{Digest, shorten},
+        event::{Change, Event},
+        name::{Namespace, Workload},
+    },
+};
+use clap::Args;
+
+#[derive(Args)]
+pub struct Log {
+    /// Only events of this workload
+    #[arg(value_parser = argument::<Workload>)]
+    workload: Option<Workload>,
+    /// Only events of this namespace
+    #[arg(long, value_parser = argument::<Namespace>)]
+    namespace: Option<Namespace>,
+    /// Only events of this kind, for example pushed
+    #[arg(long, value_parser = kind)]
+    kind: Option<String>,
+    /// From this position on; without it the newest
+    #[arg(long, value_name = "POSITION", value_parser = clap::value_parser!(i64).range(0..))]
+    from: Option<i64>,
+    /// Most entries, up to 1000
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(i64).range(1..=1000))]
+    limit: i64,
+}
+
+fn kind(text: &str) -> Result<String, String> {
+    let kinds = kinds();
+    if kinds.iter().any(|kind| kind == text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("not a kind of event: {} (kinds are {})", shorten(text), kinds.join(", ")))
+}
+
+/// All kinds of events, as the published schema lists them.
+fn kinds() -> Vec<String> {
+    let schema = schemars::schema_for!(Change).to_value();
+    let variants = schema["oneOf"].as_array().into_iter().flatten();
+    variants
+        .filter_map(|variant| variant["properties"]["kind"]["const"].as_str())
+        .map(str::to_owned)
+        .collect()
+}
+
+impl Log {
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        let limit = usize::try_from(self.limit).unwrap_or(1);
+        let reader = Reader { client, query: self.query(), limit };
+        let events = match self.from {
+            Some(from) => reader.page(from).await?,
+            None => reader.newest().await?,
+        };
+        if events.is_empty() {
+            self.check_that_it_exists(client).await?;
+        }
+        out.data(&events, |out| events.iter().for_each(|event| out.line(line(event))))?;
+        if let (Some(first), Some(last)) = (events.first(), events.last()) {
+            self.say_what_is_left(&reader, first.position, last.position + 1, out).await?;
+        }
+        Ok(())
+    }
+
+    fn query(&self) -> String {
+        let filters = [
+            ("workload", self.workload.as_ref().map(|workload| workload.as_str().replace('/', "%2F"))),
+            ("namespace", self.namespace.as_ref().map(ToString::to_string)),
+            ("kind", self.kind.clone()),
+        ];
+        filters.into_iter().filter_map(|(name, value)| Some(format!("&{name}={}", value?))).collect()
+    }
+
+    /// No events, or nothing that could have any: the lists tell.
+    async fn check_that_it_exists(&self, client: &Client) -> Result<()> {
+        if let Some(namespace) = &self.namespace {
+            client.show_namespace(namespace).await?;
+        }
+        if let Some(workload) = &self.workload {
+            client.list_versions(workload, "", 1).await?;
+        }
+        Ok(())
+    }
+
+    async fn say_what_is_left(&self, reader: &Reader<'_>, first: i64, after: i64, out: &Out) -> Result<()> {
+        let there_is_more = match self.from {
+            Some(_) => !reader.part(after, 1).await?.is_empty(),
+            None => reader.part(0, 1).await?.first().is_some_and(|oldest| oldest.position < first),
+        };
+        // Without filters the page before begins where it must; with them only the beginning is certain.
+        let before = if reader.query.is_empty() { (first - self.limit).max(0) } else { 0 };
+        if there_is_more {
+            let (what, from) = if self.from.is_some() { ("later", after) } else { ("earlier", before) };
+            out.note(format!("there are {what} events: {}", self.command(from, out)));
+        }
+        Ok(())
+    }
+
+    fn command(&self, from: i64, out: &Out) -> String {
+        let mut words = vec!["log".to_owned()];
+        words.extend(self.workload.as_ref().map(ToString::to_string));
+        words.extend(self.namespace.as_ref().map(|namespace| format!("--namespace {namespace}")));
+        words.extend(self.kind.as_ref().map(|kind| format!("--kind {kind}")));
+        words.push(format!("--from {from}"));
+        if self.limit != 100 {
+            words.push(format!("--limit {}", self.limit));
+        }
+        out.command(&words.join(" "))
+    }
+}
+
+/// Reads events that pass a filter, a page at a time.
+struct Reader<'a> {
+    client: &'a Client,
+    query: String,
+    limit: usize,
+}
+
+impl Reader<'_> {
+    async fn part(&self, from: i64, limit: usize) -> Result<Vec<Event>> {
+        self.client.events(&self.query, from, limit).await
+    }
+
+    async fn page(&self, from: i64) -> Result<Vec<Event>> {
+        self.part(from, self.limit).await
+    }
+
+    /// The newest page. The log is read from a position on, so what is looked for is the last position from which a
+    /// page is still full: by steps that double, then by halving.
+    async fn newest(&self) -> Result<Vec<Event>> {
+        let start = |page: &[Event]| page.first().map_or(0, |event| event.position);
+        let mut newest = self.page(0).await?;
+        if newest.len() < self.limit {
+            return Ok(newest);
+        }
+        let mut step = i64::try_from(self.limit).unwrap_or(i64::MAX);
+        let mut short = loop {
+            let from = start(&newest).saturating_add(step);
+            let page = self.page(from).await?;
+            if page.len() < self.limit {
+                break from;
+            }
+            newest = page;
+            step = step.saturating_mul(2);
+        };
+        while short - start(&newest) > 1 {
+            let middle = start(&newest) + (short - start(&newest)) / 2;
+            let page = self.page(middle).await?;
+            if page.len() < self.limit {
+                short = middle;
+            } else {
+                newest = page;
+            }
+        }
+        Ok(newest)
+    }
+}
+
+/// An event as one line: position, time, who, what.
+pub(super) fn line(event: &Event) -> String {
+    format!("{:>6}  {}  {}  {}", event.position, time(event.at), event.actor, describe(&event.change))
+}
+
+fn describe(change: &Change) -> String {
+    use Change as C;
+    let until = |from: &Option<Digest>| {
+        from.as_ref().map(|from| format!(" (was {})", from.short())).unwrap_or_default()
+    };
+    match change {
+        C::NamespaceCreated { namespace, store } => format!("made namespace {namespace} in store {store}"),
+        C::MemberAdded { namespace, principal, role } => format!("made {principal} {role} in {namespace}"),
+        C::MemberRemoved { namespace, principal, role } => {
+            format!("took {role} in {namespace} from {principal}")
+        }
+        C::UserAdded { user, kind } => format!("added {} {user}", kind.name()),
+        C::UserDisabled { user } => format!("disabled {user}"),
+        C::TokenCreated { token, user, .. } => format!("made token {token} for {user}"),
+        C::TokenRevoked { token, user } => format!("revoked token {token} of {user}"),
+        C::Pushed { workload, version, digest, tier, .. } => {
+            format!("pushed {workload}:{version} ({tier}) {}", digest.short())
+        }
+        C::PushedAgain { workload, version, .. } => {
+            format!("pushed {workload}:{version} again, as another author")
+        }
+        C::Yanked { workload, version, reason, .. } => format!("yanked {workload}:{version}: {reason}"),
+        C::AliasSet { workload, alias, from, to } => {
+            format!("set {workload}:{alias} to {}{}", to.short(), until(from))
+        }
+        C::AliasRemoved { workload, alias, from } => {
+            format!("removed {workload}:{alias} (was {})", from.short())
+        }
+        C::ManifestPushed { repository, digest, .. } => {
+            format!("stored manifest {repository}@{}", digest.short())
+        }
+        C::Untagged { repository, tag, digest } => format!("untagged {repository}:{tag} {}", digest.short()),
+        C::Tagged { repository, tag, digest } => format!("tagged {repository}:{tag} {}", digest.short()),
+        C::ManifestDeleted { repository, digest } => {
+            format!("deleted manifest {repository}@{}", digest.short())
+        }
+        C::BlobUnlinked { repository, digest } => {
+            format!("removed blob {} from {repository}", digest.short())
+        }
+        C::GarbageCollected { objects, bytes: freed } => {
+            format!("collected {}, {}", count(*objects, "object"), bytes(*freed))
+        }
+        C::BlobQuarantined { store, digest, .. } => {
+            format!("set rotten blob {} in {store} aside", digest.short())
+        }
+        C::BlobRestored { store, digest } => format!("found blob {} in {store} whole again", digest.short()),
+    }
+}
