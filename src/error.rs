@@ -24,6 +24,8 @@ pub enum Kind {
     NotAllowed,
     /// A byte range or offset that does not fit what is stored.
     Range,
+    /// Sent to a server that does not go by this name.
+    Misdirected,
     /// A dependency (database, bucket, server) does not answer; trying again may help.
     Unavailable,
     /// A bug, or stored facts that contradict each other.

@@ -10,7 +10,10 @@ use std::{io::IsTerminal as _, sync::Arc};
 /// Starts logging to stderr: readable lines on a terminal, JSON elsewhere or with `--log-json`.
 pub fn start(json: bool, default_level: &str) {
     let filter = tracing_subscriber::EnvFilter::try_from_env("GRADUS_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(default_level));
+        // The scheduler logs each of its own failures, which are told as errors of ours.
+        .unwrap_or_else(|_| {
+            tracing_subscriber::EnvFilter::new(format!("{default_level},tokio_cron_scheduler=off"))
+        });
     let lines =
         tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
     let lines = lines.with_ansi(std::io::stderr().is_terminal());

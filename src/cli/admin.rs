@@ -57,6 +57,7 @@ impl Scrub {
             for rotten in &report.rotten {
                 let found = rotten.found.as_ref().map_or("gone".to_owned(), |found| format!("now {found}"));
                 out.line(format!("rotten  {}  {}  {found}", rotten.store, rotten.digest));
+                rotten.versions.iter().for_each(|version| out.line(format!("        needed by {version}")));
             }
             for digest in &report.restored {
                 out.line(format!("whole again  {digest}"));

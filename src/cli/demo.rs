@@ -205,7 +205,7 @@ impl Demo<'_> {
 
     async fn pull(&self, workload: &Workload, to: &Path) -> Result<()> {
         let resolved = self.client.resolve(&format!("{WORKLOAD}:^1").parse()?).await?;
-        let files = self.client.files(workload, &resolved.digest).await?;
+        let files = self.client.files(&resolved).await?;
         let pulled = self.client.pull(workload, files, to, true, Arc::new(|_| {})).await?;
         for file in &pulled {
             let what = if file.outcome == PullOutcome::Fetched {

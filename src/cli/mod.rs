@@ -175,7 +175,7 @@ fn exit_code(error: &Error) -> u8 {
         Kind::Integrity => 6,
         Kind::NotFound => 7,
         Kind::Unauthenticated | Kind::Forbidden | Kind::NotAllowed => 8,
-        Kind::Unavailable => 9,
+        Kind::Unavailable | Kind::Misdirected => 9,
         Kind::Invalid if error.code == "usage" => 2,
         Kind::Invalid | Kind::TooLarge | Kind::Range | Kind::Internal => 1,
     }

@@ -32,7 +32,7 @@ impl Pull {
         for warning in &resolved.warnings {
             out.note(format!("warning: {warning}"));
         }
-        let files = client.files(&resolved.workload, &resolved.digest).await?;
+        let files = client.files(&resolved).await?;
         let total = files.iter().map(|file| file.size).sum();
         let (progress, done) = out.progress("pulling", total);
         let pulled = client.pull(&resolved.workload, files, &self.out, self.force, progress).await;
@@ -72,7 +72,7 @@ pub struct Verify {
 impl Verify {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let resolved = client.resolve(&self.reference).await?;
-        let files = client.files(&resolved.workload, &resolved.digest).await?;
+        let files = client.files(&resolved).await?;
         match &self.directory {
             None => {
                 let (progress, done) = out.progress("verifying", files.iter().map(|file| file.size).sum());

@@ -10,6 +10,7 @@ use crate::{
         manifest::Manifest,
         name::Workload,
         path::{FilePath, refuse_collisions},
+        resolution::Resolution,
     },
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
@@ -39,8 +40,9 @@ pub struct Pulled {
 }
 
 impl Client {
-    /// The files of a version, out of its verified manifest.
-    pub async fn files(&self, workload: &Workload, digest: &Digest) -> Result<Vec<File>> {
+    /// The files of a version: those of its verified manifest, and the prompt it took over, if it did.
+    pub async fn files(&self, version: &Resolution) -> Result<Vec<File>> {
+        let (workload, digest) = (&version.workload, &version.digest);
         let bytes = self.manifest(workload, digest).await?;
         if digest.algorithm().digest(&bytes) != *digest {
             return Err(Error::integrity(
@@ -53,6 +55,8 @@ impl Client {
         })?;
         let mut files = artifact.files;
         files.extend(artifact.prompt);
+        let prompt = version.document.invoke.prompt_file.as_ref();
+        files.extend(prompt.filter(|prompt| !files.iter().any(|file| file.digest == prompt.digest)).cloned());
         refuse_collisions(files.iter().map(|file| &file.path))?;
         Ok(files)
     }

@@ -357,7 +357,8 @@ fn kind_of(status: StatusCode) -> Kind {
         409 => Kind::Conflict,
         413 => Kind::TooLarge,
         416 => Kind::Range,
-        421 | 429 | 502..=504 => Kind::Unavailable,
+        421 => Kind::Misdirected,
+        429 | 502..=504 => Kind::Unavailable,
         400..=499 => Kind::Invalid,
         _ => Kind::Internal,
     }

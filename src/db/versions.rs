@@ -275,3 +275,15 @@ pub async fn of_manifest(tx: &mut Tx, workload: &Workload, digest: &Digest) -> R
     let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), digest.as_str());
     row.map(|(text,)| read("versions", &text)).transpose()
 }
+
+/// Versions that need a blob.
+pub async fn using(tx: &mut Tx, blob: &Digest, limit: i64) -> Result<Vec<(Workload, Version)>> {
+    let sql = "SELECT v.workload, v.version FROM blob_links l
+               JOIN manifest_uses u ON u.repository = l.repository AND u.digest = l.digest
+               JOIN versions v ON v.workload = u.repository AND v.digest = u.manifest
+               WHERE l.digest = $1 ORDER BY v.workload, v.sort_key DESC LIMIT $2";
+    let rows: Vec<(String, String)> = all!(tx, sql, blob.as_str(), limit);
+    rows.into_iter()
+        .map(|(workload, version)| Ok((read("versions", &workload)?, read("versions", &version)?)))
+        .collect()
+}

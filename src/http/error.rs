@@ -20,6 +20,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::Range => StatusCode::RANGE_NOT_SATISFIABLE,
+        Kind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         // Stored bytes are rotten: the server's fault, and no proxy may repeat or cache it.
         Kind::Integrity | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,

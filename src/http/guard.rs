@@ -8,7 +8,7 @@ use super::{
     routes::{Access, Route},
 };
 use crate::{
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     model::{
         access::{Actor, EVERYWHERE, Permission},
         name::{Namespace, Workload},
@@ -17,7 +17,7 @@ use crate::{
     telemetry::RequestLabels,
 };
 use axum::{
-    extract::{RawPathParams, Request, State},
+    extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -139,12 +139,10 @@ pub async fn observe(State(outer): State<Outer>, request: Request, next: Next) -
 
     let answer = async {
         if !outer.is_ours(&request) {
-            let error =
-                Error::invalid("host_unknown", "this server is not known by the name in the Host header")
-                    .hint("use the public_url of the configuration");
-            let mut response = refuse(is_oci(&uri), &app, &uri, error);
-            *response.status_mut() = StatusCode::MISDIRECTED_REQUEST;
-            return response;
+            let name = "this server is not known by the name in the Host header";
+            let error = Error::new(Kind::Misdirected, "host_unknown", name)
+                .hint("use the public_url of the configuration");
+            return refuse(is_oci(&uri), &app, &uri, error);
         }
         match AssertUnwindSafe(next.run(request)).catch_unwind().await {
             Ok(response) => response,
@@ -259,13 +257,14 @@ struct Operation(&'static str);
 /// Lets a request in, or not. Access is checked before anything of the body is read.
 pub async fn admit(
     State(gate): State<Gate>,
-    params: RawPathParams,
+    params: Result<RawPathParams, RawPathParamsRejection>,
     mut request: Request,
     next: Next,
 ) -> Response {
     let uri = request.uri().clone();
     let json = gate.route.json;
     let work = async {
+        let params = params.map_err(|_| Error::invalid("path_invalid", "the path is not UTF-8"))?;
         let entered = tokio::time::timeout(gate.limits.time, enter(&gate, &params, &mut request));
         entered.await.unwrap_or_else(|_| Err(too_slow()))?;
         let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();

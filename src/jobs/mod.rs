@@ -71,6 +71,7 @@ pub async fn start(cx: &Arc<Context>) -> Result<Option<JobScheduler>> {
                 format!("not a cron expression with seconds for {}: {cron}", task.name()),
             )
             .source(source)
+            .hint("for example 0 0 3 * * * (every day at three, UTC), below [schedule] in the configuration")
         })?;
         scheduler.add(job).await.map_err(failed)?;
     }

@@ -1,5 +1,5 @@
-//! Paths of files inside an artifact. What passes here can be written below a directory on any common
-//! file system without leaving it and without two files falling on one name.
+//! Paths of files inside an artifact. What passes here can be written below a directory on
+//! Linux and macOS without leaving it and without two files falling on one name.
 
 use super::{digest::shorten, name::text_type};
 use crate::error::{Error, Result};

@@ -4,7 +4,7 @@
 use super::Context;
 use crate::{
     blobs::{Hasher, Key, Store},
-    db::{blobs, log, uploads},
+    db::{blobs, log, uploads, versions},
     error::Result,
     model::{
         access::Actor,
@@ -33,6 +33,8 @@ pub struct Rotten {
     pub key: String,
     /// The digest of what is there, or `None` if the object is missing or cut short.
     pub found: Option<Digest>,
+    /// Versions that need it, at most ten.
+    pub versions: Vec<String>,
 }
 
 /// The digest of a stored object.
@@ -85,7 +87,7 @@ async fn check(
     let whole = found.as_ref() == Some(&row.digest);
     if whole == row.quarantined_at.is_none() {
         if !whole {
-            report.rotten.push(rotten(row, found));
+            report.rotten.push(rotten(cx, row, found).await?);
         }
         return Ok(());
     }
@@ -100,15 +102,22 @@ async fn check(
         report.restored.push(digest.clone());
         Change::BlobRestored { store, digest }
     } else {
-        report.rotten.push(rotten(row, found.clone()));
+        report.rotten.push(rotten(cx, row, found.clone()).await?);
         Change::BlobQuarantined { store, digest, found }
     };
     log::append(&mut tx, now, &actor.principal, vec![change]).await?;
     tx.commit().await
 }
 
-fn rotten(row: &blobs::BlobRow, found: Option<Digest>) -> Rotten {
-    Rotten { store: row.store.clone(), digest: row.digest.clone(), key: row.key.clone(), found }
+async fn rotten(cx: &Context, row: &blobs::BlobRow, found: Option<Digest>) -> Result<Rotten> {
+    let versions = versions::using(&mut cx.db.read().await?, &row.digest, 10).await?;
+    Ok(Rotten {
+        store: row.store.clone(),
+        digest: row.digest.clone(),
+        key: row.key.clone(),
+        found,
+        versions: versions.into_iter().map(|(workload, version)| format!("{workload}:{version}")).collect(),
+    })
 }
 
 /// Hashes every object and makes the map from digests to objects say what is there.

@@ -284,6 +284,8 @@ pub struct RottenView {
     pub digest: Digest,
     /// What the stored bytes hash to; `null` if they are gone or cut short.
     pub found: Option<Digest>,
+    /// Versions that need it, at most ten.
+    pub versions: Vec<String>,
 }
 
 /// An error as RFC 9457 puts it. `code` is stable; programs go by it.

@@ -72,7 +72,9 @@ async fn check(client: &Client, acknowledged: &[Acknowledged]) {
     }
     for workload in client.list_workloads(None).await.unwrap() {
         for version in client.list_versions(&workload.workload, "", usize::MAX).await.unwrap() {
-            for file in client.files(&workload.workload, &version.digest).await.unwrap() {
+            let reference = format!("{}:{}", version.workload, version.version).parse().unwrap();
+            let resolved = client.resolve(&reference).await.unwrap();
+            for file in client.files(&resolved).await.unwrap() {
                 let nothing: gradus::client::Progress = Arc::new(|_| {});
                 client.verify_blob(&workload.workload, &file, &nothing).await.unwrap_or_else(|error| {
                     panic!("{}:{} is not whole: {error:?}", version.workload, version.version)

@@ -89,7 +89,8 @@ all_backends! {
 
         let out = tempfile::tempdir().unwrap();
         let workload: Workload = "acme/ticket-triage".parse().unwrap();
-        let listed = client.files(&workload, &weights.version.digest).await.unwrap();
+        let resolved = client.resolve(&"acme/ticket-triage:^1".parse().unwrap()).await.unwrap();
+        let listed = client.files(&resolved).await.unwrap();
         for expected in [PullOutcome::Fetched, PullOutcome::Kept] {
             let pulled = client.pull(&workload, listed.clone(), out.path(), false, Arc::new(|_| {})).await.unwrap();
             assert!(pulled.iter().all(|file| file.outcome == expected));

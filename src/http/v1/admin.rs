@@ -68,6 +68,7 @@ pub async fn scrub(
                 store: rotten.store,
                 digest: rotten.digest,
                 found: rotten.found,
+                versions: rotten.versions,
             })
             .collect(),
         restored: report.restored,
