@@ -192,6 +192,73 @@ fn rot_is_found_named_and_healed() {
     home.run(&["scrub"]).expect(0);
 }
 
+#[test]
+fn bytes_that_are_gone_are_set_aside_and_a_push_heals_them() {
+    let home = Home::new();
+    home.push("model").expect(0);
+    let blob = find(&home.path("data/blobs"), |path| {
+        fs::read(path).unwrap() == files::read("model/model.safetensors")
+    });
+    let out = home.path("out");
+    let pull = || home.run(&["pull", "acme/x:1", "--out", out.to_str().unwrap()]);
+    let mark = home.path("data/registry");
+    let ours = fs::read(&mark).unwrap();
+    fs::remove_file(&blob).unwrap();
+    pull().expect(6);
+    assert!(home.run(&["log"]).expect(0).stdout.contains("set rotten blob"));
+    home.push("model").expect(0);
+    pull().expect(0);
+
+    fs::write(&mark, "another\n").unwrap();
+    let refused = home.run(&["list"]).expect(1);
+    assert!(refused.stderr.contains("store_of_another"), "{}", refused.stderr);
+    fs::write(&mark, ours).unwrap();
+    home.run(&["scrub"]).expect(0);
+}
+
+#[test]
+fn of_two_pulls_into_one_directory_each_file_is_written_by_one() {
+    let home = Home::new();
+    home.push("model").expect(0);
+    let model = files::read("model/model.safetensors");
+    let out = home.path("out");
+    fs::create_dir(&out).unwrap();
+    let own = Digest::sha256(format!("{} model.safetensors", Digest::sha256(&model)).as_bytes());
+    let part = fs::File::create(out.join(format!(".gradus-{}.part", &own.hex()[..16]))).unwrap();
+    part.lock().unwrap();
+    let busy = home.run(&["pull", "acme/x:1", "--out", out.to_str().unwrap()]).expect(5);
+    assert!(busy.stderr.contains("pull_busy"), "{}", busy.stderr);
+    drop(part);
+    home.run(&["pull", "acme/x:1", "--out", out.to_str().unwrap()]).expect(0);
+    assert_eq!(fs::read(out.join("model.safetensors")).unwrap(), model);
+}
+
+#[test]
+fn names_that_look_like_parts_and_the_longest_names_are_pulled() {
+    let home = Home::new();
+    let folder = home.path("odd");
+    fs::create_dir(&folder).unwrap();
+    for (name, content) in [("x", "one"), ("x.part", "two"), (&*"n".repeat(255), "three")] {
+        fs::write(folder.join(name), content).unwrap();
+    }
+    home.run(&["push", folder.to_str().unwrap(), "--to", "acme/x"]).expect(0);
+    let out = home.path("out");
+    home.run(&["pull", "acme/x:1", "--out", out.to_str().unwrap()]).expect(0);
+    home.run(&["verify", "acme/x:1", out.to_str().unwrap()]).expect(0);
+}
+
+#[test]
+fn a_lost_secret_is_not_made_up() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    let (secret, aside) = (home.path("data/secret"), home.path("aside"));
+    fs::rename(&secret, &aside).unwrap();
+    assert!(home.run(&["list"]).expect(1).stderr.contains("secret_missing"));
+    assert!(!secret.exists());
+    fs::rename(&aside, &secret).unwrap();
+    home.run(&["list"]).expect(0);
+}
+
 fn find(directory: &Path, wanted: impl Fn(&Path) -> bool + Copy) -> std::path::PathBuf {
     let entries = fs::read_dir(directory).unwrap().flat_map(|fan| fs::read_dir(fan.unwrap().path()).unwrap());
     entries.map(|entry| entry.unwrap().path()).find(|path| wanted(path)).expect("the blob is there")

@@ -3,7 +3,7 @@
 use crate::harness::{
     Env, backends,
     files::{push_prompt, safetensors, upload},
-    oci::{INDEX, MODEL_PACK, PROMPT, digest_of, manifest, other, prompt, put, put_bytes},
+    oci::{IMAGE, INDEX, MODEL_PACK, PROMPT, digest_of, manifest, other, prompt, put, put_bytes},
 };
 use gradus::model::digest::{Algorithm, Digest};
 use serde_json::{Value, json};
@@ -115,6 +115,42 @@ backends! {
             }
         }
         assert!(seen.len() == 2 && seen[0] != seen[1] && seen.iter().all(|(_, kind)| kind == "application/sig"), "{seen:?}");
+    }
+
+    async fn the_first_version_frees_the_tags_that_follow_from_versions(env: Env) {
+        env.namespace("acme").await;
+        let note = other(&env, R, "note").await;
+        for tag in ["latest", "1", "mine"] {
+            assert_eq!(put(&env, R, tag, &note).await.status, 201);
+        }
+        let first = prompt(&env, R, "first").await;
+        assert_eq!(put(&env, R, "1.0.0", &first).await.status, 201);
+        for (tag, expected) in [("latest", Some(&first)), ("1", Some(&first)), ("mine", Some(&note))] {
+            let got = env.get(&format!("/v2/{R}/manifests/{tag}")).send().await;
+            let digest = (got.status == 200).then(|| got.header("docker-content-digest").to_owned());
+            assert_eq!(digest, expected.map(|manifest| digest_of(manifest).to_string()), "{tag}");
+        }
+        let log = env.get("/v1/events?kind=untagged").expect(200).await.value();
+        assert_eq!(log["items"].as_array().unwrap().len(), 2);
+        for (method, tag) in [("DELETE", "latest"), ("DELETE", "1")] {
+            let refused = env.call(method, &format!("/v2/{R}/manifests/{tag}")).expect(405).await;
+            assert_eq!(refused.code(), "tag_is_not_free");
+        }
+        let taken = env.call("PUT", &format!("/v1/workloads/{R}/aliases/mine")).json(json!({ "to": "1.0.0" })).expect(409).await;
+        assert_eq!(taken.code(), "alias_is_a_tag");
+    }
+
+    async fn arrays_are_no_manifests(env: Env) {
+        env.namespace("acme").await;
+        let good = other(&env, R, "note").await;
+        let config = &good["config"];
+        for bad in [
+            json!([2, IMAGE, null, config, [], null, null, null]),
+            json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": ["sha256:x", "a/b", 1], "layers": [] }),
+            json!({ "schemaVersion": 2, "mediaType": IMAGE, "config": config, "layers": [[{}, null, "x"]] }),
+        ] {
+            assert_eq!(put(&env, R, "bad", &bad).await.code(), "manifest_invalid", "{bad}");
+        }
     }
 
     async fn other_content_is_tagged_moved_and_deleted_freely(env: Env) {

@@ -7,6 +7,7 @@ use crate::harness::{
 };
 use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
+use gradus::clock::Clock as _;
 use gradus::model::{
     access::Role,
     digest::{Algorithm, Digest},
@@ -194,6 +195,47 @@ all_backends! {
         let at = format!("/v2/{REPOSITORY}/blobs/uploads/?digest={}", Digest::sha256(b"never whole"));
         env.call("POST", &at).body(cut_after(b"never")).expect(400).await;
         assert_eq!(objects(&env).await, (vec![bytes.len() as u64], 0));
+    }
+
+    async fn a_large_body_in_one_request_leaves_nothing_when_it_fails(env: Env) {
+        env.namespace("acme").await;
+        let bytes = noise(3, 17 * MIB);
+        let at = format!("/v2/{REPOSITORY}/blobs/uploads/?digest={}", Digest::sha256(&bytes));
+        for wrong in [Body::from(noise(4, 17 * MIB)), cut_after(&bytes[..9 * MIB])] {
+            let refused = env.call("POST", &at).body(wrong).send().await;
+            assert!(matches!(refused.code().as_str(), "digest_mismatch" | "body_incomplete"), "{}", refused.text());
+        }
+        assert_eq!(objects(&env).await, (vec![], 0));
+        env.call("POST", &at).body(bytes.clone()).expect(201).await;
+        assert_eq!(objects(&env).await, (vec![bytes.len() as u64], 0));
+    }
+
+    async fn a_session_being_written_is_no_garbage(env: Env) {
+        env.namespace("acme").await;
+        let session = Session::begin(&env, REPOSITORY).await;
+        let (sender, pieces) = tokio::sync::mpsc::channel::<io::Result<Vec<u8>>>(2);
+        let body = Body::from_stream(stream::unfold(pieces, |mut pieces| async {
+            pieces.recv().await.map(|piece| (piece, pieces))
+        }));
+        sender.send(Ok(b"first ".to_vec())).await.unwrap();
+        let id = session.at.rsplit('/').next().unwrap();
+        let collect = async {
+            for _ in 0..1000 {
+                let (mut tx, now) = (env.cx.db.write().await.unwrap(), env.clock.now());
+                if !gradus::db::uploads::lease(&mut tx, id, "somebody else", now, now).await.unwrap() {
+                    break;
+                }
+                drop(tx);
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            env.clock.advance(Duration::from_secs(1));
+            env.call("POST", "/v1/gc").json(serde_json::json!({ "grace_hours": 0, "delete": true })).expect(200).await;
+            sender.send(Ok(b"and last".to_vec())).await.unwrap();
+            drop(sender);
+        };
+        let (answer, ()) = tokio::join!(session.stream(&env, body), collect);
+        assert_eq!(answer.status, 202, "{}", answer.text());
+        assert_eq!(session.finish(&env, &Digest::sha256(b"first and last")).await.status, 201);
     }
 
     async fn of_writers_at_one_offset_one_is_acknowledged(env: Env) {

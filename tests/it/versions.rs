@@ -162,6 +162,32 @@ backends! {
         assert_eq!(now["digest"], won[0].value()["version"]["digest"]);
     }
 
+    async fn what_was_yanked_is_numbered_past_and_not_followed(env: Env) {
+        env.namespace("acme").await;
+        let (narrow, broken) = (contract(&["body"], &["answer"]), contract(&["body"], &["other"]));
+        assert_eq!(number(&push(&env, "a", json!({ "contract": narrow })).await), "1.0.0");
+        let mistake = push(&env, "b", json!({ "contract": broken })).await;
+        assert_eq!(number(&mistake), "2.0.0");
+        env.call("POST", "/v1/workloads/acme/x/versions/2.0.0/yank").json(json!({ "reason": "by mistake" })).expect(204).await;
+        let again = push(&env, "b", json!({ "contract": broken })).await;
+        assert!(again.status == 200 && again.text().contains("by mistake"), "{}", again.text());
+        let repaired = push(&env, "c", json!({})).await;
+        assert_eq!(number(&repaired), "2.0.1");
+        assert!(repaired.text().contains("contract taken over from 1.0.0"), "{}", repaired.text());
+    }
+
+    async fn latest_is_a_release(env: Env) {
+        env.namespace("acme").await;
+        assert_eq!(number(&push(&env, "a", json!({ "version": "1.0.0-rc.1" })).await), "1.0.0-rc.1");
+        assert_eq!(resolve(&env, "latest").await, Err("version_unknown".into()));
+        assert_eq!(resolve(&env, "^1.0.0-rc.0").await, Ok("1.0.0-rc.1".into()));
+        for number in 0..150 {
+            push(&env, &format!("{number}"), json!({ "version": format!("2.0.0-nightly.{number}") })).await;
+        }
+        assert_eq!(resolve(&env, ">=1.0.0-a").await, Ok("1.0.0-rc.1".into()));
+        assert_eq!(resolve(&env, ">=2.0.0-nightly.7").await, Ok("2.0.0-nightly.149".into()));
+    }
+
     async fn a_push_without_a_number_follows_what_is_newest(env: Env) {
         env.namespace("acme").await;
         let narrow = contract(&["body"], &["answer"]);
