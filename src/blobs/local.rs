@@ -71,7 +71,9 @@ impl Local {
             read_piece(Arc::new(File::open(path).map_err(missing)?), range)
         });
         stream::unfold(Some(first), |piece| async {
-            let read = piece?.await.unwrap_or_else(|_| Err(gone()));
+            let read = piece?.await.unwrap_or_else(|_| {
+                Err(Error::unavailable("store_unavailable", "reading from the disk has stopped"))
+            });
             Some(match read {
                 Ok((bytes, file, rest)) => {
                     let next = (!rest.is_empty())
@@ -92,21 +94,34 @@ impl Local {
         }
     }
 
+    /// The mark lies among the objects: where they are not mounted, it is not either.
+    fn owner(&self) -> PathBuf {
+        self.root.join("blobs").join(OWNER)
+    }
+
     pub(super) async fn read_owner(&self) -> Result<Option<Bytes>> {
-        match tokio::fs::read(self.root.join(OWNER)).await {
+        match tokio::fs::read(self.owner()).await {
             Ok(bytes) => Ok(Some(bytes.into())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    pub(super) async fn write_owner(&self, bytes: &[u8]) -> Result<()> {
-        use tokio::io::AsyncWriteExt as _;
-        let mut options = tokio::fs::OpenOptions::new();
-        let mut file =
-            options.create(true).truncate(true).write(true).mode(0o600).open(self.root.join(OWNER)).await?;
-        file.write_all(bytes).await?;
-        Ok(file.sync_all().await?)
+    /// Whole or not at all, and never over another mark.
+    pub(super) fn write_owner(&self, bytes: &[u8]) -> Result<()> {
+        let (mark, scratch) = (self.owner(), self.owner().with_extension(std::process::id().to_string()));
+        let mut options = OpenOptions::new();
+        let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        if fs::metadata(&mark).is_ok_and(|metadata| metadata.len() == 0) {
+            fs::remove_file(&mark)?; // of an older version that was stopped in the middle
+        }
+        let linked = written.and_then(|()| fs::hard_link(&scratch, &mark));
+        fs::remove_file(&scratch)?;
+        match linked {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            linked => Ok(linked.and_then(|()| sync_dir(&self.root.join("blobs")))?),
+        }
     }
 
     pub(super) async fn delete(&self, key: Key) -> Result<()> {

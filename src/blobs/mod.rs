@@ -187,14 +187,15 @@ impl Store {
             Backend::Local(local) => local.read_owner().await?,
             Backend::Remote(remote) => remote.read_owner().await?,
         };
-        Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
+        let owner = bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned());
+        Ok(owner.filter(|owner| !owner.is_empty()))
     }
 
     /// Marks the store as a registry's.
     pub async fn set_owner(&self, id: &str) -> Result<()> {
         let bytes = Bytes::from(format!("{id}\n"));
         match &self.backend {
-            Backend::Local(local) => local.write_owner(&bytes).await,
+            Backend::Local(local) => local.write_owner(&bytes),
             Backend::Remote(remote) => remote.write_owner(bytes).await,
         }
     }

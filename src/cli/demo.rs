@@ -5,7 +5,7 @@ use super::{
     Global, admin,
     connect::open_local,
     look,
-    print::{Out, bytes},
+    print::{Out, bytes, quoted},
     push::{collect, ensure_namespace},
 };
 use crate::{
@@ -31,7 +31,7 @@ const WORKLOAD: &str = "acme/ticket-triage";
 const INPUT: &str =
     r#"{"subject":"Invoice twice","body":"You charged me twice this month.","customer_tier":"team"}"#;
 /// A base model pinned to a revision, as `--base` takes it. The registry records it; the demo runs no model.
-const BASE: &str = "hf:acme-models/triage-base@4f2a9c1d7be3056c8a91f0d2e6b7c3845a1908fe";
+const BASE: &str = "hf:acme/tiny-llama@4f2a9c1d7be3056c8a91f0d2e6b7c3845a1908fe";
 
 /// The sample files, by their place below the demo's directory.
 const FILES: [(&str, &[u8]); 8] = [
@@ -222,12 +222,6 @@ impl Demo<'_> {
         self.say(format!("   {}", look::line(&resolved).chars().take(110).collect::<String>()));
         Ok(())
     }
-}
-
-/// As one word of a shell command.
-fn quoted(word: &str) -> String {
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=".contains(c);
-    if word.chars().all(is_plain) { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// How this program can be called again from here.

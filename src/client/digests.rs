@@ -2,19 +2,22 @@
 //! file is not read again, and unfinished uploads, so that they are taken up again.
 
 use crate::{error::Result, model::digest::Digest};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
     fs::{self, Metadata},
     io::Write as _,
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-/// Most files remembered.
+const DIGESTS: &str = "digests.json";
+const UPLOADS: &str = "uploads.json";
+/// Most files, and most unfinished uploads, remembered.
 const MAX: usize = 50_000;
+const MAX_UPLOADS: usize = 1000;
 /// A file changed within this time before it was hashed may change again without its time moving on.
 const SETTLED: Duration = Duration::from_secs(2);
 
@@ -40,32 +43,30 @@ impl Stamp {
     }
 }
 
-#[derive(Default, Serialize, Deserialize)]
-struct Table {
-    digests: BTreeMap<PathBuf, (Stamp, Digest)>,
-    /// Sessions, by where the file was being sent and its path.
-    uploads: BTreeMap<String, (Stamp, String)>,
-}
+type Table = BTreeMap<PathBuf, (Stamp, Digest)>;
+/// Sessions, by where the file was being sent and its path.
+type Unfinished = BTreeMap<String, (Stamp, String)>;
 
 /// What is remembered for one user.
 pub struct Digests {
-    file: Option<PathBuf>,
+    directory: Option<PathBuf>,
     table: Mutex<Table>,
+    uploads: Mutex<Unfinished>,
 }
 
 impl Digests {
     /// Reads what was remembered. A file that cannot be read is as good as none.
     pub fn open(directory: Option<PathBuf>) -> Self {
-        let file = directory.map(|directory| directory.join("digests.json"));
-        let table = file
-            .as_ref()
-            .and_then(|file| fs::read(file).ok())
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        Self { file, table: Mutex::new(table.unwrap_or_default()) }
+        let (table, uploads) = (read(directory.as_deref(), DIGESTS), read(directory.as_deref(), UPLOADS));
+        Self { directory, table: Mutex::new(table), uploads: Mutex::new(uploads) }
     }
 
-    fn table(&self) -> std::sync::MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn table(&self) -> MutexGuard<'_, Table> {
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn uploads(&self) -> MutexGuard<'_, Unfinished> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The digest of a file that has not changed since it was remembered.
@@ -73,7 +74,7 @@ impl Digests {
         let path = fs::canonicalize(path).ok()?;
         let stamp = Stamp::of(&fs::metadata(&path).ok()?);
         let table = self.table();
-        table.digests.get(&path).filter(|(known, _)| *known == stamp).map(|(_, digest)| digest.clone())
+        table.get(&path).filter(|(known, _)| *known == stamp).map(|(_, digest)| digest.clone())
     }
 
     /// Remembers the digest of a file whose metadata were `before` when reading it began.
@@ -87,46 +88,60 @@ impl Digests {
             return;
         }
         let mut table = self.table();
-        if table.digests.len() < MAX || table.digests.contains_key(&path) {
-            table.digests.insert(path, (Stamp::of(&after), digest.clone()));
+        if table.len() < MAX || table.contains_key(&path) {
+            table.insert(path, (Stamp::of(&after), digest.clone()));
         }
     }
 
     /// The session in which the file, unchanged since, was being sent to a place.
     pub fn unfinished(&self, place: &str, path: &Path) -> Option<String> {
         let stamp = Stamp::of(&fs::metadata(path).ok()?);
-        let table = self.table();
-        let (known, session) = table.uploads.get(&upload_key(place, path)?)?;
+        let uploads = self.uploads();
+        let (known, session) = uploads.get(&upload_key(place, path)?)?;
         (*known == stamp).then(|| session.clone())
     }
 
     /// Remembers, or with `None` forgets, the session in which a file is being sent.
     pub fn set_unfinished(&self, place: &str, path: &Path, session: Option<&str>) {
         let (Some(key), Ok(metadata)) = (upload_key(place, path), fs::metadata(path)) else { return };
+        let mut uploads = self.uploads();
         match session {
             Some(session) => {
-                self.table().uploads.insert(key, (Stamp::of(&metadata), session.to_owned()));
+                // Older ones are of files nobody came back for.
+                while uploads.len() >= MAX_UPLOADS {
+                    uploads.pop_first();
+                }
+                uploads.insert(key, (Stamp::of(&metadata), session.to_owned()));
             }
-            None => drop(self.table().uploads.remove(&key)),
+            None => drop(uploads.remove(&key)),
         }
         // A help, not a duty, as with digests.
-        let _ = self.save();
+        let _ = write(self.directory.as_deref(), UPLOADS, &*uploads);
     }
 
-    /// Writes what is remembered, whole or not at all.
+    /// Writes the digests.
     pub fn save(&self) -> Result<()> {
-        let Some(file) = &self.file else { return Ok(()) };
-        let bytes = serde_json::to_vec(&*self.table()).unwrap_or_default();
-        if let Some(directory) = file.parent() {
-            fs::create_dir_all(directory)?;
-        }
-        let scratch = file.with_extension(format!("{}.tmp", std::process::id()));
-        let mut out =
-            fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
-        out.write_all(&bytes)?;
-        fs::rename(scratch, file)?;
-        Ok(())
+        write(self.directory.as_deref(), DIGESTS, &*self.table())
     }
+}
+
+fn read<T: Default + DeserializeOwned>(directory: Option<&Path>, name: &str) -> T {
+    let bytes = directory.and_then(|directory| fs::read(directory.join(name)).ok());
+    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+}
+
+/// Writes a file whole or not at all.
+fn write(directory: Option<&Path>, name: &str, value: &impl Serialize) -> Result<()> {
+    let Some(directory) = directory else { return Ok(()) };
+    let bytes = serde_json::to_vec(value).unwrap_or_default();
+    fs::create_dir_all(directory)?;
+    let file = directory.join(name);
+    let scratch = file.with_extension(format!("{}.tmp", std::process::id()));
+    let mut out =
+        fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
+    out.write_all(&bytes)?;
+    fs::rename(scratch, file)?;
+    Ok(())
 }
 
 fn upload_key(place: &str, path: &Path) -> Option<String> {

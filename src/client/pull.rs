@@ -112,7 +112,11 @@ impl Client {
         loop {
             let is_resumed = fs::symlink_metadata(&part).is_ok_and(|metadata| metadata.len() > 0);
             match self.fetch(workload, file, &part, &progress).await {
-                Ok(()) => break,
+                // Renamed while its lock is held, so that nobody takes it for a part that may be gone on with.
+                Ok(_locked) => {
+                    fs::rename(&part, &target).map_err(|error| at(&target, error))?;
+                    return Ok(PullOutcome::Fetched);
+                }
                 // What was there may have been damaged; it is gone now, so the next try starts over.
                 Err(error) if error.code == "digest_mismatch" && is_resumed => {}
                 Err(error) if error.kind == Kind::Unavailable && tries < RESUMES => {
@@ -122,24 +126,27 @@ impl Client {
                 Err(error) => return Err(error),
             }
         }
-        fs::rename(&part, &target).map_err(|error| at(&target, error))?;
-        Ok(PullOutcome::Fetched)
     }
 
-    /// Fetches what is missing of a part file, and verifies the whole.
-    async fn fetch(&self, workload: &Workload, file: &File, part: &Path, progress: &Progress) -> Result<()> {
+    /// Fetches what is missing of a part file, and verifies the whole. Answers the file, still locked.
+    async fn fetch(
+        &self,
+        workload: &Workload,
+        file: &File,
+        part: &Path,
+        progress: &Progress,
+    ) -> Result<fs::File> {
         let algorithm = file.digest.algorithm();
         let (mut sink, have) = PartFile::open(part, file.size, algorithm).await?;
         progress(have);
-        if have < file.size {
-            let mut body = self.body(workload, file, &mut sink, have).await?;
-            while let Some(bytes) = body.next().await {
-                let bytes = bytes?;
-                progress(bytes.len() as u64);
-                sink.write(bytes).await?;
-            }
+        if have < file.size
+            && let Err(error) = self.receive(workload, file, &mut sink, have, progress).await
+        {
+            // Its thread lets go of the part only when all it was given is written.
+            let _ = sink.finish().await;
+            return Err(error);
         }
-        let (found, size) = sink.finish().await?;
+        let (found, size, locked) = sink.finish().await?;
         if size < file.size {
             return Err(Error::unavailable(
                 "answer_cut",
@@ -153,6 +160,23 @@ impl Client {
                 format!("the bytes received of {} do not have the digest: {}", file.path, file.digest),
             )
             .hint("nothing was kept; if it happens again, an admin sets rotten copies aside with gradus scrub, and pushing the file again heals it"));
+        }
+        Ok(locked)
+    }
+
+    async fn receive(
+        &self,
+        workload: &Workload,
+        file: &File,
+        sink: &mut PartFile,
+        have: u64,
+        progress: &Progress,
+    ) -> Result<()> {
+        let mut body = self.body(workload, file, sink, have).await?;
+        while let Some(bytes) = body.next().await {
+            let bytes = bytes?;
+            progress(bytes.len() as u64);
+            sink.write(bytes).await?;
         }
         Ok(())
     }
@@ -279,7 +303,7 @@ enum Command {
 /// A file being received: hashed and written by a thread of its own, beside the network.
 struct PartFile {
     commands: tokio::sync::mpsc::Sender<Command>,
-    task: tokio::task::JoinHandle<Result<(Digest, u64)>>,
+    task: tokio::task::JoinHandle<Result<(Digest, u64, fs::File)>>,
 }
 
 impl PartFile {
@@ -328,7 +352,7 @@ impl PartFile {
                     }
                 }
             }
-            Ok((hasher.digest(), size))
+            Ok((hasher.digest(), size, file))
         });
         Ok((Self { commands, task }, have))
     }
@@ -349,7 +373,7 @@ impl PartFile {
         self.command(Command::Restart).await
     }
 
-    async fn finish(self) -> Result<(Digest, u64)> {
+    async fn finish(self) -> Result<(Digest, u64, fs::File)> {
         drop(self.commands);
         self.task
             .await

@@ -16,6 +16,8 @@ use std::{
 
 /// Files up to this size go in one request.
 const SMALL: u64 = 1024 * 1024;
+/// From this size on a session is remembered beyond the push.
+const REMEMBERED: u64 = 64 * 1024 * 1024;
 /// Files sent at a time.
 const AT_A_TIME: usize = 4;
 /// Times a cut upload is taken up again.
@@ -107,8 +109,13 @@ impl Client {
             }
             digest => {
                 let place = format!("{} {workload}", self.server().unwrap_or("local"));
-                let unfinished = digests.unfinished(&place, &source);
-                let note = |session: Option<&str>| digests.set_unfinished(&place, &source, session);
+                let is_worth_it = size >= REMEMBERED;
+                let unfinished = digests.unfinished(&place, &source).filter(|_| is_worth_it);
+                let note = |session: Option<&str>| {
+                    if is_worth_it {
+                        digests.set_unfinished(&place, &source, session);
+                    }
+                };
                 let file = Sending { source: &source, size, known: digest, unfinished, note: &note };
                 let digest = self.send_file(workload, file, progress).await?;
                 digests.put(&source, &metadata, &digest);
@@ -136,24 +143,44 @@ impl Client {
         Ok(begun.header("docker-upload-uuid").ok_or_else(no_session)?.to_owned())
     }
 
-    /// Sends a large file in a session, hashing it on the way unless its digest is known. Goes on with the session of
-    /// a push that was stopped, if the registry still has it.
+    /// Sends a large file, hashing it on the way unless its digest is known. Goes on with the session of a push that was
+    /// stopped, if the registry still has it and it still works.
     async fn send_file(&self, workload: &Workload, file: Sending<'_>, progress: Progress) -> Result<Digest> {
-        let Sending { source, size, known, unfinished, note } = file;
         let path = |session: &str| format!("/v2/{workload}/blobs/uploads/{session}");
-        let (mut session, mut offset) = (String::new(), 0);
-        if let Some(known) = unfinished.map(|session| path(&session))
-            && let Ok(received) = self.received(&known).await
-            && received <= size
+        if let Some(session) = file.unfinished.as_deref().map(path)
+            && let Ok(received) = self.received(&session).await
+            && received <= file.size
         {
-            (session, offset) = (known, received);
             progress(received);
+            match self.send_in(workload, &file, session, received, progress.clone()).await {
+                // What may pass is left for another time; what will not, a session of our own does without.
+                Err(error) if error.kind != Kind::Unavailable && error.code != "file_changed" => {}
+                outcome => return self.note_end(&file, outcome),
+            }
         }
-        if session.is_empty() {
-            let id = self.begin(workload).await?;
-            note(Some(&id));
-            session = path(&id);
+        let id = self.begin(workload).await?;
+        (file.note)(Some(&id));
+        let outcome = self.send_in(workload, &file, path(&id), 0, progress).await;
+        self.note_end(&file, outcome)
+    }
+
+    /// Forgets the session unless it can be gone on with.
+    fn note_end(&self, file: &Sending<'_>, outcome: Result<Digest>) -> Result<Digest> {
+        if !outcome.as_ref().is_err_and(|error| error.kind == Kind::Unavailable) {
+            (file.note)(None);
         }
+        outcome
+    }
+
+    async fn send_in(
+        &self,
+        workload: &Workload,
+        file: &Sending<'_>,
+        session: String,
+        mut offset: u64,
+        progress: Progress,
+    ) -> Result<Digest> {
+        let Sending { source, size, ref known, .. } = *file;
         let mut patience = Patience::default();
         let digest = loop {
             // In-process the registry's own hash will do: it is the same memory and the same code.
@@ -169,7 +196,7 @@ impl Client {
                     let theirs =
                         reply.header("gradus-digest").and_then(|digest| digest.parse::<Digest>().ok());
                     let ours = match known {
-                        Some(known) => Some(known),
+                        Some(known) => Some(known.clone()),
                         None if hash_here => hashed.await.ok(),
                         None => theirs,
                     };
@@ -179,20 +206,12 @@ impl Client {
                     if !patience.wait(&error).await {
                         return Err(error);
                     }
-                    match self.received(&session).await {
-                        Ok(received) => offset = received,
-                        // Another push of the same file has ended the session that both went on with.
-                        Err(gone) if gone.code == "upload_unknown" && patience.start_over() => {
-                            (session, offset) = (path(&self.begin(workload).await?), 0);
-                        }
-                        Err(error) => return Err(error),
-                    }
+                    offset = self.received(&session).await?;
                 }
             }
         };
-        let finished = self.finish(workload, &session, &digest).await;
-        note(None);
-        finished.map(|()| digest)
+        self.finish(workload, &session, &digest).await?;
+        Ok(digest)
     }
 
     /// Ends a session. Repeated when the answer did not come; then the blob may be there and the session gone.
@@ -238,7 +257,6 @@ impl Client {
 struct Patience {
     resumes: u32,
     turns: u32,
-    started_over: bool,
 }
 
 impl Patience {
@@ -251,7 +269,6 @@ impl Patience {
                 tokio::time::sleep(TURN).await;
                 true
             }
-            "upload_unknown" => !self.started_over,
             code if (may_pass || code == "body_incomplete") && self.resumes < RESUMES => {
                 self.resumes += 1;
                 tokio::time::sleep(Duration::from_millis(500 * u64::from(self.resumes))).await;
@@ -259,11 +276,6 @@ impl Patience {
             }
             _ => false,
         }
-    }
-
-    /// Answers true once.
-    fn start_over(&mut self) -> bool {
-        !std::mem::replace(&mut self.started_over, true)
     }
 }
 

@@ -62,10 +62,8 @@ pub async fn remove_blob(tx: &mut Tx, store: &str, digest: &Digest, key: &str) -
     Ok(execute!(tx, sql, store, digest.as_str(), key) == 1)
 }
 
-/// Forgets manifests that no repository holds, what was found in them, and scheduled runs of before.
+/// Forgets manifests that no repository holds, and scheduled runs of before.
 pub async fn sweep(tx: &mut Tx, before: DateTime<Utc>) -> Result<u64> {
-    let sql = "DELETE FROM inspections WHERE NOT EXISTS (SELECT 1 FROM manifests m WHERE m.digest = inspections.digest)";
-    execute!(tx, sql);
     let sql = "DELETE FROM manifest_bytes WHERE NOT EXISTS (SELECT 1 FROM manifests m WHERE m.digest = manifest_bytes.digest)";
     let swept = execute!(tx, sql);
     execute!(tx, "DELETE FROM ticks WHERE at < $1", before);

@@ -34,16 +34,19 @@ pub async fn delete(tx: &mut Tx, repository: &Workload, tag: &str) -> Result<boo
     Ok(execute!(tx, sql, repository.as_str(), tag) == 1)
 }
 
-/// Tags of a repository, in order; with `digest`, only those on this manifest.
+/// Tags of a repository after `after`, in order; with `digest`, only those on this manifest.
 pub async fn list(
     tx: &mut Tx,
     repository: &Workload,
     digest: Option<&Digest>,
+    after: &str,
     limit: i64,
 ) -> Result<Vec<(String, Digest)>> {
-    let sql = "SELECT tag, digest FROM tags WHERE repository = $1 AND ($2 IS NULL OR digest = $2)
-               ORDER BY tag LIMIT $3";
-    let rows: Vec<(String, String)> = all!(tx, sql, repository.as_str(), digest.map(Digest::as_str), limit);
+    let sql =
+        "SELECT tag, digest FROM tags WHERE repository = $1 AND ($2 IS NULL OR digest = $2) AND tag > $3
+               ORDER BY tag LIMIT $4";
+    let digest = digest.map(Digest::as_str);
+    let rows: Vec<(String, String)> = all!(tx, sql, repository.as_str(), digest, after, limit);
     rows.into_iter().map(|(tag, digest)| Ok((tag, read("tags", &digest)?))).collect()
 }
 

@@ -118,9 +118,11 @@ pub async fn find_by_digest(tx: &mut Tx, workload: &Workload, digest: &Digest) -
     row.map(version).transpose()
 }
 
-/// The version that comes first in precedence, pre-releases and yanked ones included.
+/// The version that comes first in precedence: yanked releases count, yanked pre-releases do not.
 pub async fn newest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
-    let sql = select!("WHERE workload = $1 ORDER BY sort_key DESC LIMIT 1");
+    let sql = select!(
+        "WHERE workload = $1 AND (yanked_at IS NULL OR NOT prerelease) ORDER BY sort_key DESC LIMIT 1"
+    );
     let row: Option<Row> = optional!(tx, sql, workload.as_str());
     row.map(version).transpose()
 }
@@ -156,12 +158,12 @@ pub async fn above(tx: &mut Tx, workload: &Workload, below: &Version) -> Result<
     row.map(version).transpose()
 }
 
-/// The newest release, or with `prerelease` the newest pre-release, that is not yanked.
-pub async fn latest(tx: &mut Tx, workload: &Workload, prerelease: bool) -> Result<Option<VersionRow>> {
+/// The newest release that is not yanked.
+pub async fn latest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
     let sql = select!(
         "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1"
     );
-    let row: Option<Row> = optional!(tx, sql, workload.as_str(), prerelease);
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), false);
     row.map(version).transpose()
 }
 

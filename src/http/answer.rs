@@ -75,7 +75,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let bytes = read_body(request.into_body(), app.config.limits.body_bytes).await?;
+        let bytes = read_body(app, request.into_body(), app.config.limits.body_bytes).await?;
         let refuse = |why: String| {
             Error::invalid("body_invalid", format!("the body is not what this route takes: {why}"))
         };
@@ -88,9 +88,13 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
     }
 }
 
-/// A whole body, up to a bound.
-pub async fn read_body(body: Body, max: usize) -> Result<bytes::Bytes> {
-    to_bytes(body, max).await.map_err(|error| {
+/// A whole body, up to a bound, and within a time: it is short, whatever the route does with it takes.
+pub async fn read_body(app: &App, body: Body, max: usize) -> Result<bytes::Bytes> {
+    let time = std::time::Duration::from_secs(app.config.limits.request_seconds);
+    let read = tokio::time::timeout(time, to_bytes(body, max))
+        .await
+        .map_err(|slow| Error::unavailable("body_slow", "the body took too long to come").source(slow))?;
+    read.map_err(|error| {
         let message = error.to_string();
         if message.contains("length limit") {
             Error::too_large("body_too_large", format!("the body has more than {max} bytes"))

@@ -42,7 +42,9 @@ impl Door {
             listener.set_nonblocking(true)?;
             // Connections inherit it: a client that takes nothing of its answer for so long is cut, also one whose
             // window stays closed (RFC 5482, tcp(7)).
+            #[cfg(target_os = "linux")]
             let idle = Duration::from_secs(config.limits.idle_seconds);
+            #[cfg(target_os = "linux")]
             socket2::SockRef::from(&listener).set_tcp_user_timeout(Some(idle))?;
             Ok((listener.local_addr()?, listener))
         });

@@ -48,6 +48,9 @@ impl FromStr for FilePath {
             if matches!(component, "" | "." | "..") || component.len() > COMPONENT_MAX {
                 return refuse("empty, '.', '..' or too long a name");
             }
+            if component.starts_with(".gradus-") {
+                return refuse("a name like those of files that are still being fetched");
+            }
             if component.ends_with(['.', ' ']) {
                 return refuse("a name ends in a dot or a space");
             }

@@ -42,8 +42,11 @@ pub async fn collect(cx: &Context, actor: &Actor, grace: TimeDelta, delete: bool
     idle_uploads(cx, before, delete, &mut report).await?;
     if delete {
         let mut tx = cx.db.write().await?;
-        garbage::sweep(&mut tx, cx.clock.now() - TICKS_KEPT).await?;
-        tx.commit().await?;
+        match garbage::sweep(&mut tx, cx.clock.now() - TICKS_KEPT).await {
+            Ok(_) => tx.commit().await?,
+            Err(error) if error.code == "database_busy" => {} // one was pushed again at the same moment
+            Err(error) => return Err(error),
+        }
     }
     for store in cx.stores.all() {
         orphans(cx, store, before.min(cx.clock.now() - ORPHAN_GRACE), delete, &mut report).await?;

@@ -10,7 +10,7 @@ use crate::{
 use bytes::Bytes;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use std::sync::{Arc, Mutex, PoisonError};
-use tokio::runtime::Handle;
+use tokio::{runtime::Handle, sync::Semaphore};
 
 /// A stored object as the parsers see it. They are synchronous, so they run on a blocking thread and wait
 /// there for each read.
@@ -77,8 +77,12 @@ impl Stored {
     }
 }
 
+/// Artifacts looked into at a time: each may hold as much as the bounds above and those of the parsers.
+static AT_ONCE: Semaphore = Semaphore::const_new(8);
+
 /// What kind of artifact the files are, and what is in them.
 pub(super) async fn inspect(cx: &Context, workload: &Workload, files: &[File]) -> Result<Inspection> {
+    let _turn = AT_ONCE.acquire().await;
     let mut sources = Vec::with_capacity(files.len());
     let failed = Failed::default();
     for file in files {

@@ -69,13 +69,29 @@ fn is_reserved(selector: &Selector) -> bool {
 /// Takes away the tags that say something else than the versions will, now that there is a first one.
 pub(super) async fn free_reserved_tags(tx: &mut Tx, repository: &Workload) -> Result<Vec<Change>> {
     let mut changes = Vec::new();
-    for (tag, digest) in tags::list(tx, repository, None, 10_000).await? {
+    for (tag, digest) in all_tags(tx, repository, None).await? {
         if Selector::parse(&tag).is_ok_and(|selector| is_reserved(&selector)) {
             tags::delete(tx, repository, &tag).await?;
             changes.push(Change::Untagged { repository: repository.clone(), tag, digest });
         }
     }
     Ok(changes)
+}
+
+async fn all_tags(
+    tx: &mut Tx,
+    repository: &Workload,
+    digest: Option<&Digest>,
+) -> Result<Vec<(String, Digest)>> {
+    let mut all: Vec<(String, Digest)> = Vec::new();
+    loop {
+        let after = all.last().map_or("", |(tag, _)| tag);
+        let page = tags::list(tx, repository, digest, after, 1000).await?;
+        if page.is_empty() {
+            return Ok(all);
+        }
+        all.extend(page);
+    }
 }
 
 pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result<Stored> {
@@ -298,6 +314,8 @@ pub(super) async fn insert(
             if blobs::find_linked(tx, repository, used).await?.is_none() {
                 return Err(missing_blob(used));
             }
+            // Or it has come only now.
+            manifests::add_use(tx, repository, digest, used).await?;
         }
     }
     Ok(true)
@@ -319,7 +337,7 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
             if let Some(version) = versions::of_manifest(&mut tx, repository, digest).await? {
                 return keep(format!("{repository}:{version}"));
             }
-            let tags = tags::list(&mut tx, repository, Some(digest), 10_000).await?;
+            let tags = all_tags(&mut tx, repository, Some(digest)).await?;
             changes.extend(tags.into_iter().map(|(tag, digest)| untagged(tag, digest)));
             if !manifests::delete(&mut tx, repository, digest).await? {
                 return Err(unknown(repository, digest));

@@ -20,7 +20,7 @@ pub(super) async fn find(tx: &mut Tx, workload: &Workload, selector: &Selector) 
     let row = match selector {
         Selector::Digest(digest) => versions::find_by_digest(tx, workload, digest).await?,
         Selector::Version(version) => versions::find(tx, workload, version).await?,
-        Selector::Latest => versions::latest(tx, workload, false).await?,
+        Selector::Latest => versions::latest(tx, workload).await?,
         Selector::Range(range) => versions::highest(tx, workload, range).await?,
         Selector::Alias(alias) => match tags::find(tx, workload, alias.as_str()).await? {
             Some(digest) => versions::find_by_digest(tx, workload, &digest).await?,

@@ -175,11 +175,14 @@ impl Session {
                 let mut tx = self.cx.db.write().await?;
                 let until = self.cx.clock.now() + LEASE;
                 let renewed = uploads::renew(&mut tx, &self.id, &self.holder, until).await?;
-                tx.commit().await.map(|()| renewed)
+                let is_there = renewed || uploads::exists(&mut tx, &self.id).await?;
+                tx.commit().await.map(|()| (renewed, is_there))
             };
             match renewed.await {
-                Ok(true) => {}
-                Ok(false) => return taken_over(),
+                Ok((true, _)) => {}
+                Ok((false, true)) => return taken_over(),
+                // The upload became a blob; what is left to do needs no lease.
+                Ok((false, false)) => std::future::pending().await,
                 Err(error) => {
                     tracing::warn!(upload = %self.id, %error, "a lease was not renewed; trying again")
                 }
@@ -218,7 +221,9 @@ impl Session {
 
     async fn discard(&self) -> Result<()> {
         let mut tx = self.cx.db.write().await?;
-        uploads::delete(&mut tx, &self.id).await?;
+        if !uploads::delete_held(&mut tx, &self.id, &self.holder).await? {
+            return Ok(()); // somebody else's by now
+        }
         tx.commit().await?;
         self.store.abort(self.key, self.multipart.as_deref()).await
     }

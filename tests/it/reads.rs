@@ -1,6 +1,6 @@
 //! Reading: pages, entity tags, freshness across replicas, and what bad input gets.
 
-use crate::harness::{Call, backends, files};
+use crate::harness::{Call, Env, backends, files};
 use gradus::{http::routes, model::access::Role};
 use serde_json::{Value, json};
 use std::sync::{
@@ -317,5 +317,19 @@ backends! {
         Call::new(&env.router, "GET", "/healthz").header("host", "10.0.0.7").expect(200).await;
         let metrics = Call::new(&env.router, "GET", "/metrics").expect(200).await.text();
         assert!(metrics.contains("gradus_requests_total{operation=\"whoami\",status=\"200\"}"), "{metrics}");
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let env =
+        Env::with(crate::harness::Backend::SqliteLocal, |config| config.limits.request_seconds = 1).await;
+    env.namespace("acme").await;
+    for (method, path) in [("PUT", "/v2/acme/x/manifests/a"), ("POST", "/v1/workloads/acme/x/versions")] {
+        let never =
+            axum::body::Body::from_stream(futures_util::stream::pending::<std::io::Result<Vec<u8>>>());
+        let call = env.call(method, path).header("content-type", "application/json").body(never);
+        let refused = call.expect(503).await;
+        assert_eq!(refused.code(), "body_slow", "{path}");
     }
 }

@@ -7,10 +7,14 @@ use crate::harness::{
 };
 use axum::body::Body;
 use futures_util::{StreamExt as _, stream};
-use gradus::clock::Clock as _;
 use gradus::model::{
     access::Role,
     digest::{Algorithm, Digest},
+};
+use gradus::{
+    client::{Digests, Upload},
+    clock::Clock as _,
+    db,
 };
 use std::{io, time::Duration};
 
@@ -210,6 +214,31 @@ all_backends! {
         assert_eq!(objects(&env).await, (vec![bytes.len() as u64], 0));
     }
 
+    async fn a_stopped_push_goes_on_and_a_broken_session_is_given_up(env: Env) {
+        env.namespace("acme").await;
+        let (client, home) = (env.client().await, tempfile::tempdir().unwrap());
+        let digests = Digests::open(Some(home.path().join("cache")));
+        let store = env.cx.stores.default_store().clone();
+        for (seed, is_broken) in [(9, false), (10, true)] {
+            let (bytes, source) = (noise(seed, 65 * MIB), home.path().join(format!("{seed}.bin")));
+            std::fs::write(&source, &bytes).unwrap();
+            let session = Session::begin(&env, REPOSITORY).await;
+            assert_eq!(session.chunk(&env, 0, &bytes[..20 * MIB]).await.status, 202);
+            let id = session.at.rsplit('/').next().unwrap();
+            digests.set_unfinished(&format!("local {REPOSITORY}"), &source, Some(id));
+            if is_broken {
+                let row = db::uploads::find(&mut env.cx.db.read().await.unwrap(), &REPOSITORY.parse().unwrap(), id).await.unwrap().unwrap();
+                store.abort(id.parse().unwrap(), row.multipart.as_deref()).await.unwrap();
+            }
+            let file = Upload { path: "model.bin".parse().unwrap(), source: source.clone(), size: bytes.len() as u64 };
+            let sent = client.upload(&REPOSITORY.parse().unwrap(), vec![file], &digests, std::sync::Arc::new(|_| {})).await.unwrap();
+            assert_eq!(sent[0].file.digest, Digest::sha256(&bytes));
+            let row = db::blobs::find(&mut env.cx.db.read().await.unwrap(), &store.name, &sent[0].file.digest).await.unwrap().unwrap();
+            assert_eq!(row.key == id, !is_broken, "the object is that of the session that was gone on with");
+            assert_eq!(digests.unfinished(&format!("local {REPOSITORY}"), &source), None);
+        }
+    }
+
     async fn a_session_being_written_is_no_garbage(env: Env) {
         env.namespace("acme").await;
         let session = Session::begin(&env, REPOSITORY).await;
@@ -222,7 +251,7 @@ all_backends! {
         let collect = async {
             for _ in 0..1000 {
                 let (mut tx, now) = (env.cx.db.write().await.unwrap(), env.clock.now());
-                if !gradus::db::uploads::lease(&mut tx, id, "somebody else", now, now).await.unwrap() {
+                if !db::uploads::lease(&mut tx, id, "somebody else", now, now).await.unwrap() {
                     break;
                 }
                 drop(tx);

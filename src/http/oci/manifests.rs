@@ -76,7 +76,7 @@ pub async fn put(
 ) -> Reply {
     let repository = repository(&namespace, &name)?;
     let wanted = Wanted::parse(&reference)?;
-    let bytes = read_body(body, MANIFEST_MAX).await.map_err(|error| match error.code {
+    let bytes = read_body(&app, body, MANIFEST_MAX).await.map_err(|error| match error.code {
         "body_too_large" => {
             Error::too_large("manifest_too_large", format!("a manifest has at most {MANIFEST_MAX} bytes"))
         }

@@ -227,6 +227,7 @@ async fn open_as(
     start::check_secret(&db, &secret).await.expect("the secret fits");
     let silence = std::time::Duration::from_secs(config.limits.store_seconds);
     let stores = Stores::open(&config.stores, silence, directory).expect("the stores open");
+    gradus::ops::claim::claim(&db, &stores).await.expect("the stores are ours");
     Context::new(db, stores, clock, config.clone(), local)
 }
 
