@@ -2,7 +2,7 @@
 
 use super::{
     epoch::Epoch,
-    tx::{Inner, PgHandle, Tx},
+    tx::{Handle, Inner, Tx},
 };
 use crate::error::{Error, Result};
 use sqlx::{
@@ -98,11 +98,11 @@ impl Db {
         Ok(db)
     }
 
-    /// A transaction for reading: one consistent picture on SQLite, statement by statement on PostgreSQL.
+    /// For reading, statement by statement: each sees what was committed before it.
     pub async fn read(&self) -> Result<Tx> {
         let inner = match &self.pool {
-            Pool::Sqlite { read, .. } => Inner::Sqlite(read.begin().await?),
-            Pool::Postgres(pool) => Inner::Postgres(PgHandle::Connection(acquire(pool).await?)),
+            Pool::Sqlite { read, .. } => Inner::Sqlite(Handle::Connection(read.acquire().await?)),
+            Pool::Postgres(pool) => Inner::Postgres(Handle::Connection(acquire(pool).await?)),
         };
         Ok(Tx::new(inner, self.epoch.known.clone()))
     }
@@ -111,10 +111,12 @@ impl Db {
     /// and then writes would fail when another wrote in between.
     pub async fn write(&self) -> Result<Tx> {
         let inner = match &self.pool {
-            Pool::Sqlite { write, .. } => Inner::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Pool::Sqlite { write, .. } => {
+                Inner::Sqlite(Handle::Transaction(write.begin_with("BEGIN IMMEDIATE").await?))
+            }
             Pool::Postgres(pool) => {
                 let transaction = pool.begin().await.map_err(|error| unconnected(pool, error))?;
-                Inner::Postgres(PgHandle::Transaction(transaction))
+                Inner::Postgres(Handle::Transaction(transaction))
             }
         };
         Ok(Tx::new(inner, self.epoch.known.clone()))

@@ -4,7 +4,7 @@
 //! BIGINT; times are parameters; duplicates by `ON CONFLICT DO NOTHING` and counting rows.
 
 use crate::error::Result;
-use sqlx::{PgConnection, Postgres, Sqlite, Transaction, pool::PoolConnection};
+use sqlx::{Database, Postgres, Sqlite, Transaction, pool::PoolConnection};
 use std::{
     ops::{Deref, DerefMut},
     sync::{
@@ -14,21 +14,21 @@ use std::{
 };
 
 pub(super) enum Inner {
-    Sqlite(Transaction<'static, Sqlite>),
-    Postgres(PgHandle),
+    Sqlite(Handle<Sqlite>),
+    Postgres(Handle<Postgres>),
 }
 
-/// A PostgreSQL connection: in a transaction for writing, without one for reading, which saves two round trips
-/// and, statement by statement, sees the same as `READ COMMITTED` does.
-pub(super) enum PgHandle {
-    Transaction(Transaction<'static, Postgres>),
-    Connection(PoolConnection<Postgres>),
+/// A connection: in a transaction for writing, without one for reading, which saves two round trips (on SQLite: to
+/// the connection's thread). Statements then see commits between them, on both databases.
+pub(super) enum Handle<D: Database> {
+    Transaction(Transaction<'static, D>),
+    Connection(PoolConnection<D>),
 }
 
-impl Deref for PgHandle {
-    type Target = PgConnection;
+impl<D: Database> Deref for Handle<D> {
+    type Target = D::Connection;
 
-    fn deref(&self) -> &PgConnection {
+    fn deref(&self) -> &D::Connection {
         match self {
             Self::Transaction(tx) => tx,
             Self::Connection(connection) => connection,
@@ -36,11 +36,20 @@ impl Deref for PgHandle {
     }
 }
 
-impl DerefMut for PgHandle {
-    fn deref_mut(&mut self) -> &mut PgConnection {
+impl<D: Database> DerefMut for Handle<D> {
+    fn deref_mut(&mut self) -> &mut D::Connection {
         match self {
             Self::Transaction(tx) => tx,
             Self::Connection(connection) => connection,
+        }
+    }
+}
+
+impl<D: Database> Handle<D> {
+    async fn commit(self) -> Result<()> {
+        match self {
+            Self::Transaction(tx) => Ok(tx.commit().await?),
+            Self::Connection(_) => Ok(()),
         }
     }
 }
@@ -62,9 +71,8 @@ impl Tx {
     /// Makes the change durable and visible.
     pub async fn commit(self) -> Result<()> {
         match self.inner {
-            Inner::Sqlite(tx) => tx.commit().await?,
-            Inner::Postgres(PgHandle::Transaction(tx)) => tx.commit().await?,
-            Inner::Postgres(PgHandle::Connection(_)) => {}
+            Inner::Sqlite(handle) => handle.commit().await?,
+            Inner::Postgres(handle) => handle.commit().await?,
         }
         if let Some(length) = self.length {
             self.known.fetch_max(length, Ordering::SeqCst);
