@@ -89,11 +89,44 @@ pub async fn find_link(
     let sql = "SELECT b.store, b.digest, b.key, b.size, b.quarantined_at, l.used_at FROM blob_links l
                JOIN blobs b ON b.store = l.store AND b.digest = l.digest WHERE l.repository = $1 AND l.digest = $2";
     let row: Option<LinkRow> = optional!(tx, sql, repository.as_str(), digest.as_str());
-    row.map(|row| {
-        let used_at = row.used_at;
-        Ok((blob((row.store, row.digest, row.key, row.size, row.quarantined_at))?, used_at))
-    })
-    .transpose()
+    row.map(link_row).transpose()
+}
+
+fn link_row(row: LinkRow) -> Result<(BlobRow, DateTime<Utc>)> {
+    let used_at = row.used_at;
+    Ok((blob((row.store, row.digest, row.key, row.size, row.quarantined_at))?, used_at))
+}
+
+/// The same of several blobs, each named once; those without a link are left out.
+pub async fn find_links(
+    tx: &mut Tx,
+    repository: &Workload,
+    digests: &[&Digest],
+) -> Result<Vec<(BlobRow, DateTime<Utc>)>> {
+    let mut found = Vec::with_capacity(digests.len());
+    for few in digests.chunks(8) {
+        let digest = |at: usize| few.get(at).map(|digest| digest.as_str());
+        let sql = "SELECT b.store, b.digest, b.key, b.size, b.quarantined_at, l.used_at FROM blob_links l
+                   JOIN blobs b ON b.store = l.store AND b.digest = l.digest
+                   WHERE l.repository = $1 AND l.digest IN ($2, $3, $4, $5, $6, $7, $8, $9)";
+        let rows: Vec<LinkRow> = all!(
+            tx,
+            sql,
+            repository.as_str(),
+            digest(0),
+            digest(1),
+            digest(2),
+            digest(3),
+            digest(4),
+            digest(5),
+            digest(6),
+            digest(7),
+        );
+        for row in rows {
+            found.push(link_row(row)?);
+        }
+    }
+    Ok(found)
 }
 
 pub async fn find(tx: &mut Tx, store: &str, digest: &Digest) -> Result<Option<BlobRow>> {

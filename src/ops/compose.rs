@@ -67,7 +67,11 @@ impl Prepared {
         if self.taken.contract.is_none() && self.taken.prompt.is_none() {
             return Ok(true);
         }
-        let now = line(tx, workload, wanted.version.as_ref()).await?;
+        // That there is none of the number itself was seen before.
+        let now = match &wanted.version {
+            Some(version) => versions::below(tx, workload, version, false).await?,
+            None => versions::newest_standing(tx, workload).await?,
+        };
         let same = |taken: &Option<Option<Digest>>, now: Option<Digest>| {
             taken.as_ref().is_none_or(|taken| *taken == now)
         };

@@ -14,7 +14,10 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 pub use manifests::Stored;
 
@@ -136,9 +139,12 @@ pub async fn put(
         }
         Wanted::Tag(_) => Algorithm::Sha256.digest(bytes),
     };
-    let namespace = repository.namespace();
-    super::namespaces::show(cx, &namespace).await?;
-    check_blobs(cx, repository, &manifest).await?;
+    let checked = check_blobs(cx, repository, &manifest).await;
+    if checked.is_err() || manifest.blobs().next().is_none() {
+        // Nothing is in a namespace that is not there, and that is the better answer.
+        super::namespaces::show(cx, &repository.namespace()).await?;
+    }
+    checked?;
     let subject = manifest.subject.as_ref().map(|subject| subject.digest.clone());
     let put = Put { digest: digest.clone(), subject };
 
@@ -249,10 +255,15 @@ async fn check_blobs(cx: &Context, repository: &Workload, manifest: &Manifest) -
     let now = cx.clock.now();
     let mut stale = Vec::new();
     let mut tx = cx.db.read().await?;
+    let digests: BTreeSet<&Digest> = manifest.blobs().map(|descriptor| &descriptor.digest).collect();
+    let digests: Vec<&Digest> = digests.into_iter().collect();
+    let links = blobs::find_links(&mut tx, repository, &digests).await?;
+    let links: BTreeMap<&Digest, _> =
+        links.iter().map(|(row, used_at)| (&row.digest, (row, used_at))).collect();
     for descriptor in manifest.blobs() {
         let digest = &descriptor.digest;
-        let (row, used_at) = match blobs::find_link(&mut tx, repository, digest).await? {
-            Some((row, used_at)) if row.quarantined_at.is_none() => (row, used_at),
+        let (row, used_at) = match links.get(digest) {
+            Some((row, used_at)) if row.quarantined_at.is_none() => (row, **used_at),
             _ => return Err(missing_blob(digest)),
         };
         if row.size != descriptor.size {
