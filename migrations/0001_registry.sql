@@ -3,16 +3,28 @@
 -- Times are UTC in whole microseconds and come from the caller, never from the database.
 
 -- One row. Its position is the number of events so far; it is locked last in every writing
--- transaction and held to commit, so that position order is commit order.
+-- transaction and held to commit, so that position order is commit order. frontier is the right edge of the
+-- Merkle tree over the events.
 CREATE TABLE log_head (
     id BIGINT PRIMARY KEY NOT NULL CHECK (id = 1),
     position BIGINT NOT NULL,
+    frontier BYTEA NOT NULL,
     key_id TEXT NOT NULL
 );
 
+-- Rows of 256 hashes of that tree, once they are full; level 0 holds the hashes of the events.
+CREATE TABLE log_tiles (
+    level BIGINT NOT NULL,
+    number BIGINT NOT NULL,
+    hashes BYTEA NOT NULL,
+    PRIMARY KEY (level, number)
+);
+
+-- checkpoint is on the last event of each transaction: the root of the tree up to it, and its signature.
 CREATE TABLE events (
     position BIGINT PRIMARY KEY NOT NULL,
     bytes BYTEA NOT NULL,
+    checkpoint BYTEA,
     kind TEXT NOT NULL,
     namespace TEXT,
     workload TEXT

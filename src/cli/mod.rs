@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod aliases;
+mod audit;
 mod connect;
 mod demo;
 mod files;
@@ -108,6 +109,9 @@ enum Verb {
     Logout,
     /// Read the event log
     Log(log::Log),
+    /// Show that the log is what it was: verify, checkpoint, key, proof, check, export
+    #[command(subcommand)]
+    Audit(audit::Audit),
     /// Find what nothing needs any more, and delete it
     Gc(admin::Gc),
     /// Re-hash what is stored, and set rot aside
@@ -139,6 +143,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Demo => return demo::run(&global, out).await,
         Verb::Login(login) => return login.run(&global, out).await,
         Verb::Logout => return login::logout(out),
+        Verb::Audit(audit) if audit.is_offline() => return audit.run_offline(out),
         _ => {}
     }
     let registry = connect::open(&global).await?;
@@ -161,6 +166,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Token(token) => token.run(client, out).await,
         Verb::Whoami => access::whoami(client, out).await,
         Verb::Log(log) => log.run(client, out).await,
+        Verb::Audit(audit) => audit.run(client, out).await,
         Verb::Gc(gc) => gc.run(client, out).await,
         Verb::Scrub(scrub) => scrub.run(client, out).await,
     };

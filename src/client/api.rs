@@ -2,7 +2,7 @@
 
 use super::{Call, Client};
 use crate::{
-    error::Result,
+    error::{Error, Result},
     kinds::prompt::Rendered,
     model::{
         access::Role,
@@ -198,6 +198,22 @@ impl Client {
         let page: Page<Event> =
             self.json(get(format!("/v1/events?limit={}&cursor={from}{query}", most.clamp(1, 1000)))).await?;
         Ok(page.items)
+    }
+
+    /// A text of the log: `checkpoint` or `key`.
+    pub async fn log_text(&self, what: &str) -> Result<String> {
+        let bytes = self.send(get(format!("/v1/log/{what}"))).await?.bytes().await?;
+        String::from_utf8(bytes).map_err(|source| {
+            Error::unavailable("answer_invalid", "the server's answer is not text").source(source)
+        })
+    }
+
+    pub async fn log_proof(&self, position: u64) -> Result<wire::LogProof> {
+        self.json(get(format!("/v1/log/proof/{position}"))).await
+    }
+
+    pub async fn verify_log(&self, body: &wire::VerifyLog) -> Result<wire::LogReport> {
+        self.json(Call::new(Method::POST, "/v1/log/verify").json(body)?.takes_long()).await
     }
 
     pub async fn gc(&self, body: &wire::CollectGarbage) -> Result<wire::GarbageView> {

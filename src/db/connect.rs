@@ -4,7 +4,10 @@ use super::{
     epoch::Epoch,
     tx::{Handle, Inner, Tx},
 };
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    model::note::Signer,
+};
 use sqlx::{
     PgPool, Postgres, SqlSafeStr as _, SqlitePool,
     migrate::{Migration, MigrationType, Migrator},
@@ -12,7 +15,12 @@ use sqlx::{
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
 };
-use std::{path::Path, str::FromStr as _, time::Duration};
+use std::{
+    path::Path,
+    str::FromStr as _,
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
 
 pub(super) enum Pool {
     /// One writer: SQLite has one anyway, and a queue in front of it is fairer than its busy loop.
@@ -26,6 +34,8 @@ pub(super) enum Pool {
 pub struct Db {
     pub(super) pool: Pool,
     pub(super) epoch: Epoch,
+    /// Signs the log; set once the secret was checked.
+    signer: OnceLock<Arc<Signer>>,
 }
 
 const ACQUIRE: Duration = Duration::from_secs(10);
@@ -91,7 +101,7 @@ impl Db {
     }
 
     async fn ready(pool: Pool) -> Result<Self> {
-        let db = Self { pool, epoch: Epoch::default() };
+        let db = Self { pool, epoch: Epoch::default(), signer: OnceLock::new() };
         let mut tx = db.read().await?;
         let length = super::log::length(&mut tx).await?.unwrap_or(0);
         db.epoch.known.store(length, std::sync::atomic::Ordering::SeqCst);
@@ -104,7 +114,7 @@ impl Db {
             Pool::Sqlite { read, .. } => Inner::Sqlite(Handle::Connection(read.acquire().await?)),
             Pool::Postgres(pool) => Inner::Postgres(Handle::Connection(acquire(pool).await?)),
         };
-        Ok(Tx::new(inner, self.epoch.known.clone()))
+        Ok(Tx::new(inner, self.epoch.known.clone(), self.signer.get().cloned()))
     }
 
     /// A transaction for writing. On SQLite it takes the write lock at once: a transaction that reads first
@@ -119,7 +129,17 @@ impl Db {
                 Inner::Postgres(Handle::Transaction(transaction))
             }
         };
-        Ok(Tx::new(inner, self.epoch.known.clone()))
+        Ok(Tx::new(inner, self.epoch.known.clone(), self.signer.get().cloned()))
+    }
+
+    /// Lets the log be signed from now on.
+    pub fn sign_with(&self, signer: Signer) {
+        let _ = self.signer.set(Arc::new(signer));
+    }
+
+    /// The log's key; `None` before the secret was checked.
+    pub fn signer(&self) -> Option<&Signer> {
+        self.signer.get().map(Arc::as_ref)
     }
 
     pub fn is_sqlite(&self) -> bool {

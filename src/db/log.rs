@@ -1,10 +1,14 @@
-//! The event log: append-only, gap-free, in commit order.
+//! The event log: append-only, gap-free, in commit order, and a Merkle tree over it that grows with it.
 
-use super::tx::{Tx, all, execute, optional};
+use super::{
+    to_sql,
+    tx::{Tx, all, execute, optional},
+};
 use crate::{
     error::{Error, Result},
     model::{
         event::{Change, Event},
+        merkle::{self, Frontier, Hash, TILE},
         name::PrincipalName,
     },
 };
@@ -12,8 +16,8 @@ use chrono::{DateTime, Utc};
 
 /// Makes the one row that orders the log. Answers false if it is there already.
 pub async fn initialise(tx: &mut Tx, key_id: &str) -> Result<bool> {
-    let sql = "INSERT INTO log_head (id, position, key_id) VALUES (1, 0, $1) ON CONFLICT (id) DO NOTHING";
-    Ok(execute!(tx, sql, key_id) == 1)
+    let sql = "INSERT INTO log_head (id, position, frontier, key_id) VALUES (1, 0, $2, $1) ON CONFLICT (id) DO NOTHING";
+    Ok(execute!(tx, sql, key_id, Vec::<u8>::new()) == 1)
 }
 
 /// The id of the keys this registry was started with.
@@ -36,20 +40,80 @@ pub async fn append(
     changes: Vec<Change>,
 ) -> Result<i64> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position";
-    let row: Option<(i64,)> = optional!(tx, sql, count);
-    let (length,) = row.ok_or_else(|| Error::corrupt("log_head", 1, "the row is missing"))?;
-    for (position, change) in (length - count..).zip(changes) {
+    let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position, frontier";
+    let row: Option<(i64, Vec<u8>)> = optional!(tx, sql, count);
+    let (length, frontier) = row.ok_or_else(|| Error::corrupt("log_head", 1, "the row is missing"))?;
+    let first = length - count;
+    let mut frontier = u64::try_from(first)
+        .ok()
+        .and_then(|size| Frontier::from_bytes(size, &frontier))
+        .ok_or_else(|| Error::corrupt("log_head", 1, "the frontier is not that of a tree of this size"))?;
+    for (position, change) in (first..).zip(changes) {
         let namespace = change.namespace();
         let workload = change.workload().map(ToString::to_string);
         let event = Event { position, at, actor: actor.clone(), change };
-        let kind = kind(&event);
-        let sql =
-            "INSERT INTO events (position, bytes, kind, namespace, workload) VALUES ($1, $2, $3, $4, $5)";
-        execute!(tx, sql, position, event.to_bytes()?, &kind, &namespace, &workload);
+        let (kind, bytes) = (kind(&event), event.to_bytes()?);
+        frontier.push(merkle::leaf(&bytes));
+        let checkpoint = if position + 1 == length { tx.checkpoint(&frontier) } else { None };
+        let sql = "INSERT INTO events (position, bytes, kind, namespace, workload, checkpoint)
+                   VALUES ($1, $2, $3, $4, $5, $6)";
+        execute!(tx, sql, position, bytes, &kind, &namespace, &workload, checkpoint);
+        if frontier.size().is_multiple_of(TILE) {
+            fill_tiles(tx, frontier.size()).await?;
+        }
     }
+    execute!(tx, "UPDATE log_head SET frontier = $1 WHERE id = 1", frontier.to_bytes());
     tx.length = Some(length);
     Ok(length)
+}
+
+/// Writes the tiles that are full now that the tree has this size.
+async fn fill_tiles(tx: &mut Tx, size: u64) -> Result<()> {
+    let (mut level, mut entries) = (0, size);
+    while entries > 0 && entries.is_multiple_of(TILE) {
+        entries /= TILE;
+        let number = entries - 1;
+        let hashes = if level == 0 {
+            leaves(tx, number * TILE, TILE).await?
+        } else {
+            let mut roots = Vec::new();
+            for below in number * TILE..(number + 1) * TILE {
+                let tile = tile(tx, level - 1, below).await?;
+                roots.push(tile_root(tile.as_deref().unwrap_or_default()));
+            }
+            roots
+        };
+        let sql = "INSERT INTO log_tiles (level, number, hashes) VALUES ($1, $2, $3)";
+        execute!(tx, sql, i64::from(level), to_sql(number)?, hashes.concat());
+        level += 1;
+    }
+    Ok(())
+}
+
+/// The root over the hashes of a full tile.
+pub fn tile_root(hashes: &[Hash]) -> Hash {
+    let mut tree = Frontier::default();
+    hashes.iter().for_each(|hash| tree.push(*hash));
+    tree.root()
+}
+
+/// A full tile, if it was filled.
+pub async fn tile(tx: &mut Tx, level: u32, number: u64) -> Result<Option<Vec<Hash>>> {
+    let sql = "SELECT hashes FROM log_tiles WHERE level = $1 AND number = $2";
+    let row: Option<(Vec<u8>,)> = optional!(tx, sql, i64::from(level), to_sql(number)?);
+    Ok(row.map(|(hashes,)| hashes.as_chunks::<32>().0.to_vec()))
+}
+
+/// The hashes of `count` events from `first` on, fewer at the end of the log.
+pub async fn leaves(tx: &mut Tx, first: u64, count: u64) -> Result<Vec<Hash>> {
+    Ok(entries(tx, first, count).await?.iter().map(|(_, bytes, _)| merkle::leaf(bytes)).collect())
+}
+
+/// Events from `first` on as stored: position, bytes, and the checkpoint where one was made.
+pub async fn entries(tx: &mut Tx, first: u64, count: u64) -> Result<Vec<(i64, Vec<u8>, Option<Vec<u8>>)>> {
+    let sql =
+        "SELECT position, bytes, checkpoint FROM events WHERE position >= $1 ORDER BY position LIMIT $2";
+    Ok(all!(tx, sql, to_sql(first)?, to_sql(count)?))
 }
 
 fn kind(event: &Event) -> String {

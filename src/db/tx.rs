@@ -3,7 +3,10 @@
 //! Rules that keep one text valid on both: `$1` placeholders; no `= ANY`, arrays or ILIKE; sums cast to
 //! BIGINT; times are parameters; duplicates by `ON CONFLICT DO NOTHING` and counting rows.
 
-use crate::error::Result;
+use crate::{
+    error::Result,
+    model::{merkle::Frontier, note::Signer},
+};
 use sqlx::{Database, Postgres, Sqlite, Transaction, pool::PoolConnection};
 use std::{
     ops::{Deref, DerefMut},
@@ -61,11 +64,18 @@ pub struct Tx {
     pub(super) length: Option<i64>,
     /// The log's length as the process knows it (see `epoch`).
     pub(super) known: Arc<AtomicI64>,
+    pub(super) signer: Option<Arc<Signer>>,
 }
 
 impl Tx {
-    pub(super) fn new(inner: Inner, known: Arc<AtomicI64>) -> Self {
-        Self { inner, length: None, known }
+    pub(super) fn new(inner: Inner, known: Arc<AtomicI64>, signer: Option<Arc<Signer>>) -> Self {
+        Self { inner, length: None, known, signer }
+    }
+
+    /// The root of the log and its signature, as stored.
+    pub(super) fn checkpoint(&self, frontier: &Frontier) -> Option<Vec<u8>> {
+        let (signer, root) = (self.signer.as_ref()?, frontier.root());
+        Some([&root[..], &signer.sign(frontier.size(), &root)].concat())
     }
 
     /// Makes the change durable and visible.

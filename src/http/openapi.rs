@@ -29,7 +29,7 @@ pub fn document() -> Value {
     let problem = generator.subschema_for::<crate::wire::Problem>().to_value();
     for route in routes().iter().filter(|route| route.path.starts_with("/v1")) {
         let operation = operation(route, &mut generator, &problem);
-        let path = paths.entry(route.path.to_owned()).or_insert_with(|| json!({}));
+        let path = paths.entry(route.path.replace("{*", "{")).or_insert_with(|| json!({}));
         path[route.method.as_str().to_ascii_lowercase()] = operation;
     }
     let schemas = generator.take_definitions(true);
@@ -54,7 +54,7 @@ fn operation(route: &Route, generator: &mut SchemaGenerator, problem: &Value) ->
     let mut parameters: Vec<Value> = route
         .path
         .split('/')
-        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .filter_map(|segment| Some(segment.strip_prefix('{')?.strip_suffix('}')?.trim_start_matches('*')))
         .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
         .collect();
     parameters.extend(route.query.iter().map(|(name, description)| {

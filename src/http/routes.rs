@@ -66,6 +66,7 @@ const EVENT_FILTERS: &[(&str, &str)] = &[
     ("workload", "only this workload"),
     ("kind", "only events of this kind"),
 ];
+const CONSISTENCY_QUERY: &[(&str, &str)] = &[("from", "a size"), ("to", "a later size")];
 const DIFF_QUERY: &[(&str, &str)] = &[("from", "a reference"), ("to", "a reference")];
 
 /// One row. Options follow the handler: `body: T`, `answer: T`, `query: LIST`, `transfer`.
@@ -94,7 +95,7 @@ macro_rules! route {
 }
 
 use Access::{Everywhere, Namespace, Open, Token};
-use Permission::{Administer, Read, Write};
+use Permission::{Administer, Audit, Read, Write};
 
 /// All routes.
 #[rustfmt::skip]
@@ -135,6 +136,12 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/v1/diff" "diff", Token, "What differs between two versions the caller may see.", get(v1::versions::diff), answer: wire::DiffView, query: DIFF_QUERY),
 
         route!(GET "/v1/events" "log", Token, "The event log, oldest first; needs the auditor's role.", get(v1::admin::events), answer: wire::Page<Event>, query: EVENT_FILTERS),
+        route!(GET "/v1/log/checkpoint" "audit_checkpoint", Token, "The log's size and root, signed (C2SP tlog-checkpoint).", get(v1::audit::checkpoint)),
+        route!(GET "/v1/log/key" "audit_key", Token, "The log's public key (C2SP signed-note).", get(v1::audit::key)),
+        route!(GET "/v1/log/tile/{*tile}" "audit_tile", Everywhere(Audit), "Hashes and entries of the log (C2SP tlog-tiles).", get(v1::audit::tile)),
+        route!(GET "/v1/log/proof/{position}" "audit_proof", Everywhere(Audit), "One entry with the proof that it is in the log.", get(v1::audit::proof), answer: wire::LogProof),
+        route!(GET "/v1/log/consistency" "audit_consistency", Everywhere(Audit), "The proof that the log of one size is the beginning of that of another.", get(v1::audit::consistency), answer: wire::LogConsistency, query: CONSISTENCY_QUERY),
+        route!(POST "/v1/log/verify" "audit_verify", Everywhere(Audit), "Goes through the whole log and names the first entry that is not what it was.", post(v1::audit::verify), body: wire::VerifyLog, answer: wire::LogReport, transfer: true),
         route!(POST "/v1/gc" "gc", Everywhere(Administer), "Finds garbage, or deletes it.", post(v1::admin::gc), body: wire::CollectGarbage, answer: wire::GarbageView, transfer: true),
         route!(POST "/v1/scrub" "scrub", Everywhere(Administer), "Re-hashes all that is stored.", post(v1::admin::scrub), body: wire::Scrub, answer: wire::ScrubView, transfer: true),
 

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod aliases;
+pub mod audit;
 pub mod blobs;
 pub mod events;
 pub mod garbage;

@@ -10,6 +10,7 @@ use crate::{
         digest::hex,
         event::Change,
         name::PrincipalName,
+        note::Signer,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -73,6 +74,14 @@ impl Secret {
         Ok(Self(secret))
     }
 
+    /// The key that signs the log, under a name of the registry's own.
+    pub fn signer(&self) -> Result<Signer> {
+        let mut hash = Sha256::new();
+        hash.update(b"gradus log signing key\0");
+        hash.update(self.0);
+        Signer::new(&format!("gradus/{}", self.id()), &hash.finalize().into())
+    }
+
     /// Names the secret without telling it.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
@@ -96,7 +105,7 @@ pub async fn is_new(db: &Db) -> Result<bool> {
     Ok(log::key_id(&mut db.read().await?).await?.is_none())
 }
 
-/// Binds the database to the secret, or refuses another one.
+/// Binds the database to the secret, or refuses another one. From then on the log is signed.
 pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
     let mut tx = db.write().await?;
     log::initialise(&mut tx, &secret.id()).await?;
@@ -105,7 +114,9 @@ pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
         return Err(Error::invalid("secret_mismatch", "this database belongs to another secret")
             .hint("give the secret the registry was first started with: GRADUS_SECRET, or [keys] file in the configuration"));
     }
-    tx.commit().await
+    tx.commit().await?;
+    db.sign_with(secret.signer()?);
+    Ok(())
 }
 
 /// Lets uploads go on at once that a killed process was receiving. Only on SQLite: there one process has the whole

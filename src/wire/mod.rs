@@ -261,6 +261,45 @@ pub struct GarbageView {
     pub bytes: u64,
 }
 
+/// That an entry is in the log, for a reader who has the log's public key and nothing else.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LogProof {
+    pub position: u64,
+    /// The entry's exact bytes, which are JSON.
+    pub entry: String,
+    /// In the format `c2sp.org/tlog-proof@v1`.
+    pub proof: String,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LogConsistency {
+    /// RFC 6962, 2.1.2; base64.
+    pub hashes: Vec<String>,
+}
+
+#[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyLog {
+    /// A checkpoint kept from before: the log must have been in that state.
+    #[serde(default)]
+    pub checkpoint: Option<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LogReport {
+    pub size: u64,
+    /// The root over these entries, base64.
+    pub root: String,
+    /// `null`: the log is what it was.
+    pub first_bad: Option<BadEntry>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BadEntry {
+    pub position: u64,
+    pub reason: String,
+}
+
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Scrub {

@@ -3,6 +3,8 @@
 
 mod harness;
 
+/// The log's Merkle tree, checkpoints and proofs.
+mod audit;
 /// The command line.
 mod cli;
 /// A server killed while clients push.

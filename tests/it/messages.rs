@@ -289,3 +289,33 @@ fn changes_print_sentences_to_people_and_json_to_programs() {
         }
     }
 }
+
+#[test]
+fn the_log_is_checked_with_and_without_the_registry() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    let file = |name: &str, content: &str| {
+        let path = home.path(name);
+        fs::write(&path, content).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let checkpoint = file("checkpoint", &home.run(&["audit", "checkpoint"]).expect(0).stdout);
+    let key = home.run(&["audit", "key"]).expect(0).stdout.trim().to_owned();
+    home.push("prompts/triage-2.prompt.yaml").expect(0);
+    home.run(&["audit", "verify", "--checkpoint", &checkpoint]).expect(0);
+
+    let entries = home.path("entries");
+    let export = entries.to_str().unwrap();
+    home.run(&["audit", "export", "--out", export]).expect(0);
+    let offline = ["audit", "verify", "--from", export, "--checkpoint", &checkpoint, "--key", &key];
+    home.run(&offline).expect(0);
+    let proof = file("proof", &home.run(&["audit", "proof", "1"]).expect(0).stdout);
+    let whole = fs::read_to_string(&entries).unwrap();
+    let right = file("right", whole.lines().nth(1).unwrap());
+    let wrong = file("wrong", whole.lines().nth(2).unwrap());
+    home.run(&["audit", "check", &proof, "--entry", &right, "--key", &key]).expect(0);
+    home.run(&["audit", "check", &proof, "--entry", &wrong, "--key", &key]).expect(6);
+
+    fs::write(&entries, whole.replacen("admin", "nobody", 1)).unwrap();
+    assert!(home.run(&offline).expect(6).stderr.contains("log_tampered"));
+}

@@ -127,6 +127,8 @@ backends! {
         for route in reads {
             let path = match route.operation {
                 "resolve_default" => continue, // no stage is entered yet
+                "audit_proof" => "/v1/log/proof/0".to_owned(),
+                "audit_consistency" => "/v1/log/consistency?from=1&to=2".to_owned(),
                 "diff" => "/v1/diff?from=acme/x:1.0.0&to=acme/x:1.0.0".to_owned(),
                 _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion"),
             };

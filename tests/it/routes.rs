@@ -29,6 +29,8 @@ fn path(route: &Route, namespace: &str) -> String {
         .replace("{version}", "1.0.0")
         .replace("{tag}", "1.0.0")
         .replace("{alias}", "champion")
+        .replace("{*tile}", "0/000")
+        .replace("{position}", "0")
         .replace("{reference}", "1.0.0")
 }
 

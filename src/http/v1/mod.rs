@@ -2,4 +2,5 @@
 
 pub mod access;
 pub mod admin;
+pub mod audit;
 pub mod versions;

@@ -1,0 +1,188 @@
+//! `gradus audit`: checkpoints to keep elsewhere, proofs to hand over, and the check of the whole log.
+
+use super::print::{Out, count};
+use crate::{
+    client::Client,
+    error::{Error, Result},
+    model::{
+        merkle::{self, Frontier},
+        note::Verifier,
+    },
+    wire,
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
+use clap::Subcommand;
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+#[derive(Subcommand)]
+pub enum Audit {
+    /// Go through the whole log; names the first entry that is not what it was (exit code 6)
+    Verify {
+        /// A checkpoint kept from before, which the log must have come from
+        #[arg(long, value_name = "FILE")]
+        checkpoint: Option<PathBuf>,
+        /// Check an export instead of a registry; needs --checkpoint and --key
+        #[arg(long, value_name = "FILE", requires_all = ["checkpoint", "key"])]
+        from: Option<PathBuf>,
+        /// The log's public key, for --from
+        #[arg(long, requires = "from")]
+        key: Option<String>,
+    },
+    /// Print the log's size and root, signed; keep it where nobody who runs the registry can change it
+    Checkpoint,
+    /// Print the log's public key
+    Key,
+    /// Print the proof that an entry is in the log (C2SP tlog-proof)
+    Proof {
+        /// The entry's position, as `gradus log` shows it
+        position: u64,
+    },
+    /// Check a proof against an entry and the log's public key, without a registry
+    Check {
+        /// The proof
+        proof: PathBuf,
+        /// The entry's exact bytes
+        #[arg(long, value_name = "FILE")]
+        entry: PathBuf,
+        /// The log's public key
+        #[arg(long)]
+        key: String,
+    },
+    /// Write the exact entries, a line each
+    Export {
+        /// The file to write
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+    },
+}
+
+impl Audit {
+    /// Whether no registry is needed.
+    pub fn is_offline(&self) -> bool {
+        matches!(self, Self::Verify { from: Some(_), .. } | Self::Check { .. })
+    }
+
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        match self {
+            Self::Verify { checkpoint, .. } => {
+                let checkpoint = checkpoint.as_deref().map(read).transpose()?;
+                let report = client.verify_log(&wire::VerifyLog { checkpoint }).await?;
+                tell(&report, out)
+            }
+            Self::Checkpoint => print(client.log_text("checkpoint").await?, out),
+            Self::Key => print(client.log_text("key").await?, out),
+            Self::Proof { position } => {
+                let proof = client.log_proof(position).await?;
+                out.data(&proof, |out| proof.proof.lines().for_each(|line| out.line(line)))
+            }
+            Self::Export { out: file } => export(client, &file, out).await,
+            Self::Check { .. } => self.run_offline(out),
+        }
+    }
+
+    pub fn run_offline(self, out: &Out) -> Result<()> {
+        match self {
+            Self::Verify { from: Some(from), checkpoint: Some(checkpoint), key: Some(key) } => {
+                tell(&verify_export(&from, &read(&checkpoint)?, &key.parse()?)?, out)
+            }
+            Self::Check { proof, entry, key } => {
+                let entry = super::files::read(&entry)?;
+                let position = check(&read(&proof)?, &entry, &key.parse()?)?;
+                out.data(&serde_json::json!({ "position": position }), |out| {
+                    out.line(format!("the entry is in the log, at {position}"))
+                })
+            }
+            _ => Err(Error::invalid("usage", "this needs a registry")),
+        }
+    }
+}
+
+fn print(text: String, out: &Out) -> Result<()> {
+    out.data(&text, |out| text.lines().for_each(|line| out.line(line)))
+}
+
+fn read(path: &Path) -> Result<String> {
+    let text = String::from_utf8(super::files::read(path)?);
+    text.map_err(|_| Error::invalid("text_invalid", format!("not a text: {}", path.display())))
+}
+
+fn tell(report: &wire::LogReport, out: &Out) -> Result<()> {
+    out.data(report, |out| out.line(format!("{} {}", count(report.size, "event"), report.root)))?;
+    match &report.first_bad {
+        None => {
+            out.note("the log is what it was");
+            Ok(())
+        }
+        Some(bad) => Err(Error::integrity(
+            "log_tampered",
+            format!("the log is not what it was, from entry {} on: {}", bad.position, bad.reason),
+        )
+        .hint("keep the database as it is, and compare it with a backup whose log verifies")),
+    }
+}
+
+async fn export(client: &Client, file: &Path, out: &Out) -> Result<()> {
+    let (mut text, mut next) = (Vec::new(), 0);
+    loop {
+        let events = client.events("", next, 1000).await?;
+        let Some(last) = events.last() else { break };
+        next = last.position + 1;
+        for event in &events {
+            // Canonical, so the same bytes as are stored.
+            text.extend(event.to_bytes()?);
+            text.push(b'\n');
+        }
+    }
+    fs::write(file, text)?;
+    out.done(
+        &serde_json::json!({ "entries": next, "file": file }),
+        format!("{} written to {}", count(next.unsigned_abs(), "event"), file.display()),
+    )
+}
+
+/// The same walk as the registry's, over an export and with nothing but a checkpoint and the key.
+fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::LogReport> {
+    let known = key.open(checkpoint)?;
+    let bytes = super::files::read(file)?;
+    let mut tree = Frontier::default();
+    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+        if tree.size() == known.size {
+            break;
+        }
+        tree.push(merkle::leaf(line));
+    }
+    let reason = match (tree.size() == known.size, tree.root() == known.root) {
+        (true, true) => None,
+        (true, false) => Some("an entry up to here is not what the checkpoint says"),
+        (false, _) => Some("the export ends before the checkpoint"),
+    };
+    let bad = |reason: &str| wire::BadEntry { position: tree.size(), reason: reason.to_owned() };
+    Ok(wire::LogReport { size: tree.size(), root: BASE64.encode(tree.root()), first_bad: reason.map(bad) })
+}
+
+/// Checks a `tlog-proof` and answers the entry's position.
+fn check(proof: &str, entry: &[u8], key: &Verifier) -> Result<u64> {
+    let refuse = |why: &str| {
+        Error::integrity("proof_invalid", format!("the proof does not hold: {why}"))
+            .hint("a proof goes with the exact bytes of its entry and the key of its log")
+    };
+    let (head, note) = proof.split_once("\n\n").ok_or_else(|| refuse("it has no checkpoint"))?;
+    let checkpoint = key.open(note)?;
+    let mut lines = head.lines();
+    if lines.next() != Some("c2sp.org/tlog-proof@v1") {
+        return Err(refuse("it is of another format"));
+    }
+    let index = lines.find(|line| !line.starts_with("extra ")).and_then(|line| line.strip_prefix("index "));
+    let index: u64 = index.and_then(|index| index.parse().ok()).ok_or_else(|| refuse("it has no index"))?;
+    let hashes: Option<Vec<merkle::Hash>> =
+        lines.map(|line| BASE64.decode(line).ok()?.try_into().ok()).collect();
+    let hashes = hashes.ok_or_else(|| refuse("a hash cannot be read"))?;
+    let leaf = merkle::leaf(entry.strip_suffix(b"\n").unwrap_or(entry));
+    match merkle::verify_inclusion(leaf, index, checkpoint.size, &hashes, &checkpoint.root) {
+        true => Ok(index),
+        false => Err(refuse("the entry is not in the log at this place")),
+    }
+}
