@@ -109,9 +109,8 @@ impl Local {
 
     /// Whole or not at all, and never over another mark.
     pub(super) fn write_owner(&self, bytes: &[u8]) -> Result<()> {
-        let (mark, scratch) = (self.owner(), self.owner().with_extension(std::process::id().to_string()));
-        let mut options = OpenOptions::new();
-        let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
+        let (mark, scratch) = (self.owner(), self.owner().with_extension(uuid::Uuid::now_v7().to_string()));
+        let mut file = OpenOptions::new().create_new(true).write(true).mode(0o600).open(&scratch)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         if fs::metadata(&mark).is_ok_and(|metadata| metadata.len() == 0) {
             fs::remove_file(&mark)?; // of an older version that was stopped in the middle

@@ -8,6 +8,7 @@ use crate::{
         access::Role,
         digest::Digest,
         event::Event,
+        merkle,
         name::{Namespace, PrincipalName, Tag, Workload},
         reference::{Reference, Selector},
         resolution::Resolution,
@@ -206,6 +207,23 @@ impl Client {
         String::from_utf8(bytes).map_err(|source| {
             Error::unavailable("answer_invalid", "the server's answer is not text").source(source)
         })
+    }
+
+    /// The exact bytes of a bundle of entries, as tlog-tiles cuts them: each comes with its length before it.
+    pub async fn log_entries(&self, number: u64, width: u64) -> Result<Vec<Vec<u8>>> {
+        let part = if width < merkle::TILE { format!(".p/{width}") } else { String::new() };
+        let path = format!("/v1/log/tile/entries/{}{part}", merkle::tile_path(number));
+        let bytes = self.send(get(path)).await?.bytes().await?;
+        let (mut rest, mut entries) = (&bytes[..], Vec::new());
+        while let Some((length, more)) = rest.split_first_chunk::<2>() {
+            let length = usize::from(u16::from_be_bytes(*length));
+            let (entry, more) = more
+                .split_at_checked(length)
+                .ok_or_else(|| Error::unavailable("answer_cut", "the answer ended before it was whole"))?;
+            entries.push(entry.to_vec());
+            rest = more;
+        }
+        Ok(entries)
     }
 
     pub async fn log_proof(&self, position: u64) -> Result<wire::LogProof> {

@@ -18,7 +18,7 @@ use http::{Method, StatusCode, header};
 use std::{
     fs::{self, OpenOptions, TryLockError},
     io::Write as _,
-    os::unix::fs::OpenOptionsExt as _,
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
 
@@ -317,9 +317,14 @@ impl PartFile {
             .custom_flags(libc::O_NOFOLLOW)
             .open(path)
             .map_err(|error| at(path, error))?;
+        // Between opening and locking another pull may have finished it, and what is open is then its file.
+        let is_still_here = |file: &fs::File| {
+            let (ours, there) = (file.metadata().ok()?, fs::symlink_metadata(path).ok()?);
+            Some((ours.dev(), ours.ino()) == (there.dev(), there.ino()))
+        };
         match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
+            Ok(()) if is_still_here(&file) == Some(true) => {}
+            Ok(()) | Err(TryLockError::WouldBlock) => {
                 return Err(Error::conflict(
                     "pull_busy",
                     format!("another pull is writing to this directory: {}", path.display()),

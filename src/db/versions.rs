@@ -118,6 +118,13 @@ pub async fn find_by_digest(tx: &mut Tx, workload: &Workload, digest: &Digest) -
     row.map(version).transpose()
 }
 
+/// Whether there is any version, yanked or not.
+pub async fn any(tx: &mut Tx, workload: &Workload) -> Result<bool> {
+    let sql = "SELECT version FROM versions WHERE workload = $1 LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str());
+    Ok(row.is_some())
+}
+
 /// The version that comes first in precedence: yanked releases count, yanked pre-releases do not.
 pub async fn newest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
     let sql = select!(

@@ -10,6 +10,19 @@ pub const TILE: u64 = 256;
 /// Levels of the tree in one tile.
 const TILE_LEVELS: u32 = 8;
 
+/// A tile's number as tlog-tiles writes it in a path: groups of three digits, all but the last with an `x`.
+pub fn tile_path(number: u64) -> String {
+    match number / 1000 {
+        0 => format!("{number:03}"),
+        above => {
+            let before = tile_path(above);
+            let (head, last) = before.rsplit_once('/').map_or(("", &*before), |(head, last)| (head, last));
+            let head = if head.is_empty() { String::new() } else { format!("{head}/") };
+            format!("{head}x{last}/{:03}", number % 1000)
+        }
+    }
+}
+
 /// The hash of an entry.
 pub fn leaf(entry: &[u8]) -> Hash {
     let mut hash = Sha256::new();
@@ -312,6 +325,13 @@ mod tests {
                 }
             }
             assert_eq!(consistency(size + 1, size), None);
+        }
+    }
+
+    #[test]
+    fn tile_numbers_are_written_in_groups() {
+        for (number, path) in [(0, "000"), (67, "067"), (1234, "x001/234"), (1_234_067, "x001/x234/067")] {
+            assert_eq!(tile_path(number), path);
         }
     }
 

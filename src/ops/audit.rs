@@ -178,8 +178,8 @@ pub async fn verify(cx: &Context, known: Option<&str>) -> Result<Report> {
     let known = known.map(|note| verifier.open(note)).transpose()?;
     let mut tx = cx.db.read().await?;
     let size = length(&mut tx).await?;
-    let mut walk = Walk { tree: Frontier::default(), bad: None, last: None, known };
-    while walk.bad.is_none() {
+    let mut walk = Walk { tree: Frontier::default(), missing: None, differs: None, last: None, known };
+    while walk.missing.is_none() {
         // What is appended meanwhile is for the next time.
         let rest = size.saturating_sub(walk.tree.size()).min(BATCH);
         let batch = log::entries(&mut tx, walk.tree.size(), rest).await?;
@@ -188,24 +188,29 @@ pub async fn verify(cx: &Context, known: Option<&str>) -> Result<Report> {
         }
         for (position, bytes, checkpoint) in &batch {
             walk.step(*position, bytes, checkpoint.as_deref());
-            if walk.bad.is_some() {
+            if walk.missing.is_some() {
                 break;
             }
         }
     }
     let end = walk.tree.size();
-    let first_bad = match walk.bad {
+    let is_signed = walk.missing.is_none() && end == size && walk.signed_end(&verifier);
+    let first_bad = match (is_signed, walk.differs.take()) {
+        (true, None) if walk.saw_known() => None,
+        // Signed, and yet another history than the one somebody keeps a checkpoint of.
+        (true, Some(differs)) => Some(differs),
         // The root is only compared at the end; where it went wrong, the checkpoints on the way tell.
-        None if walk.signed_end(&verifier) && end == size && walk.saw_known() => None,
-        None => Some(blame(&mut tx, &verifier, &walk, size).await?),
-        bad => bad,
+        _ => Some(blame(&mut tx, &verifier, &walk, size).await?),
     };
     Ok(Report { size: end, root: walk.tree.root(), first_bad })
 }
 
 struct Walk {
     tree: Frontier,
-    bad: Option<(u64, String)>,
+    /// The position where no entry is.
+    missing: Option<u64>,
+    /// Where the root was not that of the kept checkpoint.
+    differs: Option<(u64, String)>,
     /// The checkpoint of the last entry.
     last: Option<Vec<u8>>,
     known: Option<Checkpoint>,
@@ -215,7 +220,7 @@ impl Walk {
     fn step(&mut self, position: i64, bytes: &[u8], checkpoint: Option<&[u8]>) {
         let expected = self.tree.size();
         if u64::try_from(position).ok() != Some(expected) {
-            self.bad = Some((expected, "the entry is missing".to_owned()));
+            self.missing = Some(expected);
             return;
         }
         self.tree.push(merkle::leaf(bytes));
@@ -224,8 +229,8 @@ impl Walk {
             && known.size == self.tree.size()
         {
             if known.root != self.tree.root() {
-                let what = "the log up to here is not what the kept checkpoint says it was";
-                self.bad = Some((expected, what.to_owned()));
+                let what = "the log up to here is signed, and not what the kept checkpoint says it was";
+                self.differs = Some((expected, what.to_owned()));
             }
             self.known = None;
         }
@@ -251,9 +256,9 @@ fn signs(verifier: &Verifier, tree: &Frontier, checkpoint: Option<&[u8]>) -> boo
 async fn blame(tx: &mut Tx, verifier: &Verifier, walk: &Walk, size: u64) -> Result<(u64, String)> {
     let mut tree = Frontier::default();
     let mut since = 0;
-    loop {
-        let rest = size.saturating_sub(tree.size()).min(BATCH);
-        let batch = log::entries(tx, tree.size(), rest).await?;
+    let end = walk.missing.unwrap_or(size);
+    while tree.size() < end {
+        let batch = log::entries(tx, tree.size(), (end - tree.size()).min(BATCH)).await?;
         for (position, bytes, checkpoint) in &batch {
             tree.push(merkle::leaf(bytes));
             if let Some(checkpoint) = checkpoint {
@@ -269,6 +274,9 @@ async fn blame(tx: &mut Tx, verifier: &Verifier, walk: &Walk, size: u64) -> Resu
         if batch.is_empty() {
             break;
         }
+    }
+    if let Some(missing) = walk.missing {
+        return Ok((missing, "the entry is missing".to_owned()));
     }
     if since < tree.size() {
         return Ok((since, "the entry was signed by nobody".to_owned()));

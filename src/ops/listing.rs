@@ -60,7 +60,7 @@ pub async fn list_versions(
 ) -> Result<Vec<VersionRow>> {
     let mut tx = cx.db.read().await?;
     let rows = versions::list(&mut tx, workload, filter, below, limit).await?;
-    if rows.is_empty() && versions::newest(&mut tx, workload).await?.is_none() {
+    if rows.is_empty() && !versions::any(&mut tx, workload).await? {
         return Err(Error::not_found(
             "workload_unknown",
             format!("no such workload, or it has no version yet: {workload}"),

@@ -242,7 +242,7 @@ pub(super) async fn set_tag(
 }
 
 async fn has_versions(tx: &mut Tx, repository: &Workload) -> Result<bool> {
-    Ok(versions::newest(tx, repository).await?.is_some())
+    versions::any(tx, repository).await
 }
 
 fn missing_blob(digest: &Digest) -> Error {

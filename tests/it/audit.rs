@@ -87,6 +87,7 @@ backends! {
         let whole = verify(&env, None).await;
         assert_eq!(whole["first_bad"], Value::Null, "{whole}");
         assert_eq!(whole["size"], entries(&env).await.len());
+        let kept = checkpoint(&env).await;
         unguard(&env).await;
         let original = "CREATE TABLE kept AS SELECT * FROM events";
         tamper(&env, &[original]).await;
@@ -94,6 +95,7 @@ backends! {
         for (harm, position) in [
             (&["UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 9) WHERE position = 8"][..], 8),
             (&["DELETE FROM events WHERE position = 12"], 12),
+            (&["UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 9) WHERE position = 8", "DELETE FROM events WHERE position = 12"], 8),
             (&["UPDATE events SET position = -1 WHERE position = 6", "UPDATE events SET position = 6 WHERE position = 7", "UPDATE events SET position = 7 WHERE position = -1"], 6),
             (&["DELETE FROM events WHERE position >= 20"], 20),
             (&["UPDATE events SET checkpoint = (SELECT checkpoint FROM events WHERE position = 10) WHERE position = 24"], 24),
@@ -103,6 +105,8 @@ backends! {
             tamper(&env, harm).await;
             let report = verify(&env, None).await;
             assert_eq!(report["first_bad"]["position"], position, "{harm:?}: {report}");
+            let report = verify(&env, Some(&kept)).await;
+            assert_eq!(report["first_bad"]["position"], position, "{harm:?}, with a checkpoint: {report}");
             tamper(&env, &restore).await;
             assert_eq!(verify(&env, None).await["first_bad"], Value::Null, "{harm:?}");
         }
