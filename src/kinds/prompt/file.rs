@@ -1,8 +1,9 @@
 //! Gradus' own prompt format, `gradus: prompt/v1`. The types below are its definition: the published JSON Schema
 //! is derived from them, so their documentation is written for authors of prompt files.
 
-use super::{Entry, Example, Format, Override, Prompt, ResponseFormat, Role, invalid, yaml};
+use super::{Entry, Example, Format, Override, Prompt, ResponseFormat, Role, invalid, not_yaml};
 use crate::error::Result;
+use crate::model::yaml;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -117,10 +118,7 @@ pub fn schema() -> Value {
 }
 
 pub(super) fn read(text: &str) -> Result<Prompt> {
-    // First the bounds and duplicate keys, for which the typed reader below has no eye; then the fields, with
-    // their place in the error.
-    yaml::read(text)?;
-    let file: File = serde_norway::from_str(text).map_err(|error| yaml::failed(&error))?;
+    let file: File = yaml::read_into(text).map_err(not_yaml)?;
     let mut models = BTreeMap::new();
     for (key, model) in file.models {
         if key.is_empty() || key.chars().any(|c| c.is_control() || c.is_whitespace()) {

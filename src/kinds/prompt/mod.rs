@@ -14,7 +14,6 @@ mod render;
 mod template;
 #[cfg(test)]
 mod tests;
-mod yaml;
 
 pub use file::schema;
 pub(super) use kind::FORMAT;
@@ -267,4 +266,8 @@ fn glob(pattern: &str, text: &str) -> bool {
 
 fn invalid(message: impl Into<String>) -> Error {
     Error::invalid("prompt_invalid", message)
+}
+
+fn not_yaml(why: String) -> Error {
+    invalid(format!("prompt file does not read as YAML of the expected form: {why}"))
 }

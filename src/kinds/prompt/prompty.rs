@@ -7,9 +7,9 @@
 //! or from files: `${env:…}` and `${file:…}` are left out, as is all of the connection, and noted.
 
 use super::lint::{Level, Lint};
-use super::{Entry, Format, Prompt, ResponseFormat, Role, invalid, yaml};
+use super::{Entry, Format, Prompt, ResponseFormat, Role, invalid, not_yaml};
 use crate::error::{Error, Result};
-use crate::model::digest::shorten;
+use crate::model::{digest::shorten, yaml};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
 
@@ -55,7 +55,7 @@ pub(super) fn role(line: &str) -> Option<(Role, Option<String>)> {
 
 pub(super) fn read(text: &str) -> Result<Prompt> {
     let (front, body) = match split(text) {
-        Some((front, body)) => (yaml::read(front)?, body),
+        Some((front, body)) => (yaml::read(front).map_err(not_yaml)?, body),
         None if text.starts_with("---") => {
             return Err(invalid("front matter is not closed by a line of three dashes"));
         }

@@ -1,7 +1,10 @@
 //! What a prompt file means, by example: reading, rendering, what is refused, and what hostile files can do.
 
 use super::*;
-use crate::model::contract::{Contract, diff};
+use crate::model::{
+    contract::{Contract, diff},
+    yaml,
+};
 use serde_json::json;
 
 const TRIAGE_1: &[u8] = include_bytes!("../../../deploy/examples/prompts/triage-1.prompt.yaml");

@@ -1,7 +1,5 @@
 //! YAML read strictly: every key once, plain JSON values only, and bounds that hold after aliases are expanded.
 
-use super::invalid;
-use crate::error::Result;
 use serde::de::{self, DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Value};
 use std::cell::Cell;
@@ -14,19 +12,22 @@ const MAX_DEPTH: usize = 64;
 /// Nested brackets make the scanner's time quadratic, so they are counted before it starts.
 const MAX_BRACKETS: usize = 10_000;
 
-/// Reads one document. Errors: `prompt_invalid`, with line and column.
-pub(super) fn read(text: &str) -> Result<Value> {
+/// Reads one document. The error says what is wrong, with line and column.
+pub fn read(text: &str) -> Result<Value, String> {
     // Brackets in quoted text count too; the limit leaves room for them.
     if text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > MAX_BRACKETS {
-        return Err(invalid(format!("more opening brackets than: {MAX_BRACKETS}")));
+        return Err(format!("more opening brackets than: {MAX_BRACKETS}"));
     }
     let budget = Budget { values: Cell::new(MAX_VALUES), text: Cell::new(MAX_TEXT) };
     let seed = Strict { depth: MAX_DEPTH, budget: &budget };
-    seed.deserialize(serde_norway::Deserializer::from_str(text)).map_err(|error| failed(&error))
+    seed.deserialize(serde_norway::Deserializer::from_str(text)).map_err(|error| error.to_string())
 }
 
-pub(super) fn failed(error: &serde_norway::Error) -> crate::error::Error {
-    invalid(format!("prompt file does not read as YAML of the expected form: {error}"))
+/// Reads one document into a type: first the bounds and duplicate keys, for which a typed reader has no eye; then
+/// the fields, with their place in the error.
+pub fn read_into<T: de::DeserializeOwned>(text: &str) -> Result<T, String> {
+    read(text)?;
+    serde_norway::from_str(text).map_err(|error| error.to_string())
 }
 
 struct Budget {
