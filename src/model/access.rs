@@ -4,7 +4,11 @@ use super::name::{Namespace, PrincipalName};
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+    str::FromStr,
+};
 
 /// A role in a namespace. Roles add up; nobody has one by default.
 #[derive(
@@ -44,9 +48,15 @@ impl Role {
     fn allows(self, permission: Permission) -> bool {
         match self {
             Self::Admin => true,
-            Self::Contributor => matches!(permission, Permission::Read | Permission::Write),
+            Self::Contributor => {
+                matches!(permission, Permission::Read | Permission::Write | Permission::Attest)
+            }
             Self::Auditor => matches!(permission, Permission::Read | Permission::Audit),
-            Self::Reader | Self::Approver | Self::Releaser => permission == Permission::Read,
+            Self::Releaser => {
+                matches!(permission, Permission::Read | Permission::Attest | Permission::Release)
+            }
+            Self::Approver => matches!(permission, Permission::Read | Permission::Attest),
+            Self::Reader => permission == Permission::Read,
         }
     }
 }
@@ -74,6 +84,10 @@ pub enum Permission {
     Read,
     /// Push, yank, alias, delete.
     Write,
+    /// Attach evidence.
+    Attest,
+    /// Freeze and unfreeze. Who may promote and roll back, the policy says.
+    Release,
     /// Read the event log.
     Audit,
     /// Manage the members of a namespace, or with no namespace the whole registry.
@@ -110,6 +124,14 @@ impl FromStr for PrincipalKind {
             _ => Err(Error::invalid("principal_kind_invalid", format!("not a kind of user: {text}"))),
         }
     }
+}
+
+/// How somebody stands in a namespace at a moment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    pub kind: PrincipalKind,
+    /// None once they are disabled.
+    pub roles: BTreeSet<Role>,
 }
 
 /// The namespace under which roles for the whole registry are stored. No namespace can have this name.
@@ -189,6 +211,8 @@ impl Actor {
         let needed = match permission {
             Permission::Read => "a role in it",
             Permission::Write => "the role contributor or admin",
+            Permission::Attest => "the role contributor, approver, releaser or admin",
+            Permission::Release => "the role releaser or admin",
             Permission::Audit => "the role auditor or admin",
             Permission::Administer => "the role admin",
         };

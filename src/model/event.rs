@@ -4,8 +4,11 @@
 use super::{
     access::{PrincipalKind, Role, Scope},
     digest::Digest,
+    evidence::EvidenceKind,
     kind::{Kind, Tier},
     name::{Namespace, PrincipalName, Workload},
+    promotion::State,
+    stage::Stage,
     version::Version,
 };
 use crate::error::{Error, Result};
@@ -119,6 +122,110 @@ pub enum Change {
         store: String,
         digest: Digest,
     },
+    EvidenceAttached {
+        workload: Workload,
+        subject: Digest,
+        evidence: Digest,
+        /// What kind of evidence.
+        about: EvidenceKind,
+    },
+    Approved {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        stage: Stage,
+        rules: Digest,
+        evidence: Digest,
+    },
+    Rejected {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        stage: Stage,
+        evidence: Digest,
+        reason: String,
+    },
+    /// A stage has moved to a version.
+    Promoted {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        stage: Stage,
+        /// The move's number in the history of the stage.
+        number: i64,
+        from: Option<Version>,
+        /// The document with the gates' report and what it was judged on.
+        judgement: Digest,
+        /// Why an admin insisted against the gates.
+        #[serde(rename = "override")]
+        overridden: Option<String>,
+    },
+    PromotionPending {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        stage: Stage,
+        promotion: String,
+        judgement: Digest,
+        expires_at: DateTime<Utc>,
+    },
+    PromotionRefused {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        stage: Stage,
+        promotion: String,
+        judgement: Digest,
+    },
+    /// A pending promotion has ended without moving anything.
+    PromotionEnded {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        stage: Stage,
+        promotion: String,
+        state: State,
+        reason: Option<String>,
+    },
+    RolledBack {
+        workload: Workload,
+        /// What is in the stage again.
+        version: Version,
+        digest: Digest,
+        stage: Stage,
+        number: i64,
+        from: Version,
+        /// What cannot be promoted there again, at most a hundred of them.
+        marked: Vec<Version>,
+        reason: String,
+    },
+    /// Somebody else has looked at an override.
+    Ratified {
+        workload: Workload,
+        version: Version,
+        stage: Stage,
+        number: i64,
+    },
+    PolicyApplied {
+        /// `*`, a namespace or a workload.
+        scope: String,
+        number: i64,
+        /// `null`: the scope has no policy of its own any more.
+        policy: Option<Digest>,
+    },
+    Frozen {
+        scope: String,
+        /// `null`: every stage but the first.
+        stage: Option<Stage>,
+        freeze: String,
+        until: Option<DateTime<Utc>>,
+        reason: String,
+    },
+    Unfrozen {
+        scope: String,
+        stage: Option<Stage>,
+        freeze: String,
+    },
 }
 
 impl Change {
@@ -129,17 +236,11 @@ impl Change {
             Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
                 (namespace != super::access::EVERYWHERE).then(|| namespace.clone())
             }
-            Self::Pushed { workload, .. }
-            | Self::PushedAgain { workload, .. }
-            | Self::Yanked { workload, .. }
-            | Self::AliasSet { workload, .. }
-            | Self::AliasRemoved { workload, .. }
-            | Self::ManifestPushed { repository: workload, .. }
-            | Self::Tagged { repository: workload, .. }
-            | Self::Untagged { repository: workload, .. }
-            | Self::ManifestDeleted { repository: workload, .. }
-            | Self::BlobUnlinked { repository: workload, .. } => Some(workload.namespace().to_string()),
-            _ => None,
+            Self::PolicyApplied { scope, .. } | Self::Frozen { scope, .. } | Self::Unfrozen { scope, .. } => {
+                let namespace = scope.split('/').next().unwrap_or_default();
+                (namespace != super::access::EVERYWHERE).then(|| namespace.to_owned())
+            }
+            _ => self.workload().map(|workload| workload.namespace().to_string()),
         }
     }
 
@@ -151,6 +252,15 @@ impl Change {
             | Self::Yanked { workload, .. }
             | Self::AliasSet { workload, .. }
             | Self::AliasRemoved { workload, .. }
+            | Self::EvidenceAttached { workload, .. }
+            | Self::Approved { workload, .. }
+            | Self::Rejected { workload, .. }
+            | Self::Promoted { workload, .. }
+            | Self::PromotionPending { workload, .. }
+            | Self::PromotionRefused { workload, .. }
+            | Self::PromotionEnded { workload, .. }
+            | Self::RolledBack { workload, .. }
+            | Self::Ratified { workload, .. }
             | Self::ManifestPushed { repository: workload, .. }
             | Self::Tagged { repository: workload, .. }
             | Self::Untagged { repository: workload, .. }

@@ -35,7 +35,7 @@ impl Selector {
         if let Ok(version) = tag.parse() {
             return Ok(Self::Version(version));
         }
-        if let Some(stage) = Stage::find(tag) {
+        if let Some(stage) = Stage::built_in(tag) {
             return Ok(Self::Stage(stage));
         }
         if tag == "latest" {

@@ -1,0 +1,295 @@
+//! Evidence: immutable records about one manifest digest. What a statement says is kept in one form, whatever
+//! file it came from; the exact bytes are kept beside it.
+
+use super::{digest::Digest, name::PrincipalName, stage::Stage};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt, str::FromStr};
+
+/// Most bytes of one piece of evidence.
+pub const MAX_BYTES: usize = 16 << 20;
+
+/// What a piece of evidence is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum EvidenceKind {
+    /// Metrics measured on a suite of examples.
+    Evaluation,
+    /// Somebody's yes or no to one promotion. Made by `approve` and `reject` only.
+    Approval,
+    /// What a scanner found in the files.
+    Scan,
+    /// A signature over the files' digests, checked when it came.
+    Signature,
+    /// How the files were made (SLSA).
+    Provenance,
+    /// Intended use, limits, licence.
+    ModelCard,
+    /// What a drift check found. Made by drift checks only.
+    DriftReport,
+    /// How a deployment fares. Made by deployment reports only.
+    DeploymentHealth,
+}
+
+impl EvidenceKind {
+    pub const ALL: [Self; 8] = [
+        Self::Evaluation,
+        Self::Approval,
+        Self::Scan,
+        Self::Signature,
+        Self::Provenance,
+        Self::ModelCard,
+        Self::DriftReport,
+        Self::DeploymentHealth,
+    ];
+
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Evaluation => "evaluation",
+            Self::Approval => "approval",
+            Self::Scan => "scan",
+            Self::Signature => "signature",
+            Self::Provenance => "provenance",
+            Self::ModelCard => "model_card",
+            Self::DriftReport => "drift_report",
+            Self::DeploymentHealth => "deployment_health",
+        }
+    }
+
+    /// The artifact type of the OCI manifest that carries it.
+    pub fn artifact_type(self) -> String {
+        format!("application/vnd.gradus.evidence.{}.v1+json", self.name().replace('_', "-"))
+    }
+
+    pub fn of_artifact_type(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.artifact_type() == text)
+    }
+
+    /// Whether whoever may push may attach it. The others come only from verbs of their own.
+    pub fn is_attachable(self) -> bool {
+        !matches!(self, Self::Approval | Self::DriftReport | Self::DeploymentHealth)
+    }
+}
+
+impl fmt::Display for EvidenceKind {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(self.name())
+    }
+}
+
+impl FromStr for EvidenceKind {
+    type Err = crate::error::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|kind| kind.name() == text).ok_or_else(|| {
+            let names = Self::ALL.map(Self::name).join(", ");
+            crate::error::Error::invalid(
+                "evidence_kind_invalid",
+                format!("not a kind of evidence: {}", super::digest::shorten(text)),
+            )
+            .hint(format!("kinds are {names}"))
+        })
+    }
+}
+
+/// What a piece of evidence says.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(tag = "kind", content = "statement", rename_all = "snake_case")]
+pub enum Statement {
+    Evaluation(Evaluation),
+    Approval(Approval),
+    Scan(Scan),
+    Signature(Signature),
+    Provenance(Provenance),
+    ModelCard(ModelCard),
+    DriftReport(DriftReport),
+    DeploymentHealth(DeploymentHealth),
+}
+
+impl Statement {
+    pub fn kind(&self) -> EvidenceKind {
+        match self {
+            Self::Evaluation(_) => EvidenceKind::Evaluation,
+            Self::Approval(_) => EvidenceKind::Approval,
+            Self::Scan(_) => EvidenceKind::Scan,
+            Self::Signature(_) => EvidenceKind::Signature,
+            Self::Provenance(_) => EvidenceKind::Provenance,
+            Self::ModelCard(_) => EvidenceKind::ModelCard,
+            Self::DriftReport(_) => EvidenceKind::DriftReport,
+            Self::DeploymentHealth(_) => EvidenceKind::DeploymentHealth,
+        }
+    }
+}
+
+/// Metrics of one version on one suite.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Evaluation {
+    /// The suite's name: evaluations are compared within one suite only.
+    pub suite: String,
+    /// The suite's content. Where both sides have one, only equal ones are compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suite_digest: Option<Digest>,
+    /// The data that was evaluated on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub datasets: Vec<Digest>,
+    pub metrics: BTreeMap<String, Metric>,
+    /// What measured it, for example `lm-eval 0.4.9`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool: Option<String>,
+    /// Metrics for which the result of each example is kept too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub with_examples: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Metric {
+    pub value: f64,
+    /// Examples behind the value.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub n: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub interval: Option<Interval>,
+    /// For example `ratio`, `ms`, `usd`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unit: Option<String>,
+    #[serde(default)]
+    pub better: Better,
+}
+
+/// A confidence interval.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Interval {
+    pub low: f64,
+    pub high: f64,
+    /// How sure, for example 0.95.
+    pub level: f64,
+}
+
+/// Which way a metric improves.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Better {
+    #[default]
+    Higher,
+    Lower,
+}
+
+/// Results example by example: metric → example id → result. Pass and fail are 1 and 0.
+pub type Examples = BTreeMap<String, BTreeMap<String, f64>>;
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Approval {
+    pub stage: Stage,
+    /// The digest of the rules the promotion is judged by: an approval holds for these only.
+    pub rules: Digest,
+    pub decision: Decision,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Decision {
+    Approve,
+    Reject,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Scan {
+    /// For example `modelscan 0.8.8`.
+    pub scanner: String,
+    /// Findings by severity, for example `high`. Empty: clean.
+    #[serde(default)]
+    pub findings: BTreeMap<String, u64>,
+}
+
+/// An OpenSSF model signature that was checked against the version's files when it was attached.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Signature {
+    pub method: SignatureMethod,
+    /// SHA-256 in hex: of the public key's PEM text (key method), or of the leaf certificate's DER (certificate method).
+    pub key: String,
+    /// Certificate method: SHA-256 in hex of the DER of the chain's last certificate, which vouches for the others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<String>,
+    /// Who the certificate was made out to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub identity: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum SignatureMethod {
+    Key,
+    Certificate,
+}
+
+/// The parts of SLSA provenance v1 that gates look at.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Provenance {
+    pub builder: String,
+    pub build_type: String,
+    /// What went into the build: URI, and digest where the statement has one.
+    #[serde(default)]
+    pub materials: Vec<Material>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub finished_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Material {
+    pub uri: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+/// A model card's parts by name, for example `license`, `intended_use`, `limitations`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ModelCard {
+    pub parts: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DriftReport {
+    pub monitor: String,
+    pub verdict: DriftVerdict,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum DriftVerdict {
+    Clear,
+    Drift,
+    /// Too little data to tell.
+    Unclear,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DeploymentHealth {
+    pub target: String,
+    pub healthy: bool,
+}
+
+/// A statement with what makes it evidence: about which bytes, by whom, when.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Evidence {
+    /// The digest of the OCI manifest that carries it: its identity.
+    pub digest: Digest,
+    /// The manifest digest it is about.
+    pub subject: Digest,
+    #[serde(flatten)]
+    pub statement: Statement,
+    pub by: PrincipalName,
+    pub at: DateTime<Utc>,
+}
