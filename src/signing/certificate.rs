@@ -1,0 +1,270 @@
+//! Chains of certificates. Whether each is signed by the next and may be used that way is for `webpki`;
+//! what it does not tell, or leaves to TLS, is read here.
+
+use super::{
+    der::{self, BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, SET},
+    keys::PublicKey,
+};
+use crate::error::{Error, Result};
+use crate::model::digest::Digest;
+use chrono::{DateTime, NaiveDate, SecondsFormat};
+use rustls_pki_types::{CertificateDer, UnixTime};
+use std::time::Duration;
+use webpki::{EndEntityCert, ExtendedKeyUsageValidator, KeyPurposeIdIter};
+
+/// The signer, a root and what lies between: more than six between are not followed by `webpki` either.
+const CHAIN_MAX: usize = 8;
+
+const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
+const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
+const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
+const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
+const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+const DIGITAL_SIGNATURE: u8 = 0x80;
+const CERTIFICATE_SIGNING: u8 = 0x04;
+
+/// A chain that holds together up to its last certificate.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) key: PublicKey,
+    pub(super) leaf: String,
+    pub(super) root: String,
+    pub(super) identity: Option<String>,
+    pub(super) not_after: i64,
+}
+
+/// Checks a chain of DER, the signer's certificate first, each signed by the next. With an `end` it must
+/// lead there, whether the end is in the chain or not.
+pub(super) fn check(chain: &[Vec<u8>], end: Option<&[u8]>, now: i64) -> Result<Checked> {
+    let mut chain: Vec<&[u8]> = chain.iter().map(Vec::as_slice).collect();
+    if let Some(end) = end {
+        let known = chain.iter().position(|der| *der == end).unwrap_or(chain.len());
+        chain.truncate(known);
+        chain.push(end);
+    }
+    let ([leaf, issuers @ ..], 1..=CHAIN_MAX) = (&chain[..], chain.len()) else {
+        return Err(invalid(format!("a chain has one to {CHAIN_MAX} certificates")));
+    };
+    let fields = chain.iter().map(|der| Fields::read(der)).collect::<Result<Vec<_>>>()?;
+    let key = signing_key(leaf, &fields[0])?;
+    for field in &fields {
+        field.check_time(now)?;
+    }
+    if let Some(other) = fields.iter().skip(1).find(|fields| !fields.may_issue()) {
+        return Err(invalid(format!("{} may not issue certificates", other.label())));
+    }
+    let root = issuers.last().unwrap_or(leaf);
+    check_signatures(leaf, issuers, now)?;
+    Ok(Checked {
+        key,
+        leaf: fingerprint(leaf),
+        root: fingerprint(root),
+        identity: fields[0].identity(),
+        not_after: fields.iter().map(|fields| fields.not_after).min().unwrap_or_default(),
+    })
+}
+
+/// The key of a chain's first certificate, which must be one to sign with.
+pub(super) fn signer(chain: &[Vec<u8>]) -> Result<PublicKey> {
+    let leaf = chain.first().ok_or_else(|| invalid("there is no certificate"))?;
+    signing_key(leaf, &Fields::read(leaf)?)
+}
+
+fn signing_key(leaf: &[u8], fields: &Fields) -> Result<PublicKey> {
+    if !fields.may_sign() {
+        return Err(invalid(format!("{} is not for signing", fields.label()))
+            .hint("the certificate needs the key usage digitalSignature, or the extended one codeSigning"));
+    }
+    let der = CertificateDer::from(leaf);
+    let parsed = EndEntityCert::try_from(&der).map_err(unreadable)?;
+    PublicKey::from_spki(&parsed.subject_public_key_info())
+}
+
+fn check_signatures(leaf: &[u8], issuers: &[&[u8]], now: i64) -> Result<()> {
+    let Some((root, between)) = issuers.split_last() else {
+        return Ok(());
+    };
+    let now = now.try_into().map_err(|_| invalid("there is no time to check it at"))?;
+    let (leaf, root) = (CertificateDer::from(leaf), CertificateDer::from(*root));
+    let between: Vec<_> = between.iter().map(|der| CertificateDer::from(*der)).collect();
+    let anchors = [webpki::anchor_from_trusted_cert(&root).map_err(unreadable)?];
+    let path = EndEntityCert::try_from(&leaf).and_then(|leaf| {
+        let time = UnixTime::since_unix_epoch(Duration::from_secs(now));
+        let path =
+            leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &between, time, Any, None, None)?;
+        Ok(path.intermediate_certificates().map(|used| used.der()).eq(between.iter().cloned()))
+    });
+    match path {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(invalid("its certificates are not in order, each signed by the next")),
+        Err(error) => Err(invalid(format!("its certificates do not make a chain ({error:?})"))
+            .hint("the chain starts with the signer's certificate, and each is signed by the next")),
+    }
+}
+
+/// What a certificate of this chain may be used for besides is no matter; that it may sign is checked here.
+struct Any;
+
+impl ExtendedKeyUsageValidator for Any {
+    fn validate(&self, mut usages: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
+        usages.try_for_each(|usage| usage.map(|_| ()))
+    }
+}
+
+/// The parts of a certificate that decide something.
+#[derive(Default)]
+struct Fields<'a> {
+    not_before: i64,
+    not_after: i64,
+    subject: &'a [u8],
+    /// The first eight bits of it.
+    key_usage: Option<u8>,
+    code_signing: bool,
+    is_authority: bool,
+    alternative_names: &'a [u8],
+}
+
+impl<'a> Fields<'a> {
+    fn read(der: &'a [u8]) -> Result<Self> {
+        Self::parse(der).ok_or_else(|| invalid("a certificate cannot be read"))
+    }
+
+    fn parse(mut der: &'a [u8]) -> Option<Self> {
+        let mut certificate = der::expect(&mut der, SEQUENCE)?;
+        let mut rest = der::expect(&mut certificate, SEQUENCE)?;
+        let rest = &mut rest;
+        der::optional(rest, 0xa0);
+        der::expect(rest, INTEGER)?;
+        der::expect(rest, SEQUENCE)?;
+        der::expect(rest, SEQUENCE)?;
+        let mut validity = der::expect(rest, SEQUENCE)?;
+        let not_before = time(der::take(&mut validity)?)?;
+        let not_after = time(der::take(&mut validity)?)?;
+        let subject = der::expect(rest, SEQUENCE)?;
+        der::expect(rest, SEQUENCE)?;
+        der::optional(rest, 0xa1);
+        der::optional(rest, 0xa2);
+        let mut fields = Self { not_before, not_after, subject, ..Self::default() };
+        if let Some(mut extensions) = der::optional(rest, 0xa3) {
+            for (_, extension) in der::values(der::expect(&mut extensions, SEQUENCE)?) {
+                fields.extend(extension)?;
+            }
+        }
+        (der.is_empty() && rest.is_empty()).then_some(fields)
+    }
+
+    fn extend(&mut self, mut extension: &'a [u8]) -> Option<()> {
+        let oid = der::expect(&mut extension, OID)?;
+        der::optional(&mut extension, BOOLEAN);
+        let mut value = der::expect(&mut extension, OCTET_STRING)?;
+        match oid {
+            KEY_USAGE => {
+                // The number of unused bits comes first.
+                let bits = der::expect(&mut value, BIT_STRING)?;
+                self.key_usage = Some(bits.get(1).copied().unwrap_or_default());
+            }
+            EXTENDED_KEY_USAGE => {
+                let usages = der::expect(&mut value, SEQUENCE)?;
+                self.code_signing = der::values(usages).any(|usage| usage == (OID, CODE_SIGNING));
+            }
+            BASIC_CONSTRAINTS => {
+                let mut constraints = der::expect(&mut value, SEQUENCE)?;
+                self.is_authority =
+                    der::optional(&mut constraints, BOOLEAN).is_some_and(|value| value == [0xff]);
+            }
+            ALTERNATIVE_NAMES => self.alternative_names = der::expect(&mut value, SEQUENCE)?,
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// The reference tool asks for one of the two.
+    fn may_sign(&self) -> bool {
+        self.code_signing || self.key_usage.is_some_and(|usage| usage & DIGITAL_SIGNATURE != 0)
+    }
+
+    fn may_issue(&self) -> bool {
+        self.is_authority && self.key_usage.is_none_or(|usage| usage & CERTIFICATE_SIGNING != 0)
+    }
+
+    /// The reference tool asks whether the certificate was good when it was issued, which says nothing.
+    fn check_time(&self, now: i64) -> Result<()> {
+        if now > self.not_after {
+            return Err(Error::invalid(
+                "certificate_expired",
+                format!("the certificate of {} expired at {}", self.label(), show(self.not_after)),
+            )
+            .hint("sign again with a certificate that is valid"));
+        }
+        match now < self.not_before {
+            true => Err(invalid(format!("{} is valid from {} only", self.label(), show(self.not_before)))),
+            false => Ok(()),
+        }
+    }
+
+    fn identity(&self) -> Option<String> {
+        const URI: u8 = 0x86;
+        const EMAIL: u8 = 0x81;
+        const DNS: u8 = 0x82;
+        let named = |kind: u8| {
+            der::values(self.alternative_names).find(|(tag, _)| *tag == kind).and_then(|(_, name)| text(name))
+        };
+        named(URI).or_else(|| named(EMAIL)).or_else(|| named(DNS)).or_else(|| self.common_name())
+    }
+
+    fn common_name(&self) -> Option<String> {
+        const STRINGS: [u8; 3] = [0x0c, 0x13, 0x16];
+        let sets = der::values(self.subject).filter(|(tag, _)| *tag == SET);
+        let name = |mut attribute: &[u8]| {
+            der::expect(&mut attribute, OID).filter(|oid| *oid == COMMON_NAME)?;
+            der::take(&mut attribute)
+                .filter(|(tag, _)| STRINGS.contains(tag))
+                .and_then(|(_, name)| text(name))
+        };
+        sets.flat_map(|(_, set)| der::values(set)).find_map(|(_, attribute)| name(attribute))
+    }
+
+    fn label(&self) -> String {
+        let label = self.identity().unwrap_or_else(|| "no name".to_owned());
+        crate::model::digest::shorten(&label)
+    }
+}
+
+fn text(bytes: &[u8]) -> Option<String> {
+    let text = str::from_utf8(bytes).ok()?;
+    (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_owned())
+}
+
+/// Seconds of Unix time of a UTCTime (two digits of the year) or a GeneralizedTime (four), both in UTC.
+fn time((tag, content): (u8, &[u8])) -> Option<i64> {
+    let digits = content.strip_suffix(b"Z").filter(|digits| digits.iter().all(u8::is_ascii_digit))?;
+    let (digits, century) = match (tag, digits.len()) {
+        (0x17, 12) if digits[0] >= b'5' => (digits, 1900),
+        (0x17, 12) => (digits, 2000),
+        (0x18, 14) => (&digits[2..], 100 * i32::from((digits[0] - b'0') * 10 + digits[1] - b'0')),
+        _ => return None,
+    };
+    let pairs: Vec<u32> =
+        digits.chunks_exact(2).map(|d| u32::from((d[0] - b'0') * 10 + d[1] - b'0')).collect();
+    let &[year, month, day, hour, minute, second] = &pairs[..] else { return None };
+    let date = NaiveDate::from_ymd_opt(century + i32::try_from(year).ok()?, month, day)?;
+    Some(date.and_hms_opt(hour, minute, second)?.and_utc().timestamp())
+}
+
+fn show(time: i64) -> String {
+    let time = DateTime::from_timestamp(time, 0).unwrap_or_default();
+    time.to_rfc3339_opts(SecondsFormat::Secs, true)
+}
+
+fn fingerprint(der: &[u8]) -> String {
+    Digest::sha256(der).hex().to_owned()
+}
+
+fn unreadable(error: webpki::Error) -> Error {
+    invalid(format!("a certificate cannot be used ({error:?})"))
+}
+
+fn invalid(why: impl std::fmt::Display) -> Error {
+    Error::invalid("certificate_invalid", format!("the signer's certificate is not acceptable: {why}"))
+}
