@@ -1,0 +1,184 @@
+//! What gates look at: a snapshot of everything that may matter to one promotion.
+
+use crate::{
+    kinds::Inspection,
+    model::{
+        access::{Person, PrincipalKind, Role},
+        artifact::Dataset,
+        digest::Digest,
+        evidence::{Evidence, EvidenceKind, Examples, Statement},
+        kind::Tier,
+        name::PrincipalName,
+        stage::Stage,
+        version::Version,
+    },
+};
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All of it, at one moment.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Facts {
+    pub now: DateTime<Utc>,
+    /// For messages: `namespace/name`.
+    pub workload: String,
+    pub tier: Tier,
+    /// The stage to be entered, and the one before it.
+    pub stage: Stage,
+    pub before: Option<Stage>,
+    /// The digest of the rules that are judged by.
+    pub rules: Digest,
+    pub candidate: Subject,
+    /// What is in the stage now.
+    pub current: Option<Subject>,
+    /// Whether the number of the newer of the two claims what the contract changed; `None` with nothing to compare.
+    pub contract: Option<Honesty>,
+    /// Everyone who pushed the candidate's content in this namespace.
+    pub authors: BTreeSet<PrincipalName>,
+    /// Whoever made evidence, as they stand now.
+    pub people: BTreeMap<PrincipalName, Person>,
+    /// When the candidate's content was in which stage.
+    pub stays: Vec<Stay>,
+    /// Whether the candidate's content was rolled back from this stage.
+    pub rolled_back: bool,
+    pub freezes: Vec<Freeze>,
+    /// The region of the store the namespace lives in.
+    pub region: String,
+    pub yanked: bool,
+}
+
+/// A version, with what the registry found in it and what is said about it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Subject {
+    pub version: Version,
+    pub digest: Digest,
+    pub base: Option<String>,
+    pub datasets: Vec<Dataset>,
+    pub inspection: Inspection,
+    /// What its prompt's lints say at the level of an error.
+    pub lint_errors: Vec<String>,
+    /// Oldest first.
+    pub evidence: Vec<Evidence>,
+    /// By the digest of the evaluation; only where a comparison may need them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub examples: BTreeMap<Digest, Examples>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Honesty {
+    pub is_honest: bool,
+    /// The two versions, and what changed.
+    pub reason: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stay {
+    pub stage: Stage,
+    pub from: DateTime<Utc>,
+    /// `None`: it is there now.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// A time in which nothing enters the stage.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Freeze {
+    pub from: DateTime<Utc>,
+    /// `None`: until somebody lifts it.
+    pub until: Option<DateTime<Utc>>,
+    pub reason: String,
+}
+
+/// Whose evidence counts. A list of these is met by any of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// A service, such as a CI system.
+    Service,
+    /// Anyone who did not push the content.
+    NotAuthor,
+    /// Whoever has this role in the namespace now.
+    #[serde(untagged)]
+    Role(Role),
+}
+
+impl Facts {
+    /// Evidence of a kind about the candidate that counts, oldest first. An empty `from` admits everyone's.
+    pub fn evidence<'a>(
+        &'a self,
+        kind: EvidenceKind,
+        from: &'a [Source],
+    ) -> impl DoubleEndedIterator<Item = &'a Evidence> {
+        self.of(&self.candidate, kind, from)
+    }
+
+    /// The same about any subject. For what is measured on the version now in the stage the same people count, so
+    /// that an author cannot lower the bar.
+    pub fn of<'a>(
+        &'a self,
+        subject: &'a Subject,
+        kind: EvidenceKind,
+        from: &'a [Source],
+    ) -> impl DoubleEndedIterator<Item = &'a Evidence> {
+        // Evidence about another digest never counts, however it got here.
+        subject.evidence.iter().filter(move |evidence| {
+            evidence.statement.kind() == kind
+                && evidence.subject == subject.digest
+                && self.counts(&evidence.by, from)
+        })
+    }
+
+    fn counts(&self, by: &PrincipalName, from: &[Source]) -> bool {
+        let person = self.people.get(by);
+        from.is_empty()
+            || from.iter().any(|source| match source {
+                Source::Service => person.is_some_and(|person| person.kind == PrincipalKind::Service),
+                Source::NotAuthor => !self.authors.contains(by),
+                Source::Role(role) => person.is_some_and(|person| person.roles.contains(role)),
+            })
+    }
+
+    /// A digest of all of it but the time: equal while nothing has changed. Examples are named by their evidence.
+    pub fn fingerprint(&self) -> Digest {
+        let mut timeless = self.clone();
+        timeless.now = DateTime::UNIX_EPOCH;
+        timeless.drop_examples();
+        // Freezes that ended between two looks are no change of their own: the judgement says until when it holds.
+        timeless.freezes.retain(|freeze| freeze.until.is_none_or(|until| until > self.now));
+        Digest::sha256(&serde_json::to_vec(&timeless).unwrap_or_default())
+    }
+
+    pub fn has_examples(&self) -> bool {
+        self.subjects().any(|subject| !subject.examples.is_empty())
+    }
+
+    /// Forgets the results example by example, which are large and kept beside the evidence.
+    pub fn drop_examples(&mut self) {
+        self.candidate.examples.clear();
+        if let Some(current) = &mut self.current {
+            current.examples.clear();
+        }
+    }
+
+    fn subjects(&self) -> impl Iterator<Item = &Subject> {
+        std::iter::once(&self.candidate).chain(&self.current)
+    }
+
+    /// Takes other rules for granted: approvals for the rules of these facts count as approvals for the other ones.
+    pub fn assume_rules(&mut self, rules: &Digest) {
+        for evidence in &mut self.candidate.evidence {
+            if let Statement::Approval(approval) = &mut evidence.statement
+                && approval.rules == self.rules
+            {
+                approval.rules = rules.clone();
+            }
+        }
+        self.rules = rules.clone();
+    }
+
+    /// The version as a reference, for messages.
+    pub fn reference(&self) -> String {
+        format!("{}:{}", self.workload, self.candidate.version)
+    }
+}

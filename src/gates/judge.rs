@@ -1,0 +1,88 @@
+//! Judging a promotion: every gate of the rule, and what always holds.
+
+use super::Gate as _;
+use super::{Facts, Outcome, Rules, Verdict, frozen::Frozen};
+use crate::model::digest::Digest;
+use chrono::{DateTime, Utc};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// What a promotion was judged by, and how.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Report {
+    /// The worst of the gates' outcomes.
+    pub outcome: Outcome,
+    pub gates: Vec<GateReport>,
+    /// The digest of the policy that has the rule.
+    pub policy: Digest,
+    /// The digest of the rule and the transition.
+    pub rules: Digest,
+    pub judged_at: DateTime<Utc>,
+    /// When time alone may change the outcome; until then it stands while nothing else changes.
+    pub changes_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct GateReport {
+    pub gate: String,
+    pub outcome: Outcome,
+    pub reason: String,
+    /// The digests of the evidence it rests on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub evidence: Vec<Digest>,
+    /// What to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+}
+
+/// Judges by a rule. What no rule can leave out comes first: the stage before, no way back to what was rolled
+/// back, no freeze.
+pub fn judge(rules: &Rules<'_>, facts: &Facts) -> Report {
+    let mut verdicts =
+        vec![("previous_stage", previous_stage(rules, facts)), ("not_rolled_back", not_rolled_back(facts))];
+    verdicts.push((super::frozen::GATE.name, Frozen {}.judge(facts)));
+    for spec in &rules.rule.gates {
+        if spec.definition.name != super::frozen::GATE.name {
+            verdicts.push((spec.definition.name, spec.gate().judge(facts)));
+        }
+    }
+    let gate = |(gate, verdict): (&str, Verdict)| GateReport {
+        gate: gate.to_owned(),
+        outcome: verdict.outcome,
+        reason: verdict.reason,
+        evidence: verdict.evidence,
+        next: verdict.next,
+    };
+    Report {
+        outcome: verdicts.iter().map(|(_, verdict)| verdict.outcome).max().unwrap_or(Outcome::Pass),
+        changes_at: verdicts
+            .iter()
+            .filter_map(|(_, verdict)| verdict.changes_at)
+            .filter(|at| *at > facts.now)
+            .min(),
+        gates: verdicts.into_iter().map(gate).collect(),
+        policy: rules.policy.clone(),
+        rules: rules.digest.clone(),
+        judged_at: facts.now,
+    }
+}
+
+fn previous_stage(rules: &Rules<'_>, facts: &Facts) -> Verdict {
+    let Some(before) = &facts.before else { return Verdict::pass("the first stage") };
+    if facts.stays.iter().any(|stay| stay.stage == *before) {
+        return Verdict::pass(format!("it has been in {before}"));
+    }
+    if rules.rule.skip {
+        return Verdict::pass(format!("the rule lets it skip {before}"));
+    }
+    Verdict::fail(format!("it has not been in {before}, the stage before"))
+        .next(format!("gradus promote {} --to {before}", facts.reference()))
+}
+
+fn not_rolled_back(facts: &Facts) -> Verdict {
+    if facts.rolled_back {
+        return Verdict::fail(format!("its content was rolled back from {}", facts.stage))
+            .next("push a version that mends it; an admin can insist with --override -m WHY");
+    }
+    Verdict::pass("never rolled back from here")
+}

@@ -1,0 +1,432 @@
+//! Policies: the stages of a workload, and what each tier must show to enter each. YAML, read strictly. A nearer
+//! level's rule for a tier and stage replaces a farther one's whole; freezes add up.
+
+use super::{Definition, Gate, find};
+use crate::{
+    error::{Error, Result},
+    model::{access::Role, digest::Digest, kind::Tier, stage::Stage, yaml},
+};
+use chrono::{DateTime, Utc};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error as _, MapAccess, Visitor},
+    ser::SerializeMap as _,
+};
+use serde_json::{Map, Value};
+use std::{borrow::Cow, collections::BTreeMap, sync::Arc};
+
+/// Most bytes of a policy.
+pub const MAX_BYTES: usize = 256 << 10;
+const STAGES_MAX: usize = 10;
+const GATES_MAX: usize = 50;
+const FREEZES_MAX: usize = 200;
+const PENDING_DAYS: u32 = 14;
+
+/// The policies that come with the registry: name and text. The first holds where nothing else is said.
+pub const BUILT_IN: [(&str, &str); 2] = [
+    ("default", include_str!("../../deploy/policies/default.yaml")),
+    ("solo", include_str!("../../deploy/policies/solo.yaml")),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+enum Format {
+    #[serde(rename = "policy/v1")]
+    V1,
+}
+
+/// One level's policy, as in the file.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Policy {
+    gradus: Format,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// The promotion line, from first to last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stages: Option<Vec<Stage>>,
+    /// Ranges and `latest` match only versions that have entered this stage. Without it: the last stage, as soon as
+    /// anything has entered it, and any version before that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ranges_from: Option<Stage>,
+    /// Days after which a promotion that still waits is given up; 14 if nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 366))]
+    pub pending_days: Option<u32>,
+    /// Who may roll back; releasers if nothing is said. Admins always may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rollback: Option<Vec<Role>>,
+    /// Times in which nothing enters the stages named. They add to those of the other levels.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub freezes: Vec<FreezeWindow>,
+    /// Tier → stage → what a version of the tier must show to enter it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<Tier, BTreeMap<Stage, Rule>>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FreezeWindow {
+    pub from: DateTime<Utc>,
+    pub until: DateTime<Utc>,
+    pub reason: String,
+    /// Without it: all stages but the first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub stages: Vec<Stage>,
+}
+
+/// What it takes to enter a stage.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rule {
+    /// Who may promote into the stage. Admins always may.
+    #[serde(default = "releasers")]
+    pub roles: Vec<Role>,
+    /// A version may enter without having been in the stage before.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub skip: bool,
+    #[serde(default)]
+    pub gates: Vec<GateSpec>,
+}
+
+fn releasers() -> Vec<Role> {
+    vec![Role::Releaser]
+}
+
+/// A gate in a policy: its name, or its name with parameters.
+#[derive(Clone)]
+pub struct GateSpec {
+    pub definition: &'static Definition,
+    parameters: Map<String, Value>,
+    gate: Arc<dyn Gate>,
+}
+
+impl GateSpec {
+    pub fn new(name: &str, parameters: Map<String, Value>) -> Result<Self, String> {
+        let definition = find(name).ok_or_else(|| {
+            let names: Vec<&str> = super::GATES.iter().map(|gate| gate.name).collect();
+            format!("no such gate: {} (gates are {})", crate::model::digest::shorten(name), names.join(", "))
+        })?;
+        let gate = (definition.read)(Value::Object(parameters.clone()))
+            .map_err(|why| format!("gate {name}: {why}"))?;
+        Ok(Self { definition, parameters, gate: gate.into() })
+    }
+
+    pub fn gate(&self) -> &dyn Gate {
+        &*self.gate
+    }
+}
+
+impl std::fmt::Debug for GateSpec {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{} {:?}", self.definition.name, self.parameters)
+    }
+}
+
+impl Serialize for GateSpec {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        if self.parameters.is_empty() {
+            return serializer.serialize_str(self.definition.name);
+        }
+        let mut map = serializer.serialize_map(Some(1))?;
+        map.serialize_entry(self.definition.name, &self.parameters)?;
+        map.end()
+    }
+}
+
+impl<'de> Deserialize<'de> for GateSpec {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(GateVisitor)
+    }
+}
+
+/// Makes the gate while the reader still knows where in the file it is.
+struct GateVisitor;
+
+impl<'de> Visitor<'de> for GateVisitor {
+    type Value = GateSpec;
+
+    fn expecting(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.write_str("a gate: its name, or its name with a map of parameters")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, name: &str) -> Result<GateSpec, E> {
+        GateSpec::new(name, Map::new()).map_err(E::custom)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<GateSpec, A::Error> {
+        let Some((name, parameters)) = access.next_entry::<String, Value>()? else {
+            return Err(A::Error::custom("a gate needs a name"));
+        };
+        if access.next_key::<String>()?.is_some() {
+            return Err(A::Error::custom("one gate has two names; each needs a dash of its own"));
+        }
+        let parameters = match parameters {
+            Value::Object(parameters) => parameters,
+            Value::Null => Map::new(),
+            _ => return Err(A::Error::custom("the parameters of a gate are a map")),
+        };
+        GateSpec::new(&name, parameters).map_err(A::Error::custom)
+    }
+}
+
+impl JsonSchema for GateSpec {
+    fn schema_name() -> Cow<'static, str> {
+        "Gate".into()
+    }
+
+    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+        let names: Vec<&str> = super::GATES.iter().map(|gate| gate.name).collect();
+        let mut choices = vec![serde_json::json!({ "type": "string", "enum": names })];
+        for gate in super::GATES {
+            let parameters = (gate.schema)(generator);
+            choices.push(serde_json::json!({
+                "type": "object",
+                "description": gate.summary,
+                "properties": { gate.name: parameters },
+                "required": [gate.name],
+                "additionalProperties": false,
+            }));
+        }
+        json_schema!({ "oneOf": choices })
+    }
+}
+
+impl Policy {
+    /// Reads a policy file. Errors: `policy_invalid`, with the place in the file.
+    pub fn parse(bytes: &[u8]) -> Result<Self> {
+        let invalid = |why: String| {
+            Error::invalid("policy_invalid", format!("the policy cannot be read: {why}"))
+                .hint("see the gates and their parameters with: gradus policy gates")
+        };
+        if bytes.len() > MAX_BYTES {
+            return Err(Error::too_large(
+                "policy_too_large",
+                format!("the policy has {} bytes", bytes.len()),
+            )
+            .hint(format!("at most {MAX_BYTES}")));
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| invalid("it is not UTF-8".to_owned()))?;
+        let policy: Self = yaml::read_into(text).map_err(invalid)?;
+        policy.check().map_err(invalid)?;
+        Ok(policy)
+    }
+
+    fn check(&self) -> Result<(), String> {
+        if let Some(stages) = &self.stages {
+            let mut sorted = stages.clone();
+            sorted.sort();
+            sorted.dedup();
+            if stages.is_empty() || stages.len() > STAGES_MAX {
+                return Err(format!("stages: one to {STAGES_MAX} are needed"));
+            }
+            if sorted.len() != stages.len() {
+                return Err("stages: one is named twice".to_owned());
+            }
+        }
+        if self.pending_days.is_some_and(|days| !(1..=366).contains(&days)) {
+            return Err("pending_days: 1 to 366".to_owned());
+        }
+        if self.freezes.len() > FREEZES_MAX {
+            return Err(format!("freezes: at most {FREEZES_MAX}"));
+        }
+        for (index, freeze) in self.freezes.iter().enumerate() {
+            if freeze.until <= freeze.from {
+                return Err(format!("freezes[{index}]: it ends before it begins"));
+            }
+        }
+        for (tier, stages) in &self.rules {
+            for (stage, rule) in stages {
+                if rule.gates.len() > GATES_MAX {
+                    return Err(format!("rules.{tier}.{stage}.gates: at most {GATES_MAX}"));
+                }
+                if rule.roles.is_empty() {
+                    return Err(format!("rules.{tier}.{stage}.roles: nobody could promote"));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A policy where it was applied: `*`, a namespace or a workload.
+#[derive(Clone, Debug)]
+pub struct Level {
+    pub scope: String,
+    /// Of the exact bytes of the file.
+    pub digest: Digest,
+    pub policy: Arc<Policy>,
+}
+
+/// What holds for a workload: the built-in policy with the levels laid over it, farthest first.
+#[derive(Clone, Debug)]
+pub struct Effective {
+    pub stages: Vec<Stage>,
+    pub ranges_from: Option<Stage>,
+    pub pending_days: u32,
+    pub rollback: Vec<Role>,
+    pub freezes: Vec<FreezeWindow>,
+    /// The policies it is made of, farthest first, by scope and digest.
+    pub levels: Vec<(String, Digest)>,
+    rules: BTreeMap<(Tier, Stage), (Rule, Digest)>,
+}
+
+/// The rule of one transition, and where it comes from.
+#[derive(Clone, Debug)]
+pub struct Rules<'a> {
+    pub stage: Stage,
+    pub before: Option<Stage>,
+    pub rule: &'a Rule,
+    /// The digest of the policy that has the rule.
+    pub policy: Digest,
+    /// Of the rule and the transition alone: unrelated edits of a policy do not change it.
+    pub digest: Digest,
+}
+
+impl Effective {
+    /// Lays levels over the built-in policy.
+    pub fn merge(levels: &[Level]) -> Result<Self> {
+        let (name, text) = BUILT_IN[0];
+        let built_in = Level {
+            scope: format!("built-in {name}"),
+            digest: Digest::sha256(text.as_bytes()),
+            policy: Arc::new(Policy::parse(text.as_bytes())?),
+        };
+        let mut merged = Self {
+            stages: Vec::new(),
+            ranges_from: None,
+            pending_days: PENDING_DAYS,
+            rollback: releasers(),
+            freezes: Vec::new(),
+            levels: Vec::new(),
+            rules: BTreeMap::new(),
+        };
+        for level in std::iter::once(&built_in).chain(levels) {
+            merged.lay(level);
+        }
+        Ok(merged)
+    }
+
+    fn lay(&mut self, level: &Level) {
+        let policy = &level.policy;
+        if let Some(stages) = &policy.stages {
+            self.stages.clone_from(stages);
+        }
+        if policy.ranges_from.is_some() {
+            self.ranges_from.clone_from(&policy.ranges_from);
+        }
+        self.pending_days = policy.pending_days.unwrap_or(self.pending_days);
+        if let Some(rollback) = &policy.rollback {
+            self.rollback.clone_from(rollback);
+        }
+        self.freezes.extend(policy.freezes.iter().cloned());
+        for (tier, stages) in &policy.rules {
+            for (stage, rule) in stages {
+                self.rules.insert((*tier, stage.clone()), (rule.clone(), level.digest.clone()));
+            }
+        }
+        self.levels.push((level.scope.clone(), level.digest.clone()));
+    }
+
+    /// What is missing for every tier to have a rule for every stage; or a stage that is named and not there.
+    pub fn check(&self) -> Result<()> {
+        let incomplete = |why: String| {
+            Err(Error::invalid("policy_incomplete", format!("with this policy, {why}"))
+                .hint("give the policy a rule for each tier and stage that the levels above have none for"))
+        };
+        for stage in &self.stages {
+            for tier in Tier::ALL {
+                if !self.rules.contains_key(&(tier, stage.clone())) {
+                    return incomplete(format!(
+                        "nothing says what it takes for tier {tier} to enter stage {stage}"
+                    ));
+                }
+            }
+        }
+        let named = self.freezes.iter().flat_map(|freeze| &freeze.stages).chain(&self.ranges_from);
+        for stage in named {
+            if !self.stages.contains(stage) {
+                return incomplete(format!("a stage is named that is not among the stages: {stage}"));
+            }
+        }
+        Ok(())
+    }
+
+    pub fn rules(&self, tier: Tier, stage: &Stage) -> Result<Rules<'_>> {
+        let at = self
+            .stages
+            .iter()
+            .position(|known| known == stage)
+            .ok_or_else(|| self.unknown(stage.as_str()))?;
+        let (rule, policy) = self.rules.get(&(tier, stage.clone())).ok_or_else(|| {
+            Error::not_found(
+                "rule_missing",
+                format!("no policy says what it takes for tier {tier} to enter: {stage}"),
+            )
+            .hint("an admin can add the rule with: gradus policy apply FILE")
+        })?;
+        let before = at.checked_sub(1).map(|at| self.stages[at].clone());
+        let named = serde_json::json!({ "tier": tier, "stage": stage, "before": before, "rule": rule });
+        Ok(Rules {
+            stage: stage.clone(),
+            before,
+            rule,
+            policy: policy.clone(),
+            digest: Digest::sha256(named.to_string().as_bytes()),
+        })
+    }
+
+    /// The stage of this name.
+    pub fn stage(&self, name: &str) -> Result<&Stage> {
+        self.stages.iter().find(|stage| stage.as_str() == name).ok_or_else(|| self.unknown(name))
+    }
+
+    fn unknown(&self, name: &str) -> Error {
+        let names: Vec<&str> = self.stages.iter().map(Stage::as_str).collect();
+        Error::not_found("stage_unknown", format!("no such stage: {}", crate::model::digest::shorten(name)))
+            .hint(format!("stages are {}", names.join(", ")))
+    }
+
+    pub fn first(&self) -> Option<&Stage> {
+        self.stages.first()
+    }
+
+    pub fn last(&self) -> Option<&Stage> {
+        self.stages.last()
+    }
+
+    /// All rules, for showing.
+    pub fn all_rules(&self) -> BTreeMap<Tier, BTreeMap<Stage, Rule>> {
+        let mut all: BTreeMap<Tier, BTreeMap<Stage, Rule>> = BTreeMap::new();
+        for ((tier, stage), (rule, _)) in &self.rules {
+            if self.stages.contains(stage) {
+                all.entry(*tier).or_default().insert(stage.clone(), rule.clone());
+            }
+        }
+        all
+    }
+
+    /// The windows of the policies in which nothing enters a stage.
+    pub fn freezes_of<'a>(&'a self, stage: &'a Stage) -> impl Iterator<Item = &'a FreezeWindow> {
+        self.freezes.iter().filter(move |freeze| match freeze.stages.is_empty() {
+            true => self.first() != Some(stage),
+            false => freeze.stages.contains(stage),
+        })
+    }
+}
+
+impl Rule {
+    /// The roles that approvals are asked of; `None` if no gate asks for any.
+    pub fn approvers(&self) -> Option<Vec<Role>> {
+        let gates: Vec<&GateSpec> =
+            self.gates.iter().filter(|gate| gate.definition.name == super::approvals::GATE.name).collect();
+        let roles = |gate: &&GateSpec| match gate.parameters.get("roles") {
+            Some(roles) => serde_json::from_value(roles.clone()).unwrap_or_default(),
+            None => vec![Role::Approver],
+        };
+        let mut asked: Vec<Role> = gates.iter().flat_map(roles).collect();
+        asked.sort_unstable();
+        asked.dedup();
+        (!gates.is_empty()).then_some(asked)
+    }
+}
