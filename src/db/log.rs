@@ -62,7 +62,8 @@ pub async fn append(
             fill_tiles(tx, frontier.size()).await?;
         }
     }
-    execute!(tx, "UPDATE log_head SET frontier = $1 WHERE id = 1", frontier.to_bytes());
+    let sql = "UPDATE log_head SET frontier = $1, latest = CASE WHEN latest > $2 THEN latest ELSE $2 END WHERE id = 1";
+    execute!(tx, sql, frontier.to_bytes(), at);
     tx.length = Some(length);
     Ok(length)
 }
@@ -139,8 +140,17 @@ pub async fn list(tx: &mut Tx, filter: &Filter<'_>, from: i64, limit: i64) -> Re
     Ok(all!(tx, sql, from, filter.namespace, filter.workload, filter.kind, limit))
 }
 
-/// Takes the head's lock early, for a change whose check must not race another's.
-pub async fn lock(tx: &mut Tx) -> Result<()> {
-    execute!(tx, "UPDATE log_head SET position = position WHERE id = 1");
-    Ok(())
+/// The log's length and the time of its last event.
+pub async fn head(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
+    let row: Option<(i64, Option<DateTime<Utc>>)> =
+        optional!(tx, "SELECT position, latest FROM log_head WHERE id = 1");
+    row.ok_or_else(|| Error::corrupt("log_head", 1, "the row is missing"))
+}
+
+/// Takes the head's lock early, for a change whose check must not race another's: nothing else is committed until this
+/// transaction is. Answers the log's length and the time of its last event.
+pub async fn lock(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
+    let sql = "UPDATE log_head SET position = position WHERE id = 1 RETURNING position, latest";
+    let row: Option<(i64, Option<DateTime<Utc>>)> = optional!(tx, sql);
+    row.ok_or_else(|| Error::corrupt("log_head", 1, "the row is missing"))
 }

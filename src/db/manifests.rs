@@ -9,10 +9,11 @@ use crate::{
     model::{
         digest::Digest,
         manifest::Descriptor,
-        name::{PrincipalName, Workload},
+        name::{Namespace, PrincipalName, Workload},
     },
 };
 use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
 pub struct ManifestRow<'a> {
     pub repository: &'a Workload,
@@ -157,6 +158,13 @@ pub async fn find_inspection(tx: &mut Tx, digest: &Digest) -> Result<Option<Stri
     let row: Option<(String,)> =
         optional!(tx, "SELECT report FROM inspections WHERE digest = $1", digest.as_str());
     Ok(row.map(|(report,)| report))
+}
+
+/// Everyone who ever pushed a digest in a namespace.
+pub async fn authors(tx: &mut Tx, namespace: &Namespace, digest: &Digest) -> Result<BTreeSet<PrincipalName>> {
+    let sql = "SELECT principal FROM authors WHERE namespace = $1 AND digest = $2";
+    let rows: Vec<(String,)> = all!(tx, sql, namespace.as_str(), digest.as_str());
+    rows.into_iter().map(|(name,)| read("authors", &name)).collect()
 }
 
 /// Answers false if they were an author already.

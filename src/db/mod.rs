@@ -8,11 +8,16 @@ mod epoch;
 mod tx;
 
 pub mod blobs;
+pub mod documents;
+pub mod evidence;
 pub mod garbage;
 pub mod log;
 pub mod manifests;
 pub mod namespaces;
+pub mod policies;
 pub mod principals;
+pub mod promotions;
+pub mod stages;
 pub mod tags;
 pub mod tokens;
 pub mod uploads;

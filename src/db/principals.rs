@@ -7,12 +7,12 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        access::{PrincipalKind, Role},
-        name::PrincipalName,
+        access::{Actor, Person, PrincipalKind, Role},
+        name::{Namespace, PrincipalName},
     },
 };
 use chrono::{DateTime, Utc};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 pub struct PrincipalRow {
     pub name: PrincipalName,
@@ -74,6 +74,45 @@ pub async fn roles(tx: &mut Tx, name: &PrincipalName) -> Result<BTreeMap<String,
         roles.entry(namespace).or_default().push(read("members", &role)?);
     }
     Ok(roles)
+}
+
+/// Roles as they are now, of those asked for that there are. The user of local mode is an admin.
+pub async fn standing(
+    tx: &mut Tx,
+    namespace: &Namespace,
+    names: &BTreeSet<PrincipalName>,
+) -> Result<BTreeMap<PrincipalName, Person>> {
+    let sql = "SELECT p.kind, p.disabled, m.role FROM principals p LEFT JOIN members m
+               ON m.principal = p.name AND m.namespace IN ($2, '*') WHERE p.name = $1";
+    let mut people = BTreeMap::new();
+    for name in names {
+        let rows: Vec<(String, bool, Option<String>)> = all!(tx, sql, name.as_str(), namespace.as_str());
+        let Some((kind, disabled, _)) = rows.first() else { continue };
+        let (kind, disabled) = (read("principals", kind)?, *disabled);
+        let mut person = Person { kind, roles: BTreeSet::new() };
+        if !disabled {
+            for role in rows.iter().filter_map(|(_, _, role)| role.as_deref()) {
+                person.roles.insert(read("members", role)?);
+            }
+            if kind == PrincipalKind::Local {
+                person.roles.insert(Role::Admin);
+            }
+        }
+        people.insert(name.clone(), person);
+    }
+    Ok(people)
+}
+
+/// The roles by which somebody may act in a namespace at this moment: those they have, as far as their token lets them
+/// through.
+pub async fn now_in(tx: &mut Tx, actor: &Actor, namespace: &Namespace) -> Result<BTreeSet<Role>> {
+    let mut people = standing(tx, namespace, &[actor.principal.clone()].into()).await?;
+    let through = actor.roles_in(namespace);
+    Ok(match people.remove(&actor.principal) {
+        Some(person) => through.into_iter().filter(|role| person.roles.contains(role)).collect(),
+        // Nobody the database knows: the scheduler.
+        None => through.into_iter().collect(),
+    })
 }
 
 /// Answers false if the role was there already.

@@ -11,6 +11,7 @@ use crate::{
         kind::{Kind, Tier},
         name::{PrincipalName, Workload},
         range::{Interval, Range},
+        stage::Stage,
         version::Version,
     },
 };
@@ -28,6 +29,8 @@ pub struct VersionRow {
     pub contract: Digest,
     /// What resolving answers, as JSON.
     pub document: String,
+    /// What the prompt's lints say at the level of an error, as a JSON list.
+    pub lint_errors: Option<String>,
     pub created_at: DateTime<Utc>,
     pub created_by: PrincipalName,
     pub yanked_at: Option<DateTime<Utc>>,
@@ -45,6 +48,7 @@ struct Row {
     kind: String,
     contract: String,
     document: String,
+    lint_errors: Option<String>,
     created_at: DateTime<Utc>,
     created_by: String,
     yanked_at: Option<DateTime<Utc>>,
@@ -62,6 +66,7 @@ fn version(row: Row) -> Result<VersionRow> {
         kind: read("versions", &row.kind)?,
         contract: read("versions", &row.contract)?,
         document: row.document,
+        lint_errors: row.lint_errors,
         created_at: row.created_at,
         created_by: read("versions", &row.created_by)?,
         yanked_at: row.yanked_at,
@@ -73,8 +78,8 @@ fn version(row: Row) -> Result<VersionRow> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT workload, version, digest, sequence, revision, tier, kind, contract, document, created_at, ",
-            "created_by, yanked_at, yanked_because FROM versions ",
+            "SELECT workload, version, digest, sequence, revision, tier, kind, contract, document, lint_errors, ",
+            "created_at, created_by, yanked_at, yanked_because FROM versions ",
             $rest
         )
     };
@@ -83,8 +88,8 @@ macro_rules! select {
 /// Answers false if the version is taken.
 pub async fn insert(tx: &mut Tx, row: &VersionRow) -> Result<bool> {
     let sql = "INSERT INTO versions (workload, version, sort_key, prerelease, digest, sequence, revision, tier, kind,
-                                     contract, document, created_at, created_by)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) ON CONFLICT DO NOTHING";
+                                     contract, document, created_at, created_by, lint_errors)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
     let inserted = execute!(
         tx,
         sql,
@@ -101,6 +106,7 @@ pub async fn insert(tx: &mut Tx, row: &VersionRow) -> Result<bool> {
         &row.document,
         row.created_at,
         row.created_by.as_str(),
+        row.lint_errors.as_deref(),
     );
     Ok(inserted == 1)
 }
@@ -165,23 +171,49 @@ pub async fn above(tx: &mut Tx, workload: &Workload, below: &Version) -> Result<
     row.map(version).transpose()
 }
 
-/// The newest release that is not yanked.
-pub async fn latest(tx: &mut Tx, workload: &Workload) -> Result<Option<VersionRow>> {
-    let sql = select!(
-        "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1"
-    );
-    let row: Option<Row> = optional!(tx, sql, workload.as_str(), false);
+/// The same as `select!`, of versions that have entered a stage (`$2`) and were not rolled back from it.
+macro_rules! entered {
+    ($rest:literal) => {
+        concat!(
+            "SELECT v.workload, v.version, v.digest, v.sequence, v.revision, v.tier, v.kind, v.contract, v.document, ",
+            "v.lint_errors, v.created_at, v.created_by, v.yanked_at, v.yanked_because FROM entries e ",
+            "JOIN versions v ON v.workload = e.workload AND v.version = e.version AND v.yanked_at IS NULL ",
+            "WHERE e.workload = $1 AND e.stage = $2 AND e.rolled_back_at IS NULL ",
+            $rest
+        )
+    };
+}
+
+/// The newest release that is not yanked, of those that have entered a stage, if one is given.
+pub async fn latest(tx: &mut Tx, workload: &Workload, from: Option<&Stage>) -> Result<Option<VersionRow>> {
+    let row: Option<Row> = match from {
+        None => {
+            let sql = select!(
+                "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL ORDER BY sort_key DESC LIMIT 1"
+            );
+            optional!(tx, sql, workload.as_str(), false)
+        }
+        Some(stage) => {
+            let sql = entered!("AND e.prerelease = $3 ORDER BY e.sort_key DESC LIMIT 1");
+            optional!(tx, sql, workload.as_str(), stage.as_str(), false)
+        }
+    };
     row.map(version).transpose()
 }
 
 /// Rows read at a time while looking for a pre-release in a range.
 const STEP: i64 = 100;
 
-/// The highest version in a range that is not yanked.
-pub async fn highest(tx: &mut Tx, workload: &Workload, range: &Range) -> Result<Option<VersionRow>> {
+/// The highest version in a range that is not yanked, of those that have entered a stage, if one is given.
+pub async fn highest(
+    tx: &mut Tx,
+    workload: &Workload,
+    range: &Range,
+    from: Option<&Stage>,
+) -> Result<Option<VersionRow>> {
     let mut best: Option<VersionRow> = None;
     for interval in range.intervals() {
-        if let Some(row) = highest_in(tx, workload, range, &interval).await?
+        if let Some(row) = highest_in(tx, workload, range, &interval, from).await?
             && best.as_ref().is_none_or(|best| best.version < row.version)
         {
             best = Some(row);
@@ -195,21 +227,45 @@ async fn highest_in(
     workload: &Workload,
     range: &Range,
     interval: &Interval,
+    from: Option<&Stage>,
 ) -> Result<Option<VersionRow>> {
-    let sql = select!(
-        "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key >= $3 AND sort_key < $4
-         ORDER BY sort_key DESC LIMIT 1"
-    );
-    let release: Option<Row> =
-        optional!(tx, sql, workload.as_str(), false, &interval.low[..], &interval.high[..]);
-    let mut best = release.map(version).transpose()?;
+    let releases = between(tx, workload, from, false, (&interval.low, &interval.high), 1).await?;
+    let mut best = releases.into_iter().next();
     for (low, high) in &interval.prereleases {
         let low = best.as_ref().map_or_else(|| low.clone(), |row| row.version.sort_key().max(low.clone()));
-        if let Some(row) = highest_prerelease(tx, workload, range, low, high.clone()).await? {
+        if let Some(row) = highest_prerelease(tx, workload, range, low, high.clone(), from).await? {
             best = Some(row);
         }
     }
     Ok(best)
+}
+
+/// Versions between two keys, highest first.
+async fn between(
+    tx: &mut Tx,
+    workload: &Workload,
+    from: Option<&Stage>,
+    prerelease: bool,
+    (low, high): (&[u8], &[u8]),
+    limit: i64,
+) -> Result<Vec<VersionRow>> {
+    let name = workload.as_str();
+    let rows: Vec<Row> = match from {
+        None => {
+            let sql = select!(
+                "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key >= $3 AND sort_key < $4
+                 ORDER BY sort_key DESC LIMIT $5"
+            );
+            all!(tx, sql, name, prerelease, low, high, limit)
+        }
+        Some(stage) => {
+            let sql = entered!(
+                "AND e.prerelease = $3 AND e.sort_key >= $4 AND e.sort_key < $5 ORDER BY e.sort_key DESC LIMIT $6"
+            );
+            all!(tx, sql, name, stage.as_str(), prerelease, low, high, limit)
+        }
+    };
+    rows.into_iter().map(version).collect()
 }
 
 /// Only some pre-releases between two keys match, so they are looked at one by one, from above.
@@ -219,16 +275,12 @@ async fn highest_prerelease(
     range: &Range,
     low: Vec<u8>,
     mut high: Vec<u8>,
+    from: Option<&Stage>,
 ) -> Result<Option<VersionRow>> {
-    let sql = select!(
-        "WHERE workload = $1 AND prerelease = $2 AND yanked_at IS NULL AND sort_key >= $3 AND sort_key < $4
-         ORDER BY sort_key DESC LIMIT $5"
-    );
     loop {
-        let rows: Vec<Row> = all!(tx, sql, workload.as_str(), true, &low[..], &high[..], STEP);
+        let rows = between(tx, workload, from, true, (&low, &high), STEP).await?;
         let count = rows.len();
         for row in rows {
-            let row = version(row)?;
             if range.matches(&row.version) {
                 return Ok(Some(row));
             }
@@ -257,8 +309,8 @@ pub async fn list(
 ) -> Result<Vec<VersionRow>> {
     let below = below.map_or_else(|| vec![0xff], Version::sort_key);
     let tier = filter.tier.map(|tier| tier.to_string());
-    let sql = "SELECT workload, version, digest, sequence, revision, tier, kind, contract, '' AS document, created_at,
-                      created_by, yanked_at, yanked_because FROM versions
+    let sql = "SELECT workload, version, digest, sequence, revision, tier, kind, contract, '' AS document, lint_errors,
+                      created_at, created_by, yanked_at, yanked_because FROM versions
                WHERE workload = $1 AND sort_key < $2 AND ($3 IS NULL OR tier = $3)
                AND ($4 IS NULL OR (yanked_at IS NOT NULL) = $4) ORDER BY sort_key DESC LIMIT $5";
     let rows: Vec<Row> = all!(tx, sql, workload.as_str(), below, tier, filter.yanked, limit);

@@ -1,0 +1,112 @@
+//! What is said about manifests, as gates read it.
+
+use super::{
+    read,
+    tx::{Tx, all, execute, optional},
+};
+use crate::{
+    error::{Error, Result},
+    model::{
+        digest::Digest,
+        evidence::{Evidence, EvidenceKind, Examples, Statement},
+        name::{PrincipalName, Workload},
+    },
+};
+use chrono::{DateTime, Utc};
+
+/// Most pieces of evidence about one manifest.
+pub const MAX: i64 = 2000;
+
+pub struct NewEvidence<'a> {
+    pub repository: &'a Workload,
+    pub evidence: &'a Evidence,
+    /// Of the exact bytes.
+    pub payload: &'a Digest,
+    pub examples: Option<&'a [u8]>,
+}
+
+type Row = (String, String, String, String, String, DateTime<Utc>);
+
+fn evidence((digest, subject, kind, statement, by, at): Row) -> Result<Evidence> {
+    let unreadable = |_| Error::corrupt("evidence", &digest, "the statement cannot be read");
+    let statement: Statement = serde_json::from_str(&statement).map_err(unreadable)?;
+    let kind: EvidenceKind = read("evidence", &kind)?;
+    if statement.kind() != kind {
+        return Err(Error::corrupt("evidence", &digest, "the statement is of another kind"));
+    }
+    let by = read("evidence", &by)?;
+    Ok(Evidence {
+        digest: read("evidence", &digest)?,
+        subject: read("evidence", &subject)?,
+        statement,
+        by,
+        at,
+    })
+}
+
+/// Records evidence about a subject in a repository that is locked. Answers false if it was there, or there is too much.
+pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
+    let (repository, evidence) = (new.repository.as_str(), new.evidence);
+    let statement = serde_json::to_string(&evidence.statement).map_err(|source| {
+        Error::internal("evidence_encoding", "evidence could not be written").source(source)
+    })?;
+    let sql = "INSERT INTO evidence (repository, digest, subject, number, kind, payload, statement, examples, made_at, made_by)
+               SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9 FROM evidence
+               WHERE repository = $1 AND subject = $3 HAVING COALESCE(MAX(number), 0) < $10
+               ON CONFLICT (repository, digest) DO NOTHING";
+    let inserted = execute!(
+        tx,
+        sql,
+        repository,
+        evidence.digest.as_str(),
+        evidence.subject.as_str(),
+        evidence.statement.kind().name(),
+        new.payload.as_str(),
+        statement,
+        new.examples,
+        evidence.at,
+        evidence.by.as_str(),
+        MAX,
+    );
+    Ok(inserted == 1)
+}
+
+/// Everything about a subject, oldest first.
+pub async fn about(tx: &mut Tx, repository: &Workload, subject: &Digest) -> Result<Vec<Evidence>> {
+    let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
+               WHERE repository = $1 AND subject = $2 ORDER BY number LIMIT $3";
+    let rows: Vec<Row> = all!(tx, sql, repository.as_str(), subject.as_str(), MAX);
+    rows.into_iter().map(evidence).collect()
+}
+
+pub async fn find(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<Evidence>> {
+    let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
+               WHERE repository = $1 AND digest = $2";
+    let row: Option<Row> = optional!(tx, sql, repository.as_str(), digest.as_str());
+    row.map(evidence).transpose()
+}
+
+/// The same bytes about the same subject by the same person.
+pub async fn same(
+    tx: &mut Tx,
+    repository: &Workload,
+    subject: &Digest,
+    payload: &Digest,
+    by: &PrincipalName,
+) -> Result<Option<Evidence>> {
+    let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
+               WHERE repository = $1 AND subject = $2 AND payload = $3 AND made_by = $4 ORDER BY number LIMIT 1";
+    let row: Option<Row> =
+        optional!(tx, sql, repository.as_str(), subject.as_str(), payload.as_str(), by.as_str());
+    row.map(evidence).transpose()
+}
+
+/// The results example by example of an evaluation.
+pub async fn examples(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<Examples>> {
+    let sql = "SELECT examples FROM evidence WHERE repository = $1 AND digest = $2";
+    let row: Option<(Option<Vec<u8>>,)> = optional!(tx, sql, repository.as_str(), digest.as_str());
+    let Some(bytes) = row.and_then(|(bytes,)| bytes) else { return Ok(None) };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|_| Error::corrupt("evidence", digest, "the examples cannot be read"))
+}

@@ -1,0 +1,284 @@
+//! Stages: what is in each, how it came there, and what has been in it.
+
+use super::{
+    read,
+    tx::{Tx, all, execute, optional},
+};
+use crate::{
+    error::Result,
+    model::{
+        digest::Digest,
+        name::{PrincipalName, Workload},
+        promotion::MoveKind,
+        stage::Stage,
+        version::Version,
+    },
+};
+use chrono::{DateTime, Utc};
+
+/// One step in the history of a stage.
+#[derive(Clone, Debug)]
+pub struct Move {
+    pub workload: Workload,
+    pub stage: Stage,
+    /// Counts from 1, without gaps.
+    pub number: i64,
+    pub kind: MoveKind,
+    pub version: Version,
+    pub digest: Digest,
+    pub from: Option<Version>,
+    pub at: DateTime<Utc>,
+    pub by: PrincipalName,
+    pub reason: Option<String>,
+    /// The document with the report and what it was judged on.
+    pub judgement: Option<Digest>,
+    pub ratified_by: Option<PrincipalName>,
+    pub ratified_at: Option<DateTime<Utc>>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    workload: String,
+    stage: String,
+    number: i64,
+    kind: String,
+    version: String,
+    digest: String,
+    from_version: Option<String>,
+    moved_at: DateTime<Utc>,
+    moved_by: String,
+    reason: Option<String>,
+    judgement: Option<String>,
+    ratified_by: Option<String>,
+    ratified_at: Option<DateTime<Utc>>,
+}
+
+fn to_move(row: Row) -> Result<Move> {
+    Ok(Move {
+        workload: read("moves", &row.workload)?,
+        stage: read("moves", &row.stage)?,
+        number: row.number,
+        kind: read("moves", &row.kind)?,
+        version: read("moves", &row.version)?,
+        digest: read("moves", &row.digest)?,
+        from: row.from_version.map(|from| read("moves", &from)).transpose()?,
+        at: row.moved_at,
+        by: read("moves", &row.moved_by)?,
+        reason: row.reason,
+        judgement: row.judgement.map(|digest| read("moves", &digest)).transpose()?,
+        ratified_by: row.ratified_by.map(|by| read("moves", &by)).transpose()?,
+        ratified_at: row.ratified_at,
+    })
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT m.workload, m.stage, m.number, m.kind, m.version, m.digest, m.from_version, m.moved_at, ",
+            "m.moved_by, m.reason, m.judgement, m.ratified_by, m.ratified_at FROM moves m ",
+            $rest
+        )
+    };
+}
+
+/// The move that put there what is in a stage now; `None` if nothing has entered it.
+pub async fn current(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<Option<Move>> {
+    let sql = select!(
+        "JOIN stages s ON s.workload = m.workload AND s.stage = m.stage AND s.number = m.number
+         WHERE m.workload = $1 AND m.stage = $2"
+    );
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), stage.as_str());
+    row.map(to_move).transpose()
+}
+
+/// The version in a stage now.
+pub async fn holds(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<Option<Version>> {
+    let sql = "SELECT version FROM stages WHERE workload = $1 AND stage = $2";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), stage.as_str());
+    row.map(|(version,)| read("stages", &version)).transpose()
+}
+
+/// Writes a move and what follows from it. `sort_key` and the rest are of the version that is in the stage afterwards.
+pub async fn insert(tx: &mut Tx, step: &Move) -> Result<()> {
+    let (workload, stage, version) = (step.workload.as_str(), step.stage.as_str(), step.version.to_string());
+    let from = step.from.as_ref().map(ToString::to_string);
+    let sql = "INSERT INTO moves (workload, stage, number, kind, version, digest, from_version, moved_at, moved_by, reason, judgement)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    execute!(
+        tx,
+        sql,
+        workload,
+        stage,
+        step.number,
+        step.kind.name(),
+        &version,
+        step.digest.as_str(),
+        from,
+        step.at,
+        step.by.as_str(),
+        step.reason.as_deref(),
+        step.judgement.as_ref().map(Digest::as_str),
+    );
+    let sql = "INSERT INTO stages (workload, stage, version, digest, number) VALUES ($1, $2, $3, $4, $5)
+               ON CONFLICT (workload, stage) DO UPDATE SET version = $3, digest = $4, number = $5";
+    execute!(tx, sql, workload, stage, &version, step.digest.as_str(), step.number);
+    Ok(())
+}
+
+/// Notes that a version has entered a stage by a move.
+pub async fn enter(tx: &mut Tx, step: &Move) -> Result<()> {
+    let sql = "INSERT INTO entries (workload, stage, version, digest, sort_key, prerelease, number)
+               VALUES ($1, $2, $3, $4, $5, $6, $7)
+               ON CONFLICT (workload, stage, version) DO UPDATE SET number = $7, rolled_back_at = NULL";
+    execute!(
+        tx,
+        sql,
+        step.workload.as_str(),
+        step.stage.as_str(),
+        step.version.to_string(),
+        step.digest.as_str(),
+        step.version.sort_key(),
+        step.version.is_prerelease(),
+        step.number,
+    );
+    Ok(())
+}
+
+/// A version that has entered a stage.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    pub version: Version,
+    pub digest: Digest,
+    /// The last move that brought it there.
+    pub number: i64,
+    pub is_rolled_back: bool,
+    pub is_yanked: bool,
+}
+
+type EntryRow = (String, String, i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+
+fn entry((version, digest, number, rolled_back_at, yanked_at): EntryRow) -> Result<Entry> {
+    Ok(Entry {
+        version: read("entries", &version)?,
+        digest: read("entries", &digest)?,
+        number,
+        is_rolled_back: rolled_back_at.is_some(),
+        is_yanked: yanked_at.is_some(),
+    })
+}
+
+pub async fn find_entry(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    version: &Version,
+) -> Result<Option<Entry>> {
+    let sql = "SELECT e.version, e.digest, e.number, e.rolled_back_at, v.yanked_at FROM entries e
+               JOIN versions v ON v.workload = e.workload AND v.version = e.version
+               WHERE e.workload = $1 AND e.stage = $2 AND e.version = $3";
+    let row: Option<EntryRow> = optional!(tx, sql, workload.as_str(), stage.as_str(), version.to_string());
+    row.map(entry).transpose()
+}
+
+/// The version that entered last before a move, is not yanked and was not rolled back from.
+pub async fn previous_good(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    before: i64,
+) -> Result<Option<Entry>> {
+    let sql = "SELECT e.version, e.digest, e.number, e.rolled_back_at, v.yanked_at FROM entries e
+               JOIN versions v ON v.workload = e.workload AND v.version = e.version
+               WHERE e.workload = $1 AND e.stage = $2 AND e.number < $3 AND e.rolled_back_at IS NULL
+               AND v.yanked_at IS NULL ORDER BY e.number DESC LIMIT 1";
+    let row: Option<EntryRow> = optional!(tx, sql, workload.as_str(), stage.as_str(), before);
+    row.map(entry).transpose()
+}
+
+/// What entered after a move and stands.
+pub async fn entered_after(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<Version>> {
+    let sql = "SELECT version FROM entries WHERE workload = $1 AND stage = $2 AND number > $3
+               AND rolled_back_at IS NULL ORDER BY number LIMIT $4";
+    let rows: Vec<(String,)> = all!(tx, sql, workload.as_str(), stage.as_str(), after, limit);
+    rows.into_iter().map(|(version,)| read("entries", &version)).collect()
+}
+
+/// Marks everything that entered after a move as rolled back from.
+pub async fn roll_back_after(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    after: i64,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let sql = "UPDATE entries SET rolled_back_at = $4 WHERE workload = $1 AND stage = $2 AND number > $3
+               AND rolled_back_at IS NULL";
+    execute!(tx, sql, workload.as_str(), stage.as_str(), after, at);
+    Ok(())
+}
+
+/// Whether content was rolled back from a stage.
+pub async fn was_rolled_back(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    digest: &Digest,
+) -> Result<bool> {
+    let sql = "SELECT version FROM entries WHERE workload = $1 AND stage = $2 AND digest = $3
+               AND rolled_back_at IS NOT NULL LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), stage.as_str(), digest.as_str());
+    Ok(row.is_some())
+}
+
+/// When content was in which stage: from, and until when if it is there no longer.
+pub async fn stays(
+    tx: &mut Tx,
+    workload: &Workload,
+    digest: &Digest,
+) -> Result<Vec<(Stage, DateTime<Utc>, Option<DateTime<Utc>>)>> {
+    let sql = "SELECT m.stage, m.moved_at, n.moved_at FROM moves m
+               LEFT JOIN moves n ON n.workload = m.workload AND n.stage = m.stage AND n.number = m.number + 1
+               WHERE m.workload = $1 AND m.digest = $2 ORDER BY m.moved_at, m.number LIMIT 1000";
+    let rows: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> =
+        all!(tx, sql, workload.as_str(), digest.as_str());
+    rows.into_iter().map(|(stage, from, until)| Ok((read("moves", &stage)?, from, until))).collect()
+}
+
+/// The history of a stage below a number, newest first.
+pub async fn history(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    below: i64,
+    limit: i64,
+) -> Result<Vec<Move>> {
+    let sql =
+        select!("WHERE m.workload = $1 AND m.stage = $2 AND m.number < $3 ORDER BY m.number DESC LIMIT $4");
+    let rows: Vec<Row> = all!(tx, sql, workload.as_str(), stage.as_str(), below, limit);
+    rows.into_iter().map(to_move).collect()
+}
+
+/// Overrides that nobody else has looked at yet, newest first.
+pub async fn unratified(tx: &mut Tx, workload: &Workload, limit: i64) -> Result<Vec<Move>> {
+    let sql = select!(
+        "WHERE m.workload = $1 AND m.kind = 'overridden' AND m.ratified_by IS NULL
+         ORDER BY m.moved_at DESC, m.number DESC LIMIT $2"
+    );
+    let rows: Vec<Row> = all!(tx, sql, workload.as_str(), limit);
+    rows.into_iter().map(to_move).collect()
+}
+
+/// Answers false if it was ratified already.
+pub async fn ratify(tx: &mut Tx, step: &Move, by: &PrincipalName, at: DateTime<Utc>) -> Result<bool> {
+    let sql = "UPDATE moves SET ratified_by = $4, ratified_at = $5
+               WHERE workload = $1 AND stage = $2 AND number = $3 AND ratified_by IS NULL";
+    let ratified =
+        execute!(tx, sql, step.workload.as_str(), step.stage.as_str(), step.number, by.as_str(), at);
+    Ok(ratified == 1)
+}
