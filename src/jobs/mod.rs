@@ -5,7 +5,7 @@ use crate::{
     db::garbage::claim_tick,
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
-    ops::{Context, garbage, scrub},
+    ops::{Context, garbage, promote, scrub},
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
@@ -48,15 +48,12 @@ impl Task {
 }
 
 /// Starts the ticker for what the configuration schedules. Keep what it answers: dropping it stops the ticks.
-pub async fn start(cx: &Arc<Context>) -> Result<Option<JobScheduler>> {
+pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
     let wanted: Vec<(Task, String)> =
         [(Task::Gc, &cx.config.schedule.gc), (Task::Scrub, &cx.config.schedule.scrub)]
             .into_iter()
             .filter_map(|(task, cron)| cron.clone().map(|cron| (task, cron)))
             .collect();
-    if wanted.is_empty() {
-        return Ok(None);
-    }
     let failed = |source| Error::internal("scheduler", "the scheduler cannot start").source(source);
     let scheduler = JobScheduler::new().await.map_err(failed)?;
     for (task, cron) in wanted {
@@ -75,8 +72,24 @@ pub async fn start(cx: &Arc<Context>) -> Result<Option<JobScheduler>> {
         })?;
         scheduler.add(job).await.map_err(failed)?;
     }
+    let cx = cx.clone();
+    let settle = Job::new_async(SETTLE, move |_, _| {
+        let cx = cx.clone();
+        Box::pin(async move { settle(&cx).await })
+    });
+    scheduler.add(settle.map_err(failed)?).await.map_err(failed)?;
     scheduler.start().await.map_err(failed)?;
-    Ok(Some(scheduler))
+    Ok(scheduler)
+}
+
+/// How often pending promotions are looked at: a soak may have ended, or one may have waited too long.
+const SETTLE: &str = "*/5 * * * * *";
+
+/// On every replica, since judging one twice changes nothing.
+async fn settle(cx: &Context) {
+    if let Err(error) = promote::settle_due(cx).await {
+        tracing::error!(?error, "pending promotions could not be judged");
+    }
 }
 
 async fn tick(cx: &Context, task: Task) {

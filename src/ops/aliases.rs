@@ -2,7 +2,7 @@
 
 use super::{Context, manifests::set_tag, resolve};
 use crate::{
-    db::{log, namespaces, tags, versions},
+    db::{Tx, log, namespaces, tags, versions},
     error::{Error, Result},
     model::{
         access::Actor,
@@ -14,25 +14,25 @@ use crate::{
 
 pub use tags::AliasRow;
 
-/// The alias of this name, unless the word means something else in a reference.
-fn free(alias: &str) -> Result<Tag> {
-    match Selector::parse(alias)? {
-        Selector::Alias(tag) => Ok(tag),
-        other => Err(Error::invalid(
-            "alias_reserved",
-            format!("in a reference this is a {}, not an alias: {alias}", other.describe()),
-        )
-        .hint("choose another word, for example champion")),
-    }
+/// The alias of this name, unless the word means something else in a reference to this workload.
+async fn free(cx: &Context, tx: &mut Tx, workload: &Workload, alias: &str) -> Result<Tag> {
+    let selector = Selector::parse(alias)?;
+    let what = match (&selector, resolve::stage(cx, tx, workload, &selector).await?) {
+        (Selector::Alias(tag), None) => return Ok(tag.clone()),
+        (_, Some(_)) => "stage",
+        (other, None) => other.describe(),
+    };
+    Err(Error::invalid("alias_reserved", format!("in a reference this is a {what}, not an alias: {alias}"))
+        .hint("choose another word, for example champion"))
 }
 
 /// Points an alias at the version a reference means now. Answers that version.
 pub async fn set(cx: &Context, actor: &Actor, alias: &str, to: &Reference) -> Result<AliasRow> {
-    let alias = free(alias)?;
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
+    let alias = free(cx, &mut tx, &to.workload, alias).await?;
     namespaces::lock_repository(&mut tx, &to.workload).await?;
-    let row = resolve::find(&mut tx, &to.workload, &to.selector).await?;
+    let row = resolve::find(cx, &mut tx, &to.workload, &to.selector).await?;
     if let Some(other) = tags::find(&mut tx, &to.workload, alias.as_str()).await?
         && versions::of_manifest(&mut tx, &to.workload, &other).await?.is_none()
     {
@@ -42,7 +42,7 @@ pub async fn set(cx: &Context, actor: &Actor, alias: &str, to: &Reference) -> Re
         )
         .hint("choose another word, or delete the tag with an OCI client first"));
     }
-    if let Some(change) = set_tag(&mut tx, &to.workload, alias.as_str(), &row.digest, now).await? {
+    if let Some(change) = set_tag(cx, &mut tx, &to.workload, alias.as_str(), &row.digest, now).await? {
         log::append(&mut tx, now, &actor.principal, vec![change]).await?;
         tx.commit().await?;
     }
@@ -50,8 +50,8 @@ pub async fn set(cx: &Context, actor: &Actor, alias: &str, to: &Reference) -> Re
 }
 
 pub async fn remove(cx: &Context, actor: &Actor, workload: &Workload, alias: &str) -> Result<()> {
-    let alias = free(alias)?;
     let mut tx = cx.db.write().await?;
+    let alias = free(cx, &mut tx, workload, alias).await?;
     namespaces::lock_repository(&mut tx, workload).await?;
     let from = tags::find(&mut tx, workload, alias.as_str()).await?.ok_or_else(|| {
         Error::not_found("alias_unknown", format!("no such alias of {workload}: {alias}"))

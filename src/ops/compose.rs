@@ -37,6 +37,8 @@ pub(super) struct Prepared {
     pub inspection: Inspection,
     pub contract: Contract,
     pub document: String,
+    /// What the prompt's lints say at the level of an error.
+    pub lint_errors: Vec<String>,
     pub notes: Vec<String>,
     /// Blobs the registry adds: the config, the contract.
     pub own_blobs: Vec<Vec<u8>>,
@@ -127,6 +129,7 @@ pub(super) async fn from_draft(cx: &Context, workload: &Workload, draft: &Draft)
         digest: composed.digest,
         inspection,
         contract: settled.contract,
+        lint_errors: settled.lint_errors,
         notes: settled.notes,
         own_blobs: vec![composed.config, contract_bytes],
         manifest,
@@ -172,6 +175,7 @@ pub(super) async fn from_manifest(
         digest,
         inspection,
         contract: settled.contract,
+        lint_errors: settled.lint_errors,
         notes: settled.notes,
         own_blobs: Vec::new(),
         manifest: manifest.clone(),
@@ -211,6 +215,7 @@ struct Settled {
     contract: Contract,
     prompt: Option<(File, prompt::Prompt)>,
     taken: Taken,
+    lint_errors: Vec<String>,
     notes: Vec<String>,
 }
 
@@ -268,16 +273,17 @@ async fn settle(
             Contract::open()
         }
     };
+    let mut lint_errors = Vec::new();
     if let Some((_, prompt)) = &prompt {
-        notes.extend(
-            prompt
-                .lints(&contract)
-                .into_iter()
-                .map(|lint| format!("prompt: {}: {}", lint.path, lint.message)),
-        );
+        for lint in prompt.lints(&contract) {
+            if lint.level == prompt::Level::Error {
+                lint_errors.push(format!("{}: {}", lint.path, lint.message));
+            }
+            notes.push(format!("prompt: {}: {}", lint.path, lint.message));
+        }
     }
     notes.extend(inspection.notes());
-    Ok(Settled { artifact, contract, prompt, taken, notes })
+    Ok(Settled { artifact, contract, prompt, taken, lint_errors, notes })
 }
 
 async fn read_prompt(cx: &Context, workload: &Workload, file: File) -> Result<(File, prompt::Prompt)> {

@@ -81,7 +81,7 @@ pub struct Shown {
 
 pub async fn show(cx: &Context, reference: &Reference) -> Result<Shown> {
     let mut tx = cx.db.read().await?;
-    let row = find(&mut tx, &reference.workload, &reference.selector).await?;
+    let row = find(cx, &mut tx, &reference.workload, &reference.selector).await?;
     let corrupt = |what| Error::corrupt("versions", format!("{}:{}", row.workload, row.version), what);
     let manifest =
         manifests::find(&mut tx, &row.workload, &row.digest).await?.ok_or_else(|| corrupt("no manifest"))?;

@@ -2,7 +2,7 @@
 
 use super::{Context, blobs as ops_blobs, compose::descriptor_of, push};
 use crate::{
-    db::{Tx, blobs, log, manifests, namespaces, tags, versions},
+    db::{Tx, blobs, evidence, log, manifests, namespaces, tags, versions},
     error::{Error, Result},
     model::{
         access::Actor,
@@ -49,8 +49,8 @@ async fn digest_of_tag(cx: &Context, repository: &Workload, tag: &str) -> Result
         Ok(Selector::Version(version)) => {
             versions::find(&mut tx, repository, &version).await?.map(|row| row.digest)
         }
-        Ok(selector) if is_reserved(&selector) && has_versions(&mut tx, repository).await? => {
-            return match super::resolve::find(&mut tx, repository, &selector).await {
+        Ok(selector) if is_followed(cx, &mut tx, repository, &selector).await? => {
+            return match super::resolve::find(cx, &mut tx, repository, &selector).await {
                 Ok(row) => Ok(Some(row.digest)),
                 Err(error) if error.kind == crate::error::Kind::NotFound => Ok(None),
                 Err(error) => Err(error),
@@ -67,6 +67,13 @@ async fn digest_of_tag(cx: &Context, repository: &Workload, tag: &str) -> Result
 /// Whether in a workload this follows from its versions. In a repository without versions it is a tag like others.
 fn is_reserved(selector: &Selector) -> bool {
     matches!(selector, Selector::Stage(_) | Selector::Latest | Selector::Range(_))
+}
+
+/// The same for a workload as its policy has it, which may name stages of its own.
+async fn is_followed(cx: &Context, tx: &mut Tx, repository: &Workload, selector: &Selector) -> Result<bool> {
+    let reserved =
+        is_reserved(selector) || super::resolve::stage(cx, tx, repository, selector).await?.is_some();
+    Ok(reserved && has_versions(tx, repository).await?)
 }
 
 /// Takes away the tags that say something else than the versions will, now that there is a first one.
@@ -157,12 +164,18 @@ pub async fn put(
     {
         return Ok(put);
     }
+    let said = super::evidence::of_manifest(cx, repository, &manifest).await?;
+    let is_evidence = said.is_some();
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     namespaces::ensure_repository(&mut tx, repository, now).await?;
     namespaces::lock_repository(&mut tx, repository).await?;
     let mut changes = Vec::new();
     if insert(&mut tx, repository, &manifest, bytes, &digest, now).await? {
+        if let Some(said) = said {
+            changes
+                .push(super::evidence::insert_pushed(&mut tx, actor, repository, &digest, said, now).await?);
+        }
         changes.push(Change::ManifestPushed {
             repository: repository.clone(),
             digest: digest.clone(),
@@ -170,17 +183,21 @@ pub async fn put(
         });
     }
     if let Some(tag) = tag {
-        changes.extend(set_tag(&mut tx, repository, tag, &digest, now).await?);
+        changes.extend(set_tag(cx, &mut tx, repository, tag, &digest, now).await?);
     }
     if !changes.is_empty() {
         log::append(&mut tx, now, &actor.principal, changes).await?;
         tx.commit().await?;
+        if is_evidence {
+            super::promote::settle_workload(cx, repository).await;
+        }
     }
     Ok(put)
 }
 
 /// Points a tag at a manifest, unless the tag means something that only another verb may move.
 pub(super) async fn set_tag(
+    cx: &Context,
     tx: &mut Tx,
     repository: &Workload,
     tag: &str,
@@ -201,21 +218,28 @@ pub(super) async fn set_tag(
         )
         .hint("versions never change; push another version"));
     }
+    let stage = match &selector {
+        Ok(selector) => super::resolve::stage(cx, tx, repository, selector).await?,
+        Err(_) => None,
+    };
     let moved_by = match &selector {
-        Ok(Selector::Stage(_)) => Some("gradus promote"),
+        _ if stage.is_some() => Some("gradus promote"),
         Ok(Selector::Latest | Selector::Range(_)) if has_versions(tx, repository).await? => {
             Some("gradus push")
         }
         _ => None,
     };
     if let (Some(verb), Ok(selector)) = (moved_by, &selector) {
-        let now_at = super::resolve::find(tx, repository, selector).await.ok();
+        let now_at = super::resolve::find(cx, tx, repository, selector).await.ok();
         if now_at.is_some_and(|row| row.digest == *digest) {
             return Ok(None);
         }
         return Err(Error::not_allowed(
             "tag_is_not_free",
-            format!("the {} cannot be moved by a push: {tag}", selector.describe()),
+            format!(
+                "the {} cannot be moved by a push: {tag}",
+                if stage.is_some() { "stage" } else { selector.describe() }
+            ),
         )
         .hint(format!("it follows from other verbs; use {verb}")));
     }
@@ -347,6 +371,13 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
         Wanted::Digest(digest) => {
             if let Some(version) = versions::of_manifest(&mut tx, repository, digest).await? {
                 return keep(format!("{repository}:{version}"));
+            }
+            if evidence::find(&mut tx, repository, digest).await?.is_some() {
+                return Err(Error::not_allowed(
+                    "evidence_is_kept",
+                    format!("evidence cannot be deleted: {repository}@{digest}"),
+                )
+                .hint("what it says can be answered by newer evidence"));
             }
             let tags = all_tags(&mut tx, repository, Some(digest)).await?;
             changes.extend(tags.into_iter().map(|(tag, digest)| untagged(tag, digest)));

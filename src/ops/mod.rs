@@ -6,17 +6,24 @@ pub mod access;
 pub mod aliases;
 pub mod audit;
 pub mod blobs;
+pub mod decide;
 pub mod events;
+pub mod evidence;
+pub mod freeze;
 pub mod garbage;
 pub mod inspect;
 pub mod listing;
 pub mod manifests;
 pub mod namespaces;
+pub mod policy;
+pub mod promote;
 pub mod push;
 pub mod render;
 pub mod resolve;
+pub mod rollback;
 pub mod scrub;
 pub mod start;
+pub mod status;
 pub mod tokens;
 pub mod uploads;
 pub mod users;
@@ -26,6 +33,7 @@ pub mod claim;
 pub mod compose;
 mod memo;
 mod session;
+mod snapshot;
 
 use crate::{
     blobs::Stores,
@@ -49,6 +57,8 @@ pub struct Context {
     /// Set in local mode: who acts when a call carries no token.
     pub local: Option<PrincipalName>,
     pub(crate) memo: memo::Memo,
+    pub(crate) policies: policy::Cache,
+    pub(crate) turns: promote::Turns,
     /// Bodies being received, each in a task of its own.
     pub(crate) receiving: TaskTracker,
 }
@@ -69,6 +79,8 @@ impl Context {
             metrics: Metrics::new(),
             local,
             memo: memo::Memo::default(),
+            policies: policy::Cache::default(),
+            turns: promote::Turns::default(),
             receiving: TaskTracker::new(),
         })
     }

@@ -4,25 +4,28 @@
 use super::{
     Context,
     compose::{Prepared, Wanted, from_draft, from_manifest},
-    uploads,
+    policy, promote, snapshot, uploads,
 };
 use crate::{
-    db::{Tx, log, manifests, namespaces, tags, versions},
+    db::{Tx, log, manifests, namespaces, stages, tags, versions},
     error::{Error, Result},
+    gates,
     kinds::Inspection,
     model::{
-        access::Actor,
+        access::{Actor, Role},
         artifact::{Dataset, File},
         contract::{self, Contract, Diff},
         event::Change,
         kind::Tier,
         manifest::Manifest,
         name::Workload,
+        reference::{Reference, Selector},
+        stage::Stage,
         version::{Bump, Version},
     },
 };
 use sha2::{Digest as _, Sha256};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use versions::VersionRow;
 
 /// Tries to decide on a version while others push to the same workload.
@@ -144,6 +147,8 @@ async fn commit(
         kind: prepared.inspection.kind,
         contract: prepared.contract.digest(),
         document: prepared.document.clone(),
+        lint_errors: (!prepared.lint_errors.is_empty())
+            .then(|| serde_json::json!(prepared.lint_errors).to_string()),
         created_at: now,
         created_by: actor.principal.clone(),
         yanked_at: None,
@@ -167,10 +172,71 @@ async fn commit(
     if last == 0 {
         changes.extend(super::manifests::free_reserved_tags(&mut tx, workload).await?);
     }
+    let first = first_stage(cx, &mut tx, actor, &row, &prepared.inspection).await?;
+    if let Some(First::Entered(promoted)) = &first {
+        changes.push(promoted.clone());
+    }
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
     cx.metrics.versions_created.inc();
-    Ok(Some(Pushed { created: true, row, diff, notes: prepared.notes, inspection: prepared.inspection }))
+    let mut notes = prepared.notes;
+    if let Some(First::Open(stage)) = first {
+        notes.push(ask_for(cx, actor, &row, stage).await);
+    }
+    Ok(Some(Pushed { created: true, row, diff, notes, inspection: prepared.inspection }))
+}
+
+/// What became of a new version's way into the first stage.
+enum First {
+    Entered(Change),
+    /// Its gates do not pass by what is known at once.
+    Open(Stage),
+}
+
+/// A push enters the first stage by itself, in the same transaction where the gates pass on what a push knows.
+async fn first_stage(
+    cx: &Context,
+    tx: &mut Tx,
+    actor: &Actor,
+    row: &VersionRow,
+    inspection: &Inspection,
+) -> Result<Option<First>> {
+    let effective = policy::effective(cx, tx, row.workload.as_str()).await?;
+    let Some(stage) = effective.first() else { return Ok(None) };
+    let Ok(rules) = effective.rules(row.tier, stage) else { return Ok(None) };
+    let roles: BTreeSet<Role> = actor.roles_in(&row.workload.namespace()).into_iter().collect();
+    if promote::check_may(&rules.rule.roles, &roles, "push").is_err() {
+        return Ok(None);
+    }
+    let mut facts = snapshot::of_new(row, inspection, &rules, &actor.principal, row.created_at)?;
+    facts.rolled_back = stages::was_rolled_back(tx, &row.workload, stage, &row.digest).await?;
+    facts.freezes = snapshot::freezes(tx, &row.workload, &effective, stage, row.created_at).await?;
+    let report = gates::judge(&rules, &facts);
+    if report.outcome != gates::Outcome::Pass {
+        return Ok(Some(First::Open(stage.clone())));
+    }
+    let judgement = promote::Judgement { tier: row.tier, report, approvers: Vec::new(), facts };
+    let judgement = judgement.keep(tx).await?;
+    let entered = promote::enter(tx, row, stage, &actor.principal, row.created_at, judgement, None).await?;
+    Ok(Some(First::Entered(entered)))
+}
+
+/// Asks for the first stage as anybody would. Answers what came of it, for the pusher; the version stands in any case.
+async fn ask_for(cx: &Context, actor: &Actor, row: &VersionRow, stage: Stage) -> String {
+    let reference =
+        Reference { workload: row.workload.clone(), selector: Selector::Version(row.version.clone()) };
+    let name = stage.clone();
+    let ask = promote::Ask { reference, stage, dry_run: false, overriding: None, expect: None };
+    match promote::promote(cx, actor, &ask).await {
+        Ok(promotion) => {
+            let open = promotion.report.gates.iter().find(|gate| gate.outcome != gates::Outcome::Pass);
+            match open {
+                Some(gate) => format!("not in {name}: {}: {}", gate.gate, gate.reason),
+                None => format!("it is in {name}"),
+            }
+        }
+        Err(error) => format!("not in {name}: {error}"),
+    }
 }
 
 /// The version that this push would make again.
@@ -290,7 +356,7 @@ async fn check_above(tx: &mut Tx, workload: &Workload, version: &Version, contra
 
 /// The part of the version that a contract change must raise. Below 1.0.0 the parts stand one lower, as
 /// Cargo and npm read `^0.2`.
-fn needed_bump(diff: &Diff, older: &Version) -> Bump {
+pub(super) fn needed_bump(diff: &Diff, older: &Version) -> Bump {
     let initial = older.semver().major == 0;
     match diff.change {
         contract::Change::Major if initial => Bump::Minor,

@@ -1,8 +1,8 @@
 //! From a reference to the version it means, and what a consumer needs to run it.
 
-use super::{Context, memo::Resolved};
+use super::{Context, memo::Resolved, policy::effective};
 use crate::{
-    db::{Tx, tags, versions},
+    db::{Tx, stages, tags, versions},
     error::{Error, Result},
     model::{
         contract::Contract,
@@ -10,28 +10,87 @@ use crate::{
         name::Workload,
         reference::{Reference, Selector},
         resolution::{Document, Resolution},
+        stage::Stage,
     },
 };
 use std::sync::Arc;
 use versions::VersionRow;
 
 /// The version a selector means now.
-pub(super) async fn find(tx: &mut Tx, workload: &Workload, selector: &Selector) -> Result<VersionRow> {
+pub(super) async fn find(
+    cx: &Context,
+    tx: &mut Tx,
+    workload: &Workload,
+    selector: &Selector,
+) -> Result<VersionRow> {
     let row = match selector {
         Selector::Digest(digest) => versions::find_by_digest(tx, workload, digest).await?,
         Selector::Version(version) => versions::find(tx, workload, version).await?,
-        Selector::Latest => versions::latest(tx, workload).await?,
-        Selector::Range(range) => versions::highest(tx, workload, range).await?,
+        Selector::Latest => {
+            let from = ranges_from(cx, tx, workload).await?;
+            versions::latest(tx, workload, from.as_ref()).await?
+        }
+        Selector::Range(range) => {
+            let from = ranges_from(cx, tx, workload).await?;
+            versions::highest(tx, workload, range, from.as_ref()).await?
+        }
         Selector::Alias(alias) => match tags::find(tx, workload, alias.as_str()).await? {
             Some(digest) => versions::find_by_digest(tx, workload, &digest).await?,
+            None => match stage(cx, tx, workload, selector).await? {
+                Some(stage) => at_stage(tx, workload, &stage).await?,
+                None => None,
+            },
+        },
+        Selector::Stage(name) => {
+            let effective = effective(cx, tx, workload.as_str()).await?;
+            at_stage(tx, workload, effective.stage(name.as_str())?).await?
+        }
+        Selector::Default => match effective(cx, tx, workload.as_str()).await?.last() {
+            Some(last) => at_stage(tx, workload, last).await?,
             None => None,
         },
-        // Nothing enters a stage before promotion does it.
-        Selector::Stage(_) | Selector::Default => None,
     };
     match row {
         Some(row) => Ok(row),
         None => Err(nothing_there(tx, workload, selector).await?),
+    }
+}
+
+async fn at_stage(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<Option<VersionRow>> {
+    match stages::holds(tx, workload, stage).await? {
+        Some(version) => versions::find(tx, workload, &version).await,
+        None => Ok(None),
+    }
+}
+
+/// The stage a word names in this workload: a built-in one always, another one if the policy has it.
+pub(super) async fn stage(
+    cx: &Context,
+    tx: &mut Tx,
+    workload: &Workload,
+    selector: &Selector,
+) -> Result<Option<Stage>> {
+    match selector {
+        Selector::Stage(stage) => Ok(Some(stage.clone())),
+        Selector::Alias(word) => {
+            let effective = effective(cx, tx, workload.as_str()).await?;
+            Ok(effective.stages.iter().find(|stage| stage.as_str() == word.as_str()).cloned())
+        }
+        _ => Ok(None),
+    }
+}
+
+/// The stage that a version must have entered for ranges and `latest` to match it. What the policy names; without a
+/// word from it the last stage, as soon as anything has entered it.
+async fn ranges_from(cx: &Context, tx: &mut Tx, workload: &Workload) -> Result<Option<Stage>> {
+    let effective = effective(cx, tx, workload.as_str()).await?;
+    match (&effective.ranges_from, effective.last()) {
+        (Some(named), _) => Ok(Some(named.clone())),
+        (None, Some(last)) => {
+            let entered = stages::holds(tx, workload, last).await?.is_some();
+            Ok(entered.then(|| last.clone()))
+        }
+        (None, None) => Ok(None),
     }
 }
 
@@ -59,7 +118,7 @@ async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) ->
         Selector::Stage(stage) => format!("nothing has entered this stage of {workload}: {stage}"),
         Selector::Latest => {
             format!(
-                "no release of {workload} to be the latest (pre-releases and yanked versions do not count)"
+                "no release of {workload} to be the latest (pre-releases, yanked versions and what has not been promoted do not count)"
             )
         }
         other => format!(
@@ -89,7 +148,7 @@ pub async fn resolve(cx: &Context, reference: &str) -> Result<Arc<Resolved>> {
         return Ok(resolved);
     }
     let parsed: Reference = reference.parse()?;
-    let row = find(&mut cx.db.read().await?, &parsed.workload, &parsed.selector).await?;
+    let row = find(cx, &mut cx.db.read().await?, &parsed.workload, &parsed.selector).await?;
     let resolution = resolution(reference.to_owned(), row)?;
     let json = serde_json::to_vec(&resolution).map_err(|source| {
         Error::internal("document_encoding", "a resolution could not be written").source(source)

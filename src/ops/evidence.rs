@@ -1,0 +1,317 @@
+//! Evidence: attaching it to a version, reading it back. A piece of evidence is an OCI manifest whose subject is the
+//! version's manifest and whose layer is the exact bytes, so that every OCI client sees it among the referrers.
+
+use super::{
+    Context, blobs, manifests as ops_manifests,
+    promote::{self, Promotion},
+    resolve, uploads,
+};
+use crate::{
+    db::{Tx, evidence as rows, log, manifests, namespaces, versions},
+    error::{Error, Result},
+    evidence::{About, read},
+    model::{
+        access::Actor,
+        artifact::{Artifact, File},
+        digest::Digest,
+        event::Change,
+        evidence::{Evidence, EvidenceKind, Examples, MAX_BYTES, Statement},
+        manifest::{EMPTY_CONFIG, IMAGE, Manifest},
+        name::Workload,
+        reference::Reference,
+    },
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use serde_json::{Value, json};
+use std::sync::Arc;
+
+const BY: &str = "dev.gradus.evidence.by";
+const ABOUT: &str = "dev.gradus.evidence.about";
+const CREATED: &str = "org.opencontainers.image.created";
+pub(super) const PEM: &str = "application/x-pem-file";
+
+/// What is attached to what.
+pub(super) struct Attach<'a> {
+    pub workload: &'a Workload,
+    pub subject: &'a Digest,
+    pub bytes: Vec<u8>,
+    pub media_type: &'a str,
+    /// Of a signature by a bare key: the public key, PEM.
+    pub public_key: Option<String>,
+}
+
+/// One piece that came of it.
+#[derive(Debug)]
+pub struct Attached {
+    pub evidence: Evidence,
+    /// False: the same person attached the same before.
+    pub created: bool,
+}
+
+/// What was attached, and the promotions it completed.
+#[derive(Debug)]
+pub struct Outcome {
+    pub version: crate::model::version::Version,
+    pub attached: Vec<Attached>,
+    pub promoted: Vec<Promotion>,
+}
+
+/// Attaches a file to a version. What it is, is recognised by its content unless a kind is insisted on.
+pub async fn attach(
+    cx: &Arc<Context>,
+    actor: &Actor,
+    reference: &Reference,
+    kind: Option<EvidenceKind>,
+    bytes: Vec<u8>,
+    public_key: Option<String>,
+) -> Result<Outcome> {
+    let workload = &reference.workload;
+    let row = resolve::find(cx, &mut cx.db.read().await?, workload, &reference.selector).await?;
+    let (files, prompt) = files(cx, workload, &row.digest).await?;
+    let about = About {
+        digest: &row.digest,
+        files: &files,
+        prompt: prompt.as_ref(),
+        public_key: public_key.as_deref(),
+        now: cx.clock.now(),
+    };
+    let statements = read(kind, &bytes, &about)?;
+    let media_type =
+        if std::str::from_utf8(&bytes).is_ok_and(|text| text.trim_start().starts_with(['{', '['])) {
+            "application/json"
+        } else {
+            "text/markdown"
+        };
+    let attach = Attach { workload, subject: &row.digest, bytes, media_type, public_key: public_key.clone() };
+    let payload = Digest::sha256(&attach.bytes);
+    let mut attached = Vec::new();
+    for one in statements {
+        let same =
+            rows::same(&mut cx.db.read().await?, workload, &row.digest, &payload, &actor.principal).await?;
+        if let Some(evidence) = same.into_iter().find(|evidence| evidence.statement == one.statement) {
+            attached.push(Attached { evidence, created: false });
+            continue;
+        }
+        let change = |evidence: &Evidence| Change::EvidenceAttached {
+            workload: workload.clone(),
+            subject: evidence.subject.clone(),
+            evidence: evidence.digest.clone(),
+            about: evidence.statement.kind(),
+        };
+        let examples = (!one.examples.is_empty()).then_some(&one.examples);
+        let evidence = record(cx, actor, &attach, one.statement, examples, change).await?;
+        attached.push(Attached { evidence, created: true });
+    }
+    let promoted = promote::settle_workload(cx, workload).await;
+    Ok(Outcome { version: row.version, attached, promoted })
+}
+
+/// The files of a version as its manifest lists them, and which of them is a prompt that was taken along.
+pub(super) async fn files(
+    cx: &Context,
+    workload: &Workload,
+    digest: &Digest,
+) -> Result<(Vec<File>, Option<File>)> {
+    let stored = manifests::find(&mut cx.db.read().await?, workload, digest).await?;
+    let stored =
+        stored.ok_or_else(|| Error::corrupt("manifests", digest, "a version's manifest is missing"))?;
+    let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
+    let recognised = Artifact::recognise(&manifest)?
+        .ok_or_else(|| Error::corrupt("manifests", digest, "a version's manifest is not recognised"))?;
+    let prompt = recognised.prompt;
+    Ok((recognised.files.into_iter().chain(prompt.clone()).collect(), prompt))
+}
+
+/// Stores a statement with its bytes as evidence.
+pub(super) async fn record(
+    cx: &Arc<Context>,
+    actor: &Actor,
+    attach: &Attach<'_>,
+    statement: Statement,
+    examples: Option<&Examples>,
+    change: impl FnOnce(&Evidence) -> Change,
+) -> Result<Evidence> {
+    let Attach { workload, subject, .. } = attach;
+    // Bytes come before the transaction.
+    uploads::put_own(cx, workload, b"{}".to_vec()).await?;
+    uploads::put_own(cx, workload, attach.bytes.clone()).await?;
+    if let Some(key) = &attach.public_key {
+        uploads::put_own(cx, workload, key.clone().into_bytes()).await?;
+    }
+    let now = cx.clock.now();
+    let size = manifests::find(&mut cx.db.read().await?, workload, subject)
+        .await?
+        .map_or(0, |stored| stored.bytes.len());
+    let bytes = manifest_of(attach, &statement, actor, now, size).to_string().into_bytes();
+    let manifest = Manifest::parse(&bytes, Some(IMAGE))?;
+    let evidence = Evidence {
+        digest: Digest::sha256(&bytes),
+        subject: (*subject).clone(),
+        statement,
+        by: actor.principal.clone(),
+        at: now,
+    };
+    let mut tx = cx.db.write().await?;
+    namespaces::lock_repository(&mut tx, workload).await?;
+    ops_manifests::insert(&mut tx, workload, &manifest, &bytes, &evidence.digest, now).await?;
+    let payload = Digest::sha256(&attach.bytes);
+    insert(&mut tx, workload, &evidence, &payload, examples).await?;
+    let change = change(&evidence);
+    crate::db::promotions::stir(&mut tx, workload.as_str(), now).await?;
+    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    Ok(evidence)
+}
+
+async fn insert(
+    tx: &mut Tx,
+    repository: &Workload,
+    evidence: &Evidence,
+    payload: &Digest,
+    examples: Option<&Examples>,
+) -> Result<()> {
+    let examples = examples.map(serde_json::to_vec).transpose().map_err(|source| {
+        Error::internal("evidence_encoding", "examples could not be written").source(source)
+    })?;
+    let new = rows::NewEvidence { repository, evidence, payload, examples: examples.as_deref() };
+    if rows::insert(tx, &new).await? {
+        return Ok(());
+    }
+    match rows::find(tx, repository, &evidence.digest).await? {
+        Some(_) => Ok(()),
+        None => Err(Error::conflict(
+            "evidence_too_much",
+            format!(
+                "there are {} pieces of evidence about this content already: {}",
+                rows::MAX,
+                evidence.subject
+            ),
+        )
+        .hint("push a new version")),
+    }
+}
+
+/// The OCI manifest of a piece of evidence: keys sorted, as of all our manifests.
+fn manifest_of(
+    attach: &Attach<'_>,
+    statement: &Statement,
+    actor: &Actor,
+    now: DateTime<Utc>,
+    subject_size: usize,
+) -> Value {
+    let layer = |bytes: &[u8], media_type: &str| json!({ "digest": Digest::sha256(bytes), "mediaType": media_type, "size": bytes.len() });
+    let mut layers = vec![layer(&attach.bytes, attach.media_type)];
+    layers.extend(attach.public_key.as_ref().map(|key| layer(key.as_bytes(), PEM)));
+    let about = match statement {
+        Statement::Evaluation(evaluation) => evaluation.suite.clone(),
+        other => other.kind().name().to_owned(),
+    };
+    json!({
+        "annotations": {
+            BY: actor.principal,
+            ABOUT: about,
+            CREATED: now.to_rfc3339_opts(SecondsFormat::Micros, true),
+        },
+        "artifactType": statement.kind().artifact_type(),
+        "config": layer(b"{}", EMPTY_CONFIG),
+        "layers": layers,
+        "mediaType": IMAGE,
+        "schemaVersion": 2,
+        "subject": { "digest": attach.subject, "mediaType": IMAGE, "size": subject_size },
+    })
+}
+
+/// What a manifest that an OCI client pushes says as evidence, if it is meant as such.
+pub(super) struct Pushed {
+    statement: Statement,
+    examples: Examples,
+    payload: Digest,
+    subject: Digest,
+}
+
+/// Reads the evidence in a manifest with a subject. `None`: it is other content. What comes only from verbs of its own
+/// is refused, and so is what cannot be read as what it claims to be.
+pub(super) async fn of_manifest(
+    cx: &Context,
+    repository: &Workload,
+    manifest: &Manifest,
+) -> Result<Option<Pushed>> {
+    let kind = manifest.artifact_type.as_deref().and_then(EvidenceKind::of_artifact_type);
+    let Some(kind) = kind else { return Ok(None) };
+    let invalid = |why: &str| {
+        Error::invalid("evidence_invalid", format!("not a piece of evidence: {why}"))
+            .hint("attach it with: gradus eval attach REF FILE")
+    };
+    if !kind.is_attachable() {
+        return Err(Error::not_allowed(
+            "evidence_reserved",
+            format!("evidence of this kind is not pushed: {kind}"),
+        )
+        .hint("it comes only from its own verb, such as gradus approve"));
+    }
+    let subject = manifest.subject.as_ref().ok_or_else(|| invalid("it has no subject"))?.digest.clone();
+    if versions::of_manifest(&mut cx.db.read().await?, repository, &subject).await?.is_none() {
+        return Err(Error::invalid("evidence_subject", format!("its subject is no version here: {subject}"))
+            .hint("push the version first, then what is said about it"));
+    }
+    let (payload, rest) = manifest.layers.split_first().ok_or_else(|| invalid("it has no layer"))?;
+    if payload.size > MAX_BYTES as u64 {
+        return Err(Error::too_large(
+            "evidence_too_large",
+            format!("the evidence has {} bytes", payload.size),
+        )
+        .hint(format!("at most {MAX_BYTES}")));
+    }
+    let bytes = blobs::read_whole(cx, repository, &payload.digest, MAX_BYTES as u64).await?;
+    let public_key = match rest.iter().find(|layer| layer.media_type == PEM) {
+        Some(layer) => {
+            String::from_utf8(blobs::read_whole(cx, repository, &layer.digest, 64 << 10).await?.to_vec()).ok()
+        }
+        None => None,
+    };
+    let (files, prompt) = files(cx, repository, &subject).await?;
+    let about = About {
+        digest: &subject,
+        files: &files,
+        prompt: prompt.as_ref(),
+        public_key: public_key.as_deref(),
+        now: cx.clock.now(),
+    };
+    let mut statements = read(Some(kind), &bytes, &about)?;
+    match (statements.pop(), statements.is_empty()) {
+        (Some(one), true) => {
+            let payload = payload.digest.clone();
+            Ok(Some(Pushed { statement: one.statement, examples: one.examples, payload, subject }))
+        }
+        _ => Err(invalid("it says several things; attach the file instead")),
+    }
+}
+
+/// Records what an OCI client pushed, in the transaction that stores its manifest.
+pub(super) async fn insert_pushed(
+    tx: &mut Tx,
+    actor: &Actor,
+    repository: &Workload,
+    digest: &Digest,
+    pushed: Pushed,
+    now: DateTime<Utc>,
+) -> Result<Change> {
+    let Pushed { statement, examples, payload, subject } = pushed;
+    let evidence =
+        Evidence { digest: digest.clone(), subject, statement, by: actor.principal.clone(), at: now };
+    insert(tx, repository, &evidence, &payload, (!examples.is_empty()).then_some(&examples)).await?;
+    crate::db::promotions::stir(tx, repository.as_str(), now).await?;
+    Ok(Change::EvidenceAttached {
+        workload: repository.clone(),
+        subject: evidence.subject,
+        evidence: evidence.digest,
+        about: evidence.statement.kind(),
+    })
+}
+
+/// Everything that is said about a version, oldest first.
+pub async fn list(cx: &Context, reference: &Reference) -> Result<Vec<Evidence>> {
+    let mut tx = cx.db.read().await?;
+    let row = resolve::find(cx, &mut tx, &reference.workload, &reference.selector).await?;
+    rows::about(&mut tx, &reference.workload, &row.digest).await
+}

@@ -1,0 +1,195 @@
+//! Policies: what holds for a workload, applying one, and what one would have said of recorded promotions.
+
+use super::{Context, promote::Judgement, unknown_namespace};
+use crate::{
+    db::{Tx, documents, log, namespaces, policies, promotions},
+    error::{Error, Result},
+    gates::{BUILT_IN, Effective, Level, Policy, Report, judge},
+    model::{
+        access::{Actor, EVERYWHERE},
+        digest::Digest,
+        event::Change,
+        scope::Scope,
+        stage::BUILT_IN as BUILT_IN_STAGES,
+    },
+};
+use std::{
+    collections::HashMap,
+    sync::{Arc, RwLock},
+};
+
+pub use policies::PolicyRow;
+pub use promotions::PromotionRow;
+
+/// Policies by what they are made of. What is named by digests never changes, so it needs no freshness.
+#[derive(Default)]
+pub(crate) struct Cache(RwLock<HashMap<Levels, Arc<Effective>>>);
+
+/// Scopes with the digests of their policies.
+type Levels = Vec<(String, Digest)>;
+
+/// Most entries.
+const CACHED_MAX: usize = 1000;
+
+/// What holds for a scope now.
+pub(super) async fn effective(cx: &Context, tx: &mut Tx, scope: &str) -> Result<Arc<Effective>> {
+    let key = policies::levels(tx, scope).await?;
+    let cache = &cx.policies.0;
+    if let Some(found) = cache.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key) {
+        return Ok(found.clone());
+    }
+    let mut levels = Vec::with_capacity(key.len());
+    for (scope, digest) in &key {
+        let policy = Policy::parse(&documents::read(tx, digest).await?)?;
+        levels.push(Level { scope: scope.clone(), digest: digest.clone(), policy: Arc::new(policy) });
+    }
+    let effective = Arc::new(Effective::merge(&levels)?);
+    let mut table = cache.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+    if table.len() >= CACHED_MAX {
+        table.clear();
+    }
+    table.insert(key, effective.clone());
+    Ok(effective)
+}
+
+async fn check_scope(cx: &Context, tx: &mut Tx, scope: &Scope) -> Result<()> {
+    match scope {
+        Scope::Everywhere => Ok(()),
+        Scope::Namespace(namespace) => super::namespaces::show(cx, namespace).await.map(drop),
+        Scope::Workload(workload) => namespaces::find(tx, &workload.namespace())
+            .await?
+            .ok_or_else(|| unknown_namespace(&workload.namespace()))
+            .map(drop),
+    }
+}
+
+/// What holds for a scope, and what was applied to it itself, newest first, with the newest's text.
+pub struct Shown {
+    pub effective: Arc<Effective>,
+    pub applied: Vec<PolicyRow>,
+    pub text: Option<String>,
+}
+
+pub async fn show(cx: &Context, scope: &Scope) -> Result<Shown> {
+    let mut tx = cx.db.read().await?;
+    check_scope(cx, &mut tx, scope).await?;
+    let effective = effective(cx, &mut tx, &scope.to_string()).await?;
+    let applied = policies::history(&mut tx, &scope.to_string(), super::PAGE_DEFAULT).await?;
+    let text = match applied.first().and_then(|row| row.digest.as_ref()) {
+        Some(digest) => String::from_utf8(documents::read(&mut tx, digest).await?).ok(),
+        None => None,
+    };
+    Ok(Shown { effective, applied, text })
+}
+
+/// Applies a policy to a scope. The same again changes nothing and answers `None`.
+pub async fn apply(cx: &Context, actor: &Actor, scope: &Scope, text: &[u8]) -> Result<Option<i64>> {
+    let policy = Policy::parse(text)?;
+    let digest = Digest::sha256(text);
+    let name = scope.to_string();
+    let now = cx.clock.now();
+    let mut tx = cx.db.write().await?;
+    check_scope(cx, &mut tx, scope).await?;
+    log::lock(&mut tx).await?;
+    documents::keep(&mut tx, text).await?;
+    let Some(number) = policies::apply(&mut tx, &name, Some(&digest), now, &actor.principal).await? else {
+        return Ok(None);
+    };
+    let effective = effective(cx, &mut tx, &name).await?;
+    effective.check()?;
+    refuse_aliases(&mut tx, &name, &policy).await?;
+    finish(cx, actor, tx, name, number, Some(digest)).await.map(Some)
+}
+
+/// Takes a scope's own policy away, so that the levels above it hold.
+pub async fn remove(cx: &Context, actor: &Actor, scope: &Scope) -> Result<()> {
+    let name = scope.to_string();
+    let mut tx = cx.db.write().await?;
+    check_scope(cx, &mut tx, scope).await?;
+    log::lock(&mut tx).await?;
+    let now = cx.clock.now();
+    match policies::apply(&mut tx, &name, None, now, &actor.principal).await? {
+        Some(number) => {
+            effective(cx, &mut tx, &name).await?.check()?;
+            finish(cx, actor, tx, name, number, None).await.map(drop)
+        }
+        None => Err(Error::not_found("policy_unknown", format!("it has no policy of its own: {scope}"))
+            .hint("see what holds with: gradus policy show")),
+    }
+}
+
+async fn finish(
+    cx: &Context,
+    actor: &Actor,
+    mut tx: Tx,
+    scope: String,
+    number: i64,
+    policy: Option<Digest>,
+) -> Result<i64> {
+    let now = cx.clock.now();
+    promotions::stir(&mut tx, &scope, now).await?;
+    let change = Change::PolicyApplied { scope, number, policy };
+    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    Ok(number)
+}
+
+/// A word is a stage or an alias, not both.
+async fn refuse_aliases(tx: &mut Tx, scope: &str, policy: &Policy) -> Result<()> {
+    let names = policy.stages.iter().flatten().map(|stage| stage.as_str());
+    for name in names.filter(|name| !BUILT_IN_STAGES.contains(name)) {
+        if let Some(workload) = policies::workload_with_alias(tx, scope, name).await? {
+            return Err(Error::conflict(
+                "stage_is_an_alias",
+                format!("a stage cannot have the name of an alias: {workload}:{name}"),
+            )
+            .hint(format!("remove it first: gradus alias rm {name} {workload}")));
+        }
+    }
+    Ok(())
+}
+
+/// What a policy would have said of a recorded promotion.
+pub struct Tested {
+    pub promotion: PromotionRow,
+    pub then: Report,
+    /// Or why it could not be judged by the policy.
+    pub now: Result<Report>,
+}
+
+/// Judges recorded promotions of a scope anew, by what would hold if the policy were applied to it. What each was judged
+/// on is as it was recorded then.
+pub async fn test(cx: &Context, scope: &Scope, text: &[u8], limit: i64) -> Result<Vec<Tested>> {
+    let policy = Arc::new(Policy::parse(text)?);
+    let mut tx = cx.db.read().await?;
+    check_scope(cx, &mut tx, scope).await?;
+    let mut tested = Vec::new();
+    for promotion in promotions::recent(&mut tx, &scope.to_string(), limit).await? {
+        let mut levels = Vec::new();
+        for (name, digest) in policies::levels(&mut tx, promotion.workload.as_str()).await? {
+            let policy = Policy::parse(&documents::read(&mut tx, &digest).await?)?;
+            levels.push(Level { scope: name, digest, policy: Arc::new(policy) });
+        }
+        levels.retain(|level| level.scope != scope.to_string());
+        levels.push(Level { scope: scope.to_string(), digest: Digest::sha256(text), policy: policy.clone() });
+        levels.sort_by_key(|level| (level.scope != EVERYWHERE, level.scope.contains('/')));
+        let effective = Effective::merge(&levels)?;
+        effective.check()?;
+        let mut judgement = Judgement::read(&mut tx, &promotion.judgement).await?;
+        judgement.load_examples(&mut tx, &promotion.workload).await?;
+        let now = effective.rules(judgement.tier, &promotion.stage).map(|rules| {
+            let mut facts = judgement.facts.clone();
+            // An approval holds for the rules it was given under; here it is asked what other rules would have made of it.
+            facts.assume_rules(&rules.digest);
+            facts.before = rules.before.clone();
+            judge(&rules, &facts)
+        });
+        tested.push(Tested { promotion, then: judgement.report, now });
+    }
+    Ok(tested)
+}
+
+/// A policy that comes with the registry.
+pub fn built_in(name: &str) -> Option<&'static str> {
+    BUILT_IN.iter().find(|(known, _)| *known == name).map(|(_, text)| *text)
+}

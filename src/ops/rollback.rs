@@ -1,0 +1,131 @@
+//! Moving a stage back to the previous good version: one transaction, no gates, no freeze, a reason.
+
+use super::{
+    Context,
+    policy::effective,
+    promote::{check_may, check_reason},
+};
+use crate::{
+    db::{
+        Tx, log, namespaces, principals, promotions,
+        stages::{self, Entry, Move},
+    },
+    error::{Error, Result},
+    model::{
+        access::Actor, event::Change, name::Workload, promotion::MoveKind, stage::Stage, version::Version,
+    },
+};
+use std::collections::BTreeSet;
+
+/// Most versions that one event names as marked.
+const NAMED_MAX: i64 = 100;
+
+#[derive(Debug)]
+pub struct RolledBack {
+    pub from: Version,
+    pub to: Version,
+    pub digest: crate::model::digest::Digest,
+    pub number: i64,
+    /// What cannot be promoted there again, at most a hundred of them.
+    pub marked: Vec<Version>,
+}
+
+/// Rolls a stage back. `to`: an earlier version; without it the one that was there before and is good.
+pub async fn rollback(
+    cx: &Context,
+    actor: &Actor,
+    workload: &Workload,
+    stage: &Stage,
+    to: Option<&Version>,
+    reason: &str,
+    dry_run: bool,
+) -> Result<RolledBack> {
+    check_reason(reason)?;
+    let mut tx = cx.db.write().await?;
+    namespaces::lock_repository(&mut tx, workload).await?;
+    let effective = effective(cx, &mut tx, workload.as_str()).await?;
+    let stage = effective.stage(stage.as_str())?;
+    let roles: BTreeSet<_> = principals::now_in(&mut tx, actor, &workload.namespace()).await?;
+    check_may(&effective.rollback, &roles, &format!("roll back {workload}:{stage}"))?;
+    let current = stages::current(&mut tx, workload, stage).await?.ok_or_else(|| {
+        Error::not_found("stage_empty", format!("nothing has entered this stage: {workload}:{stage}"))
+            .hint(format!("gradus promote {workload}:VERSION --to {stage}"))
+    })?;
+    let standing = stages::find_entry(&mut tx, workload, stage, &current.version).await?;
+    let entered = standing.as_ref().map_or(current.number, |entry| entry.number);
+    let target = target(&mut tx, workload, stage, &current.version, entered, to).await?;
+    let marked = stages::entered_after(&mut tx, workload, stage, target.number, NAMED_MAX).await?;
+    let step = Move {
+        workload: workload.clone(),
+        stage: stage.clone(),
+        number: current.number + 1,
+        kind: MoveKind::RolledBack,
+        version: target.version,
+        digest: target.digest,
+        from: Some(current.version.clone()),
+        at: cx.clock.now(),
+        by: actor.principal.clone(),
+        reason: Some(reason.to_owned()),
+        judgement: None,
+        ratified_by: None,
+        ratified_at: None,
+    };
+    let done = RolledBack {
+        from: current.version.clone(),
+        to: step.version.clone(),
+        digest: step.digest.clone(),
+        number: step.number,
+        marked: marked.clone(),
+    };
+    if dry_run {
+        return Ok(done);
+    }
+    stages::insert(&mut tx, &step).await?;
+    stages::roll_back_after(&mut tx, workload, stage, target.number, step.at).await?;
+    promotions::stir(&mut tx, workload.as_str(), step.at).await?;
+    let change = Change::RolledBack {
+        workload: step.workload,
+        version: step.version,
+        digest: step.digest,
+        stage: step.stage,
+        number: step.number,
+        from: current.version,
+        marked,
+        reason: reason.to_owned(),
+    };
+    log::append(&mut tx, step.at, &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    Ok(done)
+}
+
+async fn target(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    current: &Version,
+    entered: i64,
+    to: Option<&Version>,
+) -> Result<Entry> {
+    let history = format!("see what has been there with: gradus history {workload}:{stage}");
+    let Some(wanted) = to else {
+        return stages::previous_good(tx, workload, stage, entered).await?.ok_or_else(|| {
+            Error::conflict(
+                "rollback_nowhere",
+                format!("nothing good was in {workload}:{stage} before {current}"),
+            )
+            .hint(history)
+        });
+    };
+    let entry = stages::find_entry(tx, workload, stage, wanted).await?;
+    let refuse = |why: &str| {
+        Err(Error::conflict("rollback_target", format!("{workload}:{wanted} {why}")).hint(history.clone()))
+    };
+    match entry {
+        None => refuse("has never been in this stage"),
+        Some(_) if wanted == current => refuse("is in the stage now"),
+        Some(entry) if entry.is_yanked => refuse("is yanked"),
+        Some(entry) if entry.is_rolled_back => refuse("was itself rolled back from"),
+        Some(entry) if entry.number > entered => refuse("came after what is there now"),
+        Some(entry) => Ok(entry),
+    }
+}

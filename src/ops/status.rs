@@ -1,0 +1,178 @@
+//! Looking at the promotion line: what is in each stage, what waits, and how it came to be so.
+
+use super::{Context, policy::effective, promote::Judgement, snapshot};
+use crate::{
+    db::{Tx, namespaces, principals, promotions, stages, versions},
+    error::{Error, Result},
+    gates::{Freeze, Report},
+    model::{
+        access::{Actor, Permission, PrincipalKind},
+        name::{Namespace, Workload},
+        stage::Stage,
+        version::Version,
+    },
+};
+
+pub use promotions::PromotionRow;
+pub use stages::Move;
+
+/// One stage of the line.
+pub struct StageStatus {
+    pub stage: Stage,
+    /// What brought there what is there now.
+    pub current: Option<Move>,
+    pub is_yanked: bool,
+    pub freezes: Vec<Freeze>,
+}
+
+pub struct Waiting {
+    pub row: PromotionRow,
+    pub report: Report,
+    /// What was in the stage when it was judged last.
+    pub from: Option<Version>,
+    /// Whether the caller can do something about it now.
+    pub is_mine: bool,
+}
+
+pub struct Status {
+    pub stages: Vec<StageStatus>,
+    pub pending: Vec<Waiting>,
+    pub unratified: Vec<Move>,
+}
+
+const SHOWN_MAX: i64 = 100;
+
+pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<Status> {
+    let mut tx = cx.db.read().await?;
+    if !versions::any(&mut tx, workload).await? {
+        return Err(unknown_workload(workload));
+    }
+    let effective = effective(cx, &mut tx, workload.as_str()).await?;
+    let now = cx.clock.now();
+    let mut line = Vec::new();
+    for stage in &effective.stages {
+        let current = stages::current(&mut tx, workload, stage).await?;
+        let is_yanked = match &current {
+            Some(step) => versions::find(&mut tx, workload, &step.version)
+                .await?
+                .is_some_and(|row| row.yanked_at.is_some()),
+            None => false,
+        };
+        let mut freezes = snapshot::freezes(&mut tx, workload, &effective, stage, now).await?;
+        freezes.retain(|freeze| freeze.from <= now);
+        line.push(StageStatus { stage: stage.clone(), current, is_yanked, freezes });
+    }
+    let mut pending = Vec::new();
+    for row in promotions::pending_of(&mut tx, workload, SHOWN_MAX).await? {
+        pending.push(waiting(&mut tx, actor, row).await?);
+    }
+    Ok(Status { stages: line, pending, unratified: stages::unratified(&mut tx, workload, SHOWN_MAX).await? })
+}
+
+fn unknown_workload(workload: &Workload) -> Error {
+    Error::not_found("workload_unknown", format!("no such workload, or it has no version yet: {workload}"))
+        .hint(format!("push one with: gradus push PATH --to {workload}"))
+}
+
+async fn waiting(tx: &mut Tx, actor: &Actor, row: PromotionRow) -> Result<Waiting> {
+    let judgement = Judgement::read(tx, &row.judgement).await?;
+    let is_mine = is_for(tx, actor, &row, &judgement).await?;
+    let from = judgement.facts.current.map(|current| current.version);
+    Ok(Waiting { row, report: judgement.report, from, is_mine })
+}
+
+/// Whether a pending promotion waits for this person: they have a role that approvals are asked of, did not push the
+/// version, and have not decided yet.
+async fn is_for(tx: &mut Tx, actor: &Actor, row: &PromotionRow, judgement: &Judgement) -> Result<bool> {
+    use crate::gates::Outcome;
+    let asks =
+        judgement.report.gates.iter().any(|gate| gate.gate == "approvals" && gate.outcome != Outcome::Pass);
+    let facts = &judgement.facts;
+    if !asks || actor.kind == PrincipalKind::Service || facts.authors.contains(&actor.principal) {
+        return Ok(false);
+    }
+    let decided = facts.candidate.evidence.iter().any(|evidence| {
+        evidence.by == actor.principal
+            && matches!(&evidence.statement, crate::model::evidence::Statement::Approval(said)
+                if said.stage == row.stage && said.rules == judgement.report.rules)
+    });
+    let roles = principals::now_in(tx, actor, &row.workload.namespace()).await?;
+    let asked = judgement.approvers.iter().any(|role| roles.contains(role));
+    Ok(asked && !decided)
+}
+
+/// Pending promotions the caller may see, oldest first. `mine`: only what waits for the caller.
+pub async fn pending(
+    cx: &Context,
+    actor: &Actor,
+    namespace: Option<&Namespace>,
+    mine: bool,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Waiting>> {
+    if let Some(namespace) = namespace {
+        actor.require(Permission::Read, namespace)?;
+    }
+    let mut tx = cx.db.read().await?;
+    let (mut after, mut found) = (after.to_owned(), Vec::new());
+    loop {
+        let page = promotions::list_pending(&mut tx, namespace, &after, super::PAGE_MAX).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after = last.id.clone();
+        for row in page {
+            if !actor.may(Permission::Read, &row.workload.namespace()) {
+                continue;
+            }
+            let waiting = waiting(&mut tx, actor, row).await?;
+            if !mine || waiting.is_mine {
+                found.push(waiting);
+            }
+            if found.len() as i64 == limit {
+                return Ok(found);
+            }
+        }
+    }
+}
+
+/// One attempt, with what it was judged on.
+pub async fn promotion(cx: &Context, workload: &Workload, id: &str) -> Result<(PromotionRow, Judgement)> {
+    let mut tx = cx.db.read().await?;
+    let found = promotions::find(&mut tx, id).await?.filter(|row| row.workload == *workload);
+    let row = found.ok_or_else(|| {
+        let id = crate::model::digest::shorten(id);
+        Error::not_found("promotion_unknown", format!("no such promotion of {workload}: {id}"))
+    })?;
+    let judgement = Judgement::read(&mut tx, &row.judgement).await?;
+    Ok((row, judgement))
+}
+
+/// A move with what the gates said.
+pub struct Step {
+    pub step: Move,
+    pub report: Option<Report>,
+}
+
+/// The history of a stage below a number, newest first.
+pub async fn history(
+    cx: &Context,
+    workload: &Workload,
+    stage: &Stage,
+    below: i64,
+    limit: i64,
+) -> Result<Vec<Step>> {
+    let mut tx = cx.db.read().await?;
+    if namespaces::repository_exists(&mut tx, workload).await? {
+        effective(cx, &mut tx, workload.as_str()).await?.stage(stage.as_str())?;
+    } else {
+        return Err(unknown_workload(workload));
+    }
+    let mut steps = Vec::new();
+    for step in stages::history(&mut tx, workload, stage, below, limit).await? {
+        let report = match &step.judgement {
+            Some(digest) => Some(Judgement::read(&mut tx, digest).await?.report),
+            None => None,
+        };
+        steps.push(Step { step, report });
+    }
+    Ok(steps)
+}
