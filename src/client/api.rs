@@ -31,17 +31,22 @@ pub(super) fn escape(text: &str) -> String {
         .collect()
 }
 
-fn get(path: impl Into<String>) -> Call {
+pub(super) fn get(path: impl Into<String>) -> Call {
     Call::new(Method::GET, path)
 }
 
-fn tag(reference: &Reference) -> String {
+pub(super) fn tag(reference: &Reference) -> String {
     escape(reference.selector.to_string().trim_start_matches([':', '@']))
 }
 
 impl Client {
     /// All pages of a list, up to `most` entries.
-    async fn pages<T: DeserializeOwned>(&self, path: &str, query: &str, most: usize) -> Result<Vec<T>> {
+    pub(super) async fn pages<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        query: &str,
+        most: usize,
+    ) -> Result<Vec<T>> {
         let (mut items, mut cursor) = (Vec::new(), None::<String>);
         loop {
             let limit = (most - items.len()).min(1000);
@@ -149,7 +154,7 @@ impl Client {
     }
 
     /// A reference with its default spelled out, for routes that want a TAG.
-    async fn concrete(&self, reference: &Reference) -> Result<Reference> {
+    pub(super) async fn concrete(&self, reference: &Reference) -> Result<Reference> {
         let mut reference = reference.clone();
         if matches!(reference.selector, Selector::Default) {
             reference.selector = Selector::Digest(self.resolve(&reference).await?.digest);
@@ -240,6 +245,19 @@ impl Client {
 
     pub async fn scrub(&self, body: &wire::Scrub) -> Result<wire::ScrubView> {
         self.json(Call::new(Method::POST, "/v1/scrub").json(body)?.takes_long()).await
+    }
+
+    /// A small blob, whole.
+    pub async fn blob(&self, workload: &Workload, digest: &Digest, most: u64) -> Result<Vec<u8>> {
+        let reply = self.send(get(format!("/v2/{workload}/blobs/{digest}"))).await?;
+        let size = reply.header(http::header::CONTENT_LENGTH).and_then(|size| size.parse().ok());
+        if size.is_some_and(|size: u64| size > most) {
+            return Err(Error::too_large(
+                "blob_too_large",
+                format!("the blob is larger than {most} bytes: {digest}"),
+            ));
+        }
+        reply.bytes().await
     }
 
     /// A manifest's exact bytes.

@@ -2,6 +2,7 @@
 
 mod api;
 mod digests;
+mod governance;
 mod hashing;
 mod patience;
 mod pull;

@@ -29,7 +29,11 @@ enum Transport {
         silence: Duration,
     },
     /// The service itself, called without a socket.
-    Local(axum::Router),
+    Local {
+        router: axum::Router,
+        /// Without one the local user acts.
+        token: Option<String>,
+    },
 }
 
 pub struct Call {
@@ -87,7 +91,12 @@ const SILENCE: Duration = Duration::from_secs(120);
 
 impl Client {
     pub fn local(router: axum::Router) -> Self {
-        Self { transport: Transport::Local(router) }
+        Self { transport: Transport::Local { router, token: None } }
+    }
+
+    /// The same as somebody else than the local user.
+    pub fn local_as(router: axum::Router, token: String) -> Self {
+        Self { transport: Transport::Local { router, token: Some(token) } }
     }
 
     /// A server by its URL. A token is only sent over TLS, to loopback, or with `plain_http`.
@@ -147,13 +156,13 @@ impl Client {
 
     /// Whether the registry is in this process, so that its hash is as good as ours.
     pub fn is_local(&self) -> bool {
-        matches!(self.transport, Transport::Local(_))
+        matches!(self.transport, Transport::Local { .. })
     }
 
     pub fn server(&self) -> Option<&str> {
         match &self.transport {
             Transport::Remote { server, .. } => Some(server),
-            Transport::Local(_) => None,
+            Transport::Local { .. } => None,
         }
     }
 
@@ -176,7 +185,11 @@ impl Client {
 
     async fn send_raw(&self, call: Call) -> Result<Reply> {
         match &self.transport {
-            Transport::Local(router) => {
+            Transport::Local { router, token } => {
+                let call = match token {
+                    Some(token) => call.header(header::AUTHORIZATION, &format!("Bearer {token}")),
+                    None => call,
+                };
                 let mut request = Request::new(call.body);
                 *request.method_mut() = call.method;
                 *request.uri_mut() = call.path.parse().map_err(|_| bad_path(&call.path))?;

@@ -7,7 +7,7 @@ use super::{
     v1,
 };
 use crate::{
-    model::{access::Permission, event::Event, resolution::Resolution},
+    model::{access::Permission, event::Event, evidence::Evidence, resolution::Resolution},
     wire,
 };
 use axum::{
@@ -66,6 +66,18 @@ const EVENT_FILTERS: &[(&str, &str)] = &[
     ("workload", "only this workload"),
     ("kind", "only events of this kind"),
 ];
+const PENDING_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("namespace", "only this namespace"),
+    ("mine", "only what the caller can approve or reject: true or false"),
+];
+const EVIDENCE_QUERY: &[(&str, &str)] = &[
+    ("kind", "what kind of evidence the file is; without it the file tells"),
+    ("public_key", "of a signature by a bare key: the public key, PEM"),
+];
+const STAGE_QUERY: &[(&str, &str)] =
+    &[("stage", "the stage the freeze is of; without it every stage but the first")];
 const CONSISTENCY_QUERY: &[(&str, &str)] = &[("from", "a size"), ("to", "a later size")];
 const DIFF_QUERY: &[(&str, &str)] = &[("from", "a reference"), ("to", "a reference")];
 
@@ -95,7 +107,7 @@ macro_rules! route {
 }
 
 use Access::{Everywhere, Namespace, Open, Token};
-use Permission::{Administer, Audit, Read, Write};
+use Permission::{Administer, Attest, Audit, Read, Release, Write};
 
 /// All routes.
 #[rustfmt::skip]
@@ -134,6 +146,32 @@ pub fn routes() -> Vec<Route> {
         route!(PUT "/v1/workloads/{namespace}/{name}/aliases/{alias}" "alias_set", Namespace(Write), "Points an alias at a version.", put(v1::versions::set_alias), body: wire::SetAlias, answer: wire::AliasView),
         route!(DELETE "/v1/workloads/{namespace}/{name}/aliases/{alias}" "alias_rm", Namespace(Write), "Removes an alias.", delete(v1::versions::remove_alias)),
         route!(GET "/v1/diff" "diff", Token, "What differs between two versions the caller may see.", get(v1::versions::diff), answer: wire::DiffView, query: DIFF_QUERY),
+
+        route!(POST "/v1/workloads/{namespace}/{name}/versions/{tag}/evidence" "evidence_attach", Namespace(Attest), "Attaches a file as evidence; the body is the file.", post(v1::evidence::attach), answer: wire::AttachedView, query: EVIDENCE_QUERY, transfer: true),
+        route!(GET "/v1/workloads/{namespace}/{name}/versions/{tag}/evidence" "evidence_list", Namespace(Read), "What is said about a version, oldest first.", get(v1::evidence::list), answer: wire::Page<Evidence>),
+        route!(GET "/v1/workloads/{namespace}/{name}/status" "status", Namespace(Read), "The promotion line: what is in each stage, and what waits.", get(v1::stages::status), answer: wire::StatusView),
+        route!(GET "/v1/workloads/{namespace}/{name}/promotions/{promotion}" "promotion_show", Namespace(Read), "An attempt to move a stage.", get(v1::stages::promotion), answer: wire::PromotionView),
+        route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/promote" "promote", Namespace(Read), "Moves a stage to a version, if its gates pass; who may, the policy says.", post(v1::stages::promote), body: wire::Promote, answer: wire::PromotionView),
+        route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/approve" "approve", Namespace(Read), "Says yes to a version's entering a stage; who may, the policy says.", post(v1::stages::approve), body: wire::Decide, answer: wire::DecidedView),
+        route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/reject" "reject", Namespace(Read), "Says no to it; needs a message.", post(v1::stages::reject), body: wire::Decide, answer: wire::DecidedView),
+        route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/withdraw" "withdraw", Namespace(Read), "Takes a pending promotion back.", post(v1::stages::withdraw), body: wire::Decide, answer: wire::PromotionView),
+        route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/ratify" "ratify", Namespace(Read), "Confirms overrides that somebody else did.", post(v1::stages::ratify), answer: wire::Page<wire::MoveView>),
+        route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/rollback" "rollback", Namespace(Read), "Moves a stage back to the previous good version; who may, the policy says.", post(v1::stages::rollback), body: wire::Rollback, answer: wire::RolledBackView),
+        route!(GET "/v1/workloads/{namespace}/{name}/stages/{stage}/history" "history", Namespace(Read), "What was in a stage, newest first.", get(v1::stages::history), answer: wire::Page<wire::MoveView>, query: PAGING),
+        route!(GET "/v1/pending" "pending", Token, "Promotions that wait, of namespaces the caller may see.", get(v1::stages::pending), answer: wire::Page<wire::PendingView>, query: PENDING_FILTERS),
+        route!(GET "/v1/gates" "policy_gates", Token, "All gates, with the schemas of their parameters.", get(v1::policies::gates), answer: wire::Page<wire::GateView>),
+        route!(GET "/v1/policies/{namespace}" "policy_show", Namespace(Read), "What holds in a namespace, or with `*` in the registry.", get(v1::policies::show), answer: wire::PolicyView),
+        route!(PUT "/v1/policies/{namespace}" "policy_apply", Namespace(Administer), "Applies a policy; the body is the YAML.", put(v1::policies::apply), answer: wire::PolicyApplied),
+        route!(DELETE "/v1/policies/{namespace}" "policy_rm", Namespace(Administer), "Takes the namespace's own policy away.", delete(v1::policies::remove)),
+        route!(POST "/v1/policies/{namespace}/test" "policy_test", Namespace(Read), "What a policy would have said of recorded promotions; the body is the YAML.", post(v1::policies::test), answer: wire::Page<wire::PolicyTested>),
+        route!(GET "/v1/workloads/{namespace}/{name}/policy" "policy_show_workload", Namespace(Read), "What holds for a workload.", get(v1::policies::show), answer: wire::PolicyView),
+        route!(PUT "/v1/workloads/{namespace}/{name}/policy" "policy_apply_workload", Namespace(Administer), "Applies a policy to a workload; the body is the YAML.", put(v1::policies::apply), answer: wire::PolicyApplied),
+        route!(DELETE "/v1/workloads/{namespace}/{name}/policy" "policy_rm_workload", Namespace(Administer), "Takes the workload's own policy away.", delete(v1::policies::remove)),
+        route!(POST "/v1/workloads/{namespace}/{name}/policy/test" "policy_test_workload", Namespace(Read), "What a policy would have said of a workload's recorded promotions.", post(v1::policies::test), answer: wire::Page<wire::PolicyTested>),
+        route!(POST "/v1/freezes/{namespace}" "freeze", Namespace(Release), "Lets nothing enter the stages of a namespace, or with `*` of all.", post(v1::policies::freeze), body: wire::NewFreeze, answer: wire::FreezeView),
+        route!(DELETE "/v1/freezes/{namespace}" "unfreeze", Namespace(Release), "Lifts a freeze of a namespace.", delete(v1::policies::unfreeze), answer: wire::Page<wire::FreezeView>, query: STAGE_QUERY),
+        route!(POST "/v1/freezes/{namespace}/{name}" "freeze_workload", Namespace(Release), "Lets nothing enter the stages of a workload.", post(v1::policies::freeze), body: wire::NewFreeze, answer: wire::FreezeView),
+        route!(DELETE "/v1/freezes/{namespace}/{name}" "unfreeze_workload", Namespace(Release), "Lifts a freeze of a workload.", delete(v1::policies::unfreeze), answer: wire::Page<wire::FreezeView>, query: STAGE_QUERY),
 
         route!(GET "/v1/events" "log", Token, "The event log, oldest first; needs the auditor's role.", get(v1::admin::events), answer: wire::Page<Event>, query: EVENT_FILTERS),
         route!(GET "/v1/log/checkpoint" "audit_checkpoint", Token, "The log's size and root, signed (C2SP tlog-checkpoint).", get(v1::audit::checkpoint)),

@@ -1,6 +1,10 @@
 //! Requests and answers of `/v1`, shared by the server and the client. Values that mean something on their
 //! own live in `model`; here are only their envelopes. All are published in `schemas/openapi.json`.
 
+mod governance;
+
+pub use governance::*;
+
 use crate::{
     kinds::Inspection,
     model::{

@@ -3,4 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod audit;
+pub mod evidence;
+pub mod policies;
+pub mod stages;
 pub mod versions;

@@ -30,12 +30,12 @@ use axum::{
 type TwoSegments = Path<(String, String)>;
 type ThreeSegments = Path<(String, String, String)>;
 
-fn workload(namespace: &str, name: &str) -> Result<Workload> {
+pub(super) fn workload(namespace: &str, name: &str) -> Result<Workload> {
     Workload::new(&namespace.parse()?, name)
 }
 
 /// A reference from path segments: the last is a TAG or a digest.
-fn reference(namespace: &str, name: &str, tag: &str) -> Result<Reference> {
+pub(super) fn reference(namespace: &str, name: &str, tag: &str) -> Result<Reference> {
     let workload = workload(namespace, name)?;
     let selector = if tag.contains(':') { Selector::Digest(tag.parse()?) } else { Selector::parse(tag)? };
     Ok(Reference { workload, selector })
