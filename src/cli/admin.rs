@@ -1,6 +1,5 @@
 //! `gradus gc` and `gradus scrub`.
 
-pub(super) use super::log::line;
 use super::print::{Out, bytes, count};
 use crate::{
     client::Client,

@@ -197,6 +197,47 @@ fn describe(change: &Change) -> String {
         C::AliasRemoved { workload, alias, from } => {
             format!("removed {workload}:{alias} (was {})", from.short())
         }
+        C::EvidenceAttached { workload, subject, evidence, about } => {
+            format!("attached {about} {} to {workload}@{}", evidence.short(), subject.short())
+        }
+        C::Approved { workload, version, stage, .. } => format!("approved {workload}:{version} for {stage}"),
+        C::Rejected { workload, version, stage, reason, .. } => {
+            format!("rejected {workload}:{version} for {stage}: {reason}")
+        }
+        C::Promoted { workload, version, stage, from, overridden, .. } => {
+            let was = from.as_ref().map(|from| format!(" (was {from})")).unwrap_or_default();
+            let against =
+                overridden.as_ref().map(|why| format!(", against its gates: {why}")).unwrap_or_default();
+            format!("promoted {workload}:{version} to {stage}{was}{against}")
+        }
+        C::PromotionPending { workload, version, stage, .. } => {
+            format!("asked to promote {workload}:{version} to {stage}, which waits")
+        }
+        C::PromotionRefused { workload, version, stage, .. } => {
+            format!("asked to promote {workload}:{version} to {stage}, which was refused")
+        }
+        C::PromotionEnded { workload, version, stage, state, reason, .. } => {
+            let why = reason.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+            format!("promotion of {workload}:{version} to {stage} {state}{why}")
+        }
+        C::RolledBack { workload, version, stage, from, reason, .. } => {
+            format!("rolled {workload}:{stage} back from {from} to {version}: {reason}")
+        }
+        C::Ratified { workload, version, stage, .. } => {
+            format!("ratified the override that put {workload}:{version} into {stage}")
+        }
+        C::PolicyApplied { scope, policy, .. } => match policy {
+            Some(policy) => format!("applied policy {} to {scope}", policy.short()),
+            None => format!("took the policy of {scope} away"),
+        },
+        C::Frozen { scope, stage, reason, .. } => {
+            let stage = stage.as_ref().map(|stage| format!(":{stage}")).unwrap_or_default();
+            format!("froze {scope}{stage}: {reason}")
+        }
+        C::Unfrozen { scope, stage, .. } => {
+            let stage = stage.as_ref().map(|stage| format!(":{stage}")).unwrap_or_default();
+            format!("lifted the freeze of {scope}{stage}")
+        }
         C::ManifestPushed { repository, digest, .. } => {
             format!("stored manifest {repository}@{}", digest.short())
         }

@@ -7,16 +7,21 @@ mod aliases;
 mod audit;
 mod connect;
 mod demo;
+mod evidence;
 mod files;
 mod log;
 mod login;
 mod look;
 mod nearest;
+mod policy;
 mod print;
+mod promote;
 mod pull;
 mod push;
 mod render;
 mod serve;
+mod sign;
+mod stages;
 mod usage;
 mod users;
 
@@ -89,6 +94,36 @@ enum Verb {
     Alias(aliases::Alias),
     /// Withdraw a version: ranges pass it over, exact references still find it
     Yank(aliases::Yank),
+    /// Evidence about a version: attach, list
+    #[command(subcommand)]
+    Eval(evidence::Eval),
+    /// Sign a version's files, in the format of OpenSSF Model Signing
+    Sign(sign::Sign),
+    /// Move a stage to a version, if its gates pass (exit code 3: refused, 4: pending)
+    Promote(promote::Promote),
+    /// Say yes to a version's entering a stage
+    Approve(promote::Decide),
+    /// Say no to it
+    Reject(promote::Decide),
+    /// Take a pending promotion back
+    Withdraw(promote::Decide),
+    /// Confirm what somebody else did by override
+    Ratify(promote::Ratify),
+    /// List promotions that wait for you
+    Pending(promote::Pending),
+    /// Show what is in each stage of a workload, and what waits
+    Status(stages::Status),
+    /// Show what was in a stage, who put it there, and why
+    History(stages::History),
+    /// Move a stage back to the previous good version
+    Rollback(stages::Rollback),
+    /// Let nothing enter a stage
+    Freeze(stages::Freeze),
+    /// Lift a freeze
+    Unfreeze(stages::Unfreeze),
+    /// What versions must show before they enter a stage: show, test, apply, rm, gates
+    #[command(subcommand)]
+    Policy(policy::Policy),
     /// Tenants: create, list, show
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),
@@ -127,7 +162,7 @@ pub async fn run() -> ExitCode {
     let is_server = matches!(command.verb, Verb::Serve(_));
     crate::telemetry::start(is_server && !out.is_terminal(), if is_server { "info" } else { "off" });
     match dispatch(command, &out).await.and_then(|()| out.finish()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(out.ended()),
         Err(error) => {
             let error = with_next_step(error, &name);
             out.error(&error);
@@ -160,6 +195,20 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Verify(verify) => verify.run(client, out).await,
         Verb::Alias(alias) => alias.run(client, out).await,
         Verb::Yank(yank) => yank.run(client, out).await,
+        Verb::Eval(eval) => eval.run(client, out).await,
+        Verb::Sign(sign) => sign.run(client, out).await,
+        Verb::Promote(promote) => promote.run(client, out).await,
+        Verb::Approve(decide) => decide.run(promote::Word::Approve, client, out).await,
+        Verb::Reject(decide) => decide.run(promote::Word::Reject, client, out).await,
+        Verb::Withdraw(decide) => decide.run(promote::Word::Withdraw, client, out).await,
+        Verb::Ratify(ratify) => ratify.run(client, out).await,
+        Verb::Pending(pending) => pending.run(client, out).await,
+        Verb::Status(status) => status.run(client, out).await,
+        Verb::History(history) => history.run(client, out).await,
+        Verb::Rollback(rollback) => rollback.run(client, out).await,
+        Verb::Freeze(freeze) => freeze.run(client, out).await,
+        Verb::Unfreeze(unfreeze) => unfreeze.run(client, out).await,
+        Verb::Policy(policy) => policy.run(client, out).await,
         Verb::Namespace(namespace) => namespace.run(client, out).await,
         Verb::Member(member) => member.run(client, out).await,
         Verb::User(user) => user.run(client, out).await,
@@ -174,7 +223,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
     outcome
 }
 
-/// How a failed command ends, for scripts. 0 is success; 3, 4 and 10 belong to gates and drift.
+/// How a failed command ends, for scripts. 0 is success; 3 and 4 are outcomes of promotions, 10 of drift checks.
 fn exit_code(error: &Error) -> u8 {
     match error.kind {
         Kind::Conflict => 5,

@@ -19,11 +19,22 @@ pub struct Out {
     place: String,
     /// Why stdout takes no more.
     failed: OnceLock<io::Error>,
+    /// How the command ends, where that is an outcome and no error.
+    ended: OnceLock<u8>,
 }
 
 impl Out {
     pub fn new(json: bool, quiet: bool, place: String) -> Self {
-        Self { json, quiet, place, failed: OnceLock::new() }
+        Self { json, quiet, place, failed: OnceLock::new(), ended: OnceLock::new() }
+    }
+
+    /// Lets the command end with an exit code that scripts branch on.
+    pub fn end_with(&self, code: u8) {
+        let _ = self.ended.set(code);
+    }
+
+    pub fn ended(&self) -> u8 {
+        self.ended.get().copied().unwrap_or(0)
     }
 
     pub fn is_terminal(&self) -> bool {

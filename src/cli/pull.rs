@@ -4,6 +4,7 @@ use super::{
     argument,
     files::collect,
     print::{Out, bytes, count, quoted},
+    sign::Trust,
 };
 use crate::{
     client::{Client, PullOutcome, Pulled, hash_file},
@@ -67,6 +68,8 @@ pub struct Verify {
     /// Check this directory instead of the registry's own bytes
     #[arg(value_name = "DIR")]
     directory: Option<PathBuf>,
+    #[command(flatten)]
+    trust: Trust,
 }
 
 impl Verify {
@@ -88,7 +91,13 @@ impl Verify {
             many => format!("{many} files have the bytes their digests name"),
         };
         out.note(have);
-        let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files });
+        let signed = self.trust.check(client, &self.reference).await?;
+        if let Some(signed) = &signed {
+            let who = signed.identity.as_ref().map(|identity| format!(" by {identity}")).unwrap_or_default();
+            out.note(format!("signed{who} with key {}", signed.key));
+        }
+        let signer = signed.map(|signed| serde_json::json!({ "key": signed.key, "root": signed.root, "identity": signed.identity }));
+        let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files, "signed": signer });
         out.data(&data, |out| {
             out.line(format!("{}:{} {} verified", resolved.workload, resolved.version, resolved.digest))
         })

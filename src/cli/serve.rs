@@ -38,12 +38,10 @@ impl Serve {
             out.note(format!("  {token}"));
             out.note(format!("Next: GRADUS_TOKEN={token} gradus --server {public} whoami"));
         }
-        let ticker = jobs::start(&context).await?;
+        let mut ticker = jobs::start(&context).await?;
         tracing::info!(data_dir = %data_dir.display(), "listening on {url}");
         let served = door.serve(&config, http::router(context.clone())).await;
-        if let Some(mut ticker) = ticker {
-            let _ = ticker.shutdown().await;
-        }
+        let _ = ticker.shutdown().await;
         uploads::settle(&context).await;
         context.db.close().await;
         served
