@@ -132,7 +132,21 @@ hyperparameters:
 """)
 
 
+def evaluation(name, miss, tickets=400):
+    """Results on the same tickets, of which every `miss`-th is sorted wrongly."""
+    right = {f"ticket-{number}": number % miss != 0 for number in range(1, tickets + 1)}
+    content = {
+        "gradus": "evaluation/v1",
+        "suite": "triage-golden",
+        "metrics": {"accuracy": {"value": sum(right.values()) / tickets, "n": tickets, "unit": "ratio"}},
+        "examples": {"accuracy": right},
+    }
+    write(f"evidence/{name}.json", json.dumps(content) + "\n")
+
+
 if __name__ == "__main__":
     model()
     lora()
     finetune()
+    evaluation("evaluation-1", miss=10)
+    evaluation("evaluation-2", miss=12)
