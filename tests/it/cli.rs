@@ -346,20 +346,30 @@ async fn a_server_makes_no_namespace_by_a_push_and_login_is_private() {
 #[test]
 fn the_demo_can_be_run_again_and_its_next_command_works() {
     let home = Home::new();
-    for _ in 0..2 {
+    for directory in ["gradus-demo", "gradus-demo-2"] {
         let done = Cli::new(home.0.path(), &["demo"]).directory(home.0.path()).run().expect(0);
-        for expected in
-            ["acme/ticket-triage:1.0.0", "is 1.0.3 (weights)", "pushed acme/ticket-triage:1.0.2 (adapter)"]
-        {
+        for expected in [
+            directory,
+            "rhea asked for 1.0.0 in production: promoted",
+            "rhea asked for 1.0.2 in staging: refused",
+            "FAIL  dataset_lineage",
+            "rhea asked for 1.0.3 in production: pending",
+            "eli approved 1.0.3 for production, which completed it",
+            "consumer: acme/ticket-triage:^1 is 1.0.3 (adapter)",
+            "wait  soak",
+            "rolled production back from 1.0.3 to 1.0.1",
+            "is what it was",
+        ] {
             assert!(done.stdout.contains(expected), "{expected}: {}", done.stdout);
         }
+        let (_, after) = done.stdout.split_once("refusals doubled").unwrap();
+        assert!(after.contains("consumer: acme/ticket-triage:^1 is 1.0.1 (prompt)"), "{}", done.stdout);
         let next = done.stdout.lines().last().unwrap().trim();
         let arguments: Vec<&str> = next.split(' ').skip(1).collect();
-        let shown = Cli::new(home.0.path(), &arguments).directory(home.0.path()).run().expect(0);
-        assert!(
-            shown.stdout.contains("LlamaForCausalLM") || shown.stdout.contains("architecture"),
-            "{}",
-            shown.stdout
-        );
+        let status = Cli::new(home.0.path(), &arguments).directory(home.0.path()).run().expect(0);
+        assert!(status.stdout.contains("rolled back from 1.0.3: refusals doubled"), "{}", status.stdout);
+        assert!(status.stdout.contains("acme/ticket-triage:1.0.4 waits for production"), "{}", status.stdout);
     }
+    let used = Cli::new(home.0.path(), &["demo", "--data-dir", "gradus-demo"]).directory(home.0.path()).run();
+    assert!(used.expect(5).stderr.contains("demo_has_run"));
 }

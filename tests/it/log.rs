@@ -47,7 +47,7 @@ backends! {
 
         let rows = stored(&env).await;
         let kinds: Vec<String> = rows.iter().map(|(_, bytes)| serde_json::from_slice::<serde_json::Value>(bytes).unwrap()["kind"].as_str().unwrap().to_owned()).collect();
-        assert_eq!(kinds, ["user_added", "member_added", "token_created", "namespace_created", "pushed", "alias_set", "alias_removed", "yanked", "user_added"]);
+        assert_eq!(kinds, ["user_added", "member_added", "token_created", "namespace_created", "pushed", "promoted", "alias_set", "alias_removed", "yanked", "user_added"]);
         for (index, (position, bytes)) in rows.iter().enumerate() {
             assert_eq!(*position, index as i64);
             let event = Event::from_bytes(bytes).unwrap();
@@ -99,7 +99,7 @@ backends! {
             }
         };
         let start = stored(&env).await.len();
-        let expected = start + 6 * EACH * 2;
+        let expected = start + 6 * EACH * 3; // pushed, promoted to the first stage, aliased
         let follow = async |reader: usize| {
             let (mut seen, mut cursor) = (Vec::new(), String::new());
             while seen.len() < expected {
@@ -123,7 +123,7 @@ backends! {
             assert!(reader == exact, "every reader saw the log as it is stored");
         }
         let one = env.get("/v1/events?workload=acme/w0").expect(200).await.value();
-        assert_eq!(one["items"].as_array().unwrap().len(), EACH * 2);
+        assert_eq!(one["items"].as_array().unwrap().len(), EACH * 3);
         let of_beta = env.get("/v1/events?namespace=beta&kind=pushed").expect(200).await.value();
         assert_eq!(of_beta["items"].as_array().unwrap().len(), 3 * EACH);
         assert_eq!(env.get("/v1/events?cursor=x").expect(400).await.code(), "cursor_invalid");

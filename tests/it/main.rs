@@ -25,8 +25,14 @@ mod oci;
 mod patience;
 /// What the registry finds in an artifact, whatever its names claim.
 mod pickle;
+/// What a version must show: applied, inherited, tried on what was.
+mod policies;
+/// Stages move: gates, approvals, overrides, rollback.
+mod promotion;
 /// Rendering, at every tier.
 mod prompts;
+/// Many promotions and rollbacks at once.
+mod races;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
 /// Large downloads straight from the bucket.

@@ -122,15 +122,17 @@ backends! {
         env.namespace("acme").await;
         files::push_prompt(&env, "acme/x", "one", json!({})).await;
         env.call("PUT", "/v1/workloads/acme/x/aliases/champion").json(json!({ "to": "1.0.0" })).expect(200).await;
+        let promoted = env.call("POST", "/v1/workloads/acme/x/stages/production/promote").json(json!({ "version": "1.0.0" }));
+        let promotion = promoted.expect(200).await.value()["id"].as_str().unwrap().to_owned();
         let reads: Vec<_> = routes().into_iter().filter(|route| route.method == "GET" && route.answer.is_some()).collect();
         assert!(reads.len() >= 12);
         for route in reads {
             let path = match route.operation {
-                "resolve_default" => continue, // no stage is entered yet
+                "promotion_show" => format!("/v1/workloads/acme/x/promotions/{promotion}"),
                 "audit_proof" => "/v1/log/proof/0".to_owned(),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=2".to_owned(),
                 "diff" => "/v1/diff?from=acme/x:1.0.0&to=acme/x:1.0.0".to_owned(),
-                _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion"),
+                _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion").replace("{stage}", "production"),
             };
             let tag = env.get(&path).expect(200).await.header("etag").to_owned();
             assert!(tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'), "{path}: {tag}");

@@ -29,6 +29,8 @@ fn path(route: &Route, namespace: &str) -> String {
         .replace("{version}", "1.0.0")
         .replace("{tag}", "1.0.0")
         .replace("{alias}", "champion")
+        .replace("{stage}", "production")
+        .replace("{promotion}", "0190a0a0000070008000000000000000")
         .replace("{*tile}", "0/000")
         .replace("{position}", "0")
         .replace("{reference}", "1.0.0")
@@ -57,7 +59,7 @@ fn check_form(route: &Route, answer: &Answer) {
     }
 }
 
-async fn refused(env: &Env, who: &str, token: Option<&str>, wanted: fn(&Route) -> Option<u16>) {
+async fn refused(env: &Env, who: &str, token: Option<&str>, wanted: impl Fn(&Route) -> Option<u16>) {
     for route in routes() {
         let Some(status) = wanted(&route) else { continue };
         let mut call = call(env, &route, "acme");
@@ -139,12 +141,22 @@ backends! {
             Access::Namespace(Permission::Read) | Access::Open | Access::Token => None,
             _ => Some(403),
         };
-        for (name, role) in [("reader", Role::Reader), ("approver", Role::Approver), ("releaser", Role::Releaser), ("auditor", Role::Auditor)] {
+        let more: [(&str, Role, &[Permission]); 4] = [
+            ("reader", Role::Reader, &[]),
+            ("approver", Role::Approver, &[Permission::Attest]),
+            ("releaser", Role::Releaser, &[Permission::Attest, Permission::Release]),
+            ("auditor", Role::Auditor, &[Permission::Audit]),
+        ];
+        for (name, role, may) in more {
             let token = env.person(name, "acme", role).await;
-            refused(&env, name, Some(&token), needs_more_than_reading).await;
+            let needs = |route: &Route| match route.access {
+                Access::Namespace(permission) if may.contains(&permission) => None,
+                _ => needs_more_than_reading(route),
+            };
+            refused(&env, name, Some(&token), needs).await;
         }
         let needs_admin = |route: &Route| match route.access {
-            Access::Namespace(Permission::Administer) | Access::Everywhere(_) => Some(403),
+            Access::Namespace(Permission::Administer | Permission::Release) | Access::Everywhere(_) => Some(403),
             _ => None,
         };
         let contributor = env.person("contributor", "acme", Role::Contributor).await;
@@ -155,6 +167,37 @@ backends! {
         refused(&env, "narrowed to another namespace", Some(&narrowed), needs_namespace).await;
         let narrowed = env.token("ada", Scope { namespaces: vec![], roles: vec![Role::Reader] }).await;
         refused(&env, "narrowed to reading", Some(&narrowed), needs_more_than_reading).await;
+    }
+
+    async fn verbs_whose_roles_the_policy_names_ask_for_them(env: Env) {
+        use crate::harness::govern::W;
+        env.namespace("acme").await;
+        env.root().push("one").await;
+        let reader = env.someone("rita", &[Role::Reader]).await;
+        let contributor = env.someone("con", &[Role::Contributor]).await;
+        let body = |verb: &str| match verb {
+            "rollback" => serde_json::json!({ "reason": "r" }),
+            "promote" => serde_json::json!({ "version": "1.0.0" }),
+            _ => serde_json::json!({ "version": "1.0.0", "message": "m" }),
+        };
+        let verbs: Vec<&str> = routes().iter().filter(|route| route.path.contains("/stages/{stage}/") && route.method == "POST").map(|route| route.operation).collect();
+        assert_eq!(verbs, ["promote", "approve", "reject", "withdraw", "ratify", "rollback"]);
+        env.policy(&crate::harness::govern::production("[{ approvals: { count: 1 } }]")).await;
+        env.root().promote("1.0.0", "production").await;
+        for verb in verbs {
+            for (who, someone) in [("reader", &reader), ("contributor", &contributor)] {
+                let call = someone.call("POST", &format!("/v1/workloads/{W}/stages/production/{verb}"));
+                let refused = if verb == "ratify" { call.send().await } else { call.json(body(verb)).send().await };
+                // Of an override that is not there nothing can be ratified, by anyone.
+                let wanted = if verb == "ratify" { 404 } else { 403 };
+                assert_eq!(refused.status.as_u16(), wanted, "{who} {verb}: {}", refused.text());
+            }
+        }
+        // A token that lets less through than its owner has.
+        env.someone("rel", &[Role::Reader, Role::Releaser]).await;
+        let narrowed = env.token("rel", Scope { namespaces: vec![], roles: vec![Role::Reader] }).await;
+        let path = format!("/v1/workloads/{W}/stages/production/promote");
+        assert_eq!(env.call("POST", &path).token(&narrowed).json(body("promote")).expect(403).await.code(), "role_missing");
     }
 
     async fn what_is_not_there_looks_like_what_is_not_yours(env: Env) {

@@ -1,7 +1,10 @@
 //! The published schemas are the types. `UPDATE_SCHEMAS=1 cargo test schemas` writes them anew.
 
 use crate::harness::{Env, backends, files};
-use gradus::{http::routes, kinds::Inspection, model::event::Event, model::resolution::Resolution};
+use gradus::{
+    evidence, gates::Policy, http::routes, kinds::Inspection, model::event::Event,
+    model::resolution::Resolution,
+};
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -27,6 +30,10 @@ fn published_schemas_are_the_types() {
     check("resolution.schema.json", &schema::<Resolution>());
     check("event.schema.json", &schema::<Event>());
     check("inspection.schema.json", &schema::<Inspection>());
+    check("policy.schema.json", &schema::<Policy>());
+    check("evaluation.schema.json", &format!("{:#}\n", evidence::evaluation::schema()));
+    check("scan.schema.json", &format!("{:#}\n", evidence::scan::schema()));
+    check("model-card.schema.json", &format!("{:#}\n", evidence::model_card::schema()));
 }
 
 fn committed(name: &str) -> Value {
@@ -120,14 +127,22 @@ backends! {
         let rendered = env.call("POST", &format!("/v1/workloads/{WORKLOAD}/render/champion")).json(rendered).expect(200).await.value();
         assert_satisfies(&answer_schema(&openapi, "/v1/workloads/{namespace}/{name}/render/{tag}", "post"), &rendered, "render");
 
+        let promoted = env.call("POST", &format!("/v1/workloads/{WORKLOAD}/stages/production/promote"));
+        let promoted = promoted.json(json!({ "version": "1.0.0" })).expect(409).await;
+        assert_eq!(promoted.code(), "version_yanked");
+        push(&env, &["prompts/triage-2.prompt.yaml"], json!({})).await;
+        let promoted = env.call("POST", &format!("/v1/workloads/{WORKLOAD}/stages/production/promote"));
+        let promoted = promoted.json(json!({ "version": "1.0.5" })).expect(200).await.value();
+        assert_eq!(promoted["state"], "promoted", "{promoted}");
+        let promotion = promoted["id"].as_str().unwrap();
         let (namespace, name) = WORKLOAD.split_once('/').unwrap();
         for route in routes().into_iter().filter(|route| route.method == "GET" && route.path.starts_with("/v1") && route.answer.is_some()) {
             let path = match route.operation {
-                "resolve_default" => continue, // no stage is entered yet
+                "promotion_show" => format!("/v1/workloads/{WORKLOAD}/promotions/{promotion}"),
                 "audit_proof" => "/v1/log/proof/1".to_owned(),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=3".to_owned(),
                 "diff" => format!("/v1/diff?from={WORKLOAD}:1.0.0&to={WORKLOAD}:1.0.3"),
-                _ => route.path.replace("{namespace}", namespace).replace("{name}", name).replace("{tag}", "champion"),
+                _ => route.path.replace("{namespace}", namespace).replace("{name}", name).replace("{tag}", "champion").replace("{stage}", "production"),
             };
             let answer = env.get(&path).expect(200).await.value();
             assert_satisfies(&answer_schema(&openapi, route.path, "get"), &answer, &path);

@@ -84,6 +84,57 @@ backends! {
         env.call("DELETE", &format!("/v1/tokens/{id}")).token(&rival).expect(404).await;
     }
 
+    async fn promotions_policies_and_evidence_are_each_tenants_own(env: Env) {
+        env.namespace("acme").await;
+        env.namespace("rival").await;
+        let rival = env.person("rita", "rival", Role::Admin).await;
+        for (workload, text) in [("acme/secret", "one"), ("rival/mine", "two")] {
+            files::push_prompt(&env, workload, text, json!({})).await;
+        }
+        let policy = "gradus: policy/v1\ndescription: whispered\nrules:\n  prompt:\n    production: { skip: true, gates: [{ approvals: { count: 1 } }] }\n";
+        env.call("PUT", "/v1/workloads/acme/secret/policy").body(policy).expect(200).await;
+        let asked = env.call("POST", "/v1/workloads/acme/secret/stages/production/promote").json(json!({ "version": "1.0.0" }));
+        let asked = asked.expect(200).await.value();
+        assert_eq!(asked["state"], "pending");
+        let id = asked["id"].as_str().unwrap();
+        let evidence = crate::harness::govern::evaluation(9, 10).to_string();
+        let attached = env.call("POST", "/v1/workloads/acme/secret/versions/1.0.0/evidence").body(evidence.clone()).expect(200).await.value();
+        let digest = attached["evidence"][0]["digest"].as_str().unwrap();
+        env.call("POST", "/v1/freezes/acme/secret").json(json!({ "reason": "whispered too" })).expect(200).await;
+
+        let as_rival = |method: &str, path: String| env.call(method, &path).token(&rival);
+        assert_eq!(as_rival("GET", "/v1/pending".into()).expect(200).await.value()["items"], json!([]));
+        as_rival("GET", "/v1/pending?namespace=acme".into()).expect(403).await;
+        // Another's ids under one's own name are not there.
+        as_rival("GET", format!("/v1/workloads/rival/mine/promotions/{id}")).expect(404).await;
+        as_rival("GET", format!("/v2/rival/mine/manifests/{digest}")).expect(404).await;
+        as_rival("GET", format!("/v2/rival/mine/referrers/{}", asked["digest"].as_str().unwrap())).expect(200).await;
+        let listed = as_rival("GET", format!("/v1/workloads/rival/mine/versions/{}/evidence", asked["digest"].as_str().unwrap()));
+        listed.expect(404).await;
+        let decide = json!({ "version": asked["digest"], "message": "m" });
+        for verb in ["approve", "reject", "withdraw", "promote"] {
+            let body = if verb == "promote" { json!({ "version": asked["digest"] }) } else { decide.clone() };
+            as_rival("POST", format!("/v1/workloads/rival/mine/stages/production/{verb}")).json(body.clone()).expect(404).await;
+            as_rival("POST", format!("/v1/workloads/acme/secret/stages/production/{verb}")).json(body).expect(403).await;
+        }
+        for (method, path) in [
+            ("GET", "/v1/workloads/acme/secret/status".to_owned()),
+            ("GET", "/v1/workloads/acme/secret/stages/production/history".into()),
+            ("GET", format!("/v1/workloads/acme/secret/promotions/{id}")),
+            ("GET", "/v1/workloads/acme/secret/policy".into()),
+            ("GET", "/v1/policies/acme".into()),
+            ("DELETE", "/v1/freezes/acme/secret".into()),
+            ("DELETE", "/v1/workloads/acme/secret/policy".into()),
+        ] {
+            as_rival(method, path).expect(403).await;
+        }
+        let own = as_rival("GET", "/v1/workloads/rival/mine/policy".into()).expect(200).await.text();
+        assert!(!own.contains("whispered"), "{own}");
+        let promoted = as_rival("POST", "/v1/workloads/rival/mine/stages/production/promote".into());
+        let promoted = promoted.json(json!({ "version": "1.0.0" })).expect(200).await.value();
+        assert_eq!(promoted["state"], "promoted", "another's policy and freeze do not hold here: {promoted}");
+    }
+
     async fn what_is_not_yours_answers_like_what_is_not_there(env: Env) {
         env.namespace("acme").await;
         env.namespace("rival").await;
@@ -176,7 +227,7 @@ backends! {
         env.get(&format!("/v2/acme/secret/blobs/uploads/{upload}")).expect(204).await;
         env.get("/v1/workloads/acme/secret/resolve/champion").expect(200).await;
         let events = env.get("/v1/events?namespace=rival").expect(200).await.value();
-        assert_eq!(events["items"].as_array().unwrap().len(), 3, "created, joined, pushed: {events}");
+        assert_eq!(events["items"].as_array().unwrap().len(), 4, "created, joined, pushed, promoted: {events}");
     }
 
     async fn a_mount_takes_only_from_where_the_caller_may_read(env: Env) {

@@ -14,6 +14,7 @@ from .processes import Failed, succeeds
 GARAGE_VERSION = "2.5.0"
 ORAS_VERSION = "0.2.43"
 MLFLOW_VERSION = "3.17.2"
+MODEL_SIGNING_VERSION = "1.1.1"
 
 
 def cache():
@@ -29,6 +30,10 @@ def garage():
 def client_python():
     """The interpreter of the virtual environment that holds the PyPI clients of the tests."""
     return cache() / f"oras-{ORAS_VERSION}" / "bin" / "python"
+
+
+def signing_python():
+    return cache() / f"model-signing-{MODEL_SIGNING_VERSION}" / "bin" / "python"
 
 
 def mlflow_python():
@@ -101,6 +106,14 @@ ORAS = Tool(
     f"PyPI: oras {ORAS_VERSION}",
     lambda: succeeds([client_python(), "-c", "import oras.client"]),
     build=virtual_environment(client_python(), f"oras=={ORAS_VERSION}"),
+)
+MODEL_SIGNING = Tool(
+    f"PyPI: model-signing {MODEL_SIGNING_VERSION}",
+    lambda: succeeds([signing_python(), "-m", "model_signing", "--help"]),
+    # It imports pyOpenSSL without saying that it needs it.
+    build=virtual_environment(
+        signing_python(), f"model-signing=={MODEL_SIGNING_VERSION}", "pyOpenSSL"
+    ),
 )
 MLFLOW = Tool(
     f"PyPI: mlflow {MLFLOW_VERSION}",

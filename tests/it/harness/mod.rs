@@ -7,6 +7,7 @@
 
 mod call;
 pub mod files;
+pub mod govern;
 pub mod oci;
 pub mod proxy;
 pub mod server;
@@ -145,25 +146,27 @@ impl Env {
 
     /// Another replica on the same database and store, with its own memory.
     pub async fn replica(&self) -> Self {
-        let cx = open(&self.cx.config, self.directory.path(), self.clock.clone()).await;
-        let router = http::router(cx.clone());
-        let directory = tempfile::tempdir().expect("a directory");
-        Self {
-            backend: self.backend,
-            cx,
-            clock: self.clock.clone(),
-            router,
-            admin: self.admin.clone(),
-            directory,
-        }
+        self.replica_with(self.clock.clone()).await
     }
 
-    fn root(&self) -> gradus::model::access::Actor {
+    /// One whose clock is its own.
+    pub async fn replica_with_clock(&self, clock: Fixed) -> Self {
+        self.replica_with(Arc::new(clock)).await
+    }
+
+    async fn replica_with(&self, clock: Arc<Fixed>) -> Self {
+        let cx = open(&self.cx.config, self.directory.path(), clock.clone()).await;
+        let router = http::router(cx.clone());
+        let directory = tempfile::tempdir().expect("a directory");
+        Self { backend: self.backend, cx, clock, router, admin: self.admin.clone(), directory }
+    }
+
+    fn registry_admin(&self) -> gradus::model::access::Actor {
         gradus::model::access::Actor::local_admin("admin".parse().expect("a name"))
     }
 
     pub async fn namespace(&self, name: &str) {
-        namespaces::create(&self.cx, &self.root(), name.parse().expect("a name"), None)
+        namespaces::create(&self.cx, &self.registry_admin(), name.parse().expect("a name"), None)
             .await
             .expect("a namespace");
     }
@@ -171,10 +174,10 @@ impl Env {
     /// A person with a role in a namespace (`*`: everywhere); their token.
     pub async fn person(&self, name: &str, namespace: &str, role: Role) -> String {
         let user = name.parse().expect("a name");
-        let _ = users::add(&self.cx, &self.root(), user, PrincipalKind::Person).await;
+        let _ = users::add(&self.cx, &self.registry_admin(), user, PrincipalKind::Person).await;
         let place = namespaces::Place::parse(namespace).expect("a place");
         let user = name.parse().expect("a name");
-        namespaces::add_member(&self.cx, &self.root(), &place, &user, role).await.expect("a role");
+        namespaces::add_member(&self.cx, &self.registry_admin(), &place, &user, role).await.expect("a role");
         self.token(name, Scope::default()).await
     }
 
@@ -185,7 +188,7 @@ impl Env {
             scope,
             days: 30,
         };
-        tokens::create(&self.cx, &self.root(), new).await.expect("a token").0
+        tokens::create(&self.cx, &self.registry_admin(), new).await.expect("a token").0
     }
 
     /// A call as the admin.

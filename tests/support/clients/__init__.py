@@ -16,6 +16,7 @@ SCRIPTS = (
     ("with_skopeo.py", sys.executable, (tools.SKOPEO,)),
     ("with_umoci.py", sys.executable, (tools.SKOPEO, tools.UMOCI)),
     ("with_oras.py", tools.client_python(), (tools.ORAS,)),
+    ("with_model_signing.py", tools.signing_python(), (tools.MODEL_SIGNING,)),
 )
 TOOLS = tuple(dict.fromkeys(tool for *_, needs in SCRIPTS for tool in needs))
 
