@@ -1,7 +1,7 @@
 //! OpenSSF model signatures: checked here once, so that gates need only ask whose they are.
 
 use super::{About, Document, Format, Read, envelope, malformed};
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::model::artifact::File;
 use crate::model::evidence::{EvidenceKind, Signature, SignatureMethod, Statement};
 use crate::signing::{Method, Resource, Verified, covers, verify};
@@ -18,7 +18,8 @@ fn read(document: Document, about: &About) -> Result<Vec<Read>> {
         return Err(malformed("not a signature: the file is not JSON"));
     };
     let verified = verify(bytes, about.public_key, about.now.timestamp())?;
-    check_files(&verified, about)?;
+    // Whoever attaches it is wrong, not what the registry holds.
+    check_files(&verified, about).map_err(|error| Error { kind: Kind::Invalid, ..error })?;
     let method = match verified.method {
         Method::Key => SignatureMethod::Key,
         Method::Certificate => SignatureMethod::Certificate,
