@@ -39,7 +39,7 @@ pub fn write(directory: &Path) -> Result<()> {
 /// Results on a thousand tickets, of which every `miss`-th is sorted wrongly.
 pub fn evaluation(miss: usize) -> Vec<u8> {
     const TICKETS: usize = 1000;
-    let right = |number: usize| number % miss != 0;
+    let right = |number: usize| !number.is_multiple_of(miss);
     let examples: Map<String, Value> =
         (1..=TICKETS).map(|number| (format!("ticket-{number}"), json!(right(number)))).collect();
     let count = (1..=TICKETS).filter(|number| right(*number)).count();
