@@ -23,7 +23,7 @@ rules:
         - safe_formats
         - evaluation: { suite: suite-1, metric: accuracy, at_least: 0.8, min_n: 100 }
         - evaluation: { suite: suite-2, metric: accuracy, at_least: 0.8, confident: true }
-        - no_regression: { suites: [suite-3], when_no_baseline: wait }
+        - no_regression: { suites: [suite-3], metrics: [accuracy], when_no_baseline: pass }
         - budget: { metric: latency, at_most: 900, unit: ms }
         - evidence_fresh: { kind: evaluation, max_days: 30 }
         - residency
@@ -67,7 +67,8 @@ def governed(gradus):
         body = json.dumps({"version": f"1.0.{turn % 2}"}).encode()
         answer, took = send(connection, "POST", "/v1/workloads/acme/bench/stages/production/promote", body)
         if answer["state"] != "promoted" or not answer["recorded"] or len(answer["report"]["gates"]) < 10:
-            raise AssertionError(f"not promoted: {answer}")
+            waits = [gate for gate in answer["report"]["gates"] if gate["outcome"] != "pass"]
+            raise AssertionError(f"not promoted: {answer['state']}, {waits}")
         return took
 
     return one_more
