@@ -106,6 +106,7 @@ fn tell(promotion: &wire::PromotionView, dry_run: bool, out: &Out) {
     };
     out.line(line);
     for step in next_steps(&promotion.report) {
+        let step = step.strip_prefix("gradus ").map_or_else(|| step.to_owned(), |verb| out.command(verb));
         out.note(format!("next: {step}"));
     }
 }

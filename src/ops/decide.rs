@@ -197,6 +197,7 @@ pub async fn withdraw(
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
+    log::lock(&mut tx).await?;
     let row = resolve::find(cx, &mut tx, workload, &reference.selector).await?;
     let mut pending =
         promotions::find_pending(&mut tx, workload, stage, &row.digest).await?.ok_or_else(|| {
@@ -232,6 +233,7 @@ pub async fn ratify(
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
+    log::lock(&mut tx).await?;
     let mut open = stages::unratified(&mut tx, workload, 1000).await?;
     open.retain(|step| step.stage == *stage);
     if open.is_empty() {

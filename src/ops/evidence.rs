@@ -7,7 +7,7 @@ use super::{
     resolve, uploads,
 };
 use crate::{
-    db::{Tx, evidence as rows, log, manifests, namespaces, versions},
+    db::{Tx, evidence as rows, log, manifests, namespaces, promotions, versions},
     error::{Error, Result},
     evidence::{About, read},
     model::{
@@ -28,6 +28,8 @@ use std::sync::Arc;
 const BY: &str = "dev.gradus.evidence.by";
 const ABOUT: &str = "dev.gradus.evidence.about";
 const CREATED: &str = "org.opencontainers.image.created";
+/// Most bytes of a statement as gates read it, results example by example not counted: every judgement reads all of them.
+const STATEMENT_MAX: usize = 256 << 10;
 pub(super) const PEM: &str = "application/x-pem-file";
 
 /// What is attached to what.
@@ -157,10 +159,17 @@ pub(super) async fn record(
     let payload = Digest::sha256(&attach.bytes);
     insert(&mut tx, workload, &evidence, &payload, examples).await?;
     let change = change(&evidence);
-    crate::db::promotions::stir(&mut tx, workload.as_str(), now).await?;
+    stir(&mut tx, workload, now).await?;
     log::append(&mut tx, now, &actor.principal, vec![change]).await?;
     tx.commit().await?;
     Ok(evidence)
+}
+
+/// What waits in the workload is to be judged again. The log's head is locked before rows of promotions, here as
+/// everywhere: a policy is applied in that order, and two orders would wait for each other for ever.
+async fn stir(tx: &mut Tx, workload: &Workload, now: DateTime<Utc>) -> Result<()> {
+    log::lock(tx).await?;
+    promotions::stir(tx, workload.as_str(), now).await
 }
 
 async fn insert(
@@ -173,6 +182,11 @@ async fn insert(
     let examples = examples.map(serde_json::to_vec).transpose().map_err(|source| {
         Error::internal("evidence_encoding", "examples could not be written").source(source)
     })?;
+    let size = serde_json::to_vec(&evidence.statement).map_or(0, |statement| statement.len());
+    if size > STATEMENT_MAX {
+        return Err(Error::too_large("evidence_too_large", format!("what gates would read of it has {size} bytes"))
+            .hint(format!("at most {STATEMENT_MAX}; attach less in one file")));
+    }
     let new = rows::NewEvidence { repository, evidence, payload, examples: examples.as_deref() };
     if rows::insert(tx, &new).await? {
         return Ok(());
@@ -300,7 +314,7 @@ pub(super) async fn insert_pushed(
     let evidence =
         Evidence { digest: digest.clone(), subject, statement, by: actor.principal.clone(), at: now };
     insert(tx, repository, &evidence, &payload, (!examples.is_empty()).then_some(&examples)).await?;
-    crate::db::promotions::stir(tx, repository.as_str(), now).await?;
+    stir(tx, repository, now).await?;
     Ok(Change::EvidenceAttached {
         workload: repository.clone(),
         subject: evidence.subject,

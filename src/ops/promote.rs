@@ -572,6 +572,7 @@ async fn give_up(cx: &Context, row: &PromotionRow, state: State, why: &str) -> R
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &row.workload).await?;
+    log::lock(&mut tx).await?;
     let Some(mut row) = promotions::find(&mut tx, &row.id).await?.filter(|row| row.state == State::Pending)
     else {
         return Ok(());

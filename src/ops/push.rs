@@ -201,6 +201,8 @@ async fn first_stage(
     row: &VersionRow,
     inspection: &Inspection,
 ) -> Result<Option<First>> {
+    // No policy and no freeze comes between reading them here and the commit.
+    log::lock(tx).await?;
     let effective = policy::effective(cx, tx, row.workload.as_str()).await?;
     let Some(stage) = effective.first() else { return Ok(None) };
     let Ok(rules) = effective.rules(row.tier, stage) else { return Ok(None) };

@@ -43,6 +43,9 @@ pub async fn rollback(
     check_reason(reason)?;
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
+    // Nobody's roles change from here on. A clock that is behind stops no rollback.
+    let (_, latest) = log::lock(&mut tx).await?;
+    let now = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
     let effective = effective(cx, &mut tx, workload.as_str()).await?;
     let stage = effective.stage(stage.as_str())?;
     let roles: BTreeSet<_> = principals::now_in(&mut tx, actor, &workload.namespace()).await?;
@@ -63,7 +66,7 @@ pub async fn rollback(
         version: target.version,
         digest: target.digest,
         from: Some(current.version.clone()),
-        at: cx.clock.now(),
+        at: now,
         by: actor.principal.clone(),
         reason: Some(reason.to_owned()),
         judgement: None,
