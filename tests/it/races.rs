@@ -123,7 +123,14 @@ backends! {
                 of(number).promote(&format!("1.0.{number}"), "production").await;
             }
         };
-        futures_util::future::join3(policies, freezes, promotions).await;
+        let evidence = async {
+            for number in 0..2 * ROUNDS {
+                let version = format!("1.0.{}", number % ROUNDS);
+                let attached = of(number).evaluate(&version, number, 3 * ROUNDS).await;
+                assert_eq!(attached.status, 200, "{}", attached.text());
+            }
+        };
+        futures_util::future::join4(policies, freezes, promotions, evidence).await;
         // The log is the order in which things happened: what held at each promotion can be read off it.
         let events = env.get("/v1/events?limit=1000&namespace=acme").expect(200).await.value();
         let strict = gradus::model::digest::Digest::sha256(strict.as_bytes()).to_string();
