@@ -6,6 +6,7 @@ pub mod client;
 pub mod clock;
 pub mod config;
 pub mod db;
+pub mod dossier;
 pub mod error;
 pub mod evidence;
 pub mod gates;

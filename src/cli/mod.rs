@@ -8,6 +8,7 @@ mod audit;
 mod connect;
 mod demo;
 mod evidence;
+mod export;
 mod files;
 mod log;
 mod login;
@@ -99,6 +100,9 @@ enum Verb {
     Eval(evidence::Eval),
     /// Sign a version's files, in the format of OpenSSF Model Signing
     Sign(sign::Sign),
+    /// Write what the registry knows for people and tools elsewhere: dossier
+    #[command(subcommand)]
+    Export(export::Export),
     /// Move a stage to a version, if its gates pass (exit code 3: refused, 4: pending)
     Promote(promote::Promote),
     /// Say yes to a version's entering a stage
@@ -197,6 +201,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Yank(yank) => yank.run(client, out).await,
         Verb::Eval(eval) => eval.run(client, out).await,
         Verb::Sign(sign) => sign.run(client, out).await,
+        Verb::Export(export) => export.run(client, out).await,
         Verb::Promote(promote) => promote.run(client, out).await,
         Verb::Approve(decide) => decide.run(promote::Word::Approve, client, out).await,
         Verb::Reject(decide) => decide.run(promote::Word::Reject, client, out).await,

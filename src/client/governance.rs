@@ -5,7 +5,8 @@ use super::{
     api::{escape, get, tag},
 };
 use crate::{
-    error::Result,
+    dossier::Format,
+    error::{Error, Result},
     model::{
         evidence::{Evidence, EvidenceKind},
         name::{Namespace, Workload},
@@ -135,6 +136,17 @@ impl Client {
         let path = format!("/v1/workloads/{}/versions/{}/evidence", reference.workload, tag(&reference));
         let page: Page<Evidence> = self.json(get(path)).await?;
         Ok(page.items)
+    }
+
+    /// What the registry knows of a version, as a document.
+    pub async fn dossier(&self, reference: &Reference, format: Format) -> Result<String> {
+        let reference = self.concrete(reference).await?;
+        let (workload, tag) = (&reference.workload, tag(&reference));
+        let path = format!("/v1/workloads/{workload}/versions/{tag}/dossier?format={format}");
+        let bytes = self.send(get(path)).await?.bytes().await?;
+        String::from_utf8(bytes).map_err(|source| {
+            Error::unavailable("answer_invalid", "the server's answer is not text").source(source)
+        })
     }
 
     pub async fn gates(&self) -> Result<Vec<wire::GateView>> {

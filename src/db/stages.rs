@@ -264,6 +264,14 @@ pub async fn history(
     rows.into_iter().map(to_move).collect()
 }
 
+/// The moves that brought content into stages, oldest first.
+pub async fn moves_of(tx: &mut Tx, workload: &Workload, digest: &Digest, limit: i64) -> Result<Vec<Move>> {
+    let sql =
+        select!("WHERE m.workload = $1 AND m.digest = $2 ORDER BY m.moved_at, m.stage, m.number LIMIT $3");
+    let rows: Vec<Row> = all!(tx, sql, workload.as_str(), digest.as_str(), limit);
+    rows.into_iter().map(to_move).collect()
+}
+
 /// Overrides that nobody else has looked at yet, newest first.
 pub async fn unratified(tx: &mut Tx, workload: &Workload, limit: i64) -> Result<Vec<Move>> {
     let sql = select!(

@@ -16,7 +16,7 @@ pub const GATE: Definition = define::<BasePinned>(
 struct BasePinned {}
 
 /// `hf:org/model@COMMIT`, anything `@` a digest, or a digest.
-fn is_pinned(base: &str) -> bool {
+pub fn is_pinned(base: &str) -> bool {
     let (name, revision) = base.rsplit_once('@').unwrap_or(("", base));
     if revision.parse::<Digest>().is_ok() {
         return base == revision || !name.is_empty();

@@ -30,6 +30,7 @@ mod statistics;
 mod tests;
 
 pub use crate::model::access::Person;
+pub use base_pinned::is_pinned;
 pub use facts::{Facts, Freeze, Honesty, Source, Stay, Subject};
 pub use judge::{GateReport, Report, judge};
 pub use policy::{BUILT_IN, Effective, FreezeWindow, GateSpec, Level, Policy, Rule, Rules};

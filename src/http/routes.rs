@@ -76,6 +76,8 @@ const EVIDENCE_QUERY: &[(&str, &str)] = &[
     ("kind", "what kind of evidence the file is; without it the file tells"),
     ("public_key", "of a signature by a bare key: the public key, PEM"),
 ];
+const DOSSIER_QUERY: &[(&str, &str)] =
+    &[("format", "in which form: annex-iv, model-card, cyclonedx or slsa; it must be given")];
 const STAGE_QUERY: &[(&str, &str)] =
     &[("stage", "the stage the freeze is of; without it every stage but the first")];
 const CONSISTENCY_QUERY: &[(&str, &str)] = &[("from", "a size"), ("to", "a later size")];
@@ -149,6 +151,7 @@ pub fn routes() -> Vec<Route> {
 
         route!(POST "/v1/workloads/{namespace}/{name}/versions/{tag}/evidence" "evidence_attach", Namespace(Attest), "Attaches a file as evidence; the body is the file.", post(v1::evidence::attach), answer: wire::AttachedView, query: EVIDENCE_QUERY, transfer: true),
         route!(GET "/v1/workloads/{namespace}/{name}/versions/{tag}/evidence" "evidence_list", Namespace(Read), "What is said about a version, oldest first.", get(v1::evidence::list), answer: wire::Page<Evidence>),
+        route!(GET "/v1/workloads/{namespace}/{name}/versions/{tag}/dossier" "export_dossier", Namespace(Read), "What is known of a version, as Markdown (annex-iv, model-card), a CycloneDX bill of materials or SLSA provenance.", get(v1::dossier::export), query: DOSSIER_QUERY),
         route!(GET "/v1/workloads/{namespace}/{name}/status" "status", Namespace(Read), "The promotion line: what is in each stage, and what waits.", get(v1::stages::status), answer: wire::StatusView),
         route!(GET "/v1/workloads/{namespace}/{name}/promotions/{promotion}" "promotion_show", Namespace(Read), "An attempt to move a stage.", get(v1::stages::promotion), answer: wire::PromotionView),
         route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/promote" "promote", Namespace(Read), "Moves a stage to a version, if its gates pass; who may, the policy says.", post(v1::stages::promote), body: wire::Promote, answer: wire::PromotionView),

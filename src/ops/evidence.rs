@@ -184,8 +184,11 @@ async fn insert(
     })?;
     let size = serde_json::to_vec(&evidence.statement).map_or(0, |statement| statement.len());
     if size > STATEMENT_MAX {
-        return Err(Error::too_large("evidence_too_large", format!("what gates would read of it has {size} bytes"))
-            .hint(format!("at most {STATEMENT_MAX}; attach less in one file")));
+        return Err(Error::too_large(
+            "evidence_too_large",
+            format!("what gates would read of it has {size} bytes"),
+        )
+        .hint(format!("at most {STATEMENT_MAX}; attach less in one file")));
     }
     let new = rows::NewEvidence { repository, evidence, payload, examples: examples.as_deref() };
     if rows::insert(tx, &new).await? {

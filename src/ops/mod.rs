@@ -7,6 +7,7 @@ pub mod aliases;
 pub mod audit;
 pub mod blobs;
 pub mod decide;
+pub mod dossier;
 pub mod events;
 pub mod evidence;
 pub mod freeze;

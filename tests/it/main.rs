@@ -11,6 +11,8 @@ mod cli;
 mod crash;
 /// The database is not there, or goes away.
 mod database;
+/// What is known of a version, as documents for auditors and tools.
+mod dossier;
 /// The bucket, the database or the disk fails in the middle.
 mod faults;
 /// What goes and what stays; rot found and healed.

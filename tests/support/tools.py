@@ -15,6 +15,7 @@ GARAGE_VERSION = "2.5.0"
 ORAS_VERSION = "0.2.43"
 MLFLOW_VERSION = "3.17.2"
 MODEL_SIGNING_VERSION = "1.1.1"
+CYCLONEDX_VERSION = "11.12.0"
 
 
 def cache():
@@ -38,6 +39,10 @@ def signing_python():
 
 def mlflow_python():
     return cache() / f"mlflow-{MLFLOW_VERSION}" / "bin" / "python"
+
+
+def cyclonedx_python():
+    return cache() / f"cyclonedx-{CYCLONEDX_VERSION}" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,13 @@ MODEL_SIGNING = Tool(
     # It imports pyOpenSSL without saying that it needs it.
     build=virtual_environment(
         signing_python(), f"model-signing=={MODEL_SIGNING_VERSION}", "pyOpenSSL"
+    ),
+)
+CYCLONEDX = Tool(
+    f"PyPI: cyclonedx-python-lib {CYCLONEDX_VERSION}",
+    lambda: succeeds([cyclonedx_python(), "-c", "import cyclonedx.validation.json, jsonschema"]),
+    build=virtual_environment(
+        cyclonedx_python(), f"cyclonedx-python-lib[json-validation]=={CYCLONEDX_VERSION}"
     ),
 )
 MLFLOW = Tool(

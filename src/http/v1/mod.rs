@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod audit;
+pub mod dossier;
 pub mod evidence;
 pub mod policies;
 pub mod stages;

@@ -1,4 +1,4 @@
-"""The tests with real OCI clients: which there are, what each needs, and the server they run against."""
+"""The tests with real clients of other makers: which there are, what each needs, and the server they run against."""
 
 import os
 import sys
@@ -17,6 +17,7 @@ SCRIPTS = (
     ("with_umoci.py", sys.executable, (tools.SKOPEO, tools.UMOCI)),
     ("with_oras.py", tools.client_python(), (tools.ORAS,)),
     ("with_model_signing.py", tools.signing_python(), (tools.MODEL_SIGNING,)),
+    ("with_cyclonedx.py", tools.cyclonedx_python(), (tools.CYCLONEDX,)),
 )
 TOOLS = tuple(dict.fromkeys(tool for *_, needs in SCRIPTS for tool in needs))
 

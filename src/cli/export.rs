@@ -1,0 +1,85 @@
+//! `gradus export`: what the registry knows, in forms that people and tools elsewhere read.
+
+use super::{
+    argument,
+    print::{Out, bytes, quoted},
+};
+use crate::{
+    client::Client,
+    dossier::Format,
+    error::{Error, Result},
+    model::reference::Reference,
+};
+use clap::Subcommand;
+use std::{
+    fs::OpenOptions,
+    io::{self, Write as _},
+    path::{Path, PathBuf},
+};
+
+#[derive(Subcommand)]
+pub enum Export {
+    /// Everything about one version: for auditors (annex-iv), as a model card, as a bill of materials, as provenance
+    Dossier {
+        /// The version, for example acme/ticket-triage:2.0.0
+        #[arg(value_parser = argument::<Reference>)]
+        reference: Reference,
+        /// annex-iv, model-card, cyclonedx or slsa
+        #[arg(long, value_parser = argument::<Format>)]
+        format: Format,
+        /// The file to write; without it the dossier is printed
+        #[arg(long, value_name = "FILE")]
+        out: Option<PathBuf>,
+        /// Replace the file if it is there
+        #[arg(long, requires = "out")]
+        force: bool,
+    },
+}
+
+impl Export {
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        let Self::Dossier { reference, format, out: file, force } = self;
+        if let Some(file) = file.as_deref().filter(|file| !force && file.exists()) {
+            return Err(exists(file));
+        }
+        let text = client.dossier(&reference, format).await?;
+        let Some(file) = file else {
+            let print = |out: &Out| out.line(text.strip_suffix('\n').unwrap_or(&text));
+            // What is JSON already is not wrapped in more of it.
+            if format.is_json() {
+                print(out);
+                return Ok(());
+            }
+            return out.data(&text, print);
+        };
+        write(&file, &text, force)?;
+        out.done(
+            &serde_json::json!({ "format": format.name(), "file": file, "bytes": text.len() }),
+            format!("{} written to {}", bytes(text.len() as u64), file.display()),
+        )
+    }
+}
+
+fn write(file: &Path, text: &str, force: bool) -> Result<()> {
+    let mut options = OpenOptions::new();
+    match force {
+        true => options.write(true).create(true).truncate(true),
+        false => options.write(true).create_new(true),
+    };
+    let written = options.open(file).and_then(|mut open| {
+        open.write_all(text.as_bytes())?;
+        open.sync_all()
+    });
+    written.map_err(|source| match source.kind() {
+        io::ErrorKind::AlreadyExists => exists(file),
+        _ => Error::invalid("file_unwritable", format!("the file cannot be written: {}", file.display()))
+            .source(source)
+            .hint("name another with --out"),
+    })
+}
+
+fn exists(file: &Path) -> Error {
+    let name = quoted(&file.to_string_lossy());
+    Error::conflict("file_exists", format!("there is such a file already: {}", file.display()))
+        .hint(format!("replace it with --out {name} --force"))
+}
