@@ -99,29 +99,25 @@ pub(super) fn write(facts: &Facts) -> String {
 }
 
 fn front(facts: &Facts) -> Front {
-    let part = |name: &str| facts.part(&[name]).map(|(_, text, _)| one_line(text));
+    let part = |name: &str| facts.part(&[name]).map(|(_, text, _)| word(text));
     let is_name = |text: &String| text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._".contains(&b));
     let license = part("license");
     let named = license.as_ref().is_none_or(is_name);
     let base = facts.base().map(|base| match facts.ancestors.first() {
         Some(ancestor) => ancestor.workload.to_string(),
-        None => one_line(base.strip_prefix("hf:").and_then(|base| base.split('@').next()).unwrap_or(base)),
+        None => word(base.strip_prefix("hf:").and_then(|base| base.split('@').next()).unwrap_or(base)),
     });
     let relation = (facts.tier == Tier::Adapter && base.is_some()).then_some("adapter");
     let tags = part("tags").unwrap_or_default();
     let tags = tags.split(',').map(str::trim).filter(|tag| !tag.is_empty()).map(str::to_owned);
     let own = ["gradus".to_owned(), facts.tier.to_string(), facts.kind.to_string()];
-    let metrics = facts.evaluations().flat_map(|(_, one)| one.metrics.keys()).map(|name| one_line(name));
+    let metrics = facts.evaluations().flat_map(|(_, one)| one.metrics.keys()).map(|name| word(name));
     Front {
         license: if named { license.clone() } else { Some("other".to_owned()) },
         license_name: if named { part("license_name") } else { part("license_name").or(license) },
         base_model: base.into_iter().collect(),
         base_model_relation: relation,
-        datasets: facts
-            .datasets()
-            .iter()
-            .map(|one| format!("{}@{}", one_line(&one.name), one.digest))
-            .collect(),
+        datasets: facts.datasets().iter().map(|one| format!("{}@{}", word(&one.name), one.digest)).collect(),
         language: part("language"),
         library_name: part("library_name").or_else(|| (facts.kind == Kind::Peft).then(|| "peft".to_owned())),
         pipeline_tag: part("pipeline_tag"),
@@ -133,12 +129,12 @@ fn front(facts: &Facts) -> Front {
 
 fn index(facts: &Facts, task: Option<String>) -> Vec<Indexed> {
     let of_adapter = facts.inspection.adapter.as_ref().and_then(|adapter| adapter.task_type.as_deref());
-    let task = task.or_else(|| of_adapter.map(one_line)).unwrap_or_else(|| "other".to_owned());
+    let task = task.or_else(|| of_adapter.map(word)).unwrap_or_else(|| "other".to_owned());
     let mut room = METRICS_MAX;
     let mut results = Vec::new();
     for (_, evaluation) in facts.evaluations() {
         let value = |(name, metric): (&String, &crate::model::evidence::Metric)| Value {
-            kind: one_line(name),
+            kind: word(name),
             value: metric.value,
         };
         let metrics: Vec<Value> = evaluation.metrics.iter().take(room).map(value).collect();
@@ -146,7 +142,7 @@ fn index(facts: &Facts, task: Option<String>) -> Vec<Indexed> {
         if metrics.is_empty() {
             break;
         }
-        let suite = one_line(&evaluation.suite);
+        let suite = word(&evaluation.suite);
         let revision = evaluation.suite_digest.as_ref().map(ToString::to_string);
         let dataset = Suite { name: suite.clone(), kind: suite, revision };
         results.push(Measured { task: Typed { kind: task.clone() }, dataset, metrics });
@@ -155,6 +151,11 @@ fn index(facts: &Facts, task: Option<String>) -> Vec<Indexed> {
         true => Vec::new(),
         false => vec![Indexed { name: facts.workload.to_string(), results }],
     }
+}
+
+/// A value of the front matter: one line, and no HTML for readers who know no front matter and show it as text.
+fn word(text: &str) -> String {
+    one_line(&text.replace(['<', '>'], " "))
 }
 
 fn body(facts: &Facts) -> String {

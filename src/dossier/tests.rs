@@ -464,6 +464,11 @@ fn the_bill_of_materials_is_whole() {
         base["pedigree"]["ancestors"][0]["purl"],
         "pkg:huggingface/org/Model@0123456789abcdef0123456789abcdef01234567"
     );
+    let purl = format!(
+        "pkg:oci/x@sha256%3A{}?repository_url=models.example.org/acme/x&tag=1.1.0",
+        facts.digest.hex()
+    );
+    assert_eq!(bom["metadata"]["component"]["purl"], purl);
     let card = &bom["metadata"]["component"]["modelCard"];
     assert_eq!(
         card["modelParameters"]["inputs"],

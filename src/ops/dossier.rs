@@ -23,6 +23,7 @@ use crate::{
         resolution::Document,
     },
 };
+use std::collections::BTreeSet;
 
 /// Moves of one content; only rollbacks back and forth make so many.
 const MOVES_MAX: i64 = 200;
@@ -68,7 +69,7 @@ async fn facts(cx: &Context, actor: &Actor, reference: &Reference) -> Result<Fac
         changes: changes(&mut tx, &row).await?,
         asked: asked(&effective, &row)?,
         policies: effective.levels.clone(),
-        ancestors: ancestors(&mut tx, actor, &document).await?,
+        ancestors: ancestors(&mut tx, actor, &row, &document).await?,
         region: store
             .and_then(|store| cx.stores.get(&store).ok().map(|store| store.region.clone()))
             .unwrap_or_default(),
@@ -185,13 +186,23 @@ fn plain(gate: &serde_json::Value) -> String {
 }
 
 /// The versions of this registry that a version descends from, as far as the caller may read them.
-async fn ancestors(tx: &mut Tx, actor: &Actor, document: &Document) -> Result<Vec<Ancestor>> {
+async fn ancestors(
+    tx: &mut Tx,
+    actor: &Actor,
+    row: &VersionRow,
+    document: &Document,
+) -> Result<Vec<Ancestor>> {
     let mut ancestors: Vec<Ancestor> = Vec::new();
     let mut base = document.lineage.base.clone();
+    // A base can be named by its number before there is such a version, so the names can go in a circle.
+    let mut seen = BTreeSet::from([row.digest.clone()]);
     while let Some(row) = match &base {
         Some(base) if ancestors.len() < ANCESTORS_MAX => version_named(tx, actor, base).await?,
         _ => None,
     } {
+        if !seen.insert(row.digest.clone()) {
+            break;
+        }
         base = document_of(&row)?.lineage.base;
         ancestors.push(Ancestor {
             workload: row.workload,

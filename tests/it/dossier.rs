@@ -122,6 +122,17 @@ backends! {
         assert_eq!(again["predicate"]["buildDefinition"]["internalParameters"]["dev.gradus"]["attached_by"], "ci");
     }
 
+    async fn versions_that_name_each_other_are_no_endless_line(env: Env) {
+        env.namespace("acme").await;
+        push(&env, W, &ADAPTER, json!({ "base": "acme/x:1.0.1" })).await;
+        push(&env, W, &MODEL, json!({ "base": "acme/x:1.0.0", "version": "1.0.1" })).await;
+        for (version, other) in [("1.0.0", "1.0.1"), ("1.0.1", "1.0.0")] {
+            let bom = json_of(&dossier(&env, version, "cyclonedx").await);
+            let ancestor = &bom["metadata"]["component"]["pedigree"]["ancestors"][0];
+            assert_eq!((ancestor["version"].as_str(), &ancestor["pedigree"]["ancestors"][0]["pedigree"]), (Some(other), &Value::Null));
+        }
+    }
+
     async fn what_the_caller_may_not_read_is_not_named(env: Env) {
         env.namespace("acme").await;
         env.namespace("other").await;

@@ -50,7 +50,7 @@ def write(name, text):
 def bill(reference):
     """The bill of a version, after the validator has accepted it."""
     out = folder / (reference.replace("/", "_").replace(":", "_") + ".cdx.json")
-    gradus.cli("export", "dossier", reference, "--format", "cyclonedx", "--out", out)
+    gradus.cli("export", "dossier", reference, "--format", "cyclonedx", "--out", out, "--force")
     text = out.read_text()
     errors = JsonStrictValidator(SchemaVersion.V1_6).validate_str(text, all_errors=True)
     if errors is not None:
@@ -108,10 +108,10 @@ def a_bare_adapter_is_a_valid_bill_with_its_base_as_ancestor():
 
 @run.check
 def what_is_said_about_it_is_in_the_next_revision_of_the_same_bill():
-    before = bill_again()
+    before = bill(f"{BILL}:1.0.0")
     gradus.cli("eval", "attach", f"{BILL}:1.0.0", write("README.md", CARD))
     gradus.cli("eval", "attach", f"{BILL}:1.0.0", write("results.json", json.dumps(RESULTS)))
-    after = bill_again()
+    after = bill(f"{BILL}:1.0.0")
     equal(after["serialNumber"], before["serialNumber"], "serial number")
     equal(after["version"], before["version"] + 2, "revision")
     card = after["metadata"]["component"]["modelCard"]
@@ -122,9 +122,12 @@ def what_is_said_about_it_is_in_the_next_revision_of_the_same_bill():
     equal(after["metadata"]["component"]["licenses"], [{"license": {"id": "Apache-2.0"}}], "license")
 
 
-def bill_again():
-    (folder / "acme_bill_1.0.0.cdx.json").unlink(missing_ok=True)
-    return bill(f"{BILL}:1.0.0")
+@run.check
+def the_validator_would_have_refused_a_bad_bill():
+    bad = bill(f"{BILL}:1.0.0")
+    bad["metadata"]["component"]["modelCard"]["invented"] = True
+    refused = JsonStrictValidator(SchemaVersion.V1_6).validate_str(json.dumps(bad))
+    equal(refused is not None, True, "refusal of a field that the format does not have")
 
 
 @run.check
