@@ -47,6 +47,8 @@ CREATE TABLE stages (
     version TEXT NOT NULL,
     digest TEXT NOT NULL,
     number BIGINT NOT NULL,
+    -- The entry that is there again or still: after a rollback an earlier one than the move.
+    entry BIGINT NOT NULL,
     PRIMARY KEY (workload, stage),
     FOREIGN KEY (workload, version) REFERENCES versions (workload, version)
 );
@@ -73,7 +75,7 @@ CREATE TABLE moves (
 CREATE INDEX moves_by_digest ON moves (workload, digest);
 CREATE INDEX moves_to_ratify ON moves (workload, stage, number) WHERE kind = 'overridden' AND ratified_by IS NULL;
 
--- Versions that have entered a stage, by the last move that brought each there: what ranges match, and the way back.
+-- Each time a version entered a stage, by the number of the move: what ranges match, and the way back.
 CREATE TABLE entries (
     workload TEXT NOT NULL,
     stage TEXT NOT NULL,
@@ -83,14 +85,14 @@ CREATE TABLE entries (
     prerelease BOOLEAN NOT NULL,
     number BIGINT NOT NULL,
     rolled_back_at TIMESTAMPTZ,
-    PRIMARY KEY (workload, stage, version),
+    PRIMARY KEY (workload, stage, number),
     FOREIGN KEY (workload, version) REFERENCES versions (workload, version)
 );
 CREATE INDEX entries_to_resolve ON entries (workload, stage, prerelease, sort_key) WHERE rolled_back_at IS NULL;
-CREATE INDEX entries_by_number ON entries (workload, stage, number);
-CREATE INDEX entries_by_digest ON entries (workload, stage, digest);
+CREATE INDEX entries_by_digest ON entries (workload, digest, stage);
 
--- Attempts to move a stage. check_at: when a pending one is to be judged again.
+-- Attempts to move a stage. report: how it was judged last, as JSON; judgement: the document with what it was judged on,
+-- kept when it began and when it ended. check_at: when a pending one is to be judged again.
 CREATE TABLE promotions (
     id TEXT PRIMARY KEY NOT NULL,
     workload TEXT NOT NULL,
@@ -98,6 +100,7 @@ CREATE TABLE promotions (
     version TEXT NOT NULL,
     digest TEXT NOT NULL,
     state TEXT NOT NULL,
+    report TEXT NOT NULL,
     judgement TEXT NOT NULL REFERENCES documents (digest),
     requested_at TIMESTAMPTZ NOT NULL,
     requested_by TEXT NOT NULL REFERENCES principals (name),
@@ -108,7 +111,7 @@ CREATE TABLE promotions (
     reason TEXT,
     FOREIGN KEY (workload, version) REFERENCES versions (workload, version)
 );
-CREATE UNIQUE INDEX promotions_pending ON promotions (workload, stage, digest) WHERE state = 'pending';
+CREATE UNIQUE INDEX promotions_pending ON promotions (workload, stage, version) WHERE state = 'pending';
 CREATE INDEX promotions_due ON promotions (check_at) WHERE state = 'pending';
 CREATE INDEX promotions_by_workload ON promotions (workload, id);
 

@@ -14,8 +14,11 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 
-/// Most pieces of evidence about one manifest.
+/// Most pieces of evidence about one manifest, and bytes of what gates read of them. What people decide is not counted:
+/// nobody can keep others from saying yes or no.
 pub const MAX: i64 = 2000;
+pub const BYTES_MAX: i64 = 8 << 20;
+const DECISIONS_MAX: i64 = 10_000;
 
 pub struct NewEvidence<'a> {
     pub repository: &'a Workload,
@@ -53,7 +56,12 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
     let sql = "INSERT INTO evidence (repository, digest, subject, number, kind, payload, statement, examples, made_at, made_by)
                SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9 FROM evidence
                WHERE repository = $1 AND subject = $3 HAVING COALESCE(MAX(number), 0) < $10
+                   AND CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT) < $11
                ON CONFLICT (repository, digest) DO NOTHING";
+    let (count_max, bytes_max) = match evidence.statement.kind() {
+        EvidenceKind::Approval => (MAX + DECISIONS_MAX, i64::MAX),
+        _ => (MAX, BYTES_MAX),
+    };
     let inserted = execute!(
         tx,
         sql,
@@ -66,7 +74,8 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         new.examples,
         evidence.at,
         evidence.by.as_str(),
-        MAX,
+        count_max,
+        bytes_max,
     );
     Ok(inserted == 1)
 }
@@ -75,7 +84,7 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
 pub async fn about(tx: &mut Tx, repository: &Workload, subject: &Digest) -> Result<Vec<Evidence>> {
     let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
                WHERE repository = $1 AND subject = $2 ORDER BY number LIMIT $3";
-    let rows: Vec<Row> = all!(tx, sql, repository.as_str(), subject.as_str(), MAX);
+    let rows: Vec<Row> = all!(tx, sql, repository.as_str(), subject.as_str(), MAX + DECISIONS_MAX);
     rows.into_iter().map(evidence).collect()
 }
 
@@ -86,19 +95,34 @@ pub async fn find(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result
     row.map(evidence).transpose()
 }
 
-/// The same bytes about the same subject by the same person.
+/// What came of the same bytes about the same subject by the same person.
 pub async fn same(
     tx: &mut Tx,
     repository: &Workload,
     subject: &Digest,
     payload: &Digest,
     by: &PrincipalName,
-) -> Result<Option<Evidence>> {
+) -> Result<Vec<Evidence>> {
     let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
-               WHERE repository = $1 AND subject = $2 AND payload = $3 AND made_by = $4 ORDER BY number LIMIT 1";
-    let row: Option<Row> =
-        optional!(tx, sql, repository.as_str(), subject.as_str(), payload.as_str(), by.as_str());
-    row.map(evidence).transpose()
+               WHERE repository = $1 AND subject = $2 AND payload = $3 AND made_by = $4 ORDER BY number LIMIT $5";
+    let rows: Vec<Row> =
+        all!(tx, sql, repository.as_str(), subject.as_str(), payload.as_str(), by.as_str(), MAX);
+    rows.into_iter().map(evidence).collect()
+}
+
+/// What somebody has decided about a subject, oldest first.
+pub async fn decisions_by(
+    tx: &mut Tx,
+    repository: &Workload,
+    subject: &Digest,
+    by: &PrincipalName,
+) -> Result<Vec<Evidence>> {
+    let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
+               WHERE repository = $1 AND subject = $2 AND made_by = $3 AND kind = $4 ORDER BY number LIMIT $5";
+    let kind = EvidenceKind::Approval.name();
+    let rows: Vec<Row> =
+        all!(tx, sql, repository.as_str(), subject.as_str(), by.as_str(), kind, DECISIONS_MAX);
+    rows.into_iter().map(evidence).collect()
 }
 
 /// The results example by example of an evaluation.

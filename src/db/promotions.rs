@@ -24,7 +24,9 @@ pub struct PromotionRow {
     pub version: Version,
     pub digest: Digest,
     pub state: State,
-    /// The document with the last report and what it was judged on.
+    /// How it was judged last, as JSON.
+    pub report: String,
+    /// The document with the report and what it was judged on, of when it began or ended.
     pub judgement: Digest,
     pub requested_at: DateTime<Utc>,
     pub requested_by: PrincipalName,
@@ -44,6 +46,7 @@ struct Row {
     version: String,
     digest: String,
     state: String,
+    report: String,
     judgement: String,
     requested_at: DateTime<Utc>,
     requested_by: String,
@@ -61,6 +64,7 @@ fn promotion(row: Row) -> Result<PromotionRow> {
         version: read("promotions", &row.version)?,
         digest: read("promotions", &row.digest)?,
         state: read("promotions", &row.state)?,
+        report: row.report,
         judgement: read("promotions", &row.judgement)?,
         requested_at: row.requested_at,
         requested_by: read("promotions", &row.requested_by)?,
@@ -76,7 +80,7 @@ fn promotion(row: Row) -> Result<PromotionRow> {
 macro_rules! select {
     ($rest:literal) => {
         concat!(
-            "SELECT id, workload, stage, version, digest, state, judgement, requested_at, requested_by, expires_at, ",
+            "SELECT id, workload, stage, version, digest, state, report, judgement, requested_at, requested_by, expires_at, ",
             "check_at, ended_at, ended_by, reason FROM promotions ",
             $rest
         )
@@ -86,10 +90,10 @@ macro_rules! select {
 /// Writes an attempt, or what has become of it.
 pub async fn save(tx: &mut Tx, row: &PromotionRow) -> Result<()> {
     let sql = "INSERT INTO promotions (id, workload, stage, version, digest, state, judgement, requested_at, requested_by,
-                                       expires_at, check_at, ended_at, ended_by, reason)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                                       expires_at, check_at, ended_at, ended_by, reason, report)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
                ON CONFLICT (id) DO UPDATE SET state = $6, judgement = $7, check_at = $11, ended_at = $12, ended_by = $13,
-                                              reason = $14, version = $4";
+                                              reason = $14, report = $15";
     execute!(
         tx,
         sql,
@@ -107,6 +111,7 @@ pub async fn save(tx: &mut Tx, row: &PromotionRow) -> Result<()> {
         row.ended_at,
         row.ended_by.as_ref().map(PrincipalName::as_str),
         row.reason.as_deref(),
+        &row.report,
     );
     Ok(())
 }
@@ -116,15 +121,15 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<PromotionRow>> {
     row.map(promotion).transpose()
 }
 
-/// The pending attempt to bring content into a stage.
+/// The pending attempt to bring a version into a stage.
 pub async fn find_pending(
     tx: &mut Tx,
     workload: &Workload,
     stage: &Stage,
-    digest: &Digest,
+    version: &Version,
 ) -> Result<Option<PromotionRow>> {
-    let sql = select!("WHERE workload = $1 AND stage = $2 AND digest = $3 AND state = 'pending'");
-    let row: Option<Row> = optional!(tx, sql, workload.as_str(), stage.as_str(), digest.as_str());
+    let sql = select!("WHERE workload = $1 AND stage = $2 AND version = $3 AND state = 'pending'");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), stage.as_str(), version.to_string());
     row.map(promotion).transpose()
 }
 

@@ -15,6 +15,7 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
 /// One step in the history of a stage.
 #[derive(Clone, Debug)]
@@ -98,8 +99,15 @@ pub async fn holds(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<Op
     row.map(|(version,)| read("stages", &version)).transpose()
 }
 
-/// Writes a move and what follows from it. `sort_key` and the rest are of the version that is in the stage afterwards.
-pub async fn insert(tx: &mut Tx, step: &Move) -> Result<()> {
+/// The entry that holds a stage now: the number of the move by which what is there entered.
+pub async fn entry_of(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<Option<i64>> {
+    let sql = "SELECT entry FROM stages WHERE workload = $1 AND stage = $2";
+    let row: Option<(i64,)> = optional!(tx, sql, workload.as_str(), stage.as_str());
+    Ok(row.map(|(entry,)| entry))
+}
+
+/// Writes a move and what is in the stage after it. `entry`: the move by which that entered.
+pub async fn insert(tx: &mut Tx, step: &Move, entry: i64) -> Result<()> {
     let (workload, stage, version) = (step.workload.as_str(), step.stage.as_str(), step.version.to_string());
     let from = step.from.as_ref().map(ToString::to_string);
     let sql = "INSERT INTO moves (workload, stage, number, kind, version, digest, from_version, moved_at, moved_by, reason, judgement)
@@ -119,24 +127,30 @@ pub async fn insert(tx: &mut Tx, step: &Move) -> Result<()> {
         step.reason.as_deref(),
         step.judgement.as_ref().map(Digest::as_str),
     );
-    let sql = "INSERT INTO stages (workload, stage, version, digest, number) VALUES ($1, $2, $3, $4, $5)
-               ON CONFLICT (workload, stage) DO UPDATE SET version = $3, digest = $4, number = $5";
-    execute!(tx, sql, workload, stage, &version, step.digest.as_str(), step.number);
+    let sql = "INSERT INTO stages (workload, stage, version, digest, number, entry) VALUES ($1, $2, $3, $4, $5, $6)
+               ON CONFLICT (workload, stage) DO UPDATE SET version = $3, digest = $4, number = $5, entry = $6";
+    execute!(tx, sql, workload, stage, &version, step.digest.as_str(), step.number, entry);
     Ok(())
 }
 
 /// Notes that a version has entered a stage by a move.
 pub async fn enter(tx: &mut Tx, step: &Move) -> Result<()> {
+    let (workload, stage, digest) = (step.workload.as_str(), step.stage.as_str(), step.digest.as_str());
+    if step.kind == MoveKind::Overridden {
+        // Whoever insists on content takes the mark away that it was rolled back from.
+        let sql =
+            "UPDATE entries SET rolled_back_at = NULL WHERE workload = $1 AND stage = $2 AND digest = $3";
+        execute!(tx, sql, workload, stage, digest);
+    }
     let sql = "INSERT INTO entries (workload, stage, version, digest, sort_key, prerelease, number)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)
-               ON CONFLICT (workload, stage, version) DO UPDATE SET number = $7, rolled_back_at = NULL";
+               VALUES ($1, $2, $3, $4, $5, $6, $7)";
     execute!(
         tx,
         sql,
-        step.workload.as_str(),
-        step.stage.as_str(),
+        workload,
+        stage,
         step.version.to_string(),
-        step.digest.as_str(),
+        digest,
         step.version.sort_key(),
         step.version.is_prerelease(),
         step.number,
@@ -144,58 +158,76 @@ pub async fn enter(tx: &mut Tx, step: &Move) -> Result<()> {
     Ok(())
 }
 
-/// A version that has entered a stage.
+/// A time that a version entered a stage.
 #[derive(Clone, Debug)]
 pub struct Entry {
     pub version: Version,
     pub digest: Digest,
-    /// The last move that brought it there.
+    /// The move that brought it there.
     pub number: i64,
+    /// Its content was rolled back from the stage, by this or another entry.
     pub is_rolled_back: bool,
     pub is_yanked: bool,
 }
 
-type EntryRow = (String, String, i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
+type EntryRow = (String, String, i64, Option<i64>, Option<DateTime<Utc>>);
 
-fn entry((version, digest, number, rolled_back_at, yanked_at): EntryRow) -> Result<Entry> {
+fn entry((version, digest, number, rolled_back, yanked_at): EntryRow) -> Result<Entry> {
     Ok(Entry {
         version: read("entries", &version)?,
         digest: read("entries", &digest)?,
         number,
-        is_rolled_back: rolled_back_at.is_some(),
+        is_rolled_back: rolled_back.is_some(),
         is_yanked: yanked_at.is_some(),
     })
 }
 
+macro_rules! entries {
+    ($rest:literal) => {
+        concat!(
+            "SELECT e.version, e.digest, e.number, (SELECT MIN(r.number) FROM entries r WHERE r.workload = e.workload ",
+            "AND r.stage = e.stage AND r.digest = e.digest AND r.rolled_back_at IS NOT NULL) AS rolled_back, v.yanked_at ",
+            "FROM entries e JOIN versions v ON v.workload = e.workload AND v.version = e.version ",
+            "WHERE e.workload = $1 AND e.stage = $2 ",
+            $rest
+        )
+    };
+}
+
+/// The last time before an entry that a version entered a stage; if it never did before, the last time of all.
 pub async fn find_entry(
     tx: &mut Tx,
     workload: &Workload,
     stage: &Stage,
     version: &Version,
+    before: i64,
 ) -> Result<Option<Entry>> {
-    let sql = "SELECT e.version, e.digest, e.number, e.rolled_back_at, v.yanked_at FROM entries e
-               JOIN versions v ON v.workload = e.workload AND v.version = e.version
-               WHERE e.workload = $1 AND e.stage = $2 AND e.version = $3";
-    let row: Option<EntryRow> = optional!(tx, sql, workload.as_str(), stage.as_str(), version.to_string());
+    let sql = entries!(
+        "AND e.version = $3 ORDER BY CASE WHEN e.number < $4 THEN 0 ELSE 1 END, e.number DESC LIMIT 1"
+    );
+    let row: Option<EntryRow> =
+        optional!(tx, sql, workload.as_str(), stage.as_str(), version.to_string(), before);
     row.map(entry).transpose()
 }
 
-/// The version that entered last before a move, is not yanked and was not rolled back from.
+/// What entered last before an entry, is not yanked, and whose content is neither `bad` nor was ever rolled back from.
 pub async fn previous_good(
     tx: &mut Tx,
     workload: &Workload,
     stage: &Stage,
     before: i64,
+    bad: &Digest,
 ) -> Result<Option<Entry>> {
-    let sql = "SELECT e.version, e.digest, e.number, e.rolled_back_at, v.yanked_at FROM entries e
-               JOIN versions v ON v.workload = e.workload AND v.version = e.version
-               WHERE e.workload = $1 AND e.stage = $2 AND e.number < $3 AND e.rolled_back_at IS NULL
-               AND v.yanked_at IS NULL ORDER BY e.number DESC LIMIT 1";
-    let row: Option<EntryRow> = optional!(tx, sql, workload.as_str(), stage.as_str(), before);
+    let sql = entries!(
+        "AND e.number < $3 AND e.digest <> $4 AND v.yanked_at IS NULL AND NOT EXISTS (
+             SELECT 1 FROM entries r WHERE r.workload = e.workload AND r.stage = e.stage AND r.digest = e.digest
+             AND r.rolled_back_at IS NOT NULL) ORDER BY e.number DESC LIMIT 1"
+    );
+    let row: Option<EntryRow> = optional!(tx, sql, workload.as_str(), stage.as_str(), before, bad.as_str());
     row.map(entry).transpose()
 }
 
-/// What entered after a move and stands.
+/// What entered after an entry and stands, each version once.
 pub async fn entered_after(
     tx: &mut Tx,
     workload: &Workload,
@@ -203,13 +235,13 @@ pub async fn entered_after(
     after: i64,
     limit: i64,
 ) -> Result<Vec<Version>> {
-    let sql = "SELECT version FROM entries WHERE workload = $1 AND stage = $2 AND number > $3
-               AND rolled_back_at IS NULL ORDER BY number LIMIT $4";
-    let rows: Vec<(String,)> = all!(tx, sql, workload.as_str(), stage.as_str(), after, limit);
-    rows.into_iter().map(|(version,)| read("entries", &version)).collect()
+    let sql = "SELECT version, MIN(number) FROM entries WHERE workload = $1 AND stage = $2 AND number > $3
+               AND rolled_back_at IS NULL GROUP BY version ORDER BY MIN(number) LIMIT $4";
+    let rows: Vec<(String, i64)> = all!(tx, sql, workload.as_str(), stage.as_str(), after, limit);
+    rows.into_iter().map(|(version, _)| read("entries", &version)).collect()
 }
 
-/// Marks everything that entered after a move as rolled back from.
+/// Marks everything that entered after an entry as rolled back from.
 pub async fn roll_back_after(
     tx: &mut Tx,
     workload: &Workload,
@@ -223,17 +255,11 @@ pub async fn roll_back_after(
     Ok(())
 }
 
-/// Whether content was rolled back from a stage.
-pub async fn was_rolled_back(
-    tx: &mut Tx,
-    workload: &Workload,
-    stage: &Stage,
-    digest: &Digest,
-) -> Result<bool> {
-    let sql = "SELECT version FROM entries WHERE workload = $1 AND stage = $2 AND digest = $3
-               AND rolled_back_at IS NOT NULL LIMIT 1";
-    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), stage.as_str(), digest.as_str());
-    Ok(row.is_some())
+/// The stages that content was rolled back from.
+pub async fn rolled_back_from(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<BTreeSet<Stage>> {
+    let sql = "SELECT DISTINCT stage FROM entries WHERE workload = $1 AND digest = $2 AND rolled_back_at IS NOT NULL";
+    let rows: Vec<(String,)> = all!(tx, sql, workload.as_str(), digest.as_str());
+    rows.into_iter().map(|(stage,)| read("entries", &stage)).collect()
 }
 
 /// When content was in which stage: from, and until when if it is there no longer.

@@ -330,6 +330,14 @@ pub async fn yank(
     Ok(execute!(tx, sql, workload.as_str(), wanted.to_string(), at, because) == 1)
 }
 
+/// A version of this content that was yanked.
+pub async fn yanked_of(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<Option<Version>> {
+    let sql =
+        "SELECT version FROM versions WHERE workload = $1 AND digest = $2 AND yanked_at IS NOT NULL LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), digest.as_str());
+    row.map(|(text,)| read("versions", &text)).transpose()
+}
+
 /// A version that has this manifest, for refusing its deletion.
 pub async fn of_manifest(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<Option<Version>> {
     let sql = "SELECT version FROM versions WHERE workload = $1 AND digest = $2 LIMIT 1";

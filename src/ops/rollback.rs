@@ -42,7 +42,9 @@ pub async fn rollback(
 ) -> Result<RolledBack> {
     check_reason(reason)?;
     let mut tx = cx.db.write().await?;
-    namespaces::lock_repository(&mut tx, workload).await?;
+    if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
+        return Err(super::status::unknown_workload(workload));
+    }
     // Nobody's roles change from here on. A clock that is behind stops no rollback.
     let (_, latest) = log::lock(&mut tx).await?;
     let now = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
@@ -54,9 +56,8 @@ pub async fn rollback(
         Error::not_found("stage_empty", format!("nothing has entered this stage: {workload}:{stage}"))
             .hint(format!("gradus promote {workload}:VERSION --to {stage}"))
     })?;
-    let standing = stages::find_entry(&mut tx, workload, stage, &current.version).await?;
-    let entered = standing.as_ref().map_or(current.number, |entry| entry.number);
-    let target = target(&mut tx, workload, stage, &current.version, entered, to).await?;
+    let entered = stages::entry_of(&mut tx, workload, stage).await?.unwrap_or(current.number);
+    let target = target(&mut tx, &current, entered, to).await?;
     let marked = stages::entered_after(&mut tx, workload, stage, target.number, NAMED_MAX).await?;
     let step = Move {
         workload: workload.clone(),
@@ -83,7 +84,7 @@ pub async fn rollback(
     if dry_run {
         return Ok(done);
     }
-    stages::insert(&mut tx, &step).await?;
+    stages::insert(&mut tx, &step, target.number).await?;
     stages::roll_back_after(&mut tx, workload, stage, target.number, step.at).await?;
     promotions::stir(&mut tx, workload.as_str(), step.at).await?;
     let change = Change::RolledBack {
@@ -101,31 +102,27 @@ pub async fn rollback(
     Ok(done)
 }
 
-async fn target(
-    tx: &mut Tx,
-    workload: &Workload,
-    stage: &Stage,
-    current: &Version,
-    entered: i64,
-    to: Option<&Version>,
-) -> Result<Entry> {
+/// Where to go back to: what is named, or what was there before and is good. Content that is in the stage now, or was
+/// rolled back from it, is not good under another version's name either.
+async fn target(tx: &mut Tx, current: &Move, entered: i64, to: Option<&Version>) -> Result<Entry> {
+    let Move { workload, stage, .. } = current;
     let history = format!("see what has been there with: gradus history {workload}:{stage}");
     let Some(wanted) = to else {
-        return stages::previous_good(tx, workload, stage, entered).await?.ok_or_else(|| {
+        let previous = stages::previous_good(tx, workload, stage, entered, &current.digest).await?;
+        return previous.ok_or_else(|| {
             Error::conflict(
                 "rollback_nowhere",
-                format!("nothing good was in {workload}:{stage} before {current}"),
+                format!("nothing good was in {workload}:{stage} before {}", current.version),
             )
             .hint(history)
         });
     };
-    let entry = stages::find_entry(tx, workload, stage, wanted).await?;
     let refuse = |why: &str| {
         Err(Error::conflict("rollback_target", format!("{workload}:{wanted} {why}")).hint(history.clone()))
     };
-    match entry {
+    match stages::find_entry(tx, workload, stage, wanted, entered).await? {
         None => refuse("has never been in this stage"),
-        Some(_) if wanted == current => refuse("is in the stage now"),
+        Some(entry) if entry.digest == current.digest => refuse("is in the stage now, by its content"),
         Some(entry) if entry.is_yanked => refuse("is yanked"),
         Some(entry) if entry.is_rolled_back => refuse("was itself rolled back from"),
         Some(entry) if entry.number > entered => refuse("came after what is there now"),
