@@ -41,12 +41,13 @@ pub struct Facts {
     pub people: BTreeMap<PrincipalName, Person>,
     /// When the candidate's content was in which stage.
     pub stays: Vec<Stay>,
-    /// Whether the candidate's content was rolled back from this stage.
-    pub rolled_back: bool,
+    /// The stages the candidate's content was rolled back from.
+    pub rolled_back_from: BTreeSet<Stage>,
     pub freezes: Vec<Freeze>,
     /// The region of the store the namespace lives in.
     pub region: String,
-    pub yanked: bool,
+    /// A version of the candidate's content that was yanked.
+    pub yanked: Option<Version>,
 }
 
 /// A version, with what the registry found in it and what is said about it.

@@ -35,11 +35,22 @@ pub struct GateReport {
     pub next: Option<String>,
 }
 
+fn not_yanked(facts: &Facts) -> Verdict {
+    match &facts.yanked {
+        Some(version) => Verdict::fail(format!("its content was yanked, as {version}"))
+            .next("push what is wanted as a version of its own"),
+        None => Verdict::pass("not yanked"),
+    }
+}
+
 /// Judges by a rule. What no rule can leave out comes first: the stage before, no way back to what was rolled
-/// back, no freeze.
+/// back or yanked, no freeze.
 pub fn judge(rules: &Rules<'_>, facts: &Facts) -> Report {
-    let mut verdicts =
-        vec![("previous_stage", previous_stage(rules, facts)), ("not_rolled_back", not_rolled_back(facts))];
+    let mut verdicts = vec![
+        ("previous_stage", previous_stage(rules, facts)),
+        ("not_rolled_back", not_rolled_back(facts)),
+        ("not_yanked", not_yanked(facts)),
+    ];
     verdicts.push((super::frozen::GATE.name, Frozen {}.judge(facts)));
     for spec in &rules.rule.gates {
         if spec.definition.name != super::frozen::GATE.name {
@@ -69,6 +80,10 @@ pub fn judge(rules: &Rules<'_>, facts: &Facts) -> Report {
 
 fn previous_stage(rules: &Rules<'_>, facts: &Facts) -> Verdict {
     let Some(before) = &facts.before else { return Verdict::pass("the first stage") };
+    if facts.rolled_back_from.contains(before) {
+        return Verdict::fail(format!("its content was rolled back from {before}, the stage before"))
+            .next("push a version that mends it");
+    }
     if facts.stays.iter().any(|stay| stay.stage == *before) {
         return Verdict::pass(format!("it has been in {before}"));
     }
@@ -80,7 +95,7 @@ fn previous_stage(rules: &Rules<'_>, facts: &Facts) -> Verdict {
 }
 
 fn not_rolled_back(facts: &Facts) -> Verdict {
-    if facts.rolled_back {
+    if facts.rolled_back_from.contains(&facts.stage) {
         return Verdict::fail(format!("its content was rolled back from {}", facts.stage))
             .next("push a version that mends it; an admin can insist with --override -m WHY");
     }

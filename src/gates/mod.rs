@@ -190,7 +190,7 @@ fn attach(facts: &Facts, kind: EvidenceKind) -> String {
     let reference = facts.reference();
     match kind {
         EvidenceKind::Evaluation => format!("gradus eval attach {reference} RESULTS.json"),
-        EvidenceKind::Signature => format!("gradus sign {reference}"),
+        EvidenceKind::Signature => format!("gradus sign {reference} --key KEY.pem"),
         EvidenceKind::Approval => format!("gradus approve {reference} --to {} -m WHY", facts.stage),
         EvidenceKind::DriftReport => format!("run a drift check of {reference}"),
         EvidenceKind::DeploymentHealth => format!("report on a deployment of {reference}"),

@@ -118,7 +118,7 @@ impl Gate for NoRegression {
             let reason = format!("{} has no evaluation that counts to compare with", current.version);
             return self.no_baseline(facts, reason);
         }
-        let (comparisons, skipped) = match self.pair(facts, current, &measured) {
+        let comparisons = match self.pair(facts, current, &measured) {
             Ok(found) => found,
             Err(verdict) => return verdict.next(attach(facts, EvidenceKind::Evaluation)),
         };
@@ -137,14 +137,8 @@ impl Gate for NoRegression {
             0 => String::new(),
             more => format!("; and {more} more"),
         };
-        // Nobody should have to look for what was left out.
-        let skipped = match skipped.is_empty() {
-            true => String::new(),
-            false => format!("; measured there but not here: {}", named(skipped)),
-        };
         let reasons = reasons[..reasons.len().min(3)].join("; ");
-        let mut verdict =
-            Verdict::new(worst, format!("against {}: {reasons}{more}{skipped}", current.version));
+        let mut verdict = Verdict::new(worst, format!("against {}: {reasons}{more}", current.version));
         let used: BTreeMap<&Digest, &Evidence> = comparisons
             .iter()
             .flat_map(|comparison| [comparison.new.0, comparison.old.0])
@@ -180,25 +174,22 @@ impl NoRegression {
         }
     }
 
-    /// What is to be compared, and the metrics the candidate lacks; a wait if it lacks an evaluation.
+    /// What is to be compared; a wait if the candidate lacks any of it.
     fn pair<'a>(
         &'a self,
         facts: &'a Facts,
         current: &'a Subject,
         measured: &BTreeMap<&'a str, BTreeSet<&'a str>>,
-    ) -> Result<(Vec<Comparison<'a>>, Vec<String>), Verdict> {
-        let (mut comparisons, mut skipped) = (Vec::new(), Vec::new());
+    ) -> Result<Vec<Comparison<'a>>, Verdict> {
+        let mut comparisons = Vec::new();
         for (&suite, metrics) in measured {
-            let before = comparisons.len();
             for &metric in metrics {
                 let evaluations = facts.evidence(EvidenceKind::Evaluation, &self.from);
                 let Some(new) = newest(evaluations, suite, metric) else {
-                    if self.metrics.is_empty() {
-                        skipped.push(format!("{metric} on {suite}"));
-                        continue;
-                    }
+                    // Leaving out what got worse must not help.
                     return Err(Verdict::wait(format!(
-                        "no evaluation on suite {suite} with {metric} that counts"
+                        "no evaluation on suite {suite} with {metric} that counts, which {} was measured on",
+                        current.version
                     )));
                 };
                 let edition = &new.1.suite_digest;
@@ -223,14 +214,8 @@ impl NoRegression {
                 let examples = of(current, old.0).zip(of(&facts.candidate, new.0));
                 comparisons.push(Comparison { suite, metric, old, new, examples });
             }
-            if comparisons.len() == before {
-                return Err(Verdict::wait(format!(
-                    "no evaluation on suite {suite} that counts, with one of its {} metrics",
-                    metrics.len()
-                )));
-            }
         }
-        Ok((comparisons, skipped))
+        Ok(comparisons)
     }
 }
 

@@ -406,10 +406,35 @@ impl Effective {
         all
     }
 
+    /// Whether a freeze that names no stage is of this one: every stage but the first, where there is more than one.
+    pub fn freezes_by_default(&self, stage: &Stage) -> bool {
+        self.stages.len() == 1 || self.first() != Some(stage)
+    }
+
+    /// What of one level's own policy names stages that are not in the line, and so would never be asked.
+    pub fn check_own(&self, policy: &Policy) -> Result<()> {
+        let soaks = policy.rules.values().flat_map(BTreeMap::values).flat_map(|rule| &rule.gates);
+        let soaks = soaks.filter(|gate| gate.definition.name == super::soak::GATE.name);
+        let soaked = soaks.filter_map(|gate| gate.parameters.get("stage").and_then(Value::as_str));
+        let ruled = policy.rules.values().flat_map(BTreeMap::keys).map(Stage::as_str);
+        let frozen = policy.freezes.iter().flat_map(|freeze| &freeze.stages).map(Stage::as_str);
+        for name in ruled.chain(frozen).chain(soaked) {
+            if !self.stages.iter().any(|stage| stage.as_str() == name) {
+                let names: Vec<&str> = self.stages.iter().map(Stage::as_str).collect();
+                return Err(Error::invalid(
+                    "policy_incomplete",
+                    format!("the policy names a stage that is not in the line: {name}"),
+                )
+                .hint(format!("stages are {}", names.join(", "))));
+            }
+        }
+        Ok(())
+    }
+
     /// The windows of the policies in which nothing enters a stage.
     pub fn freezes_of<'a>(&'a self, stage: &'a Stage) -> impl Iterator<Item = &'a FreezeWindow> {
         self.freezes.iter().filter(move |freeze| match freeze.stages.is_empty() {
-            true => self.first() != Some(stage),
+            true => self.freezes_by_default(stage),
             false => freeze.stages.contains(stage),
         })
     }

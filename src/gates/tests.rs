@@ -88,11 +88,11 @@ pub(super) fn facts() -> Facts {
         authors: BTreeSet::from([name("bob")]),
         people: people.into_iter().map(person).collect(),
         stays: vec![Stay { stage: stage("staging"), from: now - TimeDelta::hours(48), until: None }],
-        rolled_back: false,
+        rolled_back_from: BTreeSet::new(),
         freezes: Vec::new(),
         region: "local".into(),
         tier: Tier::Weights,
-        yanked: false,
+        yanked: None,
     }
 }
 

@@ -106,13 +106,14 @@ impl NoRegression {
 
     /// Each by itself.
     fn apart(&self, name: &str, old: &Metric, new: &Metric, comparisons: usize) -> Said {
-        let n = match (old.n, new.n) {
-            (Some(old), Some(new)) => Some(old.min(new)),
-            (one, other) => one.or(other),
+        let (Some(old_n), Some(new_n)) = (old.n, new.n) else {
+            return (
+                Outcome::Wait,
+                format!("{name} does not say on how many examples it rests, on one side or both"),
+            );
         };
-        if let Some(n) = n
-            && n < self.min_n
-        {
+        let n = old_n.min(new_n);
+        if n < self.min_n {
             return (Outcome::Wait, format!("{name} rests on {n} examples, {} are needed", self.min_n));
         }
         let error = 1.0 - self.confidence;
@@ -130,12 +131,9 @@ impl NoRegression {
             );
             return (Outcome::Wait, reason);
         };
-        let what = match n {
-            Some(n) => format!("{name} is {}, was {}, on {n} examples", short(new.value), short(old.value)),
-            None => format!("{name} is {}, was {}", short(new.value), short(old.value)),
-        };
+        let what = format!("{name} is {}, was {}, on {n} examples", short(new.value), short(old.value));
         let margin = self.margin(new, false, old.value);
-        decide(&what, direction(new) * (new.value - old.value), (low, high), high < 0.0, margin, n)
+        decide(&what, direction(new) * (new.value - old.value), (low, high), high < 0.0, margin, Some(n))
     }
 
     fn margin(&self, metric: &Metric, is_binary: bool, old: f64) -> f64 {
