@@ -88,6 +88,9 @@ fn tell(promotion: &wire::PromotionView, dry_run: bool, out: &Out) {
     let wire::PromotionView { workload, version, stage, .. } = promotion;
     let was = promotion.from.as_ref().map(|from| format!(", before {from}")).unwrap_or_default();
     let line = match (dry_run, promotion.state, promotion.recorded) {
+        (true, State::Promoted, _) if promotion.report.gates.is_empty() => {
+            format!("{workload}:{version} is in {stage} already")
+        }
         (true, State::Promoted, _) => format!("would promote {workload}:{version} to {stage}{was}"),
         (true, State::Pending, _) => format!("{workload}:{version} would wait for {stage}"),
         (true, ..) => format!("{workload}:{version} would be refused for {stage}"),
@@ -105,6 +108,9 @@ fn tell(promotion: &wire::PromotionView, dry_run: bool, out: &Out) {
         _ => format!("refused: {workload}:{version} does not enter {stage}"),
     };
     out.line(line);
+    if promotion.overridden {
+        return;
+    }
     for step in next_steps(&promotion.report) {
         let step = step.strip_prefix("gradus ").map_or_else(|| step.to_owned(), |verb| out.command(verb));
         out.note(format!("next: {step}"));

@@ -48,7 +48,7 @@ pub struct Push {
     #[arg(long, value_name = "MODEL")]
     base: Option<String>,
     /// A training dataset; may be given again
-    #[arg(long = "dataset", value_name = "NAME=DIGEST", value_parser = dataset)]
+    #[arg(long = "dataset", value_name = "NAME=DIGEST|FILE", value_parser = dataset)]
     datasets: Vec<Dataset>,
 }
 
@@ -61,7 +61,12 @@ enum BumpBy {
 }
 
 fn dataset(text: &str) -> Result<Dataset, String> {
-    let (name, digest) = text.split_once('=').ok_or("a dataset is NAME=sha256:…")?;
+    let (name, digest) = text.split_once('=').ok_or("a dataset is NAME=sha256:… or NAME=FILE")?;
+    if let Ok(mut file) = std::fs::File::open(digest) {
+        let digest = crate::model::digest::Digest::of_reader(&mut file)
+            .map_err(|error| format!("the dataset cannot be read: {error}"))?;
+        return Ok(Dataset { name: name.to_owned(), digest });
+    }
     Ok(Dataset { name: name.to_owned(), digest: argument(digest)? })
 }
 

@@ -65,6 +65,18 @@ impl Digest {
         Algorithm::Sha256.digest(bytes)
     }
 
+    /// The SHA-256 of everything a reader gives.
+    pub fn of_reader(reader: &mut impl std::io::Read) -> std::io::Result<Self> {
+        let mut hash = sha2::Sha256::new();
+        let mut buffer = vec![0; 1 << 16];
+        loop {
+            match reader.read(&mut buffer)? {
+                0 => return Ok(Self::new(Algorithm::Sha256, &hash.finalize())),
+                read => hash.update(&buffer[..read]),
+            }
+        }
+    }
+
     pub fn algorithm(&self) -> Algorithm {
         if self.0.starts_with("sha256:") { Algorithm::Sha256 } else { Algorithm::Sha512 }
     }

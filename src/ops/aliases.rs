@@ -30,8 +30,10 @@ async fn free(cx: &Context, tx: &mut Tx, workload: &Workload, alias: &str) -> Re
 pub async fn set(cx: &Context, actor: &Actor, alias: &str, to: &Reference) -> Result<AliasRow> {
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
-    let alias = free(cx, &mut tx, &to.workload, alias).await?;
     namespaces::lock_repository(&mut tx, &to.workload).await?;
+    // No policy makes a stage of the word meanwhile.
+    log::lock(&mut tx).await?;
+    let alias = free(cx, &mut tx, &to.workload, alias).await?;
     let row = resolve::find(cx, &mut tx, &to.workload, &to.selector).await?;
     if let Some(other) = tags::find(&mut tx, &to.workload, alias.as_str()).await?
         && versions::of_manifest(&mut tx, &to.workload, &other).await?.is_none()

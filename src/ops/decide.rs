@@ -112,7 +112,8 @@ pub async fn decide(
         public_key: None,
     };
     let statement = Statement::Approval(approval);
-    let evidence = evidence::record(cx, actor, &attach, statement, None, change).await?;
+    let said = vec![statement.into()];
+    let evidence = evidence::record(cx, actor, &attach, said, change).await?.swap_remove(0);
     let promoted = promote::settle_workload(cx, workload).await;
     Ok(Decided {
         version: row.version.clone(),
@@ -173,7 +174,9 @@ async fn check_decider(
     }
     let roles = principals::now_in(tx, actor, &row.workload.namespace()).await?;
     let is_asked = asked.iter().any(|role| roles.contains(role));
-    if !is_asked && (decision == Decision::Approve || !roles.contains(&Role::Admin)) {
+    // Admins and authors are heard when they say no.
+    let is_heard = roles.contains(&Role::Admin) || authors.contains(&actor.principal);
+    if !is_asked && (decision == Decision::Approve || !is_heard) {
         let names: Vec<&str> = asked.iter().map(|role| role.name()).collect();
         return Err(Error::forbidden(
             "role_missing",
@@ -200,7 +203,7 @@ pub async fn withdraw(
     log::lock(&mut tx).await?;
     let row = resolve::find(cx, &mut tx, workload, &reference.selector).await?;
     let mut pending =
-        promotions::find_pending(&mut tx, workload, stage, &row.digest).await?.ok_or_else(|| {
+        promotions::find_pending(&mut tx, workload, stage, &row.version).await?.ok_or_else(|| {
             Error::not_found(
                 "promotion_unknown",
                 format!("no promotion of {workload}:{} to {stage} is pending", row.version),

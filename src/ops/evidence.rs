@@ -9,7 +9,7 @@ use super::{
 use crate::{
     db::{Tx, evidence as rows, log, manifests, namespaces, promotions, versions},
     error::{Error, Result},
-    evidence::{About, read},
+    evidence::{About, Read, read},
     model::{
         access::Actor,
         artifact::{Artifact, File},
@@ -86,23 +86,22 @@ pub async fn attach(
         };
     let attach = Attach { workload, subject: &row.digest, bytes, media_type, public_key: public_key.clone() };
     let payload = Digest::sha256(&attach.bytes);
-    let mut attached = Vec::new();
-    for one in statements {
-        let same =
-            rows::same(&mut cx.db.read().await?, workload, &row.digest, &payload, &actor.principal).await?;
-        if let Some(evidence) = same.into_iter().find(|evidence| evidence.statement == one.statement) {
-            attached.push(Attached { evidence, created: false });
-            continue;
-        }
-        let change = |evidence: &Evidence| Change::EvidenceAttached {
+    let before =
+        rows::same(&mut cx.db.read().await?, workload, &row.digest, &payload, &actor.principal).await?;
+    let (known, new): (Vec<_>, Vec<_>) = statements
+        .into_iter()
+        .partition(|one| before.iter().any(|evidence| evidence.statement == one.statement));
+    let known =
+        before.into_iter().filter(|evidence| known.iter().any(|one| one.statement == evidence.statement));
+    let mut attached: Vec<Attached> = known.map(|evidence| Attached { evidence, created: false }).collect();
+    if !new.is_empty() {
+        let new = record(cx, actor, &attach, new, |evidence| Change::EvidenceAttached {
             workload: workload.clone(),
             subject: evidence.subject.clone(),
             evidence: evidence.digest.clone(),
             about: evidence.statement.kind(),
-        };
-        let examples = (!one.examples.is_empty()).then_some(&one.examples);
-        let evidence = record(cx, actor, &attach, one.statement, examples, change).await?;
-        attached.push(Attached { evidence, created: true });
+        });
+        attached.extend(new.await?.into_iter().map(|evidence| Attached { evidence, created: true }));
     }
     let promoted = promote::settle_workload(cx, workload).await;
     Ok(Outcome { version: row.version, attached, promoted })
@@ -124,15 +123,14 @@ pub(super) async fn files(
     Ok((recognised.files.into_iter().chain(prompt.clone()).collect(), prompt))
 }
 
-/// Stores a statement with its bytes as evidence.
+/// Stores statements with the bytes they came from as evidence: all of them, or none.
 pub(super) async fn record(
     cx: &Arc<Context>,
     actor: &Actor,
     attach: &Attach<'_>,
-    statement: Statement,
-    examples: Option<&Examples>,
-    change: impl FnOnce(&Evidence) -> Change,
-) -> Result<Evidence> {
+    statements: Vec<Read>,
+    change: impl Fn(&Evidence) -> Change,
+) -> Result<Vec<Evidence>> {
     let Attach { workload, subject, .. } = attach;
     // Bytes come before the transaction.
     uploads::put_own(cx, workload, b"{}".to_vec()).await?;
@@ -144,25 +142,25 @@ pub(super) async fn record(
     let size = manifests::find(&mut cx.db.read().await?, workload, subject)
         .await?
         .map_or(0, |stored| stored.bytes.len());
-    let bytes = manifest_of(attach, &statement, actor, now, size).to_string().into_bytes();
-    let manifest = Manifest::parse(&bytes, Some(IMAGE))?;
-    let evidence = Evidence {
-        digest: Digest::sha256(&bytes),
-        subject: (*subject).clone(),
-        statement,
-        by: actor.principal.clone(),
-        at: now,
-    };
+    let payload = Digest::sha256(&attach.bytes);
+    let (mut recorded, mut changes) = (Vec::new(), Vec::new());
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
-    ops_manifests::insert(&mut tx, workload, &manifest, &bytes, &evidence.digest, now).await?;
-    let payload = Digest::sha256(&attach.bytes);
-    insert(&mut tx, workload, &evidence, &payload, examples).await?;
-    let change = change(&evidence);
+    for Read { statement, examples } in statements {
+        let bytes = manifest_of(attach, &statement, actor, now, size).to_string().into_bytes();
+        let manifest = Manifest::parse(&bytes, Some(IMAGE))?;
+        let digest = Digest::sha256(&bytes);
+        let evidence =
+            Evidence { digest, subject: (*subject).clone(), statement, by: actor.principal.clone(), at: now };
+        ops_manifests::insert(&mut tx, workload, &manifest, &bytes, &evidence.digest, now).await?;
+        insert(&mut tx, workload, &evidence, &payload, &examples).await?;
+        changes.push(change(&evidence));
+        recorded.push(evidence);
+    }
     stir(&mut tx, workload, now).await?;
-    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    Ok(evidence)
+    Ok(recorded)
 }
 
 /// What waits in the workload is to be judged again. The log's head is locked before rows of promotions, here as
@@ -177,11 +175,12 @@ async fn insert(
     repository: &Workload,
     evidence: &Evidence,
     payload: &Digest,
-    examples: Option<&Examples>,
+    examples: &Examples,
 ) -> Result<()> {
-    let examples = examples.map(serde_json::to_vec).transpose().map_err(|source| {
-        Error::internal("evidence_encoding", "examples could not be written").source(source)
-    })?;
+    let examples =
+        (!examples.is_empty()).then(|| serde_json::to_vec(examples)).transpose().map_err(|source| {
+            Error::internal("evidence_encoding", "examples could not be written").source(source)
+        })?;
     let size = serde_json::to_vec(&evidence.statement).map_or(0, |statement| statement.len());
     if size > STATEMENT_MAX {
         return Err(Error::too_large(
@@ -198,11 +197,7 @@ async fn insert(
         Some(_) => Ok(()),
         None => Err(Error::conflict(
             "evidence_too_much",
-            format!(
-                "there are {} pieces of evidence about this content already: {}",
-                rows::MAX,
-                evidence.subject
-            ),
+            format!("there is as much evidence about this content as is taken: {}", evidence.subject),
         )
         .hint("push a new version")),
     }
@@ -316,7 +311,7 @@ pub(super) async fn insert_pushed(
     let Pushed { statement, examples, payload, subject } = pushed;
     let evidence =
         Evidence { digest: digest.clone(), subject, statement, by: actor.principal.clone(), at: now };
-    insert(tx, repository, &evidence, &payload, (!examples.is_empty()).then_some(&examples)).await?;
+    insert(tx, repository, &evidence, &payload, &examples).await?;
     stir(tx, repository, now).await?;
     Ok(Change::EvidenceAttached {
         workload: repository.clone(),

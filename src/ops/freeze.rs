@@ -1,8 +1,12 @@
 //! Freezing stages, so that nothing enters them. Rolling back goes on.
 
-use super::{Context, policy::effective, promote::check_reason};
+use super::{
+    Context,
+    policy::{check_scope, effective},
+    promote::check_reason,
+};
 use crate::{
-    db::{log, policies, promotions},
+    db::{log, policies, promotions, versions},
     error::{Error, Result},
     model::{access::Actor, event::Change, scope::Scope, stage::Stage},
 };
@@ -26,6 +30,13 @@ pub async fn freeze(
             .hint("--until is a time to come, in UTC: 2027-01-02T00:00:00Z"));
     }
     let mut tx = cx.db.write().await?;
+    check_scope(cx, &mut tx, scope).await?;
+    if let Scope::Workload(workload) = scope
+        && !versions::any(&mut tx, workload).await?
+    {
+        // A slip of the pen must not look like a freeze.
+        return Err(super::status::unknown_workload(workload));
+    }
     if let Some(stage) = &stage {
         effective(cx, &mut tx, &scope.to_string()).await?.stage(stage.as_str())?;
     }

@@ -171,8 +171,11 @@ pub async fn put(
     namespaces::ensure_repository(&mut tx, repository, now).await?;
     namespaces::lock_repository(&mut tx, repository).await?;
     let mut changes = Vec::new();
-    if insert(&mut tx, repository, &manifest, bytes, &digest, now).await? {
-        if let Some(said) = said {
+    let is_new = insert(&mut tx, repository, &manifest, bytes, &digest, now).await?;
+    // Whoever pushes content is its author, whatever name it gets later and from whom.
+    let is_author = manifests::add_author(&mut tx, repository, &digest, &actor.principal).await?;
+    if is_new || is_author {
+        if let Some(said) = said.filter(|_| is_new) {
             changes
                 .push(super::evidence::insert_pushed(&mut tx, actor, repository, &digest, said, now).await?);
         }
@@ -223,7 +226,7 @@ pub(super) async fn set_tag(
         Err(_) => None,
     };
     let moved_by = match &selector {
-        _ if stage.is_some() => Some("gradus promote"),
+        _ if stage.is_some() && has_versions(tx, repository).await? => Some("gradus promote"),
         Ok(Selector::Latest | Selector::Range(_)) if has_versions(tx, repository).await? => {
             Some("gradus push")
         }

@@ -4,19 +4,22 @@ use super::{Context, promote::Judgement, unknown_namespace};
 use crate::{
     db::{Tx, documents, log, namespaces, policies, promotions},
     error::{Error, Result},
-    gates::{BUILT_IN, Effective, Level, Policy, Report, judge},
+    gates::{BUILT_IN, Effective, Facts, Level, Policy, Report, judge},
     model::{
         access::{Actor, EVERYWHERE},
         digest::Digest,
         event::Change,
+        kind::Tier,
+        name::Workload,
         scope::Scope,
-        stage::BUILT_IN as BUILT_IN_STAGES,
+        stage::{BUILT_IN as BUILT_IN_STAGES, Stage},
     },
 };
 use std::{
     collections::HashMap,
     sync::{Arc, RwLock},
 };
+use tokio::sync::Semaphore;
 
 pub use policies::PolicyRow;
 pub use promotions::PromotionRow;
@@ -52,7 +55,7 @@ pub(super) async fn effective(cx: &Context, tx: &mut Tx, scope: &str) -> Result<
     Ok(effective)
 }
 
-async fn check_scope(cx: &Context, tx: &mut Tx, scope: &Scope) -> Result<()> {
+pub(super) async fn check_scope(cx: &Context, tx: &mut Tx, scope: &Scope) -> Result<()> {
     match scope {
         Scope::Everywhere => Ok(()),
         Scope::Namespace(namespace) => super::namespaces::show(cx, namespace).await.map(drop),
@@ -97,7 +100,9 @@ pub async fn apply(cx: &Context, actor: &Actor, scope: &Scope, text: &[u8]) -> R
     };
     let effective = effective(cx, &mut tx, &name).await?;
     effective.check()?;
-    refuse_aliases(&mut tx, &name, &policy).await?;
+    effective.check_own(&policy)?;
+    check_below(cx, &mut tx, &name).await?;
+    refuse_aliases(&mut tx, &name, &effective).await?;
     finish(cx, actor, tx, name, number, Some(digest)).await.map(Some)
 }
 
@@ -110,7 +115,10 @@ pub async fn remove(cx: &Context, actor: &Actor, scope: &Scope) -> Result<()> {
     let now = cx.clock.now();
     match policies::apply(&mut tx, &name, None, now, &actor.principal).await? {
         Some(number) => {
-            effective(cx, &mut tx, &name).await?.check()?;
+            let effective = effective(cx, &mut tx, &name).await?;
+            effective.check()?;
+            check_below(cx, &mut tx, &name).await?;
+            refuse_aliases(&mut tx, &name, &effective).await?;
             finish(cx, actor, tx, name, number, None).await.map(drop)
         }
         None => Err(Error::not_found("policy_unknown", format!("it has no policy of its own: {scope}"))
@@ -134,9 +142,26 @@ async fn finish(
     Ok(number)
 }
 
+/// Most policies below one that are looked at when it changes.
+const BELOW_MAX: i64 = 10_000;
+
+/// What is below and has a policy of its own must still have a rule for each of its stages.
+async fn check_below(cx: &Context, tx: &mut Tx, scope: &str) -> Result<()> {
+    for below in policies::scopes_below(tx, scope, BELOW_MAX).await? {
+        effective(cx, tx, &below).await?.check().map_err(|error| {
+            Error::conflict(
+                "policy_below",
+                format!("{below} has a policy that relies on this one: {}", error.message),
+            )
+            .hint(format!("change that one first: gradus policy show {below} --own"))
+        })?;
+    }
+    Ok(())
+}
+
 /// A word is a stage or an alias, not both.
-async fn refuse_aliases(tx: &mut Tx, scope: &str, policy: &Policy) -> Result<()> {
-    let names = policy.stages.iter().flatten().map(|stage| stage.as_str());
+async fn refuse_aliases(tx: &mut Tx, scope: &str, effective: &Effective) -> Result<()> {
+    let names = effective.stages.iter().map(|stage| stage.as_str());
     for name in names.filter(|name| !BUILT_IN_STAGES.contains(name)) {
         if let Some(workload) = policies::workload_with_alias(tx, scope, name).await? {
             return Err(Error::conflict(
@@ -157,36 +182,70 @@ pub struct Tested {
     pub now: Result<Report>,
 }
 
+/// One at a time in a process: each judges much, by gates of the caller's choice.
+static TESTS: Semaphore = Semaphore::const_new(1);
+
 /// Judges recorded promotions of a scope anew, by what would hold if the policy were applied to it. What each was judged
 /// on is as it was recorded then.
 pub async fn test(cx: &Context, scope: &Scope, text: &[u8], limit: i64) -> Result<Vec<Tested>> {
-    let policy = Arc::new(Policy::parse(text)?);
+    let level = Level {
+        scope: scope.to_string(),
+        digest: Digest::sha256(text),
+        policy: Arc::new(Policy::parse(text)?),
+    };
+    let _turn = TESTS.acquire().await;
     let mut tx = cx.db.read().await?;
     check_scope(cx, &mut tx, scope).await?;
-    let mut tested = Vec::new();
-    for promotion in promotions::recent(&mut tx, &scope.to_string(), limit).await? {
-        let mut levels = Vec::new();
-        for (name, digest) in policies::levels(&mut tx, promotion.workload.as_str()).await? {
-            let policy = Policy::parse(&documents::read(&mut tx, &digest).await?)?;
-            levels.push(Level { scope: name, digest, policy: Arc::new(policy) });
-        }
-        levels.retain(|level| level.scope != scope.to_string());
-        levels.push(Level { scope: scope.to_string(), digest: Digest::sha256(text), policy: policy.clone() });
-        levels.sort_by_key(|level| (level.scope != EVERYWHERE, level.scope.contains('/')));
-        let effective = Effective::merge(&levels)?;
-        effective.check()?;
+    let promotions = promotions::recent(&mut tx, &scope.to_string(), limit).await?;
+    drop(tx);
+    let (mut tested, mut known) = (Vec::new(), HashMap::new());
+    for promotion in promotions {
+        let mut tx = cx.db.read().await?;
+        let effective = match known.get(&promotion.workload) {
+            Some(effective) => Arc::clone(effective),
+            None => {
+                let effective = Arc::new(with(&mut tx, &promotion.workload, &level).await?);
+                known.insert(promotion.workload.clone(), effective.clone());
+                effective
+            }
+        };
         let mut judgement = Judgement::read(&mut tx, &promotion.judgement).await?;
         judgement.load_examples(&mut tx, &promotion.workload).await?;
-        let now = effective.rules(judgement.tier, &promotion.stage).map(|rules| {
-            let mut facts = judgement.facts.clone();
-            // An approval holds for the rules it was given under; here it is asked what other rules would have made of it.
-            facts.assume_rules(&rules.digest);
-            facts.before = rules.before.clone();
-            judge(&rules, &facts)
+        drop(tx);
+        let stage = promotion.stage.clone();
+        let work = tokio::task::spawn_blocking(move || {
+            let Judgement { tier, report, facts } = judgement;
+            (anew(&effective, tier, &stage, facts), report)
         });
-        tested.push(Tested { promotion, then: judgement.report, now });
+        let stopped = |error| Error::internal("judging_stopped", "judging has stopped").source(error);
+        let (now, then) = work.await.map_err(stopped)?;
+        tested.push(Tested { promotion, then, now });
     }
     Ok(tested)
+}
+
+fn anew(effective: &Effective, tier: Tier, stage: &Stage, mut facts: Facts) -> Result<Report> {
+    let rules = effective.rules(tier, stage)?;
+    // An approval holds for the rules it was given under; here it is asked what other rules would have made of it.
+    facts.assume_rules(&rules.digest);
+    facts.before = rules.before.clone();
+    Ok(judge(&rules, &facts))
+}
+
+/// What would hold for a workload with one level in the place of what is there now.
+async fn with(tx: &mut Tx, workload: &Workload, level: &Level) -> Result<Effective> {
+    let mut levels = Vec::new();
+    for (scope, digest) in policies::levels(tx, workload.as_str()).await? {
+        if scope != level.scope {
+            let policy = Arc::new(Policy::parse(&documents::read(tx, &digest).await?)?);
+            levels.push(Level { scope, digest, policy });
+        }
+    }
+    levels.push(level.clone());
+    levels.sort_by_key(|level| (level.scope != EVERYWHERE, level.scope.contains('/')));
+    let effective = Effective::merge(&levels)?;
+    effective.check()?;
+    Ok(effective)
 }
 
 /// A policy that comes with the registry.

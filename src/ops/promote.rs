@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     db::{
-        Tx, documents, log, namespaces,
+        Tx, documents, log, namespaces, principals,
         promotions::{self, PromotionRow},
         stages::{self, Move},
         versions::VersionRow,
@@ -91,8 +91,6 @@ pub struct Promotion {
 pub struct Judgement {
     pub tier: Tier,
     pub report: Report,
-    /// Roles that the rule asks approvals of.
-    pub approvers: Vec<Role>,
     pub facts: Facts,
 }
 
@@ -131,10 +129,12 @@ pub async fn promote(cx: &Context, actor: &Actor, ask: &Ask) -> Result<Promotion
     if let Some(reason) = &ask.overriding {
         check_reason(reason)?;
     }
+    // Who may not takes nobody's turn and has nothing judged.
+    admit(cx, actor, ask).await?;
     let _turn = cx.turns.take(&ask.reference.workload).await;
     for _ in 0..TRIES {
         let (row, stage) = find(cx, ask).await?;
-        let judged = judged(cx, &row, &stage, &actor.principal).await?;
+        let judged = judged(cx, &row, &stage, &actor.principal, ask.overriding.is_some()).await?;
         let may = standing(&judged.judgement.facts, &actor.principal, Some(actor), &row.workload);
         check_request(&judged, ask, &may)?;
         if judged.from.as_ref() == Some(&judged.row.version) {
@@ -173,43 +173,54 @@ async fn find(cx: &Context, ask: &Ask) -> Result<(VersionRow, Stage)> {
     Ok((row, effective.stage(ask.stage.as_str())?.clone()))
 }
 
+/// Whether the caller may promote this at all, as far as can be told at once.
+async fn admit(cx: &Context, actor: &Actor, ask: &Ask) -> Result<()> {
+    let (row, stage) = find(cx, ask).await?;
+    let mut tx = cx.db.read().await?;
+    let effective = effective(cx, &mut tx, row.workload.as_str()).await?;
+    let rules = effective.rules(row.tier, &stage)?;
+    let roles = principals::now_in(&mut tx, actor, &row.workload.namespace()).await?;
+    check_may(&rules.rule.roles, &roles, &format!("promote {} to {stage} of {}", row.tier, row.workload))?;
+    if row.yanked_at.is_some() {
+        return Err(yanked(&format!("{}:{}", row.workload, row.version)));
+    }
+    Ok(())
+}
+
 /// Judges on a snapshot. The log's length is read first: whatever is committed after that makes it grow.
-async fn judged(cx: &Context, row: &VersionRow, stage: &Stage, requester: &PrincipalName) -> Result<Judged> {
+async fn judged(
+    cx: &Context,
+    row: &VersionRow,
+    stage: &Stage,
+    requester: &PrincipalName,
+    overriding: bool,
+) -> Result<Judged> {
     let mut tx = cx.db.read().await?;
     let (length, latest) = log::head(&mut tx).await?;
-    let now = time(cx, latest)?;
+    let now = time(cx, latest, overriding)?;
     let effective = effective(cx, &mut tx, row.workload.as_str()).await?;
     let rules = effective.rules(row.tier, stage)?;
     let question =
         Question { row, effective: &effective, rules: &rules, requester, now, with_examples: true };
-    let mut facts = snapshot::facts(cx, &mut tx, &question).await?;
+    let facts = snapshot::facts(cx, &mut tx, &question).await?;
     drop(tx);
     let from = facts.current.as_ref().map(|current| current.version.clone());
-    let report = if facts.has_examples() {
-        // Going through many examples takes a while, and must not hold up others.
-        let (effective, tier, stage) = (effective.clone(), row.tier, stage.clone());
-        let work = tokio::task::spawn_blocking(move || {
-            effective.rules(tier, &stage).map(|rules| (judge(&rules, &facts), facts))
-        });
-        let (report, judged_facts) = work
-            .await
-            .map_err(|error| Error::internal("judging_stopped", "judging has stopped").source(error))??;
-        facts = judged_facts;
-        report
-    } else {
-        judge(&rules, &facts)
-    };
+    // Comparing many examples, or computing an expression, takes a while and must not hold up others.
+    let (of, tier, to) = (effective.clone(), row.tier, stage.clone());
+    let work =
+        tokio::task::spawn_blocking(move || of.rules(tier, &to).map(|rules| (judge(&rules, &facts), facts)));
+    let stopped = |error| Error::internal("judging_stopped", "judging has stopped").source(error);
+    let (report, mut facts) = work.await.map_err(stopped)??;
     facts.drop_examples();
-    let approvers = rules.rule.approvers().unwrap_or_default();
-    let judgement = Judgement { tier: row.tier, report, approvers, facts };
+    let judgement = Judgement { tier: row.tier, report, facts };
     Ok(Judged { length, row: row.clone(), effective: effective.clone(), judgement, from })
 }
 
-/// The time now, which never runs back behind the log.
-fn time(cx: &Context, latest: Option<DateTime<Utc>>) -> Result<DateTime<Utc>> {
+/// The time now, which never runs back behind the log. An override goes on where a clock was once far ahead.
+fn time(cx: &Context, latest: Option<DateTime<Utc>>, overriding: bool) -> Result<DateTime<Utc>> {
     let now = cx.clock.now();
     match latest {
-        Some(latest) if latest - now > CLOCK_TOLERANCE => Err(Error::unavailable(
+        Some(latest) if latest - now > CLOCK_TOLERANCE && !overriding => Err(Error::unavailable(
             "clock_behind",
             format!("the clock says {now}, and the last event is of {latest}"),
         )
@@ -297,6 +308,7 @@ fn new_row(
         version: judged.row.version.clone(),
         digest: judged.row.digest.clone(),
         state,
+        report: String::new(),
         judgement,
         requested_at: now,
         requested_by: who.clone(),
@@ -341,12 +353,12 @@ async fn record(
     who: &PrincipalName,
     judged: Judged,
     overriding: Option<&str>,
-    pending: Option<PromotionRow>,
+    pending: Option<&str>,
 ) -> Result<Option<Promotion>> {
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &judged.row.workload).await?;
     let (length, latest) = log::lock(&mut tx).await?;
-    let now = time(cx, latest)?;
+    let now = time(cx, latest, overriding.is_some())?;
     if length != judged.length && !still_holds(cx, &mut tx, &judged, who, now).await? {
         return Ok(None);
     }
@@ -355,34 +367,51 @@ async fn record(
         return Ok(None);
     }
     let (workload, stage) = (&judged.row.workload, &judged.judgement.facts.stage);
+    let is_asked = pending.is_none();
     let pending = match pending {
-        Some(row) => Some(row),
-        None => promotions::find_pending(&mut tx, workload, stage, &judged.row.digest).await?,
+        // It may have ended since it was read.
+        Some(id) => match promotions::find(&mut tx, id).await? {
+            Some(row) if row.state == State::Pending => Some(row),
+            _ => return Ok(None),
+        },
+        None => promotions::find_pending(&mut tx, workload, stage, &judged.row.version).await?,
     };
-    let judgement = judged.judgement.keep(&mut tx).await?;
     let passes = report.outcome == Outcome::Pass;
-    let was_pending = pending.is_some();
-    let mut row = pending.unwrap_or_else(|| new_row(cx, who, &judged, judgement.clone(), State::Pending));
-    row.judgement = judgement.clone();
-    row.version = judged.row.version.clone();
     let (mut overridden, mut number) = (false, None);
-    let changes = if passes || overriding.is_some() {
+    let (mut row, changes) = if passes || overriding.is_some() {
         overridden = !passes;
+        let judgement = judged.judgement.keep(&mut tx).await?;
         let reason = overriding.filter(|_| overridden);
-        let change = move_stage(&mut tx, &judged, who, now, judgement, reason).await?;
+        let change = enter(&mut tx, &judged.row, stage, who, now, judgement.clone(), reason).await?;
         if let Change::Promoted { number: moved, .. } = &change {
             number = Some(*moved);
         }
+        let row = pending.unwrap_or_else(|| new_row(cx, who, &judged, judgement.clone(), State::Pending));
+        let mut row = PromotionRow { judgement, ..row };
         end(&mut row, State::Promoted, now, who, None);
-        vec![change]
-    } else if report.outcome == Outcome::Fail && !was_pending {
+        (row, vec![change])
+    } else if report.outcome == Outcome::Fail && is_asked {
+        // A request is refused by itself; what was pending before stays so, and evidence may yet answer.
+        let judgement = judged.judgement.keep(&mut tx).await?;
+        let mut row = new_row(cx, who, &judged, judgement, State::Pending);
         end(&mut row, State::Refused, now, who, None);
-        vec![refused(&row)]
+        let change = refused(&row);
+        (row, vec![change])
     } else {
-        // What was pending stays so, also if a gate speaks against it now: evidence may come that answers it.
+        let (mut row, changes) = match pending {
+            // Only how it was judged is kept of each time: what it was judged on may be much.
+            Some(row) => (row, Vec::new()),
+            None => {
+                let judgement = judged.judgement.keep(&mut tx).await?;
+                let row = new_row(cx, who, &judged, judgement, State::Pending);
+                let change = waiting(&row);
+                (row, vec![change])
+            }
+        };
         row.check_at = Some(report.changes_at.map_or(row.expires_at, |at| at.min(row.expires_at)));
-        if was_pending { Vec::new() } else { vec![waiting(&row)] }
+        (row, changes)
     };
+    row.report = text(report)?;
     promotions::save(&mut tx, &row).await?;
     if !changes.is_empty() {
         log::append(&mut tx, now, who, changes).await?;
@@ -418,19 +447,6 @@ async fn still_holds(
     Ok(again.fingerprint() == facts.fingerprint())
 }
 
-/// The move itself. The repository is locked, and `judged.from` is what the stage holds.
-async fn move_stage(
-    tx: &mut Tx,
-    judged: &Judged,
-    who: &PrincipalName,
-    now: DateTime<Utc>,
-    judgement: Digest,
-    reason: Option<&str>,
-) -> Result<Change> {
-    let stage = &judged.judgement.facts.stage;
-    enter(tx, &judged.row, stage, who, now, judgement, reason).await
-}
-
 /// Puts a version into a stage of a repository that is locked.
 pub(super) async fn enter(
     tx: &mut Tx,
@@ -457,7 +473,7 @@ pub(super) async fn enter(
         ratified_by: None,
         ratified_at: None,
     };
-    stages::insert(tx, &step).await?;
+    stages::insert(tx, &step, step.number).await?;
     stages::enter(tx, &step).await?;
     Ok(Change::Promoted {
         workload: step.workload,
@@ -469,6 +485,18 @@ pub(super) async fn enter(
         judgement,
         overridden: step.reason,
     })
+}
+
+/// A report as it is stored with an attempt.
+fn text(report: &Report) -> Result<String> {
+    serde_json::to_string(report)
+        .map_err(|source| Error::internal("report_encoding", "a report could not be written").source(source))
+}
+
+/// The report of an attempt as it is stored.
+pub(super) fn report_of(row: &PromotionRow) -> Result<Report> {
+    serde_json::from_str(&row.report)
+        .map_err(|_| Error::corrupt("promotions", &row.id, "the report cannot be read"))
 }
 
 pub(super) fn end(
@@ -530,7 +558,7 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
             return Ok(None);
         };
         let (_, latest) = log::head(&mut tx).await?;
-        if time(cx, latest)? >= row.expires_at {
+        if time(cx, latest, false)? >= row.expires_at {
             drop(tx);
             give_up(cx, &row, State::Expired, "it waited too long").await?;
             return Ok(None);
@@ -542,7 +570,7 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
             give_up(cx, &row, State::Withdrawn, "the version was yanked").await?;
             return Ok(None);
         }
-        let judged = match judged(cx, &version, &row.stage, &row.requested_by).await {
+        let judged = match judged(cx, &version, &row.stage, &row.requested_by, false).await {
             Err(error) if matches!(error.code, "stage_unknown" | "rule_missing") => {
                 give_up(cx, &row, State::Withdrawn, "the policy has no such stage any more").await?;
                 return Ok(None);
@@ -560,7 +588,7 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
             return Ok(None);
         }
         let who = row.requested_by.clone();
-        if let Some(promotion) = record(cx, &who, judged, None, Some(row)).await? {
+        if let Some(promotion) = record(cx, &who, judged, None, Some(&row.id)).await? {
             return Ok(Some(promotion));
         }
     }

@@ -193,6 +193,9 @@ enum First {
     Open(Stage),
 }
 
+/// Gates that look at nothing but the artifact itself, which a push knows.
+const AT_ONCE: [&str; 4] = ["lints", "safe_formats", "base_pinned", "dataset_lineage"];
+
 /// A push enters the first stage by itself, in the same transaction where the gates pass on what a push knows.
 async fn first_stage(
     cx: &Context,
@@ -210,14 +213,18 @@ async fn first_stage(
     if promote::check_may(&rules.rule.roles, &roles, "push").is_err() {
         return Ok(None);
     }
+    if !rules.rule.gates.iter().all(|gate| AT_ONCE.contains(&gate.definition.name)) {
+        return Ok(Some(First::Open(stage.clone())));
+    }
     let mut facts = snapshot::of_new(row, inspection, &rules, &actor.principal, row.created_at)?;
-    facts.rolled_back = stages::was_rolled_back(tx, &row.workload, stage, &row.digest).await?;
+    facts.rolled_back_from = stages::rolled_back_from(tx, &row.workload, &row.digest).await?;
+    facts.yanked = versions::yanked_of(tx, &row.workload, &row.digest).await?;
     facts.freezes = snapshot::freezes(tx, &row.workload, &effective, stage, row.created_at).await?;
     let report = gates::judge(&rules, &facts);
     if report.outcome != gates::Outcome::Pass {
         return Ok(Some(First::Open(stage.clone())));
     }
-    let judgement = promote::Judgement { tier: row.tier, report, approvers: Vec::new(), facts };
+    let judgement = promote::Judgement { tier: row.tier, report, facts };
     let judgement = judgement.keep(tx).await?;
     let entered = promote::enter(tx, row, stage, &actor.principal, row.created_at, judgement, None).await?;
     Ok(Some(First::Entered(entered)))

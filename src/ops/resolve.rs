@@ -34,10 +34,10 @@ pub(super) async fn find(
             let from = ranges_from(cx, tx, workload).await?;
             versions::highest(tx, workload, range, from.as_ref()).await?
         }
-        Selector::Alias(alias) => match tags::find(tx, workload, alias.as_str()).await? {
-            Some(digest) => versions::find_by_digest(tx, workload, &digest).await?,
-            None => match stage(cx, tx, workload, selector).await? {
-                Some(stage) => at_stage(tx, workload, &stage).await?,
+        Selector::Alias(alias) => match stage(cx, tx, workload, selector).await? {
+            Some(stage) => at_stage(tx, workload, &stage).await?,
+            None => match tags::find(tx, workload, alias.as_str()).await? {
+                Some(digest) => versions::find_by_digest(tx, workload, &digest).await?,
                 None => None,
             },
         },

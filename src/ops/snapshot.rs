@@ -70,12 +70,12 @@ pub(super) async fn facts(cx: &Context, tx: &mut Tx, question: &Question<'_>) ->
         authors: manifests::authors(tx, &namespace, &row.digest).await?,
         people: principals::standing(tx, &namespace, &people).await?,
         stays: stays.into_iter().map(|(stage, from, until)| Stay { stage, from, until }).collect(),
-        rolled_back: stages::was_rolled_back(tx, workload, stage, &row.digest).await?,
+        rolled_back_from: stages::rolled_back_from(tx, workload, &row.digest).await?,
         freezes: freezes(tx, workload, effective, stage, *now).await?,
         region: store
             .and_then(|store| cx.stores.get(&store).ok().map(|store| store.region.clone()))
             .unwrap_or_default(),
-        yanked: row.yanked_at.is_some(),
+        yanked: versions::yanked_of(tx, workload, &row.digest).await?,
         candidate,
     })
 }
@@ -103,10 +103,10 @@ pub(super) fn of_new(
         authors: [author.clone()].into(),
         people: BTreeMap::new(),
         stays: Vec::new(),
-        rolled_back: false,
+        rolled_back_from: BTreeSet::new(),
         freezes: Vec::new(),
         region: String::new(),
-        yanked: false,
+        yanked: None,
     })
 }
 
@@ -212,7 +212,7 @@ pub(super) async fn freezes(
     for row in policies::freezes(tx, workload.as_str(), now).await? {
         let covers = match &row.stage {
             Some(frozen) => frozen == stage,
-            None => effective.first() != Some(stage),
+            None => effective.freezes_by_default(stage),
         };
         if covers {
             freezes.push(Freeze {

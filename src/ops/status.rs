@@ -1,17 +1,28 @@
 //! Looking at the promotion line: what is in each stage, what waits, and how it came to be so.
 
-use super::{Context, policy::effective, promote::Judgement, snapshot};
+use super::{
+    Context,
+    policy::effective,
+    promote::{Judgement, report_of as read_report},
+    snapshot,
+};
 use crate::{
-    db::{Tx, namespaces, principals, promotions, stages, versions},
+    db::{Tx, evidence, manifests, namespaces, principals, promotions, stages, versions},
     error::{Error, Result},
-    gates::{Freeze, Report},
+    gates::{Freeze, Outcome, Report},
     model::{
         access::{Actor, Permission, PrincipalKind},
+        evidence::Statement,
         name::{Namespace, Workload},
         stage::Stage,
         version::Version,
     },
 };
+
+/// How an attempt was judged last.
+pub fn report_of(row: &PromotionRow) -> Result<Report> {
+    read_report(row)
+}
 
 pub use promotions::PromotionRow;
 pub use stages::Move;
@@ -64,41 +75,52 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
     }
     let mut pending = Vec::new();
     for row in promotions::pending_of(&mut tx, workload, SHOWN_MAX).await? {
-        pending.push(waiting(&mut tx, actor, row).await?);
+        pending.push(waiting(cx, &mut tx, actor, row).await?);
     }
     Ok(Status { stages: line, pending, unratified: stages::unratified(&mut tx, workload, SHOWN_MAX).await? })
 }
 
-fn unknown_workload(workload: &Workload) -> Error {
+pub(super) fn unknown_workload(workload: &Workload) -> Error {
     Error::not_found("workload_unknown", format!("no such workload, or it has no version yet: {workload}"))
         .hint(format!("push one with: gradus push PATH --to {workload}"))
 }
 
-async fn waiting(tx: &mut Tx, actor: &Actor, row: PromotionRow) -> Result<Waiting> {
-    let judgement = Judgement::read(tx, &row.judgement).await?;
-    let is_mine = is_for(tx, actor, &row, &judgement).await?;
-    let from = judgement.facts.current.map(|current| current.version);
-    Ok(Waiting { row, report: judgement.report, from, is_mine })
+async fn waiting(cx: &Context, tx: &mut Tx, actor: &Actor, row: PromotionRow) -> Result<Waiting> {
+    let report = read_report(&row)?;
+    let from = stages::holds(tx, &row.workload, &row.stage).await?;
+    let is_mine = is_for(cx, tx, actor, &row, &report).await?;
+    Ok(Waiting { row, report, from, is_mine })
 }
 
 /// Whether a pending promotion waits for this person: they have a role that approvals are asked of, did not push the
-/// version, and have not decided yet.
-async fn is_for(tx: &mut Tx, actor: &Actor, row: &PromotionRow, judgement: &Judgement) -> Result<bool> {
-    use crate::gates::Outcome;
-    let asks =
-        judgement.report.gates.iter().any(|gate| gate.gate == "approvals" && gate.outcome != Outcome::Pass);
-    let facts = &judgement.facts;
-    if !asks || actor.kind == PrincipalKind::Service || facts.authors.contains(&actor.principal) {
+/// version, and have not decided under these rules.
+async fn is_for(
+    cx: &Context,
+    tx: &mut Tx,
+    actor: &Actor,
+    row: &PromotionRow,
+    report: &Report,
+) -> Result<bool> {
+    let asks = report.gates.iter().any(|gate| gate.gate == "approvals" && gate.outcome != Outcome::Pass);
+    if !asks || actor.kind == PrincipalKind::Service {
         return Ok(false);
     }
-    let decided = facts.candidate.evidence.iter().any(|evidence| {
-        evidence.by == actor.principal
-            && matches!(&evidence.statement, crate::model::evidence::Statement::Approval(said)
-                if said.stage == row.stage && said.rules == judgement.report.rules)
-    });
-    let roles = principals::now_in(tx, actor, &row.workload.namespace()).await?;
-    let asked = judgement.approvers.iter().any(|role| roles.contains(role));
-    Ok(asked && !decided)
+    let namespace = row.workload.namespace();
+    let effective = effective(cx, tx, row.workload.as_str()).await?;
+    let Some(version) = versions::find(tx, &row.workload, &row.version).await? else { return Ok(false) };
+    let Ok(rules) = effective.rules(version.tier, &row.stage) else { return Ok(false) };
+    let asked = rules.rule.approvers().unwrap_or_default();
+    let roles = principals::now_in(tx, actor, &namespace).await?;
+    if !asked.iter().any(|role| roles.contains(role)) {
+        return Ok(false);
+    }
+    if manifests::authors(tx, &namespace, &row.digest).await?.contains(&actor.principal) {
+        return Ok(false);
+    }
+    let said = evidence::decisions_by(tx, &row.workload, &row.digest, &actor.principal).await?;
+    Ok(!said.iter().any(|said| {
+        matches!(&said.statement, Statement::Approval(said) if said.stage == row.stage && said.rules == rules.digest)
+    }))
 }
 
 /// Pending promotions the caller may see, oldest first. `mine`: only what waits for the caller.
@@ -123,7 +145,7 @@ pub async fn pending(
             if !actor.may(Permission::Read, &row.workload.namespace()) {
                 continue;
             }
-            let waiting = waiting(&mut tx, actor, row).await?;
+            let waiting = waiting(cx, &mut tx, actor, row).await?;
             if !mine || waiting.is_mine {
                 found.push(waiting);
             }
@@ -134,16 +156,13 @@ pub async fn pending(
     }
 }
 
-/// One attempt, with what it was judged on.
-pub async fn promotion(cx: &Context, workload: &Workload, id: &str) -> Result<(PromotionRow, Judgement)> {
-    let mut tx = cx.db.read().await?;
-    let found = promotions::find(&mut tx, id).await?.filter(|row| row.workload == *workload);
-    let row = found.ok_or_else(|| {
+/// One attempt.
+pub async fn promotion(cx: &Context, workload: &Workload, id: &str) -> Result<PromotionRow> {
+    let found = promotions::find(&mut cx.db.read().await?, id).await?;
+    found.filter(|row| row.workload == *workload).ok_or_else(|| {
         let id = crate::model::digest::shorten(id);
         Error::not_found("promotion_unknown", format!("no such promotion of {workload}: {id}"))
-    })?;
-    let judgement = Judgement::read(&mut tx, &row.judgement).await?;
-    Ok((row, judgement))
+    })
 }
 
 /// A move with what the gates said.

@@ -44,7 +44,7 @@ pub struct PromotionView {
     pub digest: Digest,
     pub stage: Stage,
     pub state: State,
-    /// What was in the stage when it was judged last.
+    /// What is in the stage while it waits, or was before it moved; not told of an attempt that has ended.
     pub from: Option<Version>,
     /// The move's number in the history of the stage, in the answer to what moved it.
     #[serde(default, skip_serializing_if = "Option::is_none")]

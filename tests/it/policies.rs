@@ -28,6 +28,8 @@ backends! {
             ("gradus: policy/v1\nstages: [dev, 1.x]\n".into(), "policy_invalid", "1.x"),
             ("gradus: policy/v1\nstages: [dev, canary]\n".into(), "policy_incomplete", "canary"),
             ("gradus: policy/v1\nranges_from: canary\n".into(), "policy_incomplete", "canary"),
+            ("gradus: policy/v1\nrules:\n  prompt:\n    prodution: { gates: [] }\n".into(), "policy_incomplete", "prodution"),
+            (production("[{ soak: { hours: 1, stage: stagin } }]"), "policy_incomplete", "stagin"),
             ("gradus: policy/v2\n".into(), "policy_invalid", nothing),
             ("gradus: policy/v1\nunknown: 1\n".into(), "policy_invalid", "unknown"),
             ("gradus: policy/v1\nrules: {}\nrules: {}\n".into(), "policy_invalid", "duplicate"),
@@ -127,6 +129,21 @@ backends! {
         assert_eq!(env.call("POST", "/v1/policies/acme/test").body("nonsense").expect(400).await.code(), "policy_invalid");
         assert_eq!(env.at("production").await, "1.0.0");
         assert_eq!(env.get("/v1/policies/acme").expect(200).await.value()["applied"], json!([]), "trying is not applying");
+    }
+
+    async fn what_is_below_must_still_hold(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        root.push("one").await;
+        root.push("two").await;
+        env.policy(CANARY).await;
+        env.call("PUT", &format!("/v1/workloads/{W}/policy")).body("gradus: policy/v1\nstages: [dev, canary, production]\n").expect(200).await;
+        let refused = env.call("DELETE", "/v1/policies/acme").expect(409).await;
+        assert_eq!(refused.code(), "policy_below");
+        // An alias made where the word was free does not hide the stage that it becomes.
+        env.call("PUT", &format!("/v1/workloads/{W}/policy")).body("gradus: policy/v1\nstages: [dev, staging, production]\n").expect(200).await;
+        env.call("PUT", &format!("/v1/workloads/{W}/aliases/canary")).json(json!({ "to": "1.0.1" })).expect(200).await;
+        assert_eq!(env.call("DELETE", &format!("/v1/workloads/{W}/policy")).expect(409).await.code(), "stage_is_an_alias");
     }
 
     async fn every_gate_says_what_it_is(env: Env) {

@@ -172,7 +172,10 @@ backends! {
         let status = env.status().await;
         assert_eq!(status["pending"][0]["report"]["outcome"], "fail", "{status}");
         assert!(status.to_string().contains("too slow"), "the reason is shown");
-        assert_eq!(ann.promote("1.0.0", "production").await.value()["report"]["outcome"], "fail");
+        let again = ann.promote("1.0.0", "production").await.value();
+        assert_eq!((again["state"].as_str(), again["report"]["outcome"].as_str()), (Some("refused"), Some("fail")));
+        assert_eq!(env.status().await["pending"].as_array().unwrap().len(), 1, "what waits goes on waiting for an answer");
+        assert_eq!(ann.reject("1.0.0", "production").await.status, 200, "an author is heard when they say no");
         assert_eq!(cy.approve("1.0.0", "production").await.value()["promoted"][0]["state"], "promoted");
         let empty = bo.call("POST", &format!("/v1/workloads/{W}/stages/production/reject")).json(json!({ "version": "1.0.0" }));
         assert_eq!(empty.expect(400).await.code(), "reason_missing");
@@ -309,6 +312,115 @@ backends! {
         assert_eq!(bo.ratify("production").await.code(), "override_unknown");
         let history = env.get(&format!("/v1/workloads/{W}/stages/production/history")).expect(200).await.value();
         assert_eq!((history["items"][0]["kind"].as_str(), history["items"][0]["ratified_by"].as_str()), (Some("overridden"), Some("bo")));
+    }
+
+    async fn content_is_the_same_under_every_number(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        let file = files::upload(&env, W, "a.prompt.yaml", &files::prompt("same")).await;
+        let named = async |version: &str| {
+            let pushed = files::push(&env, W, vec![file.clone()], json!({ "version": version })).await;
+            assert_eq!(pushed.status, 201, "{}", pushed.text());
+        };
+        root.push("first").await;
+        root.promote("1.0.0", "production").await;
+        named("1.1.0-rc.1").await;
+        root.promote("1.1.0-rc.1", "production").await;
+        named("1.1.0").await;
+        root.promote("1.1.0", "production").await;
+        assert_eq!(root.rollback("production", Some("1.1.0-rc.1")).await.code(), "rollback_target");
+        let back = root.rollback("production", None).await.value();
+        assert_eq!(back["to"], "1.0.0", "the candidate has the very content that is bad: {back}");
+        named("1.1.1").await;
+        let again = root.promote("1.1.1", "production").await.value();
+        assert_eq!(open_gates(&again["report"]), [("not_rolled_back".into(), "fail".into())]);
+        env.call("POST", &format!("/v1/workloads/{W}/versions/1.1.1/yank")).json(json!({ "reason": "leaks" })).expect(204).await;
+        let other = root.promote("1.1.0", "staging").await.value();
+        assert_eq!(open_gates(&other["report"]), [("not_yanked".into(), "fail".into())], "{other}");
+    }
+
+    async fn a_version_that_came_twice_goes_back_once(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        for text in ["a", "b"] {
+            root.push(text).await;
+        }
+        for version in ["1.0.0", "1.0.1", "1.0.0"] {
+            assert_eq!(root.promote(version, "production").await.value()["state"], "promoted", "{version}");
+        }
+        assert_eq!((env.means("1.0").await, env.means("production").await), ("1.0.1".into(), "1.0.0".into()));
+        assert_eq!(root.rollback("production", None).await.value()["to"], "1.0.1");
+        assert_eq!(env.means("1.0").await, "1.0.1");
+        assert_eq!(root.promote("1.0.0", "production").await.value()["state"], "refused");
+    }
+
+    async fn what_was_rolled_back_in_the_stage_before_goes_no_further(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        for text in ["a", "b"] {
+            let version = root.push(text).await;
+            root.promote(&version, "staging").await;
+        }
+        root.rollback("staging", None).await;
+        let on = root.promote("1.0.1", "production").await.value();
+        assert_eq!(open_gates(&on["report"]), [("previous_stage".into(), "fail".into())], "{on}");
+    }
+
+    async fn whoever_pushed_content_by_any_door_is_its_author(env: Env) {
+        env.namespace("acme").await;
+        let bob = env.someone("bob", &[Role::Contributor, Role::Approver]).await;
+        let ci = env.service("ci", Role::Contributor).await;
+        env.policy(&production("[{ approvals: { count: 1 } }]")).await;
+        let manifest = crate::harness::oci::prompt(&env, W, "hello").await.to_string();
+        let digest = gradus::model::digest::Digest::sha256(manifest.as_bytes());
+        for (someone, reference) in [(&bob, digest.to_string()), (&bob, "candidate".into()), (&ci, "1.0.0".into())] {
+            let put = someone.call("PUT", &format!("/v2/{W}/manifests/{reference}"));
+            put.header("content-type", crate::harness::oci::IMAGE).body(manifest.clone()).expect(201).await;
+        }
+        assert_eq!(bob.approve("1.0.0", "production").await.code(), "self_approval");
+    }
+
+    async fn a_push_enters_the_first_stage_by_the_same_gates_as_anything(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        env.policy("gradus: policy/v1\nstages: [production]\nrules:\n  prompt:\n    production: { roles: [contributor], gates: [lints, { no_regression: { when_no_baseline: pass } }] }\n").await;
+        root.push("one").await;
+        assert_eq!(env.at("production").await, "1.0.0");
+        root.evaluate("1.0.0", 900, 1000).await;
+        root.push("two").await;
+        assert_eq!(env.at("production").await, "1.0.0", "nothing is measured about the second one");
+        // A freeze is of that one stage too.
+        env.call("POST", &format!("/v1/freezes/{W}")).json(json!({ "reason": "incident" })).expect(200).await;
+        root.evaluate("1.0.1", 950, 1000).await;
+        assert_eq!(env.at("production").await, "1.0.0");
+        env.call("DELETE", &format!("/v1/freezes/{W}")).expect(200).await;
+        gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+        assert_eq!(env.at("production").await, "1.0.1");
+        for typo in ["/v1/freezes/acme/ticket-triag", "/v1/freezes/nosuch"] {
+            env.call("POST", typo).json(json!({ "reason": "incident" })).expect(404).await;
+        }
+    }
+
+    async fn the_same_file_again_adds_nothing(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        root.push("one").await;
+        let task = |value: f64| json!({ "alias": "t", "acc,none": value, "acc_stderr,none": 0.01 });
+        let results = json!({
+            "results": { "a": task(0.8), "b": task(0.7), "c": task(0.6) },
+            "configs": { "a": {}, "b": {}, "c": {} }, "versions": { "a": 1, "b": 1, "c": 1 },
+            "n-samples": { "a": { "original": 100, "effective": 100 }, "b": { "original": 100, "effective": 100 }, "c": { "original": 100, "effective": 100 } },
+            "higher_is_better": { "a": { "acc": true }, "b": { "acc": true }, "c": { "acc": true } },
+        });
+        for created in [true, false] {
+            let attached = root.attach("1.0.0", &results).await;
+            assert_eq!(attached.status, 200, "{}", attached.text());
+            let attached = attached.value();
+            let all = attached["evidence"].as_array().unwrap();
+            assert!(all.len() == 3 && all.iter().all(|one| one["created"] == created), "{attached}");
+        }
+        let listed = env.get(&format!("/v1/workloads/{W}/versions/1.0.0/evidence")).expect(200).await.value();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 3);
     }
 
     async fn bad_requests_have_codes_of_their_own(env: Env) {

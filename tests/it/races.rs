@@ -150,6 +150,39 @@ backends! {
         assert!(promoted > 0, "something went through");
     }
 
+    async fn what_was_withdrawn_stays_so(env: Env) {
+        env.namespace("acme").await;
+        env.policy(&production("[{ approvals: { count: 1 } }]")).await;
+        let replicas = replicas(&env).await;
+        let (mut withdrawn, mut promoted) = (0, 0);
+        for number in 0..16 {
+            let version = env.root().push(&format!("text {number}")).await;
+            env.root().promote(&version, "production").await;
+            let bo = env.someone("bo", &[gradus::model::access::Role::Approver]).await;
+            let bo = Someone { env: &replicas[number % replicas.len()], token: bo.token };
+            let (approved, taken) = futures_util::future::join(bo.approve(&version, "production"), async {
+                env.root().withdraw(&version, "production").await
+            }).await;
+            assert_eq!(approved.status, 200, "{}", approved.text());
+            let is_there = env.at("production").await == version;
+            match taken.status.as_u16() {
+                200 => {
+                    assert_eq!(taken.value()["state"], "withdrawn");
+                    assert!(!is_there, "{version} was withdrawn and entered all the same");
+                    withdrawn += 1;
+                }
+                _ => {
+                    assert_eq!(taken.code(), "promotion_unknown");
+                    assert!(is_there, "{version}");
+                    promoted += 1;
+                }
+            }
+            gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+            assert_eq!(env.at("production").await == version, is_there, "and so it stays");
+        }
+        assert_eq!(withdrawn + promoted, 16);
+    }
+
     async fn of_many_overrides_each_has_its_own_place(env: Env) {
         env.namespace("acme").await;
         env.policy(&production("[{ approvals: { count: 1 } }]")).await;

@@ -22,7 +22,7 @@ use serde::Deserialize;
 
 /// Most bytes of a policy in a body; the policy itself says how many it takes.
 const BODY_MAX: usize = 1 << 20;
-const TESTED_MAX: i64 = 1000;
+const TESTED_MAX: i64 = 200;
 
 /// `*`, a namespace or a workload, from one or two path segments.
 #[derive(Deserialize)]

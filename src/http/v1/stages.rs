@@ -131,31 +131,23 @@ pub async fn withdraw(
 ) -> Answer<wire::PromotionView> {
     let reference = reference(&namespace, &name, &body.version)?;
     let row = decide::withdraw(&app, &actor, &reference, &stage(&to)?, &body.message).await?;
-    let (row, judgement) = ops_status::promotion(&app, &reference.workload, &row.id).await?;
-    Ok(Json(recorded(row, judgement)))
+    Ok(Json(recorded(row)?))
 }
 
 /// An attempt as it is recorded.
-fn recorded(row: ops_status::PromotionRow, judgement: promote::Judgement) -> wire::PromotionView {
-    let from = judgement.facts.current.map(|current| current.version);
+fn recorded(row: ops_status::PromotionRow) -> Result<wire::PromotionView> {
+    let report = ops_status::report_of(&row)?;
     let overridden = row.state == crate::model::promotion::State::Promoted
-        && judgement.report.outcome != crate::gates::Outcome::Pass;
-    promotion_view(Promotion {
-        row,
-        report: judgement.report,
-        from,
-        number: None,
-        overridden,
-        recorded: true,
-    })
+        && report.outcome != crate::gates::Outcome::Pass;
+    Ok(promotion_view(Promotion { row, report, from: None, number: None, overridden, recorded: true }))
 }
 
 pub async fn promotion(
     State(app): State<App>,
     Path((namespace, name, id)): OfStage,
 ) -> Answer<wire::PromotionView> {
-    let (row, judgement) = ops_status::promotion(&app, &workload(&namespace, &name)?, &id).await?;
-    Ok(Json(recorded(row, judgement)))
+    let row = ops_status::promotion(&app, &workload(&namespace, &name)?, &id).await?;
+    Ok(Json(recorded(row)?))
 }
 
 pub async fn ratify(
