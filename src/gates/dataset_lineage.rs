@@ -39,7 +39,7 @@ impl Gate for Lineage {
             return Verdict::pass(format!("{} datasets with digests: {names}", datasets.len()));
         }
         Verdict::fail(format!("{} datasets are named by digest, {} are needed", datasets.len(), self.min))
-            .next("push it again with --dataset NAME=DIGEST for what it was trained on")
+            .next("push it again with --dataset NAME=FILE for what it was trained on")
     }
 }
 
