@@ -3,6 +3,10 @@
 -- The time of the last event: the registry's clock never goes back behind it.
 ALTER TABLE log_head ADD COLUMN latest TIMESTAMPTZ;
 
+-- The log's epoch: a recovery begins the next. Its entry tells why; those entries are looked up by kind.
+ALTER TABLE log_head ADD COLUMN epoch BIGINT NOT NULL DEFAULT 1;
+CREATE INDEX events_recovered ON events (position) WHERE kind = 'log_recovered';
+
 -- What the prompt's lints say at the level of an error: a JSON list, or nothing.
 ALTER TABLE versions ADD COLUMN lint_errors TEXT;
 
@@ -23,6 +27,8 @@ CREATE TABLE evidence (
     payload TEXT NOT NULL,
     statement TEXT NOT NULL,
     examples BYTEA,
+    -- Of the event that tells of it; nothing where it came with a manifest that an OCI client pushed.
+    position BIGINT,
     made_at TIMESTAMPTZ NOT NULL,
     made_by TEXT NOT NULL REFERENCES principals (name),
     PRIMARY KEY (repository, digest),
@@ -66,6 +72,8 @@ CREATE TABLE moves (
     moved_by TEXT NOT NULL,
     reason TEXT,
     judgement TEXT REFERENCES documents (digest),
+    -- Of the event that tells of it.
+    position BIGINT NOT NULL,
     -- Of an override: who else has looked at it since.
     ratified_by TEXT,
     ratified_at TIMESTAMPTZ,
@@ -109,6 +117,8 @@ CREATE TABLE promotions (
     ended_at TIMESTAMPTZ,
     ended_by TEXT,
     reason TEXT,
+    -- Of the last event that tells of it.
+    position BIGINT NOT NULL,
     FOREIGN KEY (workload, version) REFERENCES versions (workload, version)
 );
 CREATE UNIQUE INDEX promotions_pending ON promotions (workload, stage, version) WHERE state = 'pending';

@@ -1,21 +1,60 @@
 //! `gradus audit`: checkpoints to keep elsewhere, proofs to hand over, and the check of the whole log.
 
-use super::print::{Out, count};
+use super::{
+    argument,
+    print::{Out, count},
+};
 use crate::{
     client::Client,
     error::{Error, Result},
     model::{
         merkle::{self, Frontier, TILE},
+        name::Workload,
         note::Verifier,
     },
     wire,
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::{
     fs,
     path::{Path, PathBuf},
 };
+
+/// For a verb that is an entry of the log.
+#[derive(Args)]
+pub struct Proof {
+    /// Write the proof that this is in the log (C2SP tlog-proof) to FILE, and the entry itself to FILE.entry
+    #[arg(long = "proof", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl Proof {
+    pub async fn write(
+        &self,
+        client: &Client,
+        workload: &Workload,
+        position: Option<i64>,
+        out: &Out,
+    ) -> Result<()> {
+        let Some(file) = &self.file else { return Ok(()) };
+        let Some(position) = position.and_then(|position| u64::try_from(position).ok()) else {
+            out.note("nothing was recorded, so there is no proof");
+            return Ok(());
+        };
+        let proof = client.workload_proof(workload, position).await?;
+        let mut entry = file.clone().into_os_string();
+        entry.push(".entry");
+        fs::write(file, proof.proof)?;
+        fs::write(&entry, proof.entry)?;
+        out.note(format!(
+            "entry {position} and its proof are written; check them with: gradus audit check {} --entry {} --key KEY",
+            file.display(),
+            Path::new(&entry).display()
+        ));
+        Ok(())
+    }
+}
 
 #[derive(Subcommand)]
 pub enum Audit {
@@ -39,6 +78,9 @@ pub enum Audit {
     Proof {
         /// The entry's position, as `gradus log` shows it
         position: u64,
+        /// The workload it is about: whoever may read it gets the proof, without the auditor's role
+        #[arg(long, value_name = "WORKLOAD", value_parser = argument::<Workload>)]
+        of: Option<Workload>,
     },
     /// Check a proof against an entry and the log's public key, without a registry
     Check {
@@ -50,6 +92,18 @@ pub enum Audit {
         /// The log's public key
         #[arg(long)]
         key: String,
+    },
+    /// Begin a new epoch of the log after an old backup was restored; needs an admin
+    Recover {
+        /// The last checkpoint that was kept, which the log does not fit any more
+        #[arg(long, value_name = "FILE")]
+        checkpoint: PathBuf,
+        /// Why
+        #[arg(long, short)]
+        message: String,
+        /// Also accept entries that were changed or are missing, and go on with them as they are
+        #[arg(long)]
+        accept_damage: bool,
     },
     /// Write the exact entries, a line each
     Export {
@@ -74,11 +128,19 @@ impl Audit {
             }
             Self::Checkpoint => print(client.log_text("checkpoint").await?, out),
             Self::Key => print(client.log_text("key").await?, out),
-            Self::Proof { position } => {
-                let proof = client.log_proof(position).await?;
+            Self::Proof { position, of } => {
+                let proof = match of {
+                    Some(workload) => client.workload_proof(&workload, position).await?,
+                    None => client.log_proof(position).await?,
+                };
                 out.data(&proof, |out| proof.proof.lines().for_each(|line| out.line(line)))
             }
             Self::Export { out: file } => export(client, &file, out).await,
+            Self::Recover { checkpoint, message, accept_damage } => {
+                let body =
+                    wire::RecoverLog { checkpoint: read(&checkpoint)?, reason: message, accept_damage };
+                recovered(&client.recover_log(&body).await?, out)
+            }
             Self::Check { .. } => self.run_offline(out),
         }
     }
@@ -90,9 +152,10 @@ impl Audit {
             }
             Self::Check { proof, entry, key } => {
                 let entry = super::files::read(&entry)?;
-                let position = check(&read(&proof)?, &entry, &key.parse()?)?;
-                out.data(&serde_json::json!({ "position": position }), |out| {
-                    out.line(format!("the entry is in the log, at {position}"))
+                let (position, epoch) = check(&read(&proof)?, &entry, &key.parse()?)?;
+                out.data(&serde_json::json!({ "position": position, "epoch": epoch }), |out| {
+                    let of = if epoch > 1 { format!(", epoch {epoch}") } else { String::new() };
+                    out.line(format!("the entry is in the log{of}, at {position}"))
                 })
             }
             _ => Err(Error::invalid("usage", "this needs a registry")),
@@ -109,8 +172,31 @@ fn read(path: &Path) -> Result<String> {
     text.map_err(|_| Error::invalid("text_invalid", format!("not a text: {}", path.display())))
 }
 
+fn recovered(done: &wire::LogRecovered, out: &Out) -> Result<()> {
+    let gap = format!("{} known of and not there", count(done.gap, "event"));
+    out.done(done, format!("epoch {} of the log begins with entry {}: {gap}", done.epoch, done.position))?;
+    if let Some(damage) = &done.damage {
+        out.note(format!("accepted as it is, from entry {} on: {}", damage.position, damage.reason));
+    }
+    out.note("keep a checkpoint of the new epoch; the key has its name now: gradus audit checkpoint, gradus audit key");
+    Ok(())
+}
+
 fn tell(report: &wire::LogReport, out: &Out) -> Result<()> {
     out.data(report, |out| out.line(format!("{} {}", count(report.size, "event"), report.root)))?;
+    for one in &report.epochs {
+        out.note(format!(
+            "epoch {} begins with entry {}: accepted by {}, {} known of and not there: {}",
+            one.epoch,
+            one.first,
+            one.by,
+            count(one.gap, "event"),
+            one.reason
+        ));
+        if let Some(damage) = &one.damage {
+            out.note(format!("accepted with it, from entry {} on: {}", damage.position, damage.reason));
+        }
+    }
     match &report.first_bad {
         None => {
             out.note("the log is what it was");
@@ -120,7 +206,7 @@ fn tell(report: &wire::LogReport, out: &Out) -> Result<()> {
             "log_tampered",
             format!("the log is not what it was, from entry {} on: {}", bad.position, bad.reason),
         )
-        .hint("keep the database as it is, and compare it with a backup whose log verifies")),
+        .hint("keep the database as it is, and compare it with a backup whose log verifies; after a backup was restored: gradus audit recover")),
     }
 }
 
@@ -147,11 +233,16 @@ fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::
     let known = key.open(checkpoint)?;
     let bytes = super::files::read(file)?;
     let mut tree = Frontier::default();
-    for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
+    let mut start = 0;
+    for end in memchr::memchr_iter(b'\n', &bytes).chain([bytes.len()]) {
+        let line = &bytes[start..end];
+        start = end + 1;
         if tree.size() == known.size {
             break;
         }
-        tree.push(merkle::leaf(line));
+        if !line.is_empty() {
+            tree.push(merkle::leaf(line));
+        }
     }
     let reason = match (tree.size() == known.size, tree.root() == known.root) {
         (true, true) => None,
@@ -159,11 +250,16 @@ fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::
         (false, _) => Some("the export ends before the checkpoint"),
     };
     let bad = |reason: &str| wire::BadEntry { position: tree.size(), reason: reason.to_owned() };
-    Ok(wire::LogReport { size: tree.size(), root: BASE64.encode(tree.root()), first_bad: reason.map(bad) })
+    Ok(wire::LogReport {
+        size: tree.size(),
+        root: BASE64.encode(tree.root()),
+        epochs: Vec::new(),
+        first_bad: reason.map(bad),
+    })
 }
 
-/// Checks a `tlog-proof` and answers the entry's position.
-fn check(proof: &str, entry: &[u8], key: &Verifier) -> Result<u64> {
+/// Checks a `tlog-proof` and answers the entry's position, and the epoch whose checkpoint it rests on.
+fn check(proof: &str, entry: &[u8], key: &Verifier) -> Result<(u64, u64)> {
     let refuse = |why: &str| {
         Error::integrity("proof_invalid", format!("the proof does not hold: {why}"))
             .hint("a proof goes with the exact bytes of its entry and the key of its log")
@@ -181,7 +277,7 @@ fn check(proof: &str, entry: &[u8], key: &Verifier) -> Result<u64> {
     let hashes = hashes.ok_or_else(|| refuse("a hash cannot be read"))?;
     let leaf = merkle::leaf(entry.strip_suffix(b"\n").unwrap_or(entry));
     match merkle::verify_inclusion(leaf, index, checkpoint.size, &hashes, &checkpoint.root) {
-        true => Ok(index),
+        true => Ok((index, checkpoint.epoch())),
         false => Err(refuse("the entry is not in the log at this place")),
     }
 }

@@ -238,6 +238,18 @@ fn describe(change: &Change) -> String {
             let stage = stage.as_ref().map(|stage| format!(":{stage}")).unwrap_or_default();
             format!("lifted the freeze of {scope}{stage}")
         }
+        C::LogRecovered { epoch, known, found, damage, reason, .. } => {
+            let damage = damage
+                .as_ref()
+                .map(|damage| format!(", damaged from entry {} on", damage.position))
+                .unwrap_or_default();
+            format!(
+                "began epoch {epoch} of the log: it had {} where {} were known{damage}: {reason}",
+                count(found.size, "event"),
+                known.size
+            )
+        }
+        C::EntryLost { .. } => "an entry that is lost".to_owned(),
         C::ManifestPushed { repository, digest, .. } => {
             format!("stored manifest {repository}@{}", digest.short())
         }

@@ -235,8 +235,17 @@ impl Client {
         self.json(get(format!("/v1/log/proof/{position}"))).await
     }
 
+    /// The proof of what was done to a workload, for whoever may read it.
+    pub async fn workload_proof(&self, workload: &Workload, position: u64) -> Result<wire::LogProof> {
+        self.json(get(format!("/v1/workloads/{workload}/proof/{position}"))).await
+    }
+
     pub async fn verify_log(&self, body: &wire::VerifyLog) -> Result<wire::LogReport> {
         self.json(Call::new(Method::POST, "/v1/log/verify").json(body)?.takes_long()).await
+    }
+
+    pub async fn recover_log(&self, body: &wire::RecoverLog) -> Result<wire::LogRecovered> {
+        self.json(Call::new(Method::POST, "/v1/log/recover").json(body)?.takes_long()).await
     }
 
     pub async fn gc(&self, body: &wire::CollectGarbage) -> Result<wire::GarbageView> {

@@ -138,8 +138,8 @@ impl Db {
     }
 
     /// The log's key; `None` before the secret was checked.
-    pub fn signer(&self) -> Option<&Signer> {
-        self.signer.get().map(Arc::as_ref)
+    pub fn signer(&self) -> Option<&Arc<Signer>> {
+        self.signer.get()
     }
 
     pub fn is_sqlite(&self) -> bool {

@@ -26,6 +26,8 @@ pub struct NewEvidence<'a> {
     /// Of the exact bytes.
     pub payload: &'a Digest,
     pub examples: Option<&'a [u8]>,
+    /// Of the event that tells of it, where it is known.
+    pub position: Option<i64>,
 }
 
 type Row = (String, String, String, String, String, DateTime<Utc>);
@@ -53,8 +55,8 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
     let statement = serde_json::to_string(&evidence.statement).map_err(|source| {
         Error::internal("evidence_encoding", "evidence could not be written").source(source)
     })?;
-    let sql = "INSERT INTO evidence (repository, digest, subject, number, kind, payload, statement, examples, made_at, made_by)
-               SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9 FROM evidence
+    let sql = "INSERT INTO evidence (repository, digest, subject, number, kind, payload, statement, examples, made_at, made_by, position)
+               SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9, CAST($12 AS BIGINT) FROM evidence
                WHERE repository = $1 AND subject = $3 HAVING COALESCE(MAX(number), 0) < $10
                    AND CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT) < $11
                ON CONFLICT (repository, digest) DO NOTHING";
@@ -76,6 +78,7 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         evidence.by.as_str(),
         count_max,
         bytes_max,
+        new.position,
     );
     Ok(inserted == 1)
 }
@@ -93,6 +96,13 @@ pub async fn find(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result
                WHERE repository = $1 AND digest = $2";
     let row: Option<Row> = optional!(tx, sql, repository.as_str(), digest.as_str());
     row.map(evidence).transpose()
+}
+
+/// The position of the event that tells of a piece of evidence.
+pub async fn position(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<i64>> {
+    let sql = "SELECT position FROM evidence WHERE repository = $1 AND digest = $2";
+    let row: Option<(Option<i64>,)> = optional!(tx, sql, repository.as_str(), digest.as_str());
+    Ok(row.and_then(|(position,)| position))
 }
 
 /// What came of the same bytes about the same subject by the same person.

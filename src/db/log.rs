@@ -14,6 +14,17 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 
+/// What an operator does about a log whose parts do not fit.
+const DAMAGED: &str = "gradus audit verify names what is wrong";
+
+fn no_head() -> Error {
+    Error::corrupt("log_head", 1, "the row is missing")
+}
+
+fn of_sql(value: i64) -> Result<u64> {
+    u64::try_from(value).map_err(|_| Error::corrupt("log_head", 1, "a number is negative"))
+}
+
 /// Makes the one row that orders the log. Answers false if it is there already.
 pub async fn initialise(tx: &mut Tx, key_id: &str) -> Result<bool> {
     let sql = "INSERT INTO log_head (id, position, frontier, key_id) VALUES (1, 0, $2, $1) ON CONFLICT (id) DO NOTHING";
@@ -40,21 +51,21 @@ pub async fn append(
     changes: Vec<Change>,
 ) -> Result<i64> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position, frontier";
-    let row: Option<(i64, Vec<u8>)> = optional!(tx, sql, count);
-    let (length, frontier) = row.ok_or_else(|| Error::corrupt("log_head", 1, "the row is missing"))?;
+    let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position, frontier, epoch";
+    let row: Option<(i64, Vec<u8>, i64)> = optional!(tx, sql, count);
+    let (length, frontier, epoch) = row.ok_or_else(no_head)?;
     let first = length - count;
-    let mut frontier = u64::try_from(first)
-        .ok()
-        .and_then(|size| Frontier::from_bytes(size, &frontier))
-        .ok_or_else(|| Error::corrupt("log_head", 1, "the frontier is not that of a tree of this size"))?;
+    let (start, epoch) = (of_sql(first)?, of_sql(epoch)?);
+    let mut frontier = Frontier::from_bytes(start, &frontier).ok_or_else(|| {
+        Error::corrupt("log_head", 1, "the frontier is not that of a tree of this size").hint(DAMAGED)
+    })?;
     for (position, change) in (first..).zip(changes) {
         let namespace = change.namespace();
         let workload = change.workload().map(ToString::to_string);
         let event = Event { position, at, actor: actor.clone(), change };
         let (kind, bytes) = (kind(&event), event.to_bytes()?);
         frontier.push(merkle::leaf(&bytes));
-        let checkpoint = if position + 1 == length { tx.checkpoint(&frontier) } else { None };
+        let checkpoint = if position + 1 == length { tx.checkpoint(epoch, start, &frontier) } else { None };
         let sql = "INSERT INTO events (position, bytes, kind, namespace, workload, checkpoint)
                    VALUES ($1, $2, $3, $4, $5, $6)";
         execute!(tx, sql, position, bytes, &kind, &namespace, &workload, checkpoint);
@@ -79,15 +90,19 @@ async fn fill_tiles(tx: &mut Tx, size: u64) -> Result<()> {
         } else {
             let mut roots = Vec::new();
             for below in number * TILE..(number + 1) * TILE {
-                let tile = tile(tx, level - 1, below).await?;
-                roots.push(tile_root(tile.as_deref().unwrap_or_default()));
+                roots.push(tile_root(&full_tile(tx, level - 1, below).await?));
             }
             roots
         };
-        let sql = "INSERT INTO log_tiles (level, number, hashes) VALUES ($1, $2, $3)";
-        execute!(tx, sql, i64::from(level), to_sql(number)?, hashes.concat());
+        put_tile(tx, level, number, &hashes).await?;
         level += 1;
     }
+    Ok(())
+}
+
+pub async fn put_tile(tx: &mut Tx, level: u32, number: u64, hashes: &[Hash]) -> Result<()> {
+    let sql = "INSERT INTO log_tiles (level, number, hashes) VALUES ($1, $2, $3)";
+    execute!(tx, sql, i64::from(level), to_sql(number)?, hashes.concat());
     Ok(())
 }
 
@@ -102,12 +117,31 @@ pub fn tile_root(hashes: &[Hash]) -> Hash {
 pub async fn tile(tx: &mut Tx, level: u32, number: u64) -> Result<Option<Vec<Hash>>> {
     let sql = "SELECT hashes FROM log_tiles WHERE level = $1 AND number = $2";
     let row: Option<(Vec<u8>,)> = optional!(tx, sql, i64::from(level), to_sql(number)?);
-    Ok(row.map(|(hashes,)| hashes.as_chunks::<32>().0.to_vec()))
+    let whole = |(bytes,): (Vec<u8>,)| match bytes.as_chunks::<32>() {
+        (hashes, []) if hashes.len() as u64 == TILE => Ok(hashes.to_vec()),
+        _ => Err(bad_tile(level, number, "a full tile has not 256 hashes")),
+    };
+    row.map(whole).transpose()
 }
 
-/// The hashes of `count` events from `first` on, fewer at the end of the log.
+/// A tile that must have been filled.
+pub async fn full_tile(tx: &mut Tx, level: u32, number: u64) -> Result<Vec<Hash>> {
+    tile(tx, level, number).await?.ok_or_else(|| bad_tile(level, number, "a full tile is missing"))
+}
+
+fn bad_tile(level: u32, number: u64, what: &str) -> Error {
+    Error::corrupt("log_tiles", format!("{level}/{number}"), what).hint(DAMAGED)
+}
+
+/// The hashes of `count` events from `first` on, which must be there.
 pub async fn leaves(tx: &mut Tx, first: u64, count: u64) -> Result<Vec<Hash>> {
-    Ok(entries(tx, first, count).await?.iter().map(|(_, bytes, _)| merkle::leaf(bytes)).collect())
+    let entries = entries(tx, first, count).await?;
+    for (index, expected) in (first..first + count).enumerate() {
+        if entries.get(index).map(|entry| entry.0) != Some(to_sql(expected)?) {
+            return Err(Error::corrupt("events", expected, "the entry is missing").hint(DAMAGED));
+        }
+    }
+    Ok(entries.iter().map(|(_, bytes, _)| merkle::leaf(bytes)).collect())
 }
 
 /// Events from `first` on as stored: position, bytes, and the checkpoint where one was made.
@@ -144,7 +178,21 @@ pub async fn list(tx: &mut Tx, filter: &Filter<'_>, from: i64, limit: i64) -> Re
 pub async fn head(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
     let row: Option<(i64, Option<DateTime<Utc>>)> =
         optional!(tx, "SELECT position, latest FROM log_head WHERE id = 1");
-    row.ok_or_else(|| Error::corrupt("log_head", 1, "the row is missing"))
+    row.ok_or_else(no_head)
+}
+
+/// The head as it is stored.
+pub struct Head {
+    pub size: u64,
+    pub frontier: Vec<u8>,
+    pub epoch: u64,
+}
+
+pub async fn stored_head(tx: &mut Tx) -> Result<Head> {
+    let row: Option<(i64, Vec<u8>, i64)> =
+        optional!(tx, "SELECT position, frontier, epoch FROM log_head WHERE id = 1");
+    let (size, frontier, epoch) = row.ok_or_else(no_head)?;
+    Ok(Head { size: of_sql(size)?, frontier, epoch: of_sql(epoch)? })
 }
 
 /// Takes the head's lock early, for a change whose check must not race another's: nothing else is committed until this
@@ -152,5 +200,5 @@ pub async fn head(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
 pub async fn lock(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
     let sql = "UPDATE log_head SET position = position WHERE id = 1 RETURNING position, latest";
     let row: Option<(i64, Option<DateTime<Utc>>)> = optional!(tx, sql);
-    row.ok_or_else(|| Error::corrupt("log_head", 1, "the row is missing"))
+    row.ok_or_else(no_head)
 }

@@ -7,6 +7,7 @@ mod connect;
 mod epoch;
 mod tx;
 
+pub mod audit;
 pub mod blobs;
 pub mod documents;
 pub mod evidence;

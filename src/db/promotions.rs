@@ -36,6 +36,8 @@ pub struct PromotionRow {
     pub ended_at: Option<DateTime<Utc>>,
     pub ended_by: Option<PrincipalName>,
     pub reason: Option<String>,
+    /// Of the last event that tells of it.
+    pub position: i64,
 }
 
 #[derive(sqlx::FromRow)]
@@ -55,6 +57,7 @@ struct Row {
     ended_at: Option<DateTime<Utc>>,
     ended_by: Option<String>,
     reason: Option<String>,
+    position: i64,
 }
 
 fn promotion(row: Row) -> Result<PromotionRow> {
@@ -73,6 +76,7 @@ fn promotion(row: Row) -> Result<PromotionRow> {
         ended_at: row.ended_at,
         ended_by: row.ended_by.map(|by| read("promotions", &by)).transpose()?,
         reason: row.reason,
+        position: row.position,
         id: row.id,
     })
 }
@@ -81,7 +85,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, workload, stage, version, digest, state, report, judgement, requested_at, requested_by, expires_at, ",
-            "check_at, ended_at, ended_by, reason FROM promotions ",
+            "check_at, ended_at, ended_by, reason, position FROM promotions ",
             $rest
         )
     };
@@ -90,10 +94,10 @@ macro_rules! select {
 /// Writes an attempt, or what has become of it.
 pub async fn save(tx: &mut Tx, row: &PromotionRow) -> Result<()> {
     let sql = "INSERT INTO promotions (id, workload, stage, version, digest, state, judgement, requested_at, requested_by,
-                                       expires_at, check_at, ended_at, ended_by, reason, report)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+                                       expires_at, check_at, ended_at, ended_by, reason, report, position)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
                ON CONFLICT (id) DO UPDATE SET state = $6, judgement = $7, check_at = $11, ended_at = $12, ended_by = $13,
-                                              reason = $14, report = $15";
+                                              reason = $14, report = $15, position = $16";
     execute!(
         tx,
         sql,
@@ -112,6 +116,7 @@ pub async fn save(tx: &mut Tx, row: &PromotionRow) -> Result<()> {
         row.ended_by.as_ref().map(PrincipalName::as_str),
         row.reason.as_deref(),
         &row.report,
+        row.position,
     );
     Ok(())
 }

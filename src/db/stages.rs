@@ -33,6 +33,8 @@ pub struct Move {
     pub reason: Option<String>,
     /// The document with the report and what it was judged on.
     pub judgement: Option<Digest>,
+    /// Of the event that tells of it.
+    pub position: i64,
     pub ratified_by: Option<PrincipalName>,
     pub ratified_at: Option<DateTime<Utc>>,
 }
@@ -50,6 +52,7 @@ struct Row {
     moved_by: String,
     reason: Option<String>,
     judgement: Option<String>,
+    position: i64,
     ratified_by: Option<String>,
     ratified_at: Option<DateTime<Utc>>,
 }
@@ -67,6 +70,7 @@ fn to_move(row: Row) -> Result<Move> {
         by: read("moves", &row.moved_by)?,
         reason: row.reason,
         judgement: row.judgement.map(|digest| read("moves", &digest)).transpose()?,
+        position: row.position,
         ratified_by: row.ratified_by.map(|by| read("moves", &by)).transpose()?,
         ratified_at: row.ratified_at,
     })
@@ -76,7 +80,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT m.workload, m.stage, m.number, m.kind, m.version, m.digest, m.from_version, m.moved_at, ",
-            "m.moved_by, m.reason, m.judgement, m.ratified_by, m.ratified_at FROM moves m ",
+            "m.moved_by, m.reason, m.judgement, m.position, m.ratified_by, m.ratified_at FROM moves m ",
             $rest
         )
     };
@@ -110,8 +114,9 @@ pub async fn entry_of(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result
 pub async fn insert(tx: &mut Tx, step: &Move, entry: i64) -> Result<()> {
     let (workload, stage, version) = (step.workload.as_str(), step.stage.as_str(), step.version.to_string());
     let from = step.from.as_ref().map(ToString::to_string);
-    let sql = "INSERT INTO moves (workload, stage, number, kind, version, digest, from_version, moved_at, moved_by, reason, judgement)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let sql = "INSERT INTO moves (workload, stage, number, kind, version, digest, from_version, moved_at, moved_by, reason, judgement,
+                                  position)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     execute!(
         tx,
         sql,
@@ -126,6 +131,7 @@ pub async fn insert(tx: &mut Tx, step: &Move, entry: i64) -> Result<()> {
         step.by.as_str(),
         step.reason.as_deref(),
         step.judgement.as_ref().map(Digest::as_str),
+        step.position,
     );
     let sql = "INSERT INTO stages (workload, stage, version, digest, number, entry) VALUES ($1, $2, $3, $4, $5, $6)
                ON CONFLICT (workload, stage) DO UPDATE SET version = $3, digest = $4, number = $5, entry = $6";

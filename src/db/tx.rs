@@ -72,10 +72,9 @@ impl Tx {
         Self { inner, length: None, known, signer }
     }
 
-    /// The root of the log and its signature, as stored.
-    pub(super) fn checkpoint(&self, frontier: &Frontier) -> Option<Vec<u8>> {
-        let (signer, root) = (self.signer.as_ref()?, frontier.root());
-        Some([&root[..], &signer.sign(frontier.size(), &root)].concat())
+    /// The root of the log and its signature after a transaction that began with entry `first`, as stored.
+    pub(super) fn checkpoint(&self, epoch: u64, first: u64, frontier: &Frontier) -> Option<Vec<u8>> {
+        Some(self.signer.as_ref()?.keep(epoch, first, frontier.size(), &frontier.root()))
     }
 
     /// Makes the change durable and visible.

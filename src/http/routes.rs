@@ -161,6 +161,7 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/ratify" "ratify", Namespace(Read), "Confirms overrides that somebody else did.", post(v1::stages::ratify), answer: wire::Page<wire::MoveView>),
         route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/rollback" "rollback", Namespace(Read), "Moves a stage back to the previous good version; who may, the policy says.", post(v1::stages::rollback), body: wire::Rollback, answer: wire::RolledBackView),
         route!(GET "/v1/workloads/{namespace}/{name}/stages/{stage}/history" "history", Namespace(Read), "What was in a stage, newest first.", get(v1::stages::history), answer: wire::Page<wire::MoveView>, query: PAGING),
+        route!(GET "/v1/workloads/{namespace}/{name}/proof/{position}" "workload_proof", Namespace(Read), "An entry of the log about the workload, with the proof that it is in the log.", get(v1::audit::workload_proof), answer: wire::LogProof),
         route!(GET "/v1/pending" "pending", Token, "Promotions that wait, of namespaces the caller may see.", get(v1::stages::pending), answer: wire::Page<wire::PendingView>, query: PENDING_FILTERS),
         route!(GET "/v1/gates" "policy_gates", Token, "All gates, with the schemas of their parameters.", get(v1::policies::gates), answer: wire::Page<wire::GateView>),
         route!(GET "/v1/policies/{namespace}" "policy_show", Namespace(Read), "What holds in a namespace, or with `*` in the registry.", get(v1::policies::show), answer: wire::PolicyView),
@@ -183,6 +184,7 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/v1/log/proof/{position}" "audit_proof", Everywhere(Audit), "One entry with the proof that it is in the log.", get(v1::audit::proof), answer: wire::LogProof),
         route!(GET "/v1/log/consistency" "audit_consistency", Everywhere(Audit), "The proof that the log of one size is the beginning of that of another.", get(v1::audit::consistency), answer: wire::LogConsistency, query: CONSISTENCY_QUERY),
         route!(POST "/v1/log/verify" "audit_verify", Everywhere(Audit), "Goes through the whole log and names the first entry that is not what it was.", post(v1::audit::verify), body: wire::VerifyLog, answer: wire::LogReport, transfer: true),
+        route!(POST "/v1/log/recover" "audit_recover", Everywhere(Administer), "Accepts the log as it is and begins a new epoch of it.", post(v1::audit::recover), body: wire::RecoverLog, answer: wire::LogRecovered, transfer: true),
         route!(POST "/v1/gc" "gc", Everywhere(Administer), "Finds garbage, or deletes it.", post(v1::admin::gc), body: wire::CollectGarbage, answer: wire::GarbageView, transfer: true),
         route!(POST "/v1/scrub" "scrub", Everywhere(Administer), "Re-hashes all that is stored.", post(v1::admin::scrub), body: wire::Scrub, answer: wire::ScrubView, transfer: true),
 

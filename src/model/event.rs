@@ -226,6 +226,46 @@ pub enum Change {
         stage: Option<Stage>,
         freeze: String,
     },
+    /// An admin has accepted a log that is not the one a kept checkpoint knew. The first entry of a new epoch.
+    LogRecovered {
+        epoch: u64,
+        /// What the log was known to be.
+        known: LogState,
+        /// What there was instead.
+        found: LogState,
+        /// Entries that were known of and are not there.
+        gap: u64,
+        /// What was wrong inside, and accepted too.
+        damage: Option<LogDamage>,
+        reason: String,
+    },
+    /// In the place of an entry that was missing when damage was accepted.
+    EntryLost {
+        epoch: u64,
+    },
+}
+
+/// A state of the log: its epoch, how many entries, and the root over them in base64.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogState {
+    pub epoch: u64,
+    pub size: u64,
+    pub root: String,
+}
+
+/// Damage that was accepted: where it begins, what was found there, and the document with all of it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct LogDamage {
+    pub position: u64,
+    pub found: String,
+    pub document: Digest,
+}
+
+/// Where the bytes are that an event names by digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Names {
+    Document,
+    Manifest,
 }
 
 impl Change {
@@ -241,6 +281,31 @@ impl Change {
                 (namespace != super::access::EVERYWHERE).then(|| namespace.to_owned())
             }
             _ => self.workload().map(|workload| workload.namespace().to_string()),
+        }
+    }
+
+    /// What the event names by digest, as far as the registry must still have it.
+    pub fn names(&self) -> Vec<(Names, &Digest)> {
+        use Names::{Document, Manifest};
+        match self {
+            Self::Pushed { digest, .. }
+            | Self::PushedAgain { digest, .. }
+            | Self::ManifestPushed { digest, .. } => vec![(Manifest, digest)],
+            Self::EvidenceAttached { subject, evidence, .. } => {
+                vec![(Manifest, subject), (Manifest, evidence)]
+            }
+            Self::Approved { digest, evidence, .. } | Self::Rejected { digest, evidence, .. } => {
+                vec![(Manifest, digest), (Manifest, evidence)]
+            }
+            Self::Promoted { digest, judgement, .. }
+            | Self::PromotionPending { digest, judgement, .. }
+            | Self::PromotionRefused { digest, judgement, .. } => {
+                vec![(Manifest, digest), (Document, judgement)]
+            }
+            Self::RolledBack { digest, .. } => vec![(Manifest, digest)],
+            Self::PolicyApplied { policy: Some(policy), .. } => vec![(Document, policy)],
+            Self::LogRecovered { damage: Some(damage), .. } => vec![(Document, &damage.document)],
+            _ => Vec::new(),
         }
     }
 
@@ -288,6 +353,16 @@ fn micros<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::
     serializer.serialize_str(&at.to_rfc3339_opts(SecondsFormat::Micros, true))
 }
 
+/// The kind of a stored event, read off its end: its keys are sorted, so kind and position come last.
+pub fn kind_of(bytes: &[u8]) -> Option<&[u8]> {
+    let open = bytes.strip_suffix(b"}")?;
+    let digits = open.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let rest = open[..open.len() - digits].strip_suffix(b"\",\"position\":")?;
+    let name = rest.iter().rev().take_while(|byte| **byte != b'"').count();
+    let (before, name) = rest.split_at(rest.len() - name);
+    before.ends_with(b",\"kind\":\"").then_some(name)
+}
+
 impl Event {
     /// The exact bytes of the entry: JSON with sorted keys, no white space, UTC time with six decimals.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
@@ -331,6 +406,10 @@ mod tests {
             r#"{"actor":"ada","at":"2026-01-02T03:04:05.000000Z","data":{"user":"bob"},"kind":"user_disabled","position":7}"#
         );
         assert_eq!(Event::from_bytes(&bytes).unwrap(), event);
+        assert_eq!(kind_of(&bytes), Some(&b"user_disabled"[..]));
+        for other in [&b""[..], b"}", b"{\"kind\":\"x\"}", b"\"kind\":\"x\",\"position\":7"] {
+            assert_eq!(kind_of(other), None);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ pub type Hash = [u8; 32];
 /// Hashes of a full tile (C2SP tlog-tiles): the tree is kept and served in rows of so many.
 pub const TILE: u64 = 256;
 /// Levels of the tree in one tile.
-const TILE_LEVELS: u32 = 8;
+pub const TILE_LEVELS: u32 = 8;
 
 /// A tile's number as tlog-tiles writes it in a path: groups of three digits, all but the last with an `x`.
 pub fn tile_path(number: u64) -> String {
@@ -62,7 +62,12 @@ impl Frontier {
     }
 
     pub fn push(&mut self, leaf: Hash) {
-        let (mut hash, mut size) = (leaf, self.size);
+        self.push_subtree(0, leaf);
+    }
+
+    /// Appends `2^level` entries at once, by the root over them. So many must go into the size without a rest.
+    pub fn push_subtree(&mut self, level: u32, root: Hash) {
+        let (mut hash, mut size) = (root, self.size >> level);
         while size & 1 == 1
             && let Some(left) = self.roots.pop()
         {
@@ -70,7 +75,7 @@ impl Frontier {
             size >>= 1;
         }
         self.roots.push(hash);
-        self.size += 1;
+        self.size += 1 << level;
     }
 
     pub fn root(&self) -> Hash {
@@ -293,6 +298,10 @@ mod tests {
                 frontier.push(all[size]);
             }
         }
+        let mut by_tiles = Frontier::default();
+        by_tiles.push_subtree(TILE_LEVELS, defined(&all[..256]));
+        all[256..].iter().for_each(|leaf| by_tiles.push(*leaf));
+        assert_eq!(by_tiles, frontier);
     }
 
     #[test]

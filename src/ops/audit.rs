@@ -1,4 +1,4 @@
-//! Showing that the log is what it was: signed checkpoints, proofs, and the whole log gone through.
+//! The log for those who check it: signed checkpoints, tiles, proofs.
 
 use super::Context;
 use crate::{
@@ -6,52 +6,45 @@ use crate::{
     error::{Error, Result},
     model::{
         event::Event,
-        merkle::{self, Frontier, Hash, Parts, TILE},
-        note::{Checkpoint, Verifier},
+        merkle::{self, Hash, Parts, TILE},
+        name::Workload,
+        note::{Checkpoint, Kept, Signer},
     },
 };
+use std::sync::Arc;
 
-/// Events read at a time.
-const BATCH: u64 = 4096;
-
-fn verifier(cx: &Context) -> Result<Verifier> {
-    let signer = cx
-        .db
-        .signer()
-        .ok_or_else(|| Error::internal("signing_key", "the log has no signing key in this process"))?;
-    Ok(signer.verifier())
+pub(super) fn signer(cx: &Context) -> Result<Arc<Signer>> {
+    let missing = || Error::internal("signing_key", "the log has no signing key in this process");
+    cx.db.signer().cloned().ok_or_else(missing)
 }
 
-/// The log's public key, for whoever keeps checkpoints.
-pub fn key(cx: &Context) -> Result<String> {
-    Ok(verifier(cx)?.to_string())
+/// The log's public key, for whoever keeps checkpoints, under the name of the epoch that it is in.
+pub async fn key(cx: &Context) -> Result<String> {
+    let head = log::stored_head(&mut cx.db.read().await?).await?;
+    Ok(signer(cx)?.verifier(head.epoch).to_string())
 }
 
 async fn length(tx: &mut Tx) -> Result<u64> {
-    let length = log::length(tx).await?.unwrap_or(0);
-    u64::try_from(length).map_err(|_| Error::corrupt("log_head", 1, "the length is negative"))
-}
-
-fn unsigned(position: u64) -> Error {
-    Error::corrupt("events", position, "the checkpoint of the log's last entry is missing")
-}
-
-/// The root and signature stored with an entry.
-fn stored(checkpoint: &[u8]) -> Option<(Hash, [u8; 64])> {
-    let (root, signature) = checkpoint.split_at_checked(32)?;
-    Some((root.try_into().ok()?, signature.try_into().ok()?))
+    Ok(log::stored_head(tx).await?.size)
 }
 
 /// The signed note of the log as it is now.
 pub async fn checkpoint(cx: &Context) -> Result<String> {
-    let verifier = verifier(cx)?;
-    let mut tx = cx.db.read().await?;
-    let size = length(&mut tx).await?;
+    Ok(signed(cx, &mut cx.db.read().await?).await?.0)
+}
+
+/// The signed note, and the size it is of.
+async fn signed(cx: &Context, tx: &mut Tx) -> Result<(String, u64)> {
+    let log::Head { size, epoch, .. } = log::stored_head(tx).await?;
     let last = size.checked_sub(1).ok_or_else(empty)?;
-    let entry = log::entries(&mut tx, last, 1).await?.pop().and_then(|(_, _, checkpoint)| checkpoint);
-    let (root, signature) = entry.as_deref().and_then(stored).ok_or_else(|| unsigned(last))?;
-    let origin = cx.db.signer().map(|signer| signer.name().to_owned()).unwrap_or_default();
-    Ok(verifier.note(&Checkpoint { origin, size, root }, &signature))
+    let entry = log::entries(tx, last, 1).await?.pop().and_then(|(_, _, checkpoint)| checkpoint);
+    let kept = entry.as_deref().and_then(Kept::read).ok_or_else(|| {
+        Error::corrupt("events", last, "the checkpoint of the log's last entry is missing")
+            .hint("gradus audit verify names what is wrong")
+    })?;
+    let verifier = signer(cx)?.verifier(epoch);
+    let checkpoint = Checkpoint { origin: verifier.name(), size, root: kept.root };
+    Ok((verifier.note(&checkpoint, &kept.signature), size))
 }
 
 fn empty() -> Error {
@@ -80,9 +73,7 @@ async fn hashes(tx: &mut Tx, level: u32, number: u64, width: u64) -> Result<Vec<
     }
     let mut roots = Vec::new();
     for below in number * TILE..number * TILE + width {
-        let tile = log::tile(tx, level - 1, below).await?;
-        let tile = tile.ok_or_else(|| Error::corrupt("log_tiles", below, "a full tile is missing"))?;
-        roots.push(log::tile_root(&tile));
+        roots.push(log::tile_root(&log::full_tile(tx, level - 1, below).await?));
     }
     Ok(roots)
 }
@@ -112,7 +103,9 @@ async fn prove(tx: &mut Tx, parts: &Parts) -> Result<Vec<Hash>> {
         for subtree in part {
             let (level, number, range) = subtree.in_tile();
             let tile = hashes(tx, level, number, range.end as u64).await?;
-            let within = tile.get(range).unwrap_or_default();
+            let within = tile.get(range).ok_or_else(|| {
+                Error::corrupt("log_tiles", format!("{level}/{number}"), "the tile is too short")
+            })?;
             roots.push(log::tile_root(within));
         }
         proof.push(merkle::join(&roots));
@@ -127,16 +120,24 @@ pub struct Proof {
     pub text: String,
 }
 
-pub async fn inclusion(cx: &Context, position: u64) -> Result<Proof> {
+/// The proof of an entry; `of`: only if it is about this workload.
+pub async fn inclusion(cx: &Context, position: u64, of: Option<&Workload>) -> Result<Proof> {
     use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
-    let note = checkpoint(cx).await?;
-    let size = verifier(cx)?.open(&note)?.size;
-    let parts = merkle::inclusion(position, size).ok_or_else(|| {
-        Error::not_found("event_unknown", format!("the log has no entry at: {position}"))
-            .hint(format!("it has {size}, counted from 0"))
-    })?;
     let mut tx = cx.db.read().await?;
-    let (_, entry, _) = log::entries(&mut tx, position, 1).await?.pop().ok_or_else(empty)?;
+    let (note, size) = signed(cx, &mut tx).await?;
+    let unknown = || match of {
+        Some(workload) => {
+            Error::not_found("event_unknown", format!("no entry at {position} is about {workload}"))
+                .hint(format!("gradus log {workload}"))
+        }
+        None => Error::not_found("event_unknown", format!("the log has no entry at: {position}"))
+            .hint(format!("it has {size}, counted from 0")),
+    };
+    let parts = merkle::inclusion(position, size).ok_or_else(unknown)?;
+    let (_, entry, _) = log::entries(&mut tx, position, 1).await?.pop().ok_or_else(unknown)?;
+    if of.is_some() && Event::from_bytes(&entry)?.change.workload() != of {
+        return Err(unknown());
+    }
     let hashes = prove(&mut tx, &parts).await?;
     let mut text = format!("c2sp.org/tlog-proof@v1\nindex {position}\n");
     for hash in hashes {
@@ -160,149 +161,4 @@ pub async fn consistency(cx: &Context, old: u64, new: u64) -> Result<Vec<Hash>> 
         )
     })?;
     prove(&mut tx, &parts).await
-}
-
-/// What going through the whole log found.
-#[derive(Debug)]
-pub struct Report {
-    pub size: u64,
-    pub root: Hash,
-    /// The first entry that is not what it was, and what is wrong with it.
-    pub first_bad: Option<(u64, String)>,
-}
-
-/// Goes through every entry: positions without gaps, bytes as they were hashed, the root as it was signed, and the
-/// `known` checkpoint, which somebody kept elsewhere, a state that the log has been in.
-pub async fn verify(cx: &Context, known: Option<&str>) -> Result<Report> {
-    let verifier = verifier(cx)?;
-    let known = known.map(|note| verifier.open(note)).transpose()?;
-    let mut tx = cx.db.read().await?;
-    let size = length(&mut tx).await?;
-    let mut walk = Walk { tree: Frontier::default(), missing: None, differs: None, last: None, known };
-    while walk.missing.is_none() {
-        // What is appended meanwhile is for the next time.
-        let rest = size.saturating_sub(walk.tree.size()).min(BATCH);
-        let batch = log::entries(&mut tx, walk.tree.size(), rest).await?;
-        if batch.is_empty() {
-            break;
-        }
-        for (position, bytes, checkpoint) in &batch {
-            walk.step(*position, bytes, checkpoint.as_deref());
-            if walk.missing.is_some() {
-                break;
-            }
-        }
-    }
-    let end = walk.tree.size();
-    let is_signed = walk.missing.is_none() && end == size && walk.signed_end(&verifier);
-    let first_bad = match (is_signed, walk.differs.take()) {
-        (true, None) if walk.saw_known() => None,
-        // Signed, and yet another history than the one somebody keeps a checkpoint of.
-        (true, Some(differs)) => Some(differs),
-        // The root is only compared at the end; where it went wrong, the checkpoints on the way tell.
-        _ => Some(blame(&mut tx, &verifier, &walk, size).await?),
-    };
-    Ok(Report { size: end, root: walk.tree.root(), first_bad })
-}
-
-struct Walk {
-    tree: Frontier,
-    /// The position where no entry is.
-    missing: Option<u64>,
-    /// Where the root was not that of the kept checkpoint.
-    differs: Option<(u64, String)>,
-    /// The checkpoint of the last entry.
-    last: Option<Vec<u8>>,
-    known: Option<Checkpoint>,
-}
-
-impl Walk {
-    fn step(&mut self, position: i64, bytes: &[u8], checkpoint: Option<&[u8]>) {
-        let expected = self.tree.size();
-        if u64::try_from(position).ok() != Some(expected) {
-            self.missing = Some(expected);
-            return;
-        }
-        self.tree.push(merkle::leaf(bytes));
-        self.last = checkpoint.map(<[u8]>::to_vec);
-        // Signatures but the last are not checked on the way, which would take far longer than all the hashing.
-        let root = checkpoint.map(|checkpoint| checkpoint.get(..32));
-        if root.is_some_and(|root| root != Some(&self.tree.root()[..])) && self.differs.is_none() {
-            self.differs =
-                Some((expected, "the checkpoint kept with this entry is not the root up to it".to_owned()));
-        }
-        if let Some(known) = &self.known
-            && known.size == self.tree.size()
-        {
-            if known.root != self.tree.root() {
-                let what = "the log up to here is signed, and not what the kept checkpoint says it was";
-                self.differs = Some((expected, what.to_owned()));
-            }
-            self.known = None;
-        }
-    }
-
-    fn signed_end(&self, verifier: &Verifier) -> bool {
-        self.tree.size() == 0 || signs(verifier, &self.tree, self.last.as_deref())
-    }
-
-    /// A kept checkpoint of more entries than there are was never come to.
-    fn saw_known(&self) -> bool {
-        self.known.as_ref().is_none_or(|known| known.size == 0)
-    }
-}
-
-fn signs(verifier: &Verifier, tree: &Frontier, checkpoint: Option<&[u8]>) -> bool {
-    let Some((root, signature)) = checkpoint.and_then(stored) else { return false };
-    let said = Checkpoint { origin: verifier.name().to_owned(), size: tree.size(), root };
-    root == tree.root() && verifier.accepts(&said, &signature)
-}
-
-/// Finds the first entry that no longer fits what was signed.
-async fn blame(tx: &mut Tx, verifier: &Verifier, walk: &Walk, size: u64) -> Result<(u64, String)> {
-    let mut tree = Frontier::default();
-    let mut since = 0;
-    let end = walk.missing.unwrap_or(size);
-    while tree.size() < end {
-        let batch = log::entries(tx, tree.size(), (end - tree.size()).min(BATCH)).await?;
-        for (position, bytes, checkpoint) in &batch {
-            tree.push(merkle::leaf(bytes));
-            if let Some(checkpoint) = checkpoint {
-                if !signs(verifier, &tree, Some(checkpoint)) {
-                    return suspect(tx, since, tree.size()).await;
-                }
-                since = tree.size();
-            }
-            if Event::from_bytes(bytes).is_err() {
-                return Ok((u64::try_from(*position).unwrap_or(since), "the entry is no event".to_owned()));
-            }
-        }
-        if batch.is_empty() {
-            break;
-        }
-    }
-    if let Some(missing) = walk.missing {
-        return Ok((missing, "the entry is missing".to_owned()));
-    }
-    if since < tree.size() {
-        return Ok((since, "the entry was signed by nobody".to_owned()));
-    }
-    let what = match &walk.known {
-        Some(known) => format!("the log ends here; the kept checkpoint has {} entries", known.size),
-        None => format!("the log ends here; its head says {size} entries"),
-    };
-    Ok((tree.size(), what))
-}
-
-/// Of the entries that were signed together, the first whose hash is not the one kept in the tiles.
-async fn suspect(tx: &mut Tx, from: u64, to: u64) -> Result<(u64, String)> {
-    for position in from..to {
-        let kept = log::tile(tx, 0, position / TILE).await?;
-        let kept = kept.and_then(|tile| tile.get(usize::try_from(position % TILE).ok()?).copied());
-        let now = log::leaves(tx, position, 1).await?;
-        if kept.is_some_and(|kept| now.first() != Some(&kept)) {
-            return Ok((position, "the entry was changed".to_owned()));
-        }
-    }
-    Ok((from, "the entry, or its signature, was changed".to_owned()))
 }

@@ -89,7 +89,7 @@ async fn facts(cx: &Context, actor: &Actor, reference: &Reference) -> Result<Fac
 
 async fn registry(cx: &Context) -> Result<Registry> {
     Ok(Registry {
-        name: cx.db.signer().map(|signer| signer.name().to_owned()).unwrap_or_default(),
+        name: cx.db.signer().map(|signer| signer.verifier(1).name()).unwrap_or_default(),
         url: cx.config.public_url.clone(),
         checkpoint: audit::checkpoint(cx).await?,
     })

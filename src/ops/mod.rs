@@ -19,6 +19,7 @@ pub mod namespaces;
 pub mod policy;
 pub mod promote;
 pub mod push;
+pub mod recover;
 pub mod render;
 pub mod resolve;
 pub mod rollback;
@@ -28,13 +29,17 @@ pub mod status;
 pub mod tokens;
 pub mod uploads;
 pub mod users;
+pub mod verify;
 pub mod yank;
 
+mod blame;
 pub mod claim;
 pub mod compose;
 mod memo;
+mod named;
 mod session;
 mod snapshot;
+mod walk;
 
 use crate::{
     blobs::Stores,

@@ -12,6 +12,7 @@ use crate::{
         artifact::{Dataset, File},
         contract::Diff,
         digest::Digest,
+        event::LogState,
         kind::{Kind, Tier},
         name::{Namespace, PrincipalName, Workload},
         resolution::Document,
@@ -294,8 +295,50 @@ pub struct LogReport {
     pub size: u64,
     /// The root over these entries, base64.
     pub root: String,
+    /// Epochs after the first.
+    #[serde(default)]
+    pub epochs: Vec<LogEpoch>,
     /// `null`: the log is what it was.
     pub first_bad: Option<BadEntry>,
+}
+
+/// An epoch of the log: a state of it that was accepted, and goes on from there.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LogEpoch {
+    pub epoch: u64,
+    /// The position of the entry that began it.
+    pub first: u64,
+    pub by: PrincipalName,
+    pub at: DateTime<Utc>,
+    pub reason: String,
+    /// What the log was known to be.
+    pub known: LogState,
+    /// Entries that were known of and are not there.
+    pub gap: u64,
+    /// Damage that was accepted with it.
+    pub damage: Option<BadEntry>,
+}
+
+/// Begins a new epoch of the log, after an old backup was restored.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RecoverLog {
+    /// The last checkpoint that was kept.
+    pub checkpoint: String,
+    pub reason: String,
+    /// Also accept entries that were changed or are missing, and go on with them as they are.
+    #[serde(default)]
+    pub accept_damage: bool,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct LogRecovered {
+    pub epoch: u64,
+    /// The position of the entry that begins it.
+    pub position: u64,
+    /// Entries that were known of and are not there.
+    pub gap: u64,
+    pub damage: Option<BadEntry>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

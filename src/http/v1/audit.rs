@@ -3,12 +3,12 @@
 use crate::{
     error::{Error, Result},
     http::{
-        App,
+        App, Caller,
         answer::{Answer, JsonBody, Query},
         error::Problem,
     },
-    model::merkle::TILE,
-    ops::audit,
+    model::{event::LogDamage, merkle::TILE, name::Workload},
+    ops::{audit, recover as ops_recover, verify as ops_verify},
     wire,
 };
 use axum::{
@@ -29,7 +29,7 @@ pub async fn checkpoint(State(app): State<App>) -> Result<Response, Problem> {
 }
 
 pub async fn key(State(app): State<App>) -> Result<Response, Problem> {
-    Ok(text(format!("{}\n", audit::key(&app)?), "private, max-age=3600"))
+    Ok(text(format!("{}\n", audit::key(&app).await?), "private, max-age=3600"))
 }
 
 /// `LEVEL/NUMBER[.p/WIDTH]` or `entries/NUMBER[.p/WIDTH]`, the number in groups of three digits: `x001/x234/067`.
@@ -77,10 +77,22 @@ pub async fn tile(State(app): State<App>, Path(path): Path<String>) -> Result<Re
 }
 
 pub async fn proof(State(app): State<App>, Path(position): Path<String>) -> Answer<wire::LogProof> {
+    proof_of(&app, &position, None).await
+}
+
+/// The proof of what was done to a workload, for whoever may read it.
+pub async fn workload_proof(
+    State(app): State<App>,
+    Path((namespace, name, position)): Path<(String, String, String)>,
+) -> Answer<wire::LogProof> {
+    proof_of(&app, &position, Some(&super::versions::workload(&namespace, &name)?)).await
+}
+
+async fn proof_of(app: &App, position: &str, of: Option<&Workload>) -> Answer<wire::LogProof> {
     let position = position
         .parse()
         .map_err(|_| Error::invalid("position_invalid", "a position in the log is a number, from 0"))?;
-    let proof = audit::inclusion(&app, position).await?;
+    let proof = audit::inclusion(app, position, of).await?;
     let entry = String::from_utf8_lossy(&proof.entry).into_owned();
     Ok(Json(wire::LogProof { position, entry, proof: proof.text }))
 }
@@ -103,9 +115,41 @@ pub async fn verify(
     State(app): State<App>,
     JsonBody(body): JsonBody<wire::VerifyLog>,
 ) -> Answer<wire::LogReport> {
-    let report = audit::verify(&app, body.checkpoint.as_deref()).await?;
+    let report = ops_verify::verify(&app, body.checkpoint.as_deref()).await?;
     let first_bad = report.first_bad.map(|(position, reason)| wire::BadEntry { position, reason });
-    Ok(Json(wire::LogReport { size: report.size, root: BASE64.encode(report.root), first_bad }))
+    let epochs = report.epochs.into_iter().map(epoch_view).collect();
+    Ok(Json(wire::LogReport { size: report.size, root: BASE64.encode(report.root), epochs, first_bad }))
+}
+
+fn damage_view(damage: LogDamage) -> wire::BadEntry {
+    wire::BadEntry { position: damage.position, reason: damage.found }
+}
+
+fn epoch_view(recovery: ops_verify::Recovery) -> wire::LogEpoch {
+    wire::LogEpoch {
+        epoch: recovery.epoch,
+        first: recovery.position,
+        by: recovery.event.actor,
+        at: recovery.event.at,
+        reason: recovery.reason,
+        known: recovery.known,
+        gap: recovery.gap,
+        damage: recovery.damage.map(damage_view),
+    }
+}
+
+pub async fn recover(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    JsonBody(body): JsonBody<wire::RecoverLog>,
+) -> Answer<wire::LogRecovered> {
+    let done = ops_recover::recover(&app, &actor, &body.checkpoint, &body.reason, body.accept_damage).await?;
+    Ok(Json(wire::LogRecovered {
+        epoch: done.epoch,
+        position: done.position,
+        gap: done.gap,
+        damage: done.damage.map(damage_view),
+    }))
 }
 
 #[cfg(test)]

@@ -1,0 +1,152 @@
+//! What going through the whole log reads, many rows at a time.
+
+use super::{
+    to_sql,
+    tx::{Tx, all, execute, on, optional},
+};
+use crate::{
+    error::{Error, Result},
+    model::{digest::Digest, event::Names, merkle::TILE, note::Kept},
+};
+
+/// Entries read at a time. Of more, the text would be so large that memory for it is asked of the kernel each time.
+pub const BLOCK: u64 = TILE;
+/// Documents read at a time.
+pub const DOCUMENTS: usize = 16;
+
+/// Between entries, which are JSON without line breaks.
+const BREAK: u8 = b'\n';
+/// In the place of a checkpoint where none was kept. No checkpoint begins like that.
+const NONE: u8 = b'-';
+
+/// Entries that follow each other, with the checkpoints kept with them and the tile over them. All entries are in one
+/// text and all checkpoints in another: a row for each would cost more than hashing them does.
+pub struct Block {
+    pub first: u64,
+    /// Entries there are, and the first and the last position.
+    pub count: u64,
+    pub ends: Option<(i64, i64)>,
+    entries: Vec<u8>,
+    checkpoints: Vec<u8>,
+    /// The tile over them, if it is there.
+    pub tile: Option<Vec<u8>>,
+}
+
+impl Block {
+    /// As many as there are, unless one has a line break and so is none of ours.
+    pub fn entries(&self) -> impl Iterator<Item = &[u8]> {
+        let mut start = 0;
+        let ends = memchr::memchr_iter(BREAK, &self.entries).chain([self.entries.len()]);
+        ends.filter(|_| self.count > 0).map(move |end| {
+            let entry = &self.entries[start..end];
+            start = end + 1;
+            entry
+        })
+    }
+
+    /// For each entry what is kept with it, empty if nothing is. Ends early where that cannot be told apart.
+    pub fn checkpoints(&self) -> impl Iterator<Item = &[u8]> {
+        let mut rest = &self.checkpoints[..];
+        std::iter::from_fn(move || {
+            if let Some(more) = rest.strip_prefix(&[NONE]) {
+                rest = more;
+                return Some(&rest[..0]);
+            }
+            let (one, more) = rest.split_at_checked(Kept::LENGTH)?;
+            rest = more;
+            Some(one)
+        })
+    }
+}
+
+type Row = (i64, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+
+/// The entries from `first` on, where a block begins, and before `end`.
+pub async fn block(tx: &mut Tx, first: u64, end: u64) -> Result<Block> {
+    let (from, to) = (to_sql(first)?, to_sql(end)?);
+    let sql = "SELECT COUNT(*), MIN(position), MAX(position), STRING_AGG(bytes, $3),
+               STRING_AGG(COALESCE(checkpoint, $4), $5),
+               (SELECT hashes FROM log_tiles WHERE level = 0 AND number = $6)
+               FROM (SELECT position, bytes, checkpoint FROM events WHERE position >= $1 AND position < $2
+                     ORDER BY position) AS ordered";
+    let number = to_sql(first / TILE)?;
+    let row: Option<Row> = optional!(tx, sql, from, to, &[BREAK][..], &[NONE][..], &b""[..], number);
+    let (count, least, most, entries, checkpoints, tile) = row.unwrap_or_default();
+    Ok(Block {
+        first,
+        count: super::from_sql(count),
+        ends: least.zip(most),
+        entries: entries.unwrap_or_default(),
+        checkpoints: checkpoints.unwrap_or_default(),
+        tile,
+    })
+}
+
+/// The first and the last position there is.
+pub async fn ends(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
+    let sql = "SELECT MIN(position), MAX(position) FROM events";
+    let row: Option<(Option<i64>, Option<i64>)> = optional!(tx, sql);
+    Ok(row.and_then(|(least, most)| least.zip(most)))
+}
+
+/// The bytes of a tile as they are, if it is there.
+pub async fn raw_tile(tx: &mut Tx, level: u32, number: u64) -> Result<Option<Vec<u8>>> {
+    let sql = "SELECT hashes FROM log_tiles WHERE level = $1 AND number = $2";
+    let row: Option<(Vec<u8>,)> = optional!(tx, sql, i64::from(level), to_sql(number)?);
+    Ok(row.map(|(hashes,)| hashes))
+}
+
+/// The entries that began an epoch, by position.
+pub async fn recoveries(tx: &mut Tx) -> Result<Vec<(i64, Vec<u8>)>> {
+    let sql = "SELECT position, bytes FROM events WHERE kind = 'log_recovered' ORDER BY position LIMIT 10000";
+    Ok(all!(tx, sql))
+}
+
+/// What is stored under digests, at most [`DOCUMENTS`] of them.
+pub async fn documents(tx: &mut Tx, place: Names, digests: &[&Digest]) -> Result<Vec<(String, Vec<u8>)>> {
+    macro_rules! sql {
+        ($table:literal) => {
+            concat!(
+                "SELECT digest, bytes FROM ",
+                $table,
+                " WHERE digest IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)"
+            )
+        };
+    }
+    let sql = match place {
+        Names::Document => sql!("documents"),
+        Names::Manifest => sql!("manifest_bytes"),
+    };
+    // A place that is left over asks for nothing.
+    let wanted = digests.iter().map(|digest| digest.as_str()).chain(std::iter::repeat("")).take(DOCUMENTS);
+    let rows: Vec<(String, Vec<u8>)> = on!(tx, connection => {
+        let mut query = sqlx::query_as(sql);
+        for digest in wanted {
+            query = query.bind(digest);
+        }
+        query.fetch_all(connection).await?
+    });
+    Ok(rows)
+}
+
+/// Takes all tiles away, to be made again.
+pub async fn drop_tiles(tx: &mut Tx) -> Result<()> {
+    execute!(tx, "DELETE FROM log_tiles");
+    Ok(())
+}
+
+/// Puts an entry where one is missing.
+pub async fn put_entry(tx: &mut Tx, position: u64, bytes: &[u8], kind: &str) -> Result<()> {
+    let sql = "INSERT INTO events (position, bytes, kind) VALUES ($1, $2, $3)";
+    execute!(tx, sql, to_sql(position)?, bytes, kind);
+    Ok(())
+}
+
+/// Sets the head to a tree of this size.
+pub async fn put_head(tx: &mut Tx, size: u64, frontier: Vec<u8>, epoch: u64) -> Result<()> {
+    let sql = "UPDATE log_head SET position = $1, frontier = $2, epoch = $3 WHERE id = 1";
+    match execute!(tx, sql, to_sql(size)?, frontier, to_sql(epoch)?) {
+        1 => Ok(()),
+        _ => Err(Error::corrupt("log_head", 1, "the row is missing")),
+    }
+}

@@ -1,0 +1,307 @@
+//! Going through the whole log: every entry, what is kept beside the entries, and the documents they name.
+
+use super::{
+    Context,
+    audit::signer,
+    blame::blame,
+    named::{Lost, Named},
+    walk::{Accepted, Found, Mention, Walk},
+};
+use crate::{
+    db::{
+        Tx, audit, documents,
+        log::{self, Head},
+    },
+    error::{Error, Result},
+    model::{
+        event::{Change, Event, LogDamage, LogState, kind_of},
+        merkle::{Frontier, Hash},
+        note::{Checkpoint, Signer},
+    },
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
+use futures_util::future::try_join_all;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use tokio::sync::mpsc;
+
+/// What going through the whole log found.
+#[derive(Debug)]
+pub struct Report {
+    pub size: u64,
+    pub root: Hash,
+    /// Epochs after the first, by the entries that began them.
+    pub epochs: Vec<Recovery>,
+    /// The first entry that is not what it was, and what is wrong with it.
+    pub first_bad: Option<(u64, String)>,
+}
+
+/// An entry that began an epoch.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    pub event: Event,
+    pub epoch: u64,
+    pub position: u64,
+    pub known: LogState,
+    pub gap: u64,
+    pub damage: Option<LogDamage>,
+    pub reason: String,
+}
+
+impl Recovery {
+    /// Whether a state that the log has not been in was given up by this: it is beyond what there was, or the very one
+    /// that was named.
+    pub(super) fn gives_up(&self, known: &Checkpoint) -> bool {
+        let is_named = self.known.size == known.size && self.known.root == BASE64.encode(known.root);
+        self.epoch > known.epoch() && (self.position < known.size || is_named)
+    }
+}
+
+/// All of the damage that was accepted at once, as a document.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Damage {
+    pub from: u64,
+    pub found: String,
+    /// A hash over the checkpoints that are kept with the entries from there on.
+    pub kept: String,
+    /// Positions where no entry was.
+    pub missing: u64,
+    pub documents: Vec<Lost>,
+}
+
+pub(super) struct Examined {
+    pub head: Head,
+    pub tree: Frontier,
+    pub recoveries: Vec<Recovery>,
+    pub accepted: Vec<Accepted>,
+    /// What is wrong inside: the first place.
+    pub damage: Option<(u64, String)>,
+    /// Where the log is not what the kept checkpoint says.
+    pub differs: Option<(u64, String)>,
+    /// Documents that are lost, and were not accepted to be.
+    pub lost: Vec<Lost>,
+}
+
+/// Goes through every entry: positions without gaps, bytes as they were hashed, the root as it was signed, what is kept
+/// beside them, and the `known` checkpoint, which somebody kept elsewhere, a state that the log has been in.
+pub async fn verify(cx: &Context, known: Option<&str>) -> Result<Report> {
+    let signer = signer(cx)?;
+    let known = known.map(|note| signer.verifier(1).open(note)).transpose()?;
+    let mut tx = cx.db.read().await?;
+    let mut readers = Vec::new();
+    for _ in 1..std::thread::available_parallelism().map_or(1, usize::from).min(READERS) {
+        readers.push(cx.db.read().await?);
+    }
+    let found = examine(&mut tx, &mut readers, &signer, known).await?;
+    Ok(Report {
+        size: found.tree.size(),
+        root: found.tree.root(),
+        epochs: found.recoveries,
+        first_bad: found.damage.or(found.differs),
+    })
+}
+
+/// Goes through the log on a connection, with the help of others.
+pub(super) async fn examine(
+    tx: &mut Tx,
+    readers: &mut [Tx],
+    signer: &Arc<Signer>,
+    known: Option<Checkpoint>,
+) -> Result<Examined> {
+    let head = log::stored_head(tx).await?;
+    let recoveries = recoveries(tx, head.size).await?;
+    let (accepted, forgiven) = accepted(tx, &recoveries).await?;
+    let begins = recoveries.iter().map(|recovery| recovery.position);
+    let walk = Walk::new(signer.clone(), known.clone(), accepted.clone(), begins);
+    let mut named = Named::default();
+    let mut walk = go_through(tx, readers, walk, head.size, Some(&mut named)).await?;
+    let epoch = recoveries.last().map_or(1, |recovery| recovery.epoch);
+    let is_signed = walk.end(&head, epoch);
+    let mut lost = lost(tx, named, head.size).await?;
+    lost.retain(|lost| !forgiven.iter().any(|one| one.digest == lost.digest && one.found == lost.found));
+    let beside = lost.first().map(|lost| (lost.position, describe(lost)));
+    let stray = stray(tx).await?;
+    let first = |one: Option<(u64, String)>, other: Option<(u64, String)>| {
+        one.into_iter().chain(other).min_by_key(|(position, _)| *position)
+    };
+    let damage = match is_signed {
+        true => first(stray, first(walk.bad.take(), beside)),
+        // The root is only compared at the end; where it went wrong, the checkpoints on the way tell.
+        false => Some(blame(tx, signer, &accepted, head.size).await?),
+    };
+    let differs = known.and_then(|known| differs(&known, &walk, &recoveries));
+    Ok(Examined { tree: walk.tree(), head, recoveries, accepted, damage, differs, lost })
+}
+
+/// Blocks that are read ahead of the one being hashed.
+const AHEAD: usize = 16;
+/// Connections that read at once: reading takes longer than hashing.
+const READERS: usize = 3;
+
+/// Hands all entries to a walk, which hashes them in a thread of its own while the next are read. Without `named` it is a
+/// walk that makes all tiles anew.
+pub(super) async fn go_through(
+    tx: &mut Tx,
+    readers: &mut [Tx],
+    mut walk: Walk,
+    size: u64,
+    mut named: Option<&mut Named>,
+) -> Result<Walk> {
+    let (to_walk, mut blocks) = mpsc::channel::<audit::Block>(AHEAD);
+    // Not many: what comes back is taken with each block that is handed over.
+    let (to_reader, mut found) = mpsc::unbounded_channel();
+    let hashing = tokio::task::spawn_blocking(move || {
+        while let Some(block) = blocks.blocking_recv() {
+            walk.take(&block);
+            if to_reader.send(walk.found()).is_err() || walk.is_cut {
+                break;
+            }
+        }
+        walk
+    });
+    let mut bad = Vec::new();
+    let mut first = 0;
+    'reading: while first < size {
+        let mut reading = Vec::new();
+        for reader in std::iter::once(&mut *tx).chain(readers.iter_mut()) {
+            let end = first.saturating_add(audit::BLOCK).min(size);
+            if first < end {
+                reading.push(audit::block(reader, first, end));
+            }
+            first = end;
+        }
+        for block in try_join_all(reading).await? {
+            if to_walk.send(block).await.is_err() {
+                break 'reading;
+            }
+        }
+        while let Ok(found) = found.try_recv() {
+            bad.extend(look_into(tx, found, named.as_deref_mut()).await?);
+        }
+    }
+    drop(to_walk);
+    while let Some(found) = found.recv().await {
+        bad.extend(look_into(tx, found, named.as_deref_mut()).await?);
+    }
+    let mut walk = hashing
+        .await
+        .map_err(|error| Error::internal("hashing_stopped", "hashing has stopped").source(error))?;
+    for (level, number, is_there) in bad {
+        walk.bad_tile(level, number, is_there);
+    }
+    Ok(walk)
+}
+
+/// Looks up what a walk has found. Answers tiles that are not what they must be.
+async fn look_into(tx: &mut Tx, found: Found, named: Option<&mut Named>) -> Result<Vec<(u32, u64, bool)>> {
+    let mut bad = Vec::new();
+    let Some(named) = named else {
+        for (level, number, hashes) in found.tiles {
+            log::put_tile(tx, level, number, &hashes).await?;
+        }
+        return Ok(bad);
+    };
+    for (level, number, hashes) in found.tiles {
+        let stored = audit::raw_tile(tx, level, number).await?;
+        if stored.as_deref() != Some(hashes.as_flattened()) {
+            bad.push((level, number, stored.is_some()));
+        }
+    }
+    if !found.mentions.is_empty() {
+        named.take(tx, found.mentions).await?;
+    }
+    Ok(bad)
+}
+
+async fn recoveries(tx: &mut Tx, size: u64) -> Result<Vec<Recovery>> {
+    let rows = audit::recoveries(tx).await?;
+    let read = |(position, bytes): (i64, Vec<u8>)| {
+        let position = u64::try_from(position).ok().filter(|position| *position < size)?;
+        let event = Event::from_bytes(&bytes).ok()?;
+        let Change::LogRecovered { epoch, known, gap, damage, reason, .. } = event.change.clone() else {
+            return None;
+        };
+        Some(Recovery { event, epoch, position, known, gap, damage, reason })
+    };
+    Ok(rows.into_iter().filter_map(read).collect())
+}
+
+/// The ranges whose damage was accepted, and the documents.
+async fn accepted(tx: &mut Tx, recoveries: &[Recovery]) -> Result<(Vec<Accepted>, Vec<Lost>)> {
+    let (mut ranges, mut documents): (Vec<Accepted>, Vec<Lost>) = (Vec::new(), Vec::new());
+    for recovery in recoveries.iter().rev() {
+        let Some(damage) = &recovery.damage else { continue };
+        // Without the document, which the walk will find to be missing, nothing is known of the rest.
+        let bytes = documents::read(tx, &damage.document).await.ok();
+        let document = bytes.and_then(|bytes| serde_json::from_slice::<Damage>(&bytes).ok());
+        let range = Accepted {
+            from: damage.position,
+            to: recovery.position,
+            kept: document.as_ref().map(|document| document.kept.clone()),
+        };
+        documents.extend(document.into_iter().flat_map(|document| document.documents));
+        // A later one that reaches back over it has taken it in.
+        if !ranges.iter().any(|later| later.from <= range.from) {
+            ranges.push(range);
+        }
+    }
+    Ok((ranges, documents))
+}
+
+fn describe(lost: &Lost) -> String {
+    match &lost.found {
+        Some(_) => format!("the document that the entry names was changed: {}", lost.digest),
+        None => format!("the document that the entry names is missing: {}", lost.digest),
+    }
+}
+
+/// Documents that are lost still, after what was deleted while the log was gone through.
+async fn lost(tx: &mut Tx, mut named: Named, from: u64) -> Result<Vec<Lost>> {
+    let mut at = from;
+    while !named.is_whole() {
+        let entries = log::entries(tx, at, 1000).await?;
+        if entries.is_empty() {
+            break;
+        }
+        at += entries.len() as u64;
+        let deleted = entries.iter().filter(|(_, bytes, _)| kind_of(bytes) == Some(b"manifest_deleted"));
+        let deleted = deleted.filter_map(|(_, bytes, _)| match Event::from_bytes(bytes).ok()?.change {
+            Change::ManifestDeleted { repository, digest } => {
+                Some(Mention::Deleted { repository: repository.to_string(), digest })
+            }
+            _ => None,
+        });
+        named.take(tx, deleted.collect()).await?;
+    }
+    Ok(named.lost())
+}
+
+/// Entries where none can be: before the first position, or after the end.
+async fn stray(tx: &mut Tx) -> Result<Option<(u64, String)>> {
+    let Some((least, most)) = audit::ends(tx).await? else { return Ok(None) };
+    let size = log::stored_head(tx).await?.size;
+    Ok(match u64::try_from(most) {
+        _ if least < 0 => Some((0, format!("there is an entry before the first one, at {least}"))),
+        Ok(most) if most >= size => Some((
+            size,
+            format!("there are entries after the end that log_head.position names, up to {most}"),
+        )),
+        _ => None,
+    })
+}
+
+/// What the log says to a kept checkpoint that it does not fit.
+fn differs(known: &Checkpoint, walk: &Walk, recoveries: &[Recovery]) -> Option<(u64, String)> {
+    if walk.saw_known && walk.differs.is_none() {
+        return None;
+    }
+    if let Some(one) = recoveries.iter().find(|one| one.gives_up(known)) {
+        let what = format!(
+            "epoch {} begins here: what the kept checkpoint knew beyond was given up by {}: {}",
+            one.epoch, one.event.actor, one.reason
+        );
+        return Some((one.position, what));
+    }
+    let ends = || format!("the log ends here; the kept checkpoint has {} entries", known.size);
+    walk.differs.clone().or_else(|| Some((walk.size(), ends())))
+}
