@@ -16,6 +16,7 @@ ORAS_VERSION = "0.2.43"
 MLFLOW_VERSION = "3.17.2"
 MODEL_SIGNING_VERSION = "1.1.1"
 CYCLONEDX_VERSION = "11.12.0"
+TLOG_VERSION = "0.0.3"
 
 
 def cache():
@@ -35,6 +36,9 @@ def client_python():
 
 def signing_python():
     return cache() / f"model-signing-{MODEL_SIGNING_VERSION}" / "bin" / "python"
+def tlog_python():
+    """Of the independent verifier of transparency logs."""
+    return cache() / f"tlog-scales-{TLOG_VERSION}" / "bin" / "python"
 
 
 def mlflow_python():
@@ -126,6 +130,11 @@ CYCLONEDX = Tool(
     build=virtual_environment(
         cyclonedx_python(), f"cyclonedx-python-lib[json-validation]=={CYCLONEDX_VERSION}"
     ),
+)
+TLOG = Tool(
+    f"PyPI: tlog-scales {TLOG_VERSION}",
+    lambda: succeeds([tlog_python(), "-c", "import tlog_scales.reader"]),
+    build=virtual_environment(tlog_python(), f"tlog-scales=={TLOG_VERSION}"),
 )
 MLFLOW = Tool(
     f"PyPI: mlflow {MLFLOW_VERSION}",

@@ -18,6 +18,7 @@ SCRIPTS = (
     ("with_oras.py", tools.client_python(), (tools.ORAS,)),
     ("with_model_signing.py", tools.signing_python(), (tools.MODEL_SIGNING,)),
     ("with_cyclonedx.py", tools.cyclonedx_python(), (tools.CYCLONEDX,)),
+    ("with_tlog.py", tools.tlog_python(), (tools.TLOG,)),
 )
 TOOLS = tuple(dict.fromkeys(tool for *_, needs in SCRIPTS for tool in needs))
 
