@@ -93,10 +93,16 @@ impl Server {
         panic!("the server did not get ready: {:?}", self.lines.try_iter().collect::<Vec<_>>());
     }
 
-    /// The token the first start printed.
+    /// The token the first start printed. It was printed before the server was ready, but may still be on its way here.
     pub fn bootstrap_token(&self) -> Option<String> {
-        let lines: Vec<String> = self.lines.try_iter().collect();
-        lines.iter().map(|line| line.trim()).find(|line| line.starts_with("gradus_")).map(str::to_owned)
+        let deadline = Instant::now() + Duration::from_secs(2);
+        while let Ok(line) = self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+            let line = line.trim();
+            if line.starts_with("gradus_") {
+                return Some(line.to_owned());
+            }
+        }
+        None
     }
 
     pub fn pid(&self) -> u32 {
