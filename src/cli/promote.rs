@@ -2,6 +2,7 @@
 
 use super::{
     argument,
+    audit::Proof,
     print::{Out, time},
     stages::stage_of,
 };
@@ -62,6 +63,8 @@ pub struct Promote {
     /// Refuse unless the stage holds this version now
     #[arg(long, value_name = "VERSION", value_parser = argument::<Version>)]
     expect: Option<Version>,
+    #[command(flatten)]
+    proof: Proof,
 }
 
 impl Promote {
@@ -74,6 +77,7 @@ impl Promote {
         };
         let promotion = client.promote(&self.place.reference.workload, &self.place.to, &body).await?;
         out.data(&promotion, |out| tell(&promotion, self.dry_run, out))?;
+        self.proof.write(client, &promotion.workload, promotion.position, out).await?;
         match (promotion.overridden, promotion.report.outcome) {
             (true, _) | (_, Outcome::Pass) => {}
             (_, Outcome::Fail) => out.end_with(REFUSED),
@@ -148,6 +152,8 @@ pub struct Decide {
     /// Why
     #[arg(long, short)]
     message: Option<String>,
+    #[command(flatten)]
+    proof: Proof,
 }
 
 /// Which word was said.
@@ -171,7 +177,8 @@ impl Decide {
             Word::Withdraw => {
                 let withdrawn = client.withdraw(workload, stage, &body).await?;
                 let line = format!("withdrew {workload}:{} from its way to {stage}", withdrawn.version);
-                return out.done(&withdrawn, line);
+                out.done(&withdrawn, line)?;
+                return self.proof.write(client, workload, withdrawn.position, out).await;
             }
         };
         let already = if decided.created { "" } else { " already" };
@@ -180,7 +187,8 @@ impl Decide {
             for promoted in &decided.promoted {
                 out.line(format!("promoted {workload}:{} to {}", promoted.version, promoted.stage));
             }
-        })
+        })?;
+        self.proof.write(client, workload, decided.position, out).await
     }
 }
 

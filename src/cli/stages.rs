@@ -2,6 +2,7 @@
 
 use super::{
     argument,
+    audit::Proof,
     print::{Out, time},
     promote::{gates, pending_line},
 };
@@ -171,6 +172,8 @@ pub struct Rollback {
     /// Only say what would happen
     #[arg(long)]
     dry_run: bool,
+    #[command(flatten)]
+    proof: Proof,
 }
 
 impl Rollback {
@@ -183,7 +186,8 @@ impl Rollback {
             out.line(format!("{verb} {}:{stage} from {} to {}", done.workload, done.from, done.to));
             let marked: Vec<String> = done.marked.iter().map(ToString::to_string).collect();
             out.note(format!("not to enter {stage} again without an override: {}", marked.join(", ")));
-        })
+        })?;
+        self.proof.write(client, &done.workload, done.position, out).await
     }
 }
 

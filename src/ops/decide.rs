@@ -35,6 +35,8 @@ pub struct Decided {
     pub digest: Digest,
     pub stage: Stage,
     pub evidence: Evidence,
+    /// Of the event that tells of it.
+    pub position: Option<i64>,
     /// False: the same was said before.
     pub created: bool,
     /// Promotions that went through by it.
@@ -72,7 +74,9 @@ pub async fn decide(
         && matches!(&last.statement, Statement::Approval(said) if said.rules == rules && said.decision == decision)
         && !is_answered(cx, workload, &row.digest, &last).await?
     {
+        let position = evidence_db::position(&mut cx.db.read().await?, workload, &last.digest).await?;
         return Ok(Decided {
+            position,
             version: row.version,
             digest: row.digest,
             stage,
@@ -113,13 +117,15 @@ pub async fn decide(
     };
     let statement = Statement::Approval(approval);
     let said = vec![statement.into()];
-    let evidence = evidence::record(cx, actor, &attach, said, change).await?.swap_remove(0);
+    let (mut evidence, position) = evidence::record(cx, actor, &attach, said, change).await?;
+    let evidence = evidence.swap_remove(0);
     let promoted = promote::settle_workload(cx, workload).await;
     Ok(Decided {
         version: row.version.clone(),
         digest: row.digest.clone(),
         stage: stage.clone(),
         evidence,
+        position: Some(position),
         created: true,
         promoted,
     })
@@ -219,6 +225,7 @@ pub async fn withdraw(
         .hint("they, or an admin, can withdraw it; an approver can reject it"));
     }
     let reason = (!reason.trim().is_empty()).then(|| reason.to_owned());
+    pending.position = log::lock(&mut tx).await?.0;
     promote::end(&mut pending, State::Withdrawn, now, &actor.principal, reason);
     promotions::save(&mut tx, &pending).await?;
     log::append(&mut tx, now, &actor.principal, vec![promote::ended(&pending)]).await?;

@@ -101,7 +101,7 @@ pub async fn attach(
             evidence: evidence.digest.clone(),
             about: evidence.statement.kind(),
         });
-        attached.extend(new.await?.into_iter().map(|evidence| Attached { evidence, created: true }));
+        attached.extend(new.await?.0.into_iter().map(|evidence| Attached { evidence, created: true }));
     }
     let promoted = promote::settle_workload(cx, workload).await;
     Ok(Outcome { version: row.version, attached, promoted })
@@ -123,14 +123,15 @@ pub(super) async fn files(
     Ok((recognised.files.into_iter().chain(prompt.clone()).collect(), prompt))
 }
 
-/// Stores statements with the bytes they came from as evidence: all of them, or none.
+/// Stores statements with the bytes they came from as evidence: all of them, or none. Answers them with the position of
+/// the first one's event.
 pub(super) async fn record(
     cx: &Arc<Context>,
     actor: &Actor,
     attach: &Attach<'_>,
     statements: Vec<Read>,
     change: impl Fn(&Evidence) -> Change,
-) -> Result<Vec<Evidence>> {
+) -> Result<(Vec<Evidence>, i64)> {
     let Attach { workload, subject, .. } = attach;
     // Bytes come before the transaction.
     uploads::put_own(cx, workload, b"{}".to_vec()).await?;
@@ -146,21 +147,22 @@ pub(super) async fn record(
     let (mut recorded, mut changes) = (Vec::new(), Vec::new());
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
-    for Read { statement, examples } in statements {
+    let (first, _) = log::lock(&mut tx).await?;
+    for (position, Read { statement, examples }) in (first..).zip(statements) {
         let bytes = manifest_of(attach, &statement, actor, now, size).to_string().into_bytes();
         let manifest = Manifest::parse(&bytes, Some(IMAGE))?;
         let digest = Digest::sha256(&bytes);
         let evidence =
             Evidence { digest, subject: (*subject).clone(), statement, by: actor.principal.clone(), at: now };
         ops_manifests::insert(&mut tx, workload, &manifest, &bytes, &evidence.digest, now).await?;
-        insert(&mut tx, workload, &evidence, &payload, &examples).await?;
+        insert(&mut tx, workload, &evidence, &payload, &examples, Some(position)).await?;
         changes.push(change(&evidence));
         recorded.push(evidence);
     }
     stir(&mut tx, workload, now).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    Ok(recorded)
+    Ok((recorded, first))
 }
 
 /// What waits in the workload is to be judged again. The log's head is locked before rows of promotions, here as
@@ -176,6 +178,7 @@ async fn insert(
     evidence: &Evidence,
     payload: &Digest,
     examples: &Examples,
+    position: Option<i64>,
 ) -> Result<()> {
     let examples =
         (!examples.is_empty()).then(|| serde_json::to_vec(examples)).transpose().map_err(|source| {
@@ -189,7 +192,7 @@ async fn insert(
         )
         .hint(format!("at most {STATEMENT_MAX}; attach less in one file")));
     }
-    let new = rows::NewEvidence { repository, evidence, payload, examples: examples.as_deref() };
+    let new = rows::NewEvidence { repository, evidence, payload, examples: examples.as_deref(), position };
     if rows::insert(tx, &new).await? {
         return Ok(());
     }
@@ -311,7 +314,7 @@ pub(super) async fn insert_pushed(
     let Pushed { statement, examples, payload, subject } = pushed;
     let evidence =
         Evidence { digest: digest.clone(), subject, statement, by: actor.principal.clone(), at: now };
-    insert(tx, repository, &evidence, &payload, &examples).await?;
+    insert(tx, repository, &evidence, &payload, &examples, None).await?;
     stir(tx, repository, now).await?;
     Ok(Change::EvidenceAttached {
         workload: repository.clone(),

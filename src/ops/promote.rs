@@ -317,6 +317,7 @@ fn new_row(
         ended_at: None,
         ended_by: None,
         reason: None,
+        position: judged.length,
     }
 }
 
@@ -382,7 +383,8 @@ async fn record(
         overridden = !passes;
         let judgement = judged.judgement.keep(&mut tx).await?;
         let reason = overriding.filter(|_| overridden);
-        let change = enter(&mut tx, &judged.row, stage, who, now, judgement.clone(), reason).await?;
+        let by = By { who, at: now, position: length, overriding: reason };
+        let change = enter(&mut tx, &judged.row, stage, &by, judgement.clone()).await?;
         if let Change::Promoted { number: moved, .. } = &change {
             number = Some(*moved);
         }
@@ -412,6 +414,9 @@ async fn record(
         (row, changes)
     };
     row.report = text(report)?;
+    if !changes.is_empty() {
+        row.position = length;
+    }
     promotions::save(&mut tx, &row).await?;
     if !changes.is_empty() {
         log::append(&mut tx, now, who, changes).await?;
@@ -447,29 +452,36 @@ async fn still_holds(
     Ok(again.fingerprint() == facts.fingerprint())
 }
 
-/// Puts a version into a stage of a repository that is locked.
+/// Who moves a stage, when, why against its gates if so, and the position of the event that tells of it.
+pub(super) struct By<'a> {
+    pub who: &'a PrincipalName,
+    pub at: DateTime<Utc>,
+    pub position: i64,
+    pub overriding: Option<&'a str>,
+}
+
+/// Puts a version into a stage. The repository and the log are locked.
 pub(super) async fn enter(
     tx: &mut Tx,
     row: &VersionRow,
     stage: &Stage,
-    who: &PrincipalName,
-    now: DateTime<Utc>,
+    by: &By<'_>,
     judgement: Digest,
-    overriding: Option<&str>,
 ) -> Result<Change> {
     let before = stages::current(tx, &row.workload, stage).await?;
     let step = Move {
         workload: row.workload.clone(),
         stage: stage.clone(),
         number: before.as_ref().map_or(0, |before| before.number) + 1,
-        kind: if overriding.is_some() { MoveKind::Overridden } else { MoveKind::Promoted },
+        kind: if by.overriding.is_some() { MoveKind::Overridden } else { MoveKind::Promoted },
         version: row.version.clone(),
         digest: row.digest.clone(),
         from: before.map(|before| before.version),
-        at: now,
-        by: who.clone(),
-        reason: overriding.map(str::to_owned),
+        at: by.at,
+        by: by.who.clone(),
+        reason: by.overriding.map(str::to_owned),
         judgement: Some(judgement.clone()),
+        position: by.position,
         ratified_by: None,
         ratified_at: None,
     };
@@ -606,6 +618,7 @@ async fn give_up(cx: &Context, row: &PromotionRow, state: State, why: &str) -> R
         return Ok(());
     };
     let who = row.requested_by.clone();
+    row.position = log::lock(&mut tx).await?.0;
     end(&mut row, state, now, &who, Some(why.to_owned()));
     promotions::save(&mut tx, &row).await?;
     log::append(&mut tx, now, &who, vec![ended(&row)]).await?;

@@ -172,7 +172,7 @@ async fn commit(
     if last == 0 {
         changes.extend(super::manifests::free_reserved_tags(&mut tx, workload).await?);
     }
-    let first = first_stage(cx, &mut tx, actor, &row, &prepared.inspection).await?;
+    let first = first_stage(cx, &mut tx, actor, &row, &prepared.inspection, changes.len()).await?;
     if let Some(First::Entered(promoted)) = &first {
         changes.push(promoted.clone());
     }
@@ -203,6 +203,7 @@ async fn first_stage(
     actor: &Actor,
     row: &VersionRow,
     inspection: &Inspection,
+    events_before: usize,
 ) -> Result<Option<First>> {
     // No policy and no freeze comes between reading them here and the commit.
     log::lock(tx).await?;
@@ -226,7 +227,9 @@ async fn first_stage(
     }
     let judgement = promote::Judgement { tier: row.tier, report, facts };
     let judgement = judgement.keep(tx).await?;
-    let entered = promote::enter(tx, row, stage, &actor.principal, row.created_at, judgement, None).await?;
+    let position = log::lock(tx).await?.0 + i64::try_from(events_before).unwrap_or_default();
+    let by = promote::By { who: &actor.principal, at: row.created_at, position, overriding: None };
+    let entered = promote::enter(tx, row, stage, &by, judgement).await?;
     Ok(Some(First::Entered(entered)))
 }
 

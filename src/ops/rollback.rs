@@ -26,6 +26,8 @@ pub struct RolledBack {
     pub to: Version,
     pub digest: crate::model::digest::Digest,
     pub number: i64,
+    /// Of the event that tells of it.
+    pub position: Option<i64>,
     /// What cannot be promoted there again, at most a hundred of them.
     pub marked: Vec<Version>,
 }
@@ -59,6 +61,7 @@ pub async fn rollback(
     let entered = stages::entry_of(&mut tx, workload, stage).await?.unwrap_or(current.number);
     let target = target(&mut tx, &current, entered, to).await?;
     let marked = stages::entered_after(&mut tx, workload, stage, target.number, NAMED_MAX).await?;
+    let (position, _) = log::lock(&mut tx).await?;
     let step = Move {
         workload: workload.clone(),
         stage: stage.clone(),
@@ -71,6 +74,7 @@ pub async fn rollback(
         by: actor.principal.clone(),
         reason: Some(reason.to_owned()),
         judgement: None,
+        position,
         ratified_by: None,
         ratified_at: None,
     };
@@ -79,6 +83,7 @@ pub async fn rollback(
         to: step.version.clone(),
         digest: step.digest.clone(),
         number: step.number,
+        position: (!dry_run).then_some(position),
         marked: marked.clone(),
     };
     if dry_run {

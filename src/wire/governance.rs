@@ -53,6 +53,8 @@ pub struct PromotionView {
     pub overridden: bool,
     /// False for a dry run, and where the version was in the stage already.
     pub recorded: bool,
+    /// The position of the last event that tells of it, if it was recorded.
+    pub position: Option<i64>,
     pub requested_by: PrincipalName,
     pub requested_at: DateTime<Utc>,
     /// When a pending one is given up.
@@ -80,6 +82,8 @@ pub struct DecidedView {
     pub stage: Stage,
     pub decision: Decision,
     pub evidence: Digest,
+    /// The position of the event that tells of it.
+    pub position: Option<i64>,
     /// False: the same was said before.
     pub created: bool,
     /// Promotions that went through by it.
@@ -106,6 +110,8 @@ pub struct RolledBackView {
     pub digest: Digest,
     /// The move's number in the history of the stage.
     pub number: i64,
+    /// The position of the event that tells of it; `null` for a dry run.
+    pub position: Option<i64>,
     /// What cannot be promoted there again without an override, at most a hundred of them.
     pub marked: Vec<Version>,
     pub dry_run: bool,
@@ -124,6 +130,8 @@ pub struct MoveView {
     pub at: DateTime<Utc>,
     pub by: PrincipalName,
     pub reason: Option<String>,
+    /// The position of the event that tells of it.
+    pub position: i64,
     pub ratified_by: Option<PrincipalName>,
     pub ratified_at: Option<DateTime<Utc>>,
     /// What the gates said; a rollback asks none.

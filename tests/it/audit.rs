@@ -1,8 +1,9 @@
 //! The log as a Merkle tree: what is changed behind the registry's back is found and named; what is proven holds.
 
-use crate::harness::{Env, backends, files};
+use crate::harness::{Env, backends, files, oci};
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use gradus::model::{
+    access::Role,
     merkle::{self, Hash},
     note::{Checkpoint, Verifier},
 };
@@ -138,6 +139,53 @@ backends! {
         assert_eq!(refused.code(), "checkpoint_invalid");
     }
 
+    async fn what_is_kept_beside_the_entries_is_checked_too(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        let manifest = oci::other(&env, "acme/x", "gone").await;
+        let digest = oci::digest_of(&manifest);
+        oci::put(&env, "acme/x", "gone", &manifest).await;
+        env.call("DELETE", &format!("/v2/acme/x/manifests/{digest}")).expect(202).await;
+        fill(&env, 300).await;
+        unguard(&env).await;
+        tamper(&env, &["CREATE TABLE kept AS SELECT * FROM events", "CREATE TABLE kept_tiles AS SELECT * FROM log_tiles", "CREATE TABLE kept_head AS SELECT * FROM log_head", "CREATE TABLE kept_documents AS SELECT * FROM documents", "CREATE TABLE kept_manifests AS SELECT * FROM manifest_bytes"]).await;
+        // What was deleted by the rules is no damage.
+        tamper(&env, &[&format!("DELETE FROM manifests WHERE digest = '{digest}'"), &format!("DELETE FROM manifest_bytes WHERE digest = '{digest}'")]).await;
+        assert_eq!(verify(&env, None).await["first_bad"], Value::Null);
+        let size = verify(&env, None).await["size"].as_u64().unwrap();
+        let other = if env.backend.is_postgres() { r"'\x0102'" } else { "x'0102'" };
+        let unlink = match env.backend.is_postgres() {
+            true => "ALTER TABLE manifest_bytes DISABLE TRIGGER ALL",
+            false => "PRAGMA foreign_keys = OFF",
+        };
+        for (harm, position, says) in [
+            (format!("UPDATE events SET checkpoint = {other} WHERE position = 30"), 30, "checkpoint kept"),
+            ("UPDATE events SET checkpoint = NULL WHERE position = 40".to_owned(), 41, "one before it"),
+            (format!("UPDATE log_tiles SET hashes = {other}"), 0, "tile 0/0 "),
+            ("DELETE FROM log_tiles".to_owned(), 0, "is missing"),
+            (format!("UPDATE log_head SET frontier = {other}"), size, "log_head.frontier"),
+            ("UPDATE log_head SET epoch = 2".to_owned(), size, "log_head.epoch"),
+            ("UPDATE log_head SET position = position - 1".to_owned(), size - 1, "after the end"),
+            (format!("UPDATE documents SET bytes = {other}"), 5, "was changed: sha256"),
+            (format!("{unlink}; DELETE FROM manifest_bytes WHERE digest = (SELECT digest FROM versions)"), 4, "is missing: sha256"),
+            (format!("UPDATE manifest_bytes SET bytes = {other}"), 4, "was changed: sha256"),
+        ] {
+            tamper(&env, &[&harm]).await;
+            let report = verify(&env, None).await;
+            let bad = &report["first_bad"];
+            assert_eq!(bad["position"], position, "{harm}: {report}");
+            assert!(bad["reason"].as_str().unwrap().contains(says), "{harm}: {report}");
+            tamper(&env, &["DELETE FROM events", "INSERT INTO events SELECT * FROM kept", "DELETE FROM log_tiles", "INSERT INTO log_tiles SELECT * FROM kept_tiles", "DELETE FROM log_head", "INSERT INTO log_head SELECT * FROM kept_head",
+                "UPDATE documents SET bytes = (SELECT k.bytes FROM kept_documents k WHERE k.digest = documents.digest)",
+                "INSERT INTO manifest_bytes SELECT * FROM kept_manifests WHERE 1 = 1 ON CONFLICT (digest) DO UPDATE SET bytes = excluded.bytes"]).await;
+            assert_eq!(verify(&env, None).await["first_bad"], Value::Null, "{harm}");
+        }
+        // A tile that is missing is an error where it is needed, not a wrong proof.
+        tamper(&env, &["UPDATE log_tiles SET hashes = SUBSTR(hashes, 1, 320)"]).await;
+        let refused = env.get("/v1/log/proof/3").expect(500).await;
+        assert_eq!(refused.code(), "corrupt_row");
+    }
+
     async fn proofs_and_tiles_hold_across_a_full_tile(env: Env) {
         env.namespace("acme").await;
         let early = open(&env, &checkpoint(&env).await).await;
@@ -177,6 +225,179 @@ backends! {
             expected.extend(entry);
         }
         assert_eq!(bundle, expected);
+    }
+}
+
+async fn recover(env: &Env, checkpoint: &str, accept_damage: bool) -> crate::harness::Answer {
+    let body = json!({ "checkpoint": checkpoint, "reason": "the disk died", "accept_damage": accept_damage });
+    env.call("POST", "/v1/log/recover").json(body).send().await
+}
+
+/// Makes the database what it was when `log_head` was copied to `kept_head`.
+async fn go_back(env: &Env, size: u64) {
+    tamper(
+        env,
+        &[
+            &format!("DELETE FROM events WHERE position >= {size}"),
+            "DELETE FROM log_head",
+            "INSERT INTO log_head SELECT * FROM kept_head",
+        ],
+    )
+    .await;
+}
+
+backends! {
+    async fn a_restored_backup_goes_on_in_a_new_epoch(env: Env) {
+        env.namespace("acme").await;
+        fill(&env, 3).await;
+        let early = checkpoint(&env).await;
+        let key: Verifier = env.get("/v1/log/key").expect(200).await.text().parse().unwrap();
+        unguard(&env).await;
+        tamper(&env, &["CREATE TABLE kept_head AS SELECT * FROM log_head"]).await;
+        fill_more(&env).await;
+        let late = checkpoint(&env).await;
+        let (size, known) = (open(&env, &early).await.size, open(&env, &late).await.size);
+        assert_eq!(recover(&env, &late, false).await.code(), "nothing_to_recover");
+        go_back(&env, size).await;
+        assert_eq!(recover(&env, &early, false).await.code(), "nothing_to_recover");
+        let forged = late.replacen(&known.to_string(), "7777", 1);
+        assert_eq!(recover(&env, &forged, false).await.code(), "checkpoint_invalid");
+        let ada = env.person("ada", "*", Role::Auditor).await;
+        let body = json!({ "checkpoint": late, "reason": "r" });
+        env.call("POST", "/v1/log/recover").token(&ada).json(body).expect(403).await;
+        let length = verify(&env, None).await["size"].as_u64().unwrap();
+
+        let done = recover(&env, &late, false).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        let done = done.value();
+        assert_eq!((done["epoch"].as_u64(), done["position"].as_u64()), (Some(2), Some(length)));
+        assert_eq!(done["gap"], known.saturating_sub(length));
+        fill_more_people(&env).await;
+
+        let report = verify(&env, None).await;
+        assert_eq!(report["first_bad"], Value::Null, "{report}");
+        let epoch = &report["epochs"][0];
+        assert_eq!(epoch["known"]["size"], known, "{report}");
+        assert!(epoch["first"] == length && epoch["by"] == "admin" && epoch["reason"] == "the disk died", "{report}");
+        assert_eq!(verify(&env, Some(&early)).await["first_bad"], Value::Null);
+        // What was given up is never taken for a beginning of what there is now.
+        let lost = verify(&env, Some(&late)).await;
+        assert_eq!(lost["first_bad"]["position"].as_u64(), Some(length), "{lost}");
+        assert_eq!(recover(&env, &late, false).await.code(), "nothing_to_recover");
+        let now = checkpoint(&env).await;
+        let opened = key.open(&now).unwrap();
+        assert_eq!((opened.epoch(), opened.origin), (2, format!("{}/epoch-2", key.name())));
+        assert!(env.get("/v1/log/key").expect(200).await.text().contains("/epoch-2+"));
+        assert_eq!(verify(&env, Some(&now)).await["first_bad"], Value::Null);
+
+        // Back once more, to before the recovery: its number is not used again.
+        go_back(&env, size).await;
+        let report = verify(&env, Some(&now)).await;
+        assert!(report["first_bad"].is_object(), "{report}");
+        let done = recover(&env, &now, false).await;
+        assert_eq!(done.value()["epoch"], 3, "{}", done.text());
+        assert_eq!(verify(&env, None).await["first_bad"], Value::Null);
+    }
+
+    async fn damage_can_be_accepted_and_new_damage_is_found(env: Env) {
+        env.namespace("acme").await;
+        fill(&env, 300).await;
+        unguard(&env).await;
+        let kept = checkpoint(&env).await;
+        tamper(&env, &[
+            "UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 9) WHERE position = 8",
+            "DELETE FROM events WHERE position = 12",
+            "UPDATE events SET checkpoint = NULL WHERE position = 290",
+            "DELETE FROM log_tiles",
+        ]).await;
+        let refused = recover(&env, &kept, false).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (409, "log_damaged".to_owned()), "{}", refused.text());
+        let done = recover(&env, &kept, true).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        assert_eq!(done.value()["damage"]["position"], 8, "{}", done.text());
+        fill_more_people(&env).await;
+        let report = verify(&env, None).await;
+        assert_eq!(report["first_bad"], Value::Null, "{report}");
+        assert_eq!(report["epochs"][0]["damage"]["position"], 8, "{report}");
+        let begins = report["epochs"][0]["first"].as_u64().unwrap();
+        let lost: Value = serde_json::from_slice(&entries(&env).await[12]).unwrap();
+        assert_eq!((&lost["kind"], &lost["position"]), (&json!("entry_lost"), &json!(12)));
+        let proof = env.get("/v1/log/proof/8").expect(200).await;
+        assert!(proof.value()["proof"].as_str().unwrap().contains("/epoch-2"), "{}", proof.text());
+        tamper(&env, &["CREATE TABLE kept AS SELECT * FROM events"]).await;
+        for (harm, position) in [
+            ("UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 3) WHERE position = 4".to_owned(), 4),
+            ("UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 3) WHERE position = 100".to_owned(), 100),
+            ("UPDATE events SET checkpoint = NULL WHERE position = 200".to_owned(), 8),
+            (format!("UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 3) WHERE position = {}", begins + 1), begins + 1),
+            (format!("UPDATE events SET checkpoint = NULL WHERE position = {}", begins + 1), begins + 2),
+            ("UPDATE events SET kind = 'yanked' WHERE kind = 'log_recovered'".to_owned(), 8),
+        ] {
+            tamper(&env, &[&harm]).await;
+            let report = verify(&env, None).await;
+            assert_eq!(report["first_bad"]["position"], position, "{harm}: {report}");
+            tamper(&env, &["DELETE FROM events", "INSERT INTO events SELECT * FROM kept"]).await;
+            assert_eq!(verify(&env, None).await["first_bad"], Value::Null, "{harm}");
+        }
+        // Once more, reaching back into what was accepted.
+        tamper(&env, &["DELETE FROM events WHERE position = 20"]).await;
+        let done = recover(&env, &kept, true).await.value();
+        assert!(done["epoch"] == 3 && done["damage"]["position"] == 8, "{done}");
+        let report = verify(&env, None).await;
+        assert!(report["first_bad"].is_null() && report["epochs"].as_array().unwrap().len() == 2, "{report}");
+    }
+}
+
+backends! {
+    async fn whoever_moves_a_stage_gets_the_proof_of_it(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/y", "other", json!({})).await;
+        for text in ["one", "two"] {
+            files::push_prompt(&env, "acme/x", text, json!({})).await;
+        }
+        let ada = env.someone("ada", &[Role::Releaser]).await;
+        let eve = env.someone("eve", &[Role::Reader]).await;
+        let dry = ada.promote_with("1.0.0", "production", json!({ "dry_run": true })).await.value();
+        assert_eq!(dry["position"], Value::Null);
+        let mut done = Vec::new();
+        for version in ["1.0.0", "1.0.1"] {
+            let promoted = ada.promote(version, "production").await;
+            assert_eq!(promoted.status, 200, "{}", promoted.text());
+            done.push((promoted.value()["position"].as_u64().unwrap(), "promoted"));
+        }
+        let back = ada.call("POST", "/v1/workloads/acme/x/stages/production/rollback").json(json!({ "reason": "bad" }));
+        done.push((back.expect(200).await.value()["position"].as_u64().unwrap(), "rolled_back"));
+        for (position, kind) in &done {
+            let proof = eve.call("GET", &format!("/v1/workloads/acme/x/proof/{position}")).expect(200).await.value();
+            let entry: Value = serde_json::from_str(proof["entry"].as_str().unwrap()).unwrap();
+            assert_eq!((&entry["position"], &entry["kind"]), (&json!(position), &json!(kind)), "{entry}");
+            let (head, note) = proof["proof"].as_str().unwrap().split_once("\n\n").unwrap();
+            let at = open(&env, note).await;
+            let path = hashes(&json!(head.lines().skip(2).collect::<Vec<_>>()));
+            let leaf = merkle::leaf(proof["entry"].as_str().unwrap().as_bytes());
+            assert!(merkle::verify_inclusion(leaf, *position, at.size, &path, &at.root));
+            // Only what is about the workload, and only to who may read it.
+            let other = eve.call("GET", &format!("/v1/workloads/acme/y/proof/{position}")).expect(404).await;
+            assert_eq!(other.code(), "event_unknown");
+            eve.call("GET", &format!("/v1/log/proof/{position}")).expect(403).await;
+        }
+        eve.call("GET", "/v1/workloads/acme/x/proof/0").expect(404).await;
+        eve.call("GET", "/v1/workloads/acme/x/proof/99999").expect(404).await;
+        let history = eve.call("GET", "/v1/workloads/acme/x/stages/production/history").expect(200).await.value();
+        let told: Vec<u64> = history["items"].as_array().unwrap().iter().rev().map(|step| step["position"].as_u64().unwrap()).collect();
+        assert_eq!(told, done.iter().map(|(position, _)| *position).collect::<Vec<_>>());
+        // What a push moved by itself, too.
+        let first = eve.call("GET", "/v1/workloads/acme/x/stages/dev/history").expect(200).await.value();
+        for step in first["items"].as_array().unwrap() {
+            let proof = eve.call("GET", &format!("/v1/workloads/acme/x/proof/{}", step["position"])).expect(200).await.value();
+            assert!(proof["entry"].as_str().unwrap().contains(r#""kind":"promoted""#), "{proof}");
+        }
+    }
+}
+
+async fn fill_more_people(env: &Env) {
+    for name in ["after-a", "after-b", "after-c"] {
+        env.call("POST", "/v1/users").json(json!({ "name": name, "kind": "person" })).expect(201).await;
     }
 }
 

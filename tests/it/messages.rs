@@ -316,6 +316,19 @@ fn the_log_is_checked_with_and_without_the_registry() {
     home.run(&["audit", "check", &proof, "--entry", &right, "--key", &key]).expect(0);
     home.run(&["audit", "check", &proof, "--entry", &wrong, "--key", &key]).expect(6);
 
+    let own = home.path("own");
+    let own = own.to_str().unwrap();
+    let promote = ["promote", "acme/x:1.0.0", "--to", "production", "--proof", own];
+    home.run(&[&promote[..], &["--override", "-m", "why"]].concat()).expect(0);
+    home.run(&["audit", "check", own, "--entry", &format!("{own}.entry"), "--key", &key]).expect(0);
+    home.run(&["audit", "check", own, "--entry", &wrong, "--key", &key]).expect(6);
+    let again = home.run(&promote).expect(0);
+    assert_eq!(last(&again), "nothing was recorded, so there is no proof");
+    home.run(&["audit", "proof", "4", "--of", "acme/x"]).expect(0);
+    home.run(&["audit", "proof", "0", "--of", "acme/x"]).expect(7);
+    let recover = ["audit", "recover", "--checkpoint", &checkpoint, "-m", "why"];
+    assert!(home.run(&recover).expect(5).stderr.contains("nothing_to_recover"));
+
     fs::write(&entries, whole.replacen("admin", "nobody", 1)).unwrap();
     assert!(home.run(&offline).expect(6).stderr.contains("log_tampered"));
 }

@@ -130,6 +130,7 @@ backends! {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/acme/x/promotions/{promotion}"),
                 "audit_proof" => "/v1/log/proof/0".to_owned(),
+                "workload_proof" => "/v1/workloads/acme/x/proof/4".to_owned(),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=2".to_owned(),
                 "diff" => "/v1/diff?from=acme/x:1.0.0&to=acme/x:1.0.0".to_owned(),
                 _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion").replace("{stage}", "production"),

@@ -140,6 +140,7 @@ backends! {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/{WORKLOAD}/promotions/{promotion}"),
                 "audit_proof" => "/v1/log/proof/1".to_owned(),
+                "workload_proof" => format!("/v1/workloads/{WORKLOAD}/proof/{}", promoted["position"]),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=3".to_owned(),
                 "diff" => format!("/v1/diff?from={WORKLOAD}:1.0.0&to={WORKLOAD}:1.0.3"),
                 _ => route.path.replace("{namespace}", namespace).replace("{name}", name).replace("{tag}", "champion").replace("{stage}", "production"),

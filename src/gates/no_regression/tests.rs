@@ -79,7 +79,10 @@ fn every_suite_of_the_baseline_is_asked_for() {
     say(&mut facts, "ci", 1, evaluation("a", 0.95));
     let verdict = judge(&facts);
     assert_eq!(verdict.outcome, Outcome::Wait);
-    assert_eq!(verdict.reason, "no evaluation on suite b with accuracy that counts, which 1.0.0 was measured on");
+    assert_eq!(
+        verdict.reason,
+        "no evaluation on suite b with accuracy that counts, which 1.0.0 was measured on"
+    );
     assert_eq!(verdict.next.as_deref(), Some("gradus eval attach acme/model:2.0.0 RESULTS.json"));
     assert_eq!(judge_by(&facts, json!({ "suites": ["a"] })).outcome, Outcome::Pass);
     say_of_current(&mut facts, "ci", 3, measured("a", "f1", 0.9, "ratio"));

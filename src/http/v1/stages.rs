@@ -41,6 +41,7 @@ pub(super) fn promotion_view(promotion: Promotion) -> wire::PromotionView {
         number,
         overridden,
         recorded,
+        position: recorded.then_some(row.position),
         requested_by: row.requested_by,
         requested_at: row.requested_at,
         expires_at: row.expires_at,
@@ -62,6 +63,7 @@ fn move_view(step: ops_status::Move, report: Option<crate::gates::Report>) -> wi
         at: step.at,
         by: step.by,
         reason: step.reason,
+        position: step.position,
         ratified_by: step.ratified_by,
         ratified_at: step.ratified_at,
         report,
@@ -100,6 +102,7 @@ async fn decided(
         stage: decided.stage,
         decision,
         evidence: decided.evidence.digest,
+        position: decided.position,
         created: decided.created,
         promoted: decided.promoted.into_iter().map(promotion_view).collect(),
     }))
@@ -177,6 +180,7 @@ pub async fn rollback(
         to: done.to,
         digest: done.digest,
         number: done.number,
+        position: done.position,
         marked: done.marked,
         dry_run: body.dry_run,
     }))
