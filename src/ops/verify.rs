@@ -22,7 +22,7 @@ use crate::{
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// What going through the whole log found.
@@ -90,7 +90,9 @@ pub async fn verify(cx: &Context, known: Option<&str>) -> Result<Report> {
     let mut tx = cx.db.read().await?;
     let mut readers = Vec::new();
     for _ in 1..std::thread::available_parallelism().map_or(1, usize::from).min(READERS) {
-        readers.push(cx.db.read().await?);
+        // Only what is free: two that go through the log at once must not wait for each other's connections.
+        let Ok(reader) = tokio::time::timeout(FREE, cx.db.read()).await else { break };
+        readers.push(reader?);
     }
     let found = examine(&mut tx, &mut readers, &signer, known).await?;
     Ok(Report {
@@ -135,8 +137,10 @@ pub(super) async fn examine(
 
 /// Blocks that are read ahead of the one being hashed.
 const AHEAD: usize = 16;
-/// Connections that read at once: reading takes longer than hashing.
-const READERS: usize = 3;
+/// Connections that read at once: reading takes longer than hashing, and others need connections too.
+const READERS: usize = 2;
+/// How long to wait for one that is free.
+const FREE: Duration = Duration::from_millis(20);
 
 /// Hands all entries to a walk, which hashes them in a thread of its own while the next are read. Without `named` it is a
 /// walk that makes all tiles anew.
