@@ -9,8 +9,12 @@ use crate::{
     model::{digest::Digest, event::Names, merkle::TILE, note::Kept},
 };
 
-/// Entries read at a time. Of more, the text would be so large that memory for it is asked of the kernel each time.
-pub const BLOCK: u64 = TILE;
+/// Entries in a block. Of more, the text would be so large that memory for it is asked of the kernel each time.
+const BLOCK: u64 = TILE;
+/// Blocks that one statement reads: each statement costs two changes of thread.
+pub const AT_ONCE: u64 = 8;
+/// Entries that one statement reads.
+pub const BATCH: u64 = AT_ONCE * BLOCK;
 /// Documents read at a time.
 pub const DOCUMENTS: usize = 16;
 
@@ -59,27 +63,60 @@ impl Block {
     }
 }
 
-type Row = (i64, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+type Row = (i64, i64, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
 
-/// The entries from `first` on, where a block begins, and before `end`.
-pub async fn block(tx: &mut Tx, first: u64, end: u64) -> Result<Block> {
-    let (from, to) = (to_sql(first)?, to_sql(end)?);
-    let sql = "SELECT COUNT(*), MIN(position), MAX(position), STRING_AGG(bytes, $3),
+/// One block of several that are read by one statement.
+macro_rules! one_block {
+    ($offset:literal) => {
+        concat!(
+            "SELECT $1 + ",
+            $offset,
+            ", COUNT(*), MIN(position), MAX(position), STRING_AGG(bytes, $3),
                STRING_AGG(COALESCE(checkpoint, $4), $5),
-               (SELECT hashes FROM log_tiles WHERE level = 0 AND number = $6)
-               FROM (SELECT position, bytes, checkpoint FROM events WHERE position >= $1 AND position < $2
-                     ORDER BY position) AS ordered";
-    let number = to_sql(first / TILE)?;
-    let row: Option<Row> = optional!(tx, sql, from, to, &[BREAK][..], &[NONE][..], &b""[..], number);
-    let (count, least, most, entries, checkpoints, tile) = row.unwrap_or_default();
-    Ok(Block {
-        first,
+               (SELECT hashes FROM log_tiles WHERE level = 0 AND number = $6 + ",
+            $offset,
+            " / 256) FROM (SELECT position, bytes, checkpoint FROM events
+               WHERE position >= $1 + ",
+            $offset,
+            " AND position < $1 + 256 + ",
+            $offset,
+            " AND position < $2 ORDER BY position) AS ordered"
+        )
+    };
+}
+
+/// The entries from `first` on, where a block begins, and before `end`: at most [`AT_ONCE`] blocks.
+pub async fn blocks(tx: &mut Tx, first: u64, end: u64) -> Result<Vec<Block>> {
+    let sql = concat!(
+        one_block!("0"),
+        " UNION ALL ",
+        one_block!("256"),
+        " UNION ALL ",
+        one_block!("512"),
+        " UNION ALL ",
+        one_block!("768"),
+        " UNION ALL ",
+        one_block!("1024"),
+        " UNION ALL ",
+        one_block!("1280"),
+        " UNION ALL ",
+        one_block!("1536"),
+        " UNION ALL ",
+        one_block!("1792"),
+    );
+    let (from, to, number) = (to_sql(first)?, to_sql(end)?, to_sql(first / TILE)?);
+    let rows: Vec<Row> = all!(tx, sql, from, to, &[BREAK][..], &[NONE][..], &b""[..], number);
+    let block = |(first, count, least, most, entries, checkpoints, tile): Row| Block {
+        first: super::from_sql(first),
         count: super::from_sql(count),
         ends: least.zip(most),
         entries: entries.unwrap_or_default(),
         checkpoints: checkpoints.unwrap_or_default(),
         tile,
-    })
+    };
+    let mut blocks: Vec<Block> = rows.into_iter().map(block).filter(|block| block.first < end).collect();
+    blocks.sort_by_key(|block| block.first);
+    Ok(blocks)
 }
 
 /// The first and the last position there is.

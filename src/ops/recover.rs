@@ -155,7 +155,7 @@ async fn repair(
 async fn fill(tx: &mut Tx, size: u64, lost: impl Fn(u64) -> Event) -> Result<u64> {
     let (mut at, mut missing) = (0, 0);
     while at < size {
-        let batch = log::entries(tx, at, audit::BLOCK.min(size - at)).await?;
+        let batch = log::entries(tx, at, audit::BATCH.min(size - at)).await?;
         let mut there = batch.iter().map(|(position, ..)| u64::try_from(*position).unwrap_or(0));
         let end = batch.last().map_or(size, |(position, ..)| u64::try_from(*position).unwrap_or(0) + 1);
         let mut next = there.next();

@@ -136,7 +136,7 @@ pub(super) async fn examine(
 }
 
 /// Blocks that are read ahead of the one being hashed.
-const AHEAD: usize = 16;
+const AHEAD: usize = 32;
 /// Connections that read at once: reading takes longer than hashing, and others need connections too.
 const READERS: usize = 2;
 /// How long to wait for one that is free.
@@ -168,13 +168,13 @@ pub(super) async fn go_through(
     'reading: while first < size {
         let mut reading = Vec::new();
         for reader in std::iter::once(&mut *tx).chain(readers.iter_mut()) {
-            let end = first.saturating_add(audit::BLOCK).min(size);
+            let end = first.saturating_add(audit::BATCH).min(size);
             if first < end {
-                reading.push(audit::block(reader, first, end));
+                reading.push(audit::blocks(reader, first, end));
             }
             first = end;
         }
-        for block in try_join_all(reading).await? {
+        for block in try_join_all(reading).await?.into_iter().flatten() {
             if to_walk.send(block).await.is_err() {
                 break 'reading;
             }
