@@ -85,7 +85,9 @@ backends! {
         for namespace in ["acme", "beta"] {
             env.namespace(namespace).await;
         }
-        let replicas = [&env.replica().await, &env.replica().await, &env];
+        let (second, third) = (&env.replica().await, &env.replica().await);
+        // On SQLite one process has the data, and one queue in front of its writer.
+        let replicas = if env.backend.is_postgres() { [second, third, &env] } else { [&env; 3] };
         // Slow: a push looks into bytes first. Fast: an alias. Refused: a yank of nothing writes no event.
         let write = async |writer: usize| {
             let (env, namespace) = (replicas[writer % 3], ["acme", "beta"][writer % 2]);

@@ -7,12 +7,17 @@ use crate::harness::{
 use serde_json::{Value, json};
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Three replicas on PostgreSQL; on SQLite one process has the data.
-async fn replicas(env: &Env) -> Vec<Env> {
+/// The other replicas on PostgreSQL; on SQLite one process has the data.
+async fn others(env: &Env) -> Vec<Env> {
     match env.backend.is_postgres() {
-        true => vec![env.replica().await, env.replica().await, env.replica().await],
-        false => vec![env.replica().await],
+        true => vec![env.replica().await, env.replica().await],
+        false => Vec::new(),
     }
+}
+
+/// All replicas, three on PostgreSQL.
+fn all<'a>(env: &'a Env, others: &'a [Env]) -> Vec<&'a Env> {
+    std::iter::once(env).chain(others).collect()
 }
 
 /// A move that was acknowledged: its number, what it left there and what was there before, and when it was under way.
@@ -50,7 +55,8 @@ backends! {
         for number in 0..PROMOTIONS {
             env.root().push(&format!("text {number}")).await;
         }
-        let replicas = replicas(&env).await;
+        let others = others(&env).await;
+        let replicas = all(&env, &others);
         let clock = AtomicU64::new(0);
         let one = async |number: usize| -> Option<Moved> {
             let someone = replicas[number % replicas.len()].root();
@@ -103,7 +109,8 @@ backends! {
         for number in 0..3 * ROUNDS {
             env.root().push(&format!("text {number}")).await;
         }
-        let replicas = replicas(&env).await;
+        let others = others(&env).await;
+        let replicas = all(&env, &others);
         let of = |number: usize| -> Someone<'_> { replicas[number % replicas.len()].root() };
         let policies = async {
             for number in 0..2 * ROUNDS {
@@ -153,13 +160,14 @@ backends! {
     async fn what_was_withdrawn_stays_so(env: Env) {
         env.namespace("acme").await;
         env.policy(&production("[{ approvals: { count: 1 } }]")).await;
-        let replicas = replicas(&env).await;
+        let others = others(&env).await;
+        let replicas = all(&env, &others);
         let (mut withdrawn, mut promoted) = (0, 0);
         for number in 0..16 {
             let version = env.root().push(&format!("text {number}")).await;
             env.root().promote(&version, "production").await;
             let bo = env.someone("bo", &[gradus::model::access::Role::Approver]).await;
-            let bo = Someone { env: &replicas[number % replicas.len()], token: bo.token };
+            let bo = Someone { env: replicas[number % replicas.len()], token: bo.token };
             let (approved, taken) = futures_util::future::join(bo.approve(&version, "production"), async {
                 env.root().withdraw(&version, "production").await
             }).await;
@@ -177,7 +185,7 @@ backends! {
                     promoted += 1;
                 }
             }
-            gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+            gradus::ops::settle::settle_due(&env.cx).await.unwrap();
             assert_eq!(env.at("production").await == version, is_there, "and so it stays");
         }
         assert_eq!(withdrawn + promoted, 16);
@@ -189,7 +197,8 @@ backends! {
         for number in 0..8 {
             env.root().push(&format!("text {number}")).await;
         }
-        let replicas = replicas(&env).await;
+        let others = others(&env).await;
+        let replicas = all(&env, &others);
         let over = async |number: usize| {
             let someone = replicas[number % replicas.len()].root();
             // Each has looked at an empty stage.
