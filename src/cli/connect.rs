@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     http,
     model::name::PrincipalName,
-    ops::{Context, claim, promote, start},
+    ops::{Context, claim, settle, start},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -90,7 +90,7 @@ pub async fn open(global: &Global) -> Result<Registry> {
     let local = open_local(&data_dir, config, Some(user.clone())).await?;
     start::ensure_local_user(&local.context, &user).await?;
     // Without a server nobody else looks at what waits.
-    promote::settle_due(&local.context).await?;
+    settle::settle_due(&local.context).await?;
     let client = Client::local(http::router(local.context.clone()));
     Ok(Registry { client, local: Some(local) })
 }

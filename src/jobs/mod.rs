@@ -5,7 +5,7 @@ use crate::{
     db::garbage::claim_tick,
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
-    ops::{Context, garbage, promote, scrub},
+    ops::{Context, garbage, scrub, settle as ops_settle},
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
@@ -87,7 +87,7 @@ const SETTLE: &str = "*/5 * * * * *";
 
 /// On every replica, since judging one twice changes nothing.
 async fn settle(cx: &Context) {
-    if let Err(error) = promote::settle_due(cx).await {
+    if let Err(error) = ops_settle::settle_due(cx).await {
         tracing::error!(?error, "pending promotions could not be judged");
     }
 }

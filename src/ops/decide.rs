@@ -1,11 +1,11 @@
 //! Approving and rejecting, withdrawing, ratifying: what people say to a promotion.
 
 use super::{
-    Context, check_text,
+    Context, attempt, check_text,
     evidence::{self, Attach},
     policy::effective,
-    promote::{self, Promotion, check_may, check_reason},
-    resolve,
+    promote::{Promotion, check_may, check_reason},
+    resolve, settle,
 };
 use crate::{
     db::{
@@ -119,7 +119,7 @@ pub async fn decide(
     let said = vec![statement.into()];
     let (mut evidence, position) = evidence::record(cx, actor, &attach, said, change).await?;
     let evidence = evidence.swap_remove(0);
-    let promoted = promote::settle_workload(cx, workload).await;
+    let promoted = settle::settle_workload(cx, workload).await;
     Ok(Decided {
         version: row.version.clone(),
         digest: row.digest.clone(),
@@ -206,7 +206,7 @@ pub async fn withdraw(
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
-    log::lock(&mut tx).await?;
+    let (position, _) = log::lock(&mut tx).await?;
     let row = resolve::find(cx, &mut tx, workload, &reference.selector).await?;
     let mut pending =
         promotions::find_pending(&mut tx, workload, stage, &row.version).await?.ok_or_else(|| {
@@ -225,10 +225,10 @@ pub async fn withdraw(
         .hint("they, or an admin, can withdraw it; an approver can reject it"));
     }
     let reason = (!reason.trim().is_empty()).then(|| reason.to_owned());
-    pending.position = log::lock(&mut tx).await?.0;
-    promote::end(&mut pending, State::Withdrawn, now, &actor.principal, reason);
+    pending.position = position;
+    attempt::end(&mut pending, State::Withdrawn, now, &actor.principal, reason);
     promotions::save(&mut tx, &pending).await?;
-    log::append(&mut tx, now, &actor.principal, vec![promote::ended(&pending)]).await?;
+    log::append(&mut tx, now, &actor.principal, vec![attempt::ended(&pending)]).await?;
     tx.commit().await?;
     Ok(pending)
 }

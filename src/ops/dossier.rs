@@ -2,8 +2,8 @@
 
 use super::{
     Context, audit, evidence,
+    judgement::Judgement,
     policy::effective,
-    promote::Judgement,
     resolve::{contract_of, document_of, find},
 };
 use crate::{

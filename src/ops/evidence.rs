@@ -1,11 +1,7 @@
 //! Evidence: attaching it to a version, reading it back. A piece of evidence is an OCI manifest whose subject is the
 //! version's manifest and whose layer is the exact bytes, so that every OCI client sees it among the referrers.
 
-use super::{
-    Context, blobs, manifests as ops_manifests,
-    promote::{self, Promotion},
-    resolve, uploads,
-};
+use super::{Context, blobs, manifests as ops_manifests, promote::Promotion, resolve, settle, uploads};
 use crate::{
     db::{Tx, evidence as rows, log, manifests, namespaces, promotions, versions},
     error::{Error, Result},
@@ -103,7 +99,7 @@ pub async fn attach(
         });
         attached.extend(new.await?.0.into_iter().map(|evidence| Attached { evidence, created: true }));
     }
-    let promoted = promote::settle_workload(cx, workload).await;
+    let promoted = settle::settle_workload(cx, workload).await;
     Ok(Outcome { version: row.version, attached, promoted })
 }
 
@@ -159,17 +155,10 @@ pub(super) async fn record(
         changes.push(change(&evidence));
         recorded.push(evidence);
     }
-    stir(&mut tx, workload, now).await?;
+    promotions::stir(&mut tx, workload.as_str(), now).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
     Ok((recorded, first))
-}
-
-/// What waits in the workload is to be judged again. The log's head is locked before rows of promotions, here as
-/// everywhere: a policy is applied in that order, and two orders would wait for each other for ever.
-async fn stir(tx: &mut Tx, workload: &Workload, now: DateTime<Utc>) -> Result<()> {
-    log::lock(tx).await?;
-    promotions::stir(tx, workload.as_str(), now).await
 }
 
 async fn insert(
@@ -315,7 +304,9 @@ pub(super) async fn insert_pushed(
     let evidence =
         Evidence { digest: digest.clone(), subject, statement, by: actor.principal.clone(), at: now };
     insert(tx, repository, &evidence, &payload, &examples, None).await?;
-    stir(tx, repository, now).await?;
+    // The log's head is locked before rows of promotions, here as everywhere: two orders would wait for each other.
+    log::lock(tx).await?;
+    promotions::stir(tx, repository.as_str(), now).await?;
     Ok(Change::EvidenceAttached {
         workload: repository.clone(),
         subject: evidence.subject,

@@ -192,7 +192,7 @@ pub async fn put(
         log::append(&mut tx, now, &actor.principal, changes).await?;
         tx.commit().await?;
         if is_evidence {
-            super::promote::settle_workload(cx, repository).await;
+            super::settle::settle_workload(cx, repository).await;
         }
     }
     Ok(put)

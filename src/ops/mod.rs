@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod aliases;
+mod attempt;
 pub mod audit;
 pub mod blobs;
 pub mod decide;
@@ -13,6 +14,7 @@ pub mod evidence;
 pub mod freeze;
 pub mod garbage;
 pub mod inspect;
+pub mod judgement;
 pub mod listing;
 pub mod manifests;
 pub mod namespaces;
@@ -24,6 +26,7 @@ pub mod render;
 pub mod resolve;
 pub mod rollback;
 pub mod scrub;
+pub mod settle;
 pub mod start;
 pub mod status;
 pub mod tokens;
@@ -39,6 +42,7 @@ mod memo;
 mod named;
 mod session;
 mod snapshot;
+mod turns;
 mod walk;
 
 use crate::{
@@ -64,7 +68,7 @@ pub struct Context {
     pub local: Option<PrincipalName>,
     pub(crate) memo: memo::Memo,
     pub(crate) policies: policy::Cache,
-    pub(crate) turns: promote::Turns,
+    pub(crate) turns: turns::Turns,
     /// Bodies being received, each in a task of its own.
     pub(crate) receiving: TaskTracker,
 }
@@ -86,7 +90,7 @@ impl Context {
             local,
             memo: memo::Memo::default(),
             policies: policy::Cache::default(),
-            turns: promote::Turns::default(),
+            turns: turns::Turns::default(),
             receiving: TaskTracker::new(),
         })
     }

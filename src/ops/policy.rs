@@ -1,6 +1,6 @@
 //! Policies: what holds for a workload, applying one, and what one would have said of recorded promotions.
 
-use super::{Context, promote::Judgement, unknown_namespace};
+use super::{Context, judgement::Judgement, unknown_namespace};
 use crate::{
     db::{Tx, documents, log, namespaces, policies, promotions},
     error::{Error, Result},

@@ -4,7 +4,7 @@
 use super::{
     Context,
     compose::{Prepared, Wanted, from_draft, from_manifest},
-    policy, promote, snapshot, uploads,
+    judgement, policy, promote, snapshot, uploads,
 };
 use crate::{
     db::{Tx, log, manifests, namespaces, stages, tags, versions},
@@ -206,7 +206,7 @@ async fn first_stage(
     events_before: usize,
 ) -> Result<Option<First>> {
     // No policy and no freeze comes between reading them here and the commit.
-    log::lock(tx).await?;
+    let (length, _) = log::lock(tx).await?;
     let effective = policy::effective(cx, tx, row.workload.as_str()).await?;
     let Some(stage) = effective.first() else { return Ok(None) };
     let Ok(rules) = effective.rules(row.tier, stage) else { return Ok(None) };
@@ -225,9 +225,9 @@ async fn first_stage(
     if report.outcome != gates::Outcome::Pass {
         return Ok(Some(First::Open(stage.clone())));
     }
-    let judgement = promote::Judgement { tier: row.tier, report, facts };
+    let judgement = judgement::Judgement { tier: row.tier, report, facts };
     let judgement = judgement.keep(tx).await?;
-    let position = log::lock(tx).await?.0 + i64::try_from(events_before).unwrap_or_default();
+    let position = length + i64::try_from(events_before).unwrap_or_default();
     let by = promote::By { who: &actor.principal, at: row.created_at, position, overriding: None };
     let entered = promote::enter(tx, row, stage, &by, judgement).await?;
     Ok(Some(First::Entered(entered)))

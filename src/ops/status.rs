@@ -1,11 +1,6 @@
 //! Looking at the promotion line: what is in each stage, what waits, and how it came to be so.
 
-use super::{
-    Context,
-    policy::effective,
-    promote::{Judgement, report_of as read_report},
-    snapshot,
-};
+use super::{Context, attempt::report_of as read_report, judgement::Judgement, policy::effective, snapshot};
 use crate::{
     db::{Tx, evidence, manifests, namespaces, principals, promotions, stages, versions},
     error::{Error, Result},

@@ -242,9 +242,9 @@ backends! {
         root.promote("1.0.0", "staging").await;
         assert_eq!(root.promote("1.0.0", "production").await.value()["state"], "pending");
         env.clock.advance(Duration::from_secs(23 * HOUR));
-        assert_eq!(gradus::ops::promote::settle_due(&env.cx).await.unwrap(), 0, "it is not looked at before its time");
+        assert_eq!(gradus::ops::settle::settle_due(&env.cx).await.unwrap(), 0, "it is not looked at before its time");
         env.clock.advance(Duration::from_secs(HOUR));
-        assert_eq!(gradus::ops::promote::settle_due(&env.cx).await.unwrap(), 1);
+        assert_eq!(gradus::ops::settle::settle_due(&env.cx).await.unwrap(), 1);
         assert_eq!(env.at("production").await, "1.0.0");
 
         root.push("two").await;
@@ -253,7 +253,7 @@ backends! {
         root.push("three").await;
         root.promote("1.0.2", "staging").await;
         env.clock.advance(Duration::from_secs(49 * HOUR));
-        gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+        gradus::ops::settle::settle_due(&env.cx).await.unwrap();
         let id = waits["id"].as_str().unwrap();
         let ended = env.get(&format!("/v1/workloads/{W}/promotions/{id}")).expect(200).await.value();
         assert_eq!(ended["state"], "expired", "its stay in staging was cut short: {ended}");
@@ -275,7 +275,7 @@ backends! {
         assert_eq!((frozen["state"].as_str(), open_gates(&frozen["report"])), (Some("pending"), vec![("freeze_window".into(), "wait".into())]));
         assert_eq!(rel.rollback("production", None).await.status, 200, "never stopped by a freeze");
         env.clock.advance(Duration::from_secs(24 * HOUR));
-        gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+        gradus::ops::settle::settle_due(&env.cx).await.unwrap();
         assert_eq!(env.at("production").await, "1.0.2", "it thaws by itself");
 
         let at = format!("/v1/freezes/{W}");
@@ -285,7 +285,7 @@ backends! {
         assert_eq!(env.at("dev").await, "1.0.2");
         rel.call("DELETE", &at).expect(404).await;
         rel.call("DELETE", &format!("{at}?stage=dev")).expect(200).await;
-        gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+        gradus::ops::settle::settle_due(&env.cx).await.unwrap();
         assert_eq!(env.at("dev").await, "1.0.3");
         assert_eq!(freeze(&at, json!({ "reason": "r", "until": "2020-01-01T00:00:00Z" })).expect(400).await.code(), "freeze_over");
         assert_eq!(freeze(&at, json!({ "reason": "r", "stage": "nowhere" })).expect(404).await.code(), "stage_unknown");
@@ -394,7 +394,7 @@ backends! {
         root.evaluate("1.0.1", 950, 1000).await;
         assert_eq!(env.at("production").await, "1.0.0");
         env.call("DELETE", &format!("/v1/freezes/{W}")).expect(200).await;
-        gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+        gradus::ops::settle::settle_due(&env.cx).await.unwrap();
         assert_eq!(env.at("production").await, "1.0.1");
         for typo in ["/v1/freezes/acme/ticket-triag", "/v1/freezes/nosuch"] {
             env.call("POST", typo).json(json!({ "reason": "incident" })).expect(404).await;

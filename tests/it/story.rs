@@ -165,7 +165,7 @@ backends! {
         let status = env.status().await;
         assert_eq!(open_gates(&status["pending"][0]["report"]), [("soak".into(), "wait".into())], "{status}");
         env.clock.advance(Duration::from_secs(24 * 3600));
-        gradus::ops::promote::settle_due(&env.cx).await.unwrap();
+        gradus::ops::settle::settle_due(&env.cx).await.unwrap();
         assert_eq!(consumer().await, "1.0.3");
 
         // And back.
