@@ -208,7 +208,7 @@ fn place(text: &str) -> Result<Place, String> {
 
 #[derive(Args)]
 pub struct Freeze {
-    /// A workload, a namespace or '*', with :STAGE for one stage; without it every stage but the first
+    /// A workload, a namespace or '*', with :STAGE for one stage; without it every stage after the first, or the only one
     #[arg(value_parser = place, value_name = "SCOPE[:STAGE]")]
     place: Place,
     /// Why
@@ -224,8 +224,10 @@ impl Freeze {
         let Place { scope, stage } = self.place;
         let body = wire::NewFreeze { stage, until: self.until, reason: self.message };
         let freeze = client.freeze(&scope, &body).await?;
-        let stage =
-            freeze.stage.as_ref().map_or_else(|| "every stage but the first".to_owned(), ToString::to_string);
+        let stage = freeze
+            .stage
+            .as_ref()
+            .map_or_else(|| "every stage after the first, or the only one,".to_owned(), ToString::to_string);
         let until = freeze.until.map(|until| format!(" until {}", time(until))).unwrap_or_default();
         out.done(&freeze, format!("froze {stage} of {}{until}; rolling back goes on", freeze.scope))
     }

@@ -93,7 +93,7 @@ pub async fn workload_with_alias(tx: &mut Tx, scope: &str, alias: &str) -> Resul
 pub struct FreezeRow {
     pub id: String,
     pub scope: String,
-    /// `None`: every stage but the first.
+    /// `None`: every stage after the first, or the only one.
     pub stage: Option<Stage>,
     pub made_at: DateTime<Utc>,
     pub made_by: PrincipalName,

@@ -70,7 +70,7 @@ pub struct FreezeWindow {
     pub from: DateTime<Utc>,
     pub until: DateTime<Utc>,
     pub reason: String,
-    /// Without it: all stages but the first.
+    /// Without it: all stages after the first, or the only one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub stages: Vec<Stage>,
 }
@@ -406,7 +406,7 @@ impl Effective {
         all
     }
 
-    /// Whether a freeze that names no stage is of this one: every stage but the first, where there is more than one.
+    /// Whether a freeze that names no stage is of this one: every stage after the first, or the only one.
     pub fn freezes_by_default(&self, stage: &Stage) -> bool {
         self.stages.len() == 1 || self.first() != Some(stage)
     }

@@ -79,7 +79,7 @@ const EVIDENCE_QUERY: &[(&str, &str)] = &[
 const DOSSIER_QUERY: &[(&str, &str)] =
     &[("format", "in which form: annex-iv, model-card, cyclonedx or slsa; it must be given")];
 const STAGE_QUERY: &[(&str, &str)] =
-    &[("stage", "the stage the freeze is of; without it every stage but the first")];
+    &[("stage", "the stage the freeze is of; without it every stage after the first, or the only one")];
 const CONSISTENCY_QUERY: &[(&str, &str)] = &[("from", "a size"), ("to", "a later size")];
 const DIFF_QUERY: &[(&str, &str)] = &[("from", "a reference"), ("to", "a reference")];
 

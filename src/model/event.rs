@@ -215,7 +215,7 @@ pub enum Change {
     },
     Frozen {
         scope: String,
-        /// `null`: every stage but the first.
+        /// `null`: every stage after the first, or the only one.
         stage: Option<Stage>,
         freeze: String,
         until: Option<DateTime<Utc>>,

@@ -14,7 +14,7 @@ use chrono::{DateTime, Utc};
 
 pub use policies::FreezeRow;
 
-/// Freezes a stage, or every stage but the first, of a scope.
+/// Freezes a stage, or every stage after the first (or the only one), of a scope.
 pub async fn freeze(
     cx: &Context,
     actor: &Actor,

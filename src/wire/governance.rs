@@ -261,7 +261,7 @@ pub struct GateView {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewFreeze {
-    /// Without it every stage but the first.
+    /// Without it every stage after the first, or the only one.
     #[serde(default)]
     pub stage: Option<Stage>,
     /// Without it until somebody lifts it.
