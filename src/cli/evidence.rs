@@ -9,11 +9,14 @@ use crate::{
     error::{Error, Result},
     model::{
         evidence::{Decision, DriftVerdict, Evidence, EvidenceKind, MAX_BYTES, Statement},
+        name::Workload,
         reference::Reference,
+        version::Version,
     },
+    wire,
 };
 use clap::Subcommand;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Subcommand)]
 pub enum Eval {
@@ -48,14 +51,7 @@ impl Eval {
                 let attached = client.attach(&reference, kind, key.as_deref(), bytes).await?;
                 out.data(&attached, |out| {
                     for one in &attached.evidence {
-                        let what = if one.created { "attached" } else { "attached before:" };
-                        out.line(format!(
-                            "{what} {} to {}:{} {}",
-                            describe(&one.evidence),
-                            attached.workload,
-                            attached.version,
-                            one.evidence.digest.short()
-                        ));
+                        out.line(self::attached(one, &attached.workload, &attached.version));
                     }
                     for promoted in &attached.promoted {
                         out.line(format!(
@@ -89,7 +85,12 @@ impl Eval {
     }
 }
 
-pub(super) fn read(file: &PathBuf) -> Result<Vec<u8>> {
+pub(super) fn attached(one: &wire::AttachedEvidence, workload: &Workload, version: &Version) -> String {
+    let what = if one.created { "attached" } else { "attached before:" };
+    format!("{what} {} to {workload}:{version} {}", describe(&one.evidence), one.evidence.digest.short())
+}
+
+pub(super) fn read(file: &Path) -> Result<Vec<u8>> {
     let unreadable = |source: std::io::Error| {
         Error::not_found("file_not_found", format!("the file cannot be read: {}", file.display()))
             .source(source)

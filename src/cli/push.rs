@@ -3,6 +3,7 @@
 pub(super) use super::files::collect;
 use super::{
     argument,
+    evidence::attached,
     files::{self, read},
     print::{Out, bytes, count, quoted},
 };
@@ -50,6 +51,9 @@ pub struct Push {
     /// A training dataset; may be given again
     #[arg(long = "dataset", value_name = "NAME=DIGEST|FILE", value_parser = dataset)]
     datasets: Vec<Dataset>,
+    /// A file that says something about it, such as SLSA provenance; may be given again. No version without it
+    #[arg(long, value_name = "FILE")]
+    evidence: Vec<PathBuf>,
 }
 
 #[derive(Clone, Copy, PartialEq, ValueEnum)]
@@ -82,6 +86,7 @@ impl Push {
             _ => error,
         })?;
         let prompt = self.prompt.as_deref().map(single).transpose()?;
+        let evidence: Vec<Upload> = self.evidence.iter().map(|file| said(file)).collect::<Result<_>>()?;
         // What the registry would refuse is refused here, before anything is sent or made.
         files::refuse_unfit(&files, prompt.as_ref(), tier).map_err(|error| match error.code {
             "tier_mismatch" => {
@@ -94,7 +99,8 @@ impl Push {
         notes.into_iter().flatten().for_each(|note| out.note(format!("note: {note}")));
         ensure_namespace(client, &self.to, out).await?;
 
-        let all: Vec<Upload> = files.into_iter().chain(prompt.clone()).collect();
+        let (files, with_prompt) = (files.len(), files.into_iter().chain(prompt.clone()));
+        let all: Vec<Upload> = with_prompt.chain(evidence).collect();
         let total = all.iter().map(|file| file.size).sum();
         let digests = Digests::open(Config::default_cache_dir().ok());
         let (progress, done) = out.progress("pushing", total);
@@ -102,7 +108,9 @@ impl Push {
         done();
         let mut sent = sent?;
         out.note(moved(&sent));
-        let prompt = prompt.and_then(|_| sent.pop()).map(|sent| sent.file);
+        let mut rest = sent.split_off(files).into_iter().map(|sent| sent.file);
+        let prompt = prompt.and_then(|_| rest.next());
+        let evidence = rest.map(|file| file.digest).collect();
 
         let new = wire::NewVersion {
             tier,
@@ -111,6 +119,7 @@ impl Push {
             prompt,
             base: self.base,
             datasets: self.datasets,
+            evidence,
             version: self.version,
             bump: match self.bump {
                 BumpBy::Auto => None,
@@ -174,7 +183,10 @@ pub(super) fn report(pushed: &wire::PushedView, out: &Out) -> Result<()> {
         out.note(format!("nothing new: this content is {}:{} already", version.workload, version.version));
     }
     out.data(pushed, |out| {
-        out.line(format!("{}:{} {} {}", version.workload, version.version, version.digest, version.tier))
+        out.line(format!("{}:{} {} {}", version.workload, version.version, version.digest, version.tier));
+        for one in &pushed.evidence {
+            out.line(attached(one, &version.workload, &version.version));
+        }
     })
 }
 
@@ -188,6 +200,13 @@ pub(super) fn read_contract(path: &Path) -> Result<serde_json::Value> {
         error
     })?;
     json::parse_strict(&bytes, 100)
+}
+
+/// A file of evidence, which the registry reads; only what it could never take is refused here.
+fn said(path: &Path) -> Result<Upload> {
+    super::evidence::read(path)?;
+    let mut files = collect(path)?;
+    files.pop().ok_or_else(|| Error::not_found("file_not_found", format!("no file: {}", path.display())))
 }
 
 fn single(path: &Path) -> Result<Upload> {

@@ -40,7 +40,7 @@ pub struct Sign {
 impl Sign {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let key = PrivateKey::from_pem(&text(&self.key)?)?;
-        let chain = self.chain.as_ref().map(text).transpose()?;
+        let chain = self.chain.as_deref().map(text).transpose()?;
         let shown = client.show(&self.reference).await?;
         // What the registry holds is what is signed: nothing is fetched or read again.
         let statement = signing::statement(shown.version.workload.as_str(), &resources(&shown.files))?;
@@ -83,7 +83,7 @@ impl Sign {
     }
 }
 
-fn text(file: &PathBuf) -> Result<String> {
+fn text(file: &std::path::Path) -> Result<String> {
     String::from_utf8(evidence::read(file)?).map_err(|source| {
         Error::invalid("signature_key", format!("not PEM: {}", file.display())).source(source)
     })

@@ -120,6 +120,15 @@ impl Statement {
             Self::DeploymentHealth(_) => EvidenceKind::DeploymentHealth,
         }
     }
+
+    /// What a newer statement speaks of again: its kind, and the suite of an evaluation.
+    pub fn topic(&self) -> (EvidenceKind, Option<&str>) {
+        let suite = match self {
+            Self::Evaluation(evaluation) => Some(evaluation.suite.as_str()),
+            _ => None,
+        };
+        (self.kind(), suite)
+    }
 }
 
 /// Metrics of one version on one suite.

@@ -3,6 +3,7 @@
 
 use super::{
     Context, blobs,
+    evidence::{self, Said},
     inspect::{inspect, missing_file},
     push::Draft,
     resolve::{contract_of, document_of},
@@ -80,6 +81,16 @@ impl Prepared {
         let document = now.as_ref().map(document_of).transpose()?;
         let prompt = document.and_then(|document| document.invoke.prompt_file).map(|file| file.digest);
         Ok(same(&self.taken.contract, now.map(|row| row.contract)) && same(&self.taken.prompt, prompt))
+    }
+
+    /// Files that were uploaded to go with it, read as evidence about it.
+    pub(super) async fn read_evidence(
+        &self,
+        cx: &Context,
+        workload: &Workload,
+        uploaded: &[Digest],
+    ) -> Result<Vec<Said>> {
+        evidence::read_uploaded(cx, workload, &self.digest, &self.manifest, uploaded).await
     }
 
     pub(super) async fn store(&self, tx: &mut Tx, workload: &Workload, at: DateTime<Utc>) -> Result<()> {

@@ -1,42 +1,28 @@
-//! Evidence: attaching it to a version, reading it back. A piece of evidence is an OCI manifest whose subject is the
-//! version's manifest and whose layer is the exact bytes, so that every OCI client sees it among the referrers.
+//! Evidence: attaching files to a version, reading back what is said about it.
 
-use super::{Context, blobs, manifests as ops_manifests, promote::Promotion, resolve, settle, uploads};
+use super::{
+    Context, blobs,
+    promote::Promotion,
+    referrer::{Attach, attached, record},
+    resolve, settle,
+};
 use crate::{
-    db::{Tx, evidence as rows, log, manifests, namespaces, promotions, versions},
+    db::{evidence as rows, manifests},
     error::{Error, Result},
     evidence::{About, Read, read},
     model::{
         access::Actor,
         artifact::{Artifact, File},
         digest::Digest,
-        event::Change,
-        evidence::{Evidence, EvidenceKind, Examples, MAX_BYTES, Statement},
-        manifest::{EMPTY_CONFIG, IMAGE, Manifest},
+        evidence::{Evidence, EvidenceKind, MAX_BYTES},
+        manifest::Manifest,
         name::Workload,
         reference::Reference,
+        version::Version,
     },
 };
-use chrono::{DateTime, SecondsFormat, Utc};
-use serde_json::{Value, json};
+use chrono::TimeDelta;
 use std::sync::Arc;
-
-const BY: &str = "dev.gradus.evidence.by";
-const ABOUT: &str = "dev.gradus.evidence.about";
-const CREATED: &str = "org.opencontainers.image.created";
-/// Most bytes of a statement as gates read it, results example by example not counted: every judgement reads all of them.
-const STATEMENT_MAX: usize = 256 << 10;
-pub(super) const PEM: &str = "application/x-pem-file";
-
-/// What is attached to what.
-pub(super) struct Attach<'a> {
-    pub workload: &'a Workload,
-    pub subject: &'a Digest,
-    pub bytes: Vec<u8>,
-    pub media_type: &'a str,
-    /// Of a signature by a bare key: the public key, PEM.
-    pub public_key: Option<String>,
-}
 
 /// One piece that came of it.
 #[derive(Debug)]
@@ -49,9 +35,30 @@ pub struct Attached {
 /// What was attached, and the promotions it completed.
 #[derive(Debug)]
 pub struct Outcome {
-    pub version: crate::model::version::Version,
+    pub version: Version,
     pub attached: Vec<Attached>,
     pub promoted: Vec<Promotion>,
+}
+
+/// A file that was read as evidence about a version.
+pub(super) struct Said {
+    pub bytes: Vec<u8>,
+    pub public_key: Option<String>,
+    pub statements: Vec<Read>,
+}
+
+impl Said {
+    pub fn attach<'a>(&self, workload: &'a Workload, subject: &'a Digest) -> Attach<'a> {
+        let is_json =
+            std::str::from_utf8(&self.bytes).is_ok_and(|text| text.trim_start().starts_with(['{', '[']));
+        Attach {
+            workload,
+            subject,
+            bytes: self.bytes.clone(),
+            media_type: if is_json { "application/json" } else { "text/markdown" },
+            public_key: self.public_key.clone(),
+        }
+    }
 }
 
 /// Attaches a file to a version. What it is, is recognised by its content unless a kind is insisted on.
@@ -74,34 +81,89 @@ pub async fn attach(
         now: cx.clock.now(),
     };
     let statements = read(kind, &bytes, &about)?;
-    let media_type =
-        if std::str::from_utf8(&bytes).is_ok_and(|text| text.trim_start().starts_with(['{', '['])) {
-            "application/json"
-        } else {
-            "text/markdown"
-        };
-    let attach = Attach { workload, subject: &row.digest, bytes, media_type, public_key: public_key.clone() };
-    let payload = Digest::sha256(&attach.bytes);
-    let before =
-        rows::same(&mut cx.db.read().await?, workload, &row.digest, &payload, &actor.principal).await?;
-    let (known, new): (Vec<_>, Vec<_>) = statements
-        .into_iter()
-        .partition(|one| before.iter().any(|evidence| evidence.statement == one.statement));
-    let known =
-        before.into_iter().filter(|evidence| known.iter().any(|one| one.statement == evidence.statement));
-    let mut attached: Vec<Attached> = known.map(|evidence| Attached { evidence, created: false }).collect();
-    if !new.is_empty() {
-        let new = record(cx, actor, &attach, new, |evidence| Change::EvidenceAttached {
-            workload: workload.clone(),
-            subject: evidence.subject.clone(),
-            evidence: evidence.digest.clone(),
-            about: evidence.statement.kind(),
-        });
-        attached.extend(new.await?.0.into_iter().map(|evidence| Attached { evidence, created: true }));
-    }
+    let attached = add(cx, actor, workload, &row.digest, Said { bytes, public_key, statements }).await?;
     let promoted = settle::settle_workload(cx, workload).await;
     Ok(Outcome { version: row.version, attached, promoted })
 }
+
+/// How long saying the same again adds nothing: a retry is no news, tomorrow's scan is.
+const AGAIN: TimeDelta = TimeDelta::hours(1);
+
+/// Attaches what was read, but for what the same person said just now and nobody has said anything about since.
+pub(super) async fn add(
+    cx: &Arc<Context>,
+    actor: &Actor,
+    workload: &Workload,
+    subject: &Digest,
+    said: Said,
+) -> Result<Vec<Attached>> {
+    let attach = said.attach(workload, subject);
+    let payload = Digest::sha256(&said.bytes);
+    let mut tx = cx.db.read().await?;
+    let same = rows::same(&mut tx, workload, subject, &payload, &actor.principal).await?;
+    let said_since = match same.is_empty() {
+        true => Vec::new(),
+        false => rows::about(&mut tx, workload, subject).await?,
+    };
+    drop(tx);
+    let now = cx.clock.now();
+    let (mut all, mut new) = (Vec::new(), Vec::new());
+    for one in said.statements {
+        let last = said_since.iter().rev().find(|last| last.statement.topic() == one.statement.topic());
+        let is_recent = |last: &Evidence| {
+            now - last.at < AGAIN && same.iter().any(|evidence| evidence.digest == last.digest)
+        };
+        let known = same.iter().rev().find(|evidence| evidence.statement == one.statement);
+        match known.filter(|_| last.is_some_and(is_recent)) {
+            Some(evidence) => all.push(Attached { evidence: evidence.clone(), created: false }),
+            None => new.push(one),
+        }
+    }
+    if !new.is_empty() {
+        let (new, _) = record(cx, actor, &attach, new, |evidence| attached(workload, evidence)).await?;
+        all.extend(new.into_iter().map(|evidence| Attached { evidence, created: true }));
+    }
+    Ok(all)
+}
+
+/// Reads files that were uploaded to go with a version that is not there yet. What is wrong with one of them is wrong
+/// with the push.
+pub(super) async fn read_uploaded(
+    cx: &Context,
+    workload: &Workload,
+    subject: &Digest,
+    manifest: &Manifest,
+    uploaded: &[Digest],
+) -> Result<Vec<Said>> {
+    if uploaded.is_empty() {
+        return Ok(Vec::new());
+    }
+    if uploaded.len() > UPLOADED_MAX {
+        return Err(Error::invalid(
+            "evidence_too_much",
+            format!("{} files of evidence go with the push", uploaded.len()),
+        )
+        .hint(format!("at most {UPLOADED_MAX}; attach the others later with gradus eval attach")));
+    }
+    let (files, prompt) = listed(subject, manifest)?;
+    let about = About {
+        digest: subject,
+        files: &files,
+        prompt: prompt.as_ref(),
+        public_key: None,
+        now: cx.clock.now(),
+    };
+    let mut all = Vec::new();
+    for digest in uploaded {
+        let bytes = blobs::read_whole(cx, workload, digest, MAX_BYTES as u64).await?.to_vec();
+        let statements = read(None, &bytes, &about)?;
+        all.push(Said { bytes, public_key: None, statements });
+    }
+    Ok(all)
+}
+
+/// Most files of evidence that go with a push.
+const UPLOADED_MAX: usize = 32;
 
 /// The files of a version as its manifest lists them, and which of them is a prompt that was taken along.
 pub(super) async fn files(
@@ -112,207 +174,14 @@ pub(super) async fn files(
     let stored = manifests::find(&mut cx.db.read().await?, workload, digest).await?;
     let stored =
         stored.ok_or_else(|| Error::corrupt("manifests", digest, "a version's manifest is missing"))?;
-    let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
-    let recognised = Artifact::recognise(&manifest)?
+    listed(digest, &Manifest::parse(&stored.bytes, Some(&stored.media_type))?)
+}
+
+fn listed(digest: &Digest, manifest: &Manifest) -> Result<(Vec<File>, Option<File>)> {
+    let recognised = Artifact::recognise(manifest)?
         .ok_or_else(|| Error::corrupt("manifests", digest, "a version's manifest is not recognised"))?;
     let prompt = recognised.prompt;
     Ok((recognised.files.into_iter().chain(prompt.clone()).collect(), prompt))
-}
-
-/// Stores statements with the bytes they came from as evidence: all of them, or none. Answers them with the position of
-/// the first one's event.
-pub(super) async fn record(
-    cx: &Arc<Context>,
-    actor: &Actor,
-    attach: &Attach<'_>,
-    statements: Vec<Read>,
-    change: impl Fn(&Evidence) -> Change,
-) -> Result<(Vec<Evidence>, i64)> {
-    let Attach { workload, subject, .. } = attach;
-    // Bytes come before the transaction.
-    uploads::put_own(cx, workload, b"{}".to_vec()).await?;
-    uploads::put_own(cx, workload, attach.bytes.clone()).await?;
-    if let Some(key) = &attach.public_key {
-        uploads::put_own(cx, workload, key.clone().into_bytes()).await?;
-    }
-    let now = cx.clock.now();
-    let size = manifests::find(&mut cx.db.read().await?, workload, subject)
-        .await?
-        .map_or(0, |stored| stored.bytes.len());
-    let payload = Digest::sha256(&attach.bytes);
-    let (mut recorded, mut changes) = (Vec::new(), Vec::new());
-    let mut tx = cx.db.write().await?;
-    namespaces::lock_repository(&mut tx, workload).await?;
-    let (first, _) = log::lock(&mut tx).await?;
-    for (position, Read { statement, examples }) in (first..).zip(statements) {
-        let bytes = manifest_of(attach, &statement, actor, now, size).to_string().into_bytes();
-        let manifest = Manifest::parse(&bytes, Some(IMAGE))?;
-        let digest = Digest::sha256(&bytes);
-        let evidence =
-            Evidence { digest, subject: (*subject).clone(), statement, by: actor.principal.clone(), at: now };
-        ops_manifests::insert(&mut tx, workload, &manifest, &bytes, &evidence.digest, now).await?;
-        insert(&mut tx, workload, &evidence, &payload, &examples, Some(position)).await?;
-        changes.push(change(&evidence));
-        recorded.push(evidence);
-    }
-    promotions::stir(&mut tx, workload.as_str(), now).await?;
-    log::append(&mut tx, now, &actor.principal, changes).await?;
-    tx.commit().await?;
-    Ok((recorded, first))
-}
-
-async fn insert(
-    tx: &mut Tx,
-    repository: &Workload,
-    evidence: &Evidence,
-    payload: &Digest,
-    examples: &Examples,
-    position: Option<i64>,
-) -> Result<()> {
-    let examples =
-        (!examples.is_empty()).then(|| serde_json::to_vec(examples)).transpose().map_err(|source| {
-            Error::internal("evidence_encoding", "examples could not be written").source(source)
-        })?;
-    let size = serde_json::to_vec(&evidence.statement).map_or(0, |statement| statement.len());
-    if size > STATEMENT_MAX {
-        return Err(Error::too_large(
-            "evidence_too_large",
-            format!("what gates would read of it has {size} bytes"),
-        )
-        .hint(format!("at most {STATEMENT_MAX}; attach less in one file")));
-    }
-    let new = rows::NewEvidence { repository, evidence, payload, examples: examples.as_deref(), position };
-    if rows::insert(tx, &new).await? {
-        return Ok(());
-    }
-    match rows::find(tx, repository, &evidence.digest).await? {
-        Some(_) => Ok(()),
-        None => Err(Error::conflict(
-            "evidence_too_much",
-            format!("there is as much evidence about this content as is taken: {}", evidence.subject),
-        )
-        .hint("push a new version")),
-    }
-}
-
-/// The OCI manifest of a piece of evidence: keys sorted, as of all our manifests.
-fn manifest_of(
-    attach: &Attach<'_>,
-    statement: &Statement,
-    actor: &Actor,
-    now: DateTime<Utc>,
-    subject_size: usize,
-) -> Value {
-    let layer = |bytes: &[u8], media_type: &str| json!({ "digest": Digest::sha256(bytes), "mediaType": media_type, "size": bytes.len() });
-    let mut layers = vec![layer(&attach.bytes, attach.media_type)];
-    layers.extend(attach.public_key.as_ref().map(|key| layer(key.as_bytes(), PEM)));
-    let about = match statement {
-        Statement::Evaluation(evaluation) => evaluation.suite.clone(),
-        other => other.kind().name().to_owned(),
-    };
-    json!({
-        "annotations": {
-            BY: actor.principal,
-            ABOUT: about,
-            CREATED: now.to_rfc3339_opts(SecondsFormat::Micros, true),
-        },
-        "artifactType": statement.kind().artifact_type(),
-        "config": layer(b"{}", EMPTY_CONFIG),
-        "layers": layers,
-        "mediaType": IMAGE,
-        "schemaVersion": 2,
-        "subject": { "digest": attach.subject, "mediaType": IMAGE, "size": subject_size },
-    })
-}
-
-/// What a manifest that an OCI client pushes says as evidence, if it is meant as such.
-pub(super) struct Pushed {
-    statement: Statement,
-    examples: Examples,
-    payload: Digest,
-    subject: Digest,
-}
-
-/// Reads the evidence in a manifest with a subject. `None`: it is other content. What comes only from verbs of its own
-/// is refused, and so is what cannot be read as what it claims to be.
-pub(super) async fn of_manifest(
-    cx: &Context,
-    repository: &Workload,
-    manifest: &Manifest,
-) -> Result<Option<Pushed>> {
-    let kind = manifest.artifact_type.as_deref().and_then(EvidenceKind::of_artifact_type);
-    let Some(kind) = kind else { return Ok(None) };
-    let invalid = |why: &str| {
-        Error::invalid("evidence_invalid", format!("not a piece of evidence: {why}"))
-            .hint("attach it with: gradus eval attach REF FILE")
-    };
-    if !kind.is_attachable() {
-        return Err(Error::not_allowed(
-            "evidence_reserved",
-            format!("evidence of this kind is not pushed: {kind}"),
-        )
-        .hint("it comes only from its own verb, such as gradus approve"));
-    }
-    let subject = manifest.subject.as_ref().ok_or_else(|| invalid("it has no subject"))?.digest.clone();
-    if versions::of_manifest(&mut cx.db.read().await?, repository, &subject).await?.is_none() {
-        return Err(Error::invalid("evidence_subject", format!("its subject is no version here: {subject}"))
-            .hint("push the version first, then what is said about it"));
-    }
-    let (payload, rest) = manifest.layers.split_first().ok_or_else(|| invalid("it has no layer"))?;
-    if payload.size > MAX_BYTES as u64 {
-        return Err(Error::too_large(
-            "evidence_too_large",
-            format!("the evidence has {} bytes", payload.size),
-        )
-        .hint(format!("at most {MAX_BYTES}")));
-    }
-    let bytes = blobs::read_whole(cx, repository, &payload.digest, MAX_BYTES as u64).await?;
-    let public_key = match rest.iter().find(|layer| layer.media_type == PEM) {
-        Some(layer) => {
-            String::from_utf8(blobs::read_whole(cx, repository, &layer.digest, 64 << 10).await?.to_vec()).ok()
-        }
-        None => None,
-    };
-    let (files, prompt) = files(cx, repository, &subject).await?;
-    let about = About {
-        digest: &subject,
-        files: &files,
-        prompt: prompt.as_ref(),
-        public_key: public_key.as_deref(),
-        now: cx.clock.now(),
-    };
-    let mut statements = read(Some(kind), &bytes, &about)?;
-    match (statements.pop(), statements.is_empty()) {
-        (Some(one), true) => {
-            let payload = payload.digest.clone();
-            Ok(Some(Pushed { statement: one.statement, examples: one.examples, payload, subject }))
-        }
-        _ => Err(invalid("it says several things; attach the file instead")),
-    }
-}
-
-/// Records what an OCI client pushed, in the transaction that stores its manifest.
-pub(super) async fn insert_pushed(
-    tx: &mut Tx,
-    actor: &Actor,
-    repository: &Workload,
-    digest: &Digest,
-    pushed: Pushed,
-    now: DateTime<Utc>,
-) -> Result<Change> {
-    let Pushed { statement, examples, payload, subject } = pushed;
-    let evidence =
-        Evidence { digest: digest.clone(), subject, statement, by: actor.principal.clone(), at: now };
-    insert(tx, repository, &evidence, &payload, &examples, None).await?;
-    // The log's head is locked before rows of promotions, here as everywhere: two orders would wait for each other.
-    log::lock(tx).await?;
-    promotions::stir(tx, repository.as_str(), now).await?;
-    Ok(Change::EvidenceAttached {
-        workload: repository.clone(),
-        subject: evidence.subject,
-        evidence: evidence.digest,
-        about: evidence.statement.kind(),
-    })
 }
 
 /// Everything that is said about a version, oldest first.

@@ -164,7 +164,7 @@ pub async fn put(
     {
         return Ok(put);
     }
-    let said = super::evidence::of_manifest(cx, repository, &manifest).await?;
+    let said = super::referrer::of_manifest(cx, repository, &manifest).await?;
     let is_evidence = said.is_some();
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
@@ -177,7 +177,7 @@ pub async fn put(
     if is_new || is_author {
         if let Some(said) = said.filter(|_| is_new) {
             changes
-                .push(super::evidence::insert_pushed(&mut tx, actor, repository, &digest, said, now).await?);
+                .push(super::referrer::insert_pushed(&mut tx, actor, repository, &digest, said, now).await?);
         }
         changes.push(Change::ManifestPushed {
             repository: repository.clone(),

@@ -40,6 +40,8 @@ pub mod claim;
 pub mod compose;
 mod memo;
 mod named;
+mod number;
+mod referrer;
 mod session;
 mod snapshot;
 mod turns;

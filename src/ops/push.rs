@@ -4,7 +4,10 @@
 use super::{
     Context,
     compose::{Prepared, Wanted, from_draft, from_manifest},
-    judgement, policy, promote, snapshot, uploads,
+    evidence::{self, Attached, Said},
+    judgement::Judgement,
+    number::{decide, revision},
+    policy, promote, referrer, settle, snapshot, uploads,
 };
 use crate::{
     db::{Tx, log, manifests, namespaces, stages, tags, versions},
@@ -14,17 +17,17 @@ use crate::{
     model::{
         access::{Actor, Role},
         artifact::{Dataset, File},
-        contract::{self, Contract, Diff},
+        contract::{Contract, Diff},
+        digest::Digest,
         event::Change,
         kind::Tier,
         manifest::Manifest,
         name::Workload,
         reference::{Reference, Selector},
         stage::Stage,
-        version::{Bump, Version},
+        version::Version,
     },
 };
-use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeSet, sync::Arc};
 use versions::VersionRow;
 
@@ -41,6 +44,8 @@ pub struct Draft {
     pub prompt: Option<File>,
     pub base: Option<String>,
     pub datasets: Vec<Dataset>,
+    /// Uploaded files that say something about it: all count, or the version is not made.
+    pub evidence: Vec<Digest>,
     pub wanted: Wanted,
 }
 
@@ -54,6 +59,7 @@ pub struct Pushed {
     /// What the registry did on its own or noticed, for people.
     pub notes: Vec<String>,
     pub inspection: Inspection,
+    pub evidence: Vec<Attached>,
 }
 
 /// Makes a version from uploaded files.
@@ -68,9 +74,17 @@ pub async fn push(cx: &Arc<Context>, actor: &Actor, workload: &Workload, draft: 
     }
     for _ in 0..TRIES {
         let prepared = from_draft(cx, workload, &draft).await?;
-        if let Some(pushed) = commit(cx, actor, workload, prepared, &wanted).await? {
-            return Ok(pushed);
+        let said = prepared.read_evidence(cx, workload, &draft.evidence).await?;
+        let digest = prepared.digest.clone();
+        let Some(mut pushed) = commit(cx, actor, workload, prepared, &wanted, &said).await? else { continue };
+        if !said.is_empty() {
+            for said in said.into_iter().filter(|_| !pushed.created) {
+                pushed.evidence.extend(evidence::add(cx, actor, workload, &digest, said).await?);
+            }
+            // What was pending on content that was there under another number.
+            settle::settle_workload(cx, workload).await;
         }
+        return Ok(pushed);
     }
     Err(busy(workload))
 }
@@ -89,7 +103,7 @@ pub async fn push_manifest(
         let Some(prepared) = from_manifest(cx, workload, manifest, bytes, version).await? else {
             return Ok(None);
         };
-        if let Some(pushed) = commit(cx, actor, workload, prepared, &wanted).await? {
+        if let Some(pushed) = commit(cx, actor, workload, prepared, &wanted, &[]).await? {
             return Ok(Some(pushed));
         }
     }
@@ -108,10 +122,14 @@ async fn commit(
     workload: &Workload,
     prepared: Prepared,
     wanted: &Wanted,
+    said: &[Said],
 ) -> Result<Option<Pushed>> {
     // Blobs the registry makes itself come before the transaction: no bytes move inside one.
     for bytes in &prepared.own_blobs {
         uploads::put_own(cx, workload, bytes.clone()).await?;
+    }
+    for said in said {
+        said.attach(workload, &prepared.digest).put_blobs(cx).await?;
     }
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
@@ -172,7 +190,18 @@ async fn commit(
     if last == 0 {
         changes.extend(super::manifests::free_reserved_tags(&mut tx, workload).await?);
     }
-    let first = first_stage(cx, &mut tx, actor, &row, &prepared.inspection, changes.len()).await?;
+    // From here to the commit nobody else writes: no policy and no freeze comes in between, and positions are known.
+    let (length, _) = log::lock(&mut tx).await?;
+    let next = |changes: &[Change]| length + i64::try_from(changes.len()).unwrap_or_default();
+    let mut evidence = Vec::new();
+    for said in said {
+        let attach = said.attach(workload, &row.digest);
+        let statements = said.statements.clone();
+        let recorded = attach.write(&mut tx, &actor.principal, statements, next(&changes), now).await?;
+        changes.extend(recorded.iter().map(|one| referrer::attached(workload, one)));
+        evidence.extend(recorded.into_iter().map(|evidence| Attached { evidence, created: true }));
+    }
+    let first = first_stage(cx, &mut tx, actor, &row, &prepared.inspection, next(&changes)).await?;
     if let Some(First::Entered(promoted)) = &first {
         changes.push(promoted.clone());
     }
@@ -183,7 +212,7 @@ async fn commit(
     if let Some(First::Open(stage)) = first {
         notes.push(ask_for(cx, actor, &row, stage).await);
     }
-    Ok(Some(Pushed { created: true, row, diff, notes, inspection: prepared.inspection }))
+    Ok(Some(Pushed { created: true, row, diff, notes, inspection: prepared.inspection, evidence }))
 }
 
 /// What became of a new version's way into the first stage.
@@ -203,10 +232,8 @@ async fn first_stage(
     actor: &Actor,
     row: &VersionRow,
     inspection: &Inspection,
-    events_before: usize,
+    position: i64,
 ) -> Result<Option<First>> {
-    // No policy and no freeze comes between reading them here and the commit.
-    let (length, _) = log::lock(tx).await?;
     let effective = policy::effective(cx, tx, row.workload.as_str()).await?;
     let Some(stage) = effective.first() else { return Ok(None) };
     let Ok(rules) = effective.rules(row.tier, stage) else { return Ok(None) };
@@ -225,9 +252,7 @@ async fn first_stage(
     if report.outcome != gates::Outcome::Pass {
         return Ok(Some(First::Open(stage.clone())));
     }
-    let judgement = judgement::Judgement { tier: row.tier, report, facts };
-    let judgement = judgement.keep(tx).await?;
-    let position = length + i64::try_from(events_before).unwrap_or_default();
+    let judgement = Judgement::new(row.tier, report, facts).keep(tx).await?;
     let by = promote::By { who: &actor.principal, at: row.created_at, position, overriding: None };
     let entered = promote::enter(tx, row, stage, &by, judgement).await?;
     Ok(Some(First::Entered(entered)))
@@ -298,115 +323,12 @@ async fn again(
             row.workload, row.version
         ));
     }
-    Ok(Pushed { created: false, row, diff: None, notes, inspection: prepared.inspection })
-}
-
-/// The version number: the one asked for, if it claims enough, or the next one.
-async fn decide(
-    tx: &mut Tx,
-    workload: &Workload,
-    prepared: &Prepared,
-    wanted: &Wanted,
-) -> Result<(Version, Option<Diff>)> {
-    if let Some(version) = &wanted.version {
-        check_above(tx, workload, version, &prepared.contract).await?;
-        let Some(older) = versions::below(tx, workload, version, true).await? else {
-            return Ok((version.clone(), None));
-        };
-        let diff = contract_diff(&older, &prepared.contract)?;
-        check_claim(workload, version, &older.version, &diff)?;
-        return Ok((version.clone(), Some(diff)));
-    }
-    let Some(newest) = versions::newest(tx, workload).await? else {
-        return Ok((Version::new(1, 0, 0), None));
-    };
-    // Compared with what stands, numbered above all that ever was.
-    let followed = match newest.yanked_at {
-        None => Some(newest.clone()),
-        Some(_) => versions::newest_standing(tx, workload).await?,
-    };
-    let Some(followed) = followed else {
-        return Ok((newest.version.bumped(wanted.bump.unwrap_or(Bump::Patch))?, None));
-    };
-    let diff = contract_diff(&followed, &prepared.contract)?;
-    let needed = needed_bump(&diff, &followed.version);
-    let next = newest.version.bumped(Bump::Patch)?;
-    let version = match wanted.bump {
-        None if next.claims_over(&followed.version) >= needed => next,
-        bump => newest.version.bumped(bump.unwrap_or(needed))?,
-    };
-    if let Some(release) = versions::below(tx, workload, &version, true).await? {
-        let since_release = contract_diff(&release, &prepared.contract)?;
-        let claims = version.claims_over(&release.version);
-        if claims < needed_bump(&since_release, &release.version) {
-            if wanted.bump.is_some() {
-                check_claim(workload, &version, &release.version, &since_release)?;
-            }
-            let version = release.version.bumped(needed_bump(&since_release, &release.version))?;
-            return Ok((version, Some(since_release)));
-        }
-    }
-    Ok((version, Some(diff)))
-}
-
-/// A release put below another must not promise what that one, as it is numbered, would break.
-async fn check_above(tx: &mut Tx, workload: &Workload, version: &Version, contract: &Contract) -> Result<()> {
-    if version.is_prerelease() {
-        return Ok(()); // nobody comes to it by a range and moves on
-    }
-    let Some(newer) = versions::above(tx, workload, version).await? else { return Ok(()) };
-    let diff = contract::diff(contract, &super::resolve::contract_of(&newer)?);
-    if newer.version.claims_over(version) >= needed_bump(&diff, version) {
-        return Ok(());
-    }
-    Err(too_little(
-        format!("the next release, {}, breaks more of this contract than its number says", newer.version),
-        &diff,
-    )
-    .hint("push it under a higher number, or with the contract of the releases around it"))
-}
-
-/// The part of the version that a contract change must raise. Below 1.0.0 the parts stand one lower, as
-/// Cargo and npm read `^0.2`.
-pub(super) fn needed_bump(diff: &Diff, older: &Version) -> Bump {
-    let initial = older.semver().major == 0;
-    match diff.change {
-        contract::Change::Major if initial => Bump::Minor,
-        contract::Change::Major => Bump::Major,
-        contract::Change::Minor if !initial => Bump::Minor,
-        _ => Bump::Patch,
-    }
-}
-
-fn check_claim(workload: &Workload, version: &Version, older: &Version, diff: &Diff) -> Result<()> {
-    let needed = needed_bump(diff, older);
-    if version.claims_over(older) >= needed {
-        return Ok(());
-    }
-    Err(too_little(
-        format!("{workload}:{version} claims less than its contract changed since {older}, which needs a {needed} bump"),
-        diff,
-    )
-    .hint(format!("push with --bump {needed}, or keep the contract")))
-}
-
-fn too_little(message: String, diff: &Diff) -> Error {
-    let entry = |entry: &contract::DiffEntry| format!("{} {}: {}", entry.side, entry.path, entry.reason);
-    let reasons: Vec<String> = diff.entries.iter().take(5).map(entry).collect();
-    Error::invalid("version_claims_too_little", format!("{message}: {}", reasons.join("; ")))
-        .details(serde_json::to_value(diff).unwrap_or_default())
-}
-
-fn contract_diff(older: &VersionRow, contract: &Contract) -> Result<Diff> {
-    Ok(contract::diff(&super::resolve::contract_of(older)?, contract))
-}
-
-/// The version as 40 hexadecimal digits: what a git revision looks like.
-fn revision(workload: &Workload, version: &Version, digest: &str) -> String {
-    let mut hash = Sha256::new();
-    for part in ["gradus revision", workload.as_str(), &version.to_string(), digest] {
-        hash.update(part.as_bytes());
-        hash.update([0]);
-    }
-    crate::model::digest::hex(&hash.finalize()[..20])
+    Ok(Pushed {
+        created: false,
+        row,
+        diff: None,
+        notes,
+        inspection: prepared.inspection,
+        evidence: Vec::new(),
+    })
 }

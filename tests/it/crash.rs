@@ -53,6 +53,7 @@ async fn push_on(
             prompt: None,
             base: None,
             datasets: vec![],
+            evidence: Vec::new(),
             version: None,
             bump: None,
         };

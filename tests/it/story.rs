@@ -61,6 +61,7 @@ fn version(files: Vec<File>) -> wire::NewVersion {
         prompt: None,
         base: None,
         datasets: vec![],
+        evidence: Vec::new(),
         version: None,
         bump: None,
     }

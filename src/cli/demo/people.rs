@@ -77,6 +77,7 @@ pub async fn push(client: &Client, directory: &Path, push: &Push<'_>) -> Result<
         prompt: None,
         base: push.with_base.then(|| BASE.to_owned()),
         datasets: if push.with_dataset { vec![trained] } else { Vec::new() },
+        evidence: Vec::new(),
         version: None,
         bump: None,
     };

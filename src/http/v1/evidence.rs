@@ -35,14 +35,16 @@ pub async fn attach(
         return Err(Error::invalid("evidence_empty", "the body is empty; it is the file to attach").into());
     }
     let outcome = evidence::attach(&app, &actor, &reference, kind, bytes.to_vec(), public_key).await?;
-    let attached =
-        |one: evidence::Attached| wire::AttachedEvidence { created: one.created, evidence: one.evidence };
     Ok(Json(wire::AttachedView {
         workload: reference.workload,
         version: outcome.version,
-        evidence: outcome.attached.into_iter().map(attached).collect(),
+        evidence: outcome.attached.into_iter().map(attached_view).collect(),
         promoted: outcome.promoted.into_iter().map(promotion_view).collect(),
     }))
+}
+
+pub fn attached_view(one: evidence::Attached) -> wire::AttachedEvidence {
+    wire::AttachedEvidence { created: one.created, evidence: one.evidence }
 }
 
 pub async fn list(

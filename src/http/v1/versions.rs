@@ -1,5 +1,6 @@
 //! Workloads and their versions: push, list, show, resolve, render, aliases, yank, diff.
 
+use super::evidence::attached_view;
 use crate::{
     error::Result,
     http::{
@@ -112,6 +113,7 @@ pub async fn push(
         prompt: new.prompt,
         base: new.base,
         datasets: new.datasets,
+        evidence: new.evidence,
         wanted: Wanted { version: new.version, bump: new.bump },
     };
     let pushed = push::push(&app, &actor, &workload(&namespace, &name)?, draft).await?;
@@ -122,6 +124,7 @@ pub async fn push(
         diff: pushed.diff,
         notes: pushed.notes,
         inspection: pushed.inspection,
+        evidence: pushed.evidence.into_iter().map(attached_view).collect(),
     };
     Ok((status, Json(view)))
 }
