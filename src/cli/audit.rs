@@ -8,6 +8,7 @@ use crate::{
     client::Client,
     error::{Error, Result},
     model::{
+        event::{Change, Event, kind_of, position_of},
         merkle::{self, Frontier, TILE},
         name::Workload,
         note::Verifier,
@@ -173,7 +174,7 @@ fn read(path: &Path) -> Result<String> {
 }
 
 fn recovered(done: &wire::LogRecovered, out: &Out) -> Result<()> {
-    let gap = format!("{} known of and not there", count(done.gap, "event"));
+    let gap = gap(done.gap);
     out.done(done, format!("epoch {} of the log begins with entry {}: {gap}", done.epoch, done.position))?;
     if let Some(damage) = &done.damage {
         out.note(format!("accepted as it is, from entry {} on: {}", damage.position, damage.reason));
@@ -182,15 +183,22 @@ fn recovered(done: &wire::LogRecovered, out: &Out) -> Result<()> {
     Ok(())
 }
 
+fn gap(gap: Option<u64>) -> String {
+    match gap {
+        Some(gap) => format!("{} known of and not there", count(gap, "event")),
+        None => "an unknown number of events known of and not there, as the log went another way".to_owned(),
+    }
+}
+
 fn tell(report: &wire::LogReport, out: &Out) -> Result<()> {
     out.data(report, |out| out.line(format!("{} {}", count(report.size, "event"), report.root)))?;
     for one in &report.epochs {
         out.note(format!(
-            "epoch {} begins with entry {}: accepted by {}, {} known of and not there: {}",
+            "epoch {} begins with entry {}: accepted by {}, {}: {}",
             one.epoch,
             one.first,
             one.by,
-            count(one.gap, "event"),
+            gap(one.gap),
             one.reason
         ));
         if let Some(damage) = &one.damage {
@@ -233,29 +241,67 @@ fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::
     let known = key.open(checkpoint)?;
     let bytes = super::files::read(file)?;
     let mut tree = Frontier::default();
-    let mut start = 0;
+    let (mut start, mut epochs, mut bad) = (0, Vec::new(), None);
     for end in memchr::memchr_iter(b'\n', &bytes).chain([bytes.len()]) {
         let line = &bytes[start..end];
         start = end + 1;
         if tree.size() == known.size {
             break;
         }
-        if !line.is_empty() {
-            tree.push(merkle::leaf(line));
+        if line.is_empty() {
+            continue;
         }
+        if position_of(line) != Some(tree.size()) {
+            let reason = match position_of(line) {
+                Some(other) => format!("the entry is missing, or not in its place: here is entry {other}"),
+                None => "the line is no event".to_owned(),
+            };
+            bad = Some(wire::BadEntry { position: tree.size(), reason });
+            break;
+        }
+        tree.push(merkle::leaf(line));
+        epochs.extend(epoch(line));
     }
-    let reason = match (tree.size() == known.size, tree.root() == known.root) {
+    let whole = match (tree.size() == known.size, tree.root() == known.root) {
         (true, true) => None,
-        (true, false) => Some("one of the entries before is not what the checkpoint says"),
-        (false, _) => Some("the export ends before the checkpoint"),
+        (true, false) => Some((
+            0,
+            format!(
+                "one of the {} entries up to the checkpoint is not what it says; which one, gradus audit verify tells \
+                 on the server",
+                known.size
+            ),
+        )),
+        (false, _) => Some((tree.size(), "the export ends before the checkpoint".to_owned())),
     };
-    let bad = |reason: &str| wire::BadEntry { position: tree.size(), reason: reason.to_owned() };
+    let whole = whole.map(|(position, reason)| wire::BadEntry { position, reason });
     Ok(wire::LogReport {
         size: tree.size(),
         root: BASE64.encode(tree.root()),
-        epochs: Vec::new(),
-        first_bad: reason.map(bad),
+        epochs,
+        first_bad: bad.or(whole),
     })
+}
+
+/// The epoch that an entry begins, if it does.
+fn epoch(line: &[u8]) -> Option<wire::LogEpoch> {
+    if kind_of(line) != Some(b"log_recovered") {
+        return None;
+    }
+    let event = Event::from_bytes(line).ok()?;
+    match event.change {
+        Change::LogRecovered { epoch, known, gap, damage, reason, .. } => Some(wire::LogEpoch {
+            epoch,
+            first: u64::try_from(event.position).ok()?,
+            by: event.actor,
+            at: event.at,
+            known,
+            gap,
+            damage: damage.map(|damage| wire::BadEntry { position: damage.position, reason: damage.found }),
+            reason,
+        }),
+        _ => None,
+    }
 }
 
 /// Checks a `tlog-proof` and answers the entry's position, and the epoch whose checkpoint it rests on.

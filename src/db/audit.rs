@@ -8,6 +8,7 @@ use crate::{
     error::{Error, Result},
     model::{digest::Digest, event::Names, merkle::TILE, note::Kept},
 };
+use chrono::{DateTime, Utc};
 
 /// Entries in a block. Of more, the text would be so large that memory for it is asked of the kernel each time.
 const BLOCK: u64 = TILE;
@@ -23,8 +24,8 @@ const BREAK: u8 = b'\n';
 /// In the place of a checkpoint where none was kept. No checkpoint begins like that.
 const NONE: u8 = b'-';
 
-/// Entries that follow each other, with the checkpoints kept with them and the tile over them. All entries are in one
-/// text and all checkpoints in another: a row for each would cost more than hashing them does.
+/// Entries that follow each other, with what is kept beside them and the tile over them. All entries are in one
+/// text, all checkpoints in another: a row for each would cost more than hashing them does.
 pub struct Block {
     pub first: u64,
     /// Entries there are, and the first and the last position.
@@ -32,6 +33,7 @@ pub struct Block {
     pub ends: Option<(i64, i64)>,
     entries: Vec<u8>,
     checkpoints: Vec<u8>,
+    filed: String,
     /// The tile over them, if it is there.
     pub tile: Option<Vec<u8>>,
 }
@@ -48,7 +50,12 @@ impl Block {
         })
     }
 
-    /// For each entry what is kept with it, empty if nothing is. Ends early where that cannot be told apart.
+    /// What each entry is found by: kind, namespace and workload, empty where there is none, with tabs between them.
+    pub fn filed(&self) -> impl Iterator<Item = &str> {
+        self.filed.split('\n').filter(|_| self.count > 0)
+    }
+
+    /// For each entry the checkpoint kept with it, empty if nothing is. Ends early where that cannot be told apart.
     pub fn checkpoints(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.checkpoints[..];
         std::iter::from_fn(move || {
@@ -63,7 +70,8 @@ impl Block {
     }
 }
 
-type Row = (i64, i64, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<Vec<u8>>);
+type Row =
+    (i64, i64, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>);
 
 /// One block of several that are read by one statement.
 macro_rules! one_block {
@@ -71,11 +79,12 @@ macro_rules! one_block {
         concat!(
             "SELECT $1 + ",
             $offset,
-            ", COUNT(*), MIN(position), MAX(position), STRING_AGG(bytes, $3),
+            ", COUNT(bytes), MIN(position), MAX(position), STRING_AGG(bytes, $3),
                STRING_AGG(COALESCE(checkpoint, $4), $5),
+               STRING_AGG(kind || $7 || COALESCE(namespace, '') || $7 || COALESCE(workload, ''), $8),
                (SELECT hashes FROM log_tiles WHERE level = 0 AND number = $6 + ",
             $offset,
-            " / 256) FROM (SELECT position, bytes, checkpoint FROM events
+            " / 256) FROM (SELECT * FROM events
                WHERE position >= $1 + ",
             $offset,
             " AND position < $1 + 256 + ",
@@ -105,13 +114,14 @@ pub async fn blocks(tx: &mut Tx, first: u64, end: u64) -> Result<Vec<Block>> {
         one_block!("1792"),
     );
     let (from, to, number) = (to_sql(first)?, to_sql(end)?, to_sql(first / TILE)?);
-    let rows: Vec<Row> = all!(tx, sql, from, to, &[BREAK][..], &[NONE][..], &b""[..], number);
-    let block = |(first, count, least, most, entries, checkpoints, tile): Row| Block {
+    let rows: Vec<Row> = all!(tx, sql, from, to, &[BREAK][..], &[NONE][..], &b""[..], number, "\t", "\n");
+    let block = |(first, count, least, most, entries, checkpoints, filed, tile): Row| Block {
         first: super::from_sql(first),
         count: super::from_sql(count),
         ends: least.zip(most),
         entries: entries.unwrap_or_default(),
         checkpoints: checkpoints.unwrap_or_default(),
+        filed: filed.unwrap_or_default(),
         tile,
     };
     let mut blocks: Vec<Block> = rows.into_iter().map(block).filter(|block| block.first < end).collect();
@@ -124,6 +134,15 @@ pub async fn ends(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
     let sql = "SELECT MIN(position), MAX(position) FROM events";
     let row: Option<(Option<i64>, Option<i64>)> = optional!(tx, sql);
     Ok(row.and_then(|(least, most)| least.zip(most)))
+}
+
+/// A tile that no tree of this size has, if there is one.
+pub async fn stray_tile(tx: &mut Tx, size: u64) -> Result<Option<(i64, i64)>> {
+    let sql = "SELECT level, number FROM log_tiles WHERE level < 0 OR number < 0 OR level > 7
+               OR number >= $1 / CASE level WHEN 0 THEN 256 WHEN 1 THEN 65536 WHEN 2 THEN 16777216
+                   WHEN 3 THEN 4294967296 WHEN 4 THEN 1099511627776 ELSE 281474976710656 END
+               ORDER BY level, number LIMIT 1";
+    Ok(optional!(tx, sql, to_sql(size)?))
 }
 
 /// The bytes of a tile as they are, if it is there.
@@ -179,10 +198,16 @@ pub async fn put_entry(tx: &mut Tx, position: u64, bytes: &[u8], kind: &str) -> 
     Ok(())
 }
 
-/// Sets the head to a tree of this size.
-pub async fn put_head(tx: &mut Tx, size: u64, frontier: Vec<u8>, epoch: u64) -> Result<()> {
-    let sql = "UPDATE log_head SET position = $1, frontier = $2, epoch = $3 WHERE id = 1";
-    match execute!(tx, sql, to_sql(size)?, frontier, to_sql(epoch)?) {
+/// Sets the head to a tree of this size, whose latest entry is of this time.
+pub async fn put_head(
+    tx: &mut Tx,
+    size: u64,
+    frontier: Vec<u8>,
+    epoch: u64,
+    latest: DateTime<Utc>,
+) -> Result<()> {
+    let sql = "UPDATE log_head SET position = $1, frontier = $2, epoch = $3, latest = $4 WHERE id = 1";
+    match execute!(tx, sql, to_sql(size)?, frontier, to_sql(epoch)?, latest) {
         1 => Ok(()),
         _ => Err(Error::corrupt("log_head", 1, "the row is missing")),
     }

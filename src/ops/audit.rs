@@ -6,7 +6,7 @@ use crate::{
     error::{Error, Result},
     model::{
         event::Event,
-        merkle::{self, Hash, Parts, TILE},
+        merkle::{self, Hash, Parts, TILE, TILE_LEVELS},
         name::Workload,
         note::{Checkpoint, Kept, Signer},
     },
@@ -60,11 +60,13 @@ pub async fn tile(cx: &Context, level: u32, number: u64, width: u64) -> Result<V
     if width == 0 || width > TILE || ends.is_none_or(|end| end > there) {
         return Err(Error::not_found("tile_unknown", "the log is not long enough for this tile"));
     }
-    Ok(hashes(&mut tx, level, number, width).await?.concat())
+    Ok(hashes(&mut tx, level, number, width, there).await?.concat())
 }
 
-async fn hashes(tx: &mut Tx, level: u32, number: u64, width: u64) -> Result<Vec<Hash>> {
-    if let Some(mut tile) = log::tile(tx, level, number).await? {
+/// `there`: how many hashes the tree has on this level. What is stored of a tile before it is full is none of ours.
+async fn hashes(tx: &mut Tx, level: u32, number: u64, width: u64, there: u64) -> Result<Vec<Hash>> {
+    if (number + 1) * TILE <= there {
+        let mut tile = log::full_tile(tx, level, number).await?;
         tile.truncate(usize::try_from(width).unwrap_or(usize::MAX));
         return Ok(tile);
     }
@@ -96,13 +98,14 @@ pub async fn entries(cx: &Context, number: u64, width: u64) -> Result<Vec<u8>> {
     Ok(bundle)
 }
 
-async fn prove(tx: &mut Tx, parts: &Parts) -> Result<Vec<Hash>> {
+async fn prove(tx: &mut Tx, parts: &Parts, size: u64) -> Result<Vec<Hash>> {
     let mut proof = Vec::new();
     for part in parts {
         let mut roots = Vec::new();
         for subtree in part {
             let (level, number, range) = subtree.in_tile();
-            let tile = hashes(tx, level, number, range.end as u64).await?;
+            let there = size.checked_shr(TILE_LEVELS * level).unwrap_or(0);
+            let tile = hashes(tx, level, number, range.end as u64, there).await?;
             let within = tile.get(range).ok_or_else(|| {
                 Error::corrupt("log_tiles", format!("{level}/{number}"), "the tile is too short")
             })?;
@@ -138,7 +141,7 @@ pub async fn inclusion(cx: &Context, position: u64, of: Option<&Workload>) -> Re
     if of.is_some() && Event::from_bytes(&entry)?.change.workload() != of {
         return Err(unknown());
     }
-    let hashes = prove(&mut tx, &parts).await?;
+    let hashes = prove(&mut tx, &parts, size).await?;
     let mut text = format!("c2sp.org/tlog-proof@v1\nindex {position}\n");
     for hash in hashes {
         text.push_str(&BASE64.encode(hash));
@@ -160,5 +163,5 @@ pub async fn consistency(cx: &Context, old: u64, new: u64) -> Result<Vec<Hash>> 
             format!("the log has {size} entries, which is fewer than asked for"),
         )
     })?;
-    prove(&mut tx, &parts).await
+    prove(&mut tx, &parts, size).await
 }

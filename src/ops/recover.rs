@@ -14,7 +14,6 @@ use crate::{
     model::{
         access::Actor,
         event::{Change, Event, LogDamage, LogState},
-        merkle::Frontier,
         note::{Checkpoint, Signer},
     },
 };
@@ -27,7 +26,8 @@ pub struct Recovered {
     pub epoch: u64,
     /// Of the entry that begins it.
     pub position: u64,
-    pub gap: u64,
+    /// Events that were known of and are not there; `None`: the log went another way, and nobody can tell how many.
+    pub gap: Option<u64>,
     pub damage: Option<LogDamage>,
 }
 
@@ -43,29 +43,32 @@ pub async fn recover(
     let signer = signer(cx)?;
     let known = signer.verifier(1).open(checkpoint)?;
     let mut tx = cx.db.write().await?;
-    let (_, latest) = log::lock(&mut tx).await?;
-    let at = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
+    log::lock(&mut tx).await?;
+    let now = cx.clock.now();
     let found = examine(&mut tx, &mut [], &signer, Some(known.clone())).await?;
     check(&found, &known, accept_damage)?;
     let before = found.recoveries.last().map_or(1, |recovery| recovery.epoch);
     let epoch = known.epoch().max(before).max(found.head.epoch) + 1;
     let lost = |position: u64| Event {
         position: i64::try_from(position).unwrap_or(i64::MAX),
-        at,
+        at: now,
         actor: actor.principal.clone(),
         change: Change::EntryLost { epoch },
     };
-    let (tree, damage) = match &found.damage {
-        None => (found.tree, None),
+    let (tree, latest, damage) = match &found.damage {
+        None => (found.tree, found.latest, None),
         Some((position, what)) => {
             let from = reach(*position, &found.accepted);
-            let (tree, damage) = repair(&mut tx, &signer, from, what, &found, lost).await?;
-            (tree, Some(damage))
+            let (walk, damage) = repair(&mut tx, &signer, from, what, &found, lost).await?;
+            (walk.tree(), walk.latest(), Some(damage))
         }
     };
-    audit::put_head(&mut tx, tree.size(), tree.to_bytes(), epoch).await?;
+    // By what the entries say: what the head says of the time may be wrong too.
+    let at = latest.map_or(now, |latest| latest.max(now));
+    audit::put_head(&mut tx, tree.size(), tree.to_bytes(), epoch, at).await?;
     let state = |epoch, size, root| LogState { epoch, size, root: BASE64.encode(root) };
-    let gap = known.size.saturating_sub(tree.size());
+    // A log that is longer without being the one that was known left it somewhere before.
+    let gap = known.size.checked_sub(tree.size()).filter(|gap| *gap > 0);
     let change = Change::LogRecovered {
         epoch,
         known: state(known.epoch(), known.size, known.root),
@@ -109,6 +112,9 @@ fn reach(position: u64, accepted: &[Accepted]) -> u64 {
     met.chain([position]).min().unwrap_or(position)
 }
 
+/// How far beyond the end that the head names entries are taken for the log's.
+const BEYOND_MAX: u64 = 10_000;
+
 /// Makes a tree of what there is: an entry in each place, tiles and edge over them. Says what was accepted by that.
 async fn repair(
     tx: &mut Tx,
@@ -117,16 +123,20 @@ async fn repair(
     what: &str,
     found: &Examined,
     lost: impl Fn(u64) -> Event,
-) -> Result<(Frontier, LogDamage)> {
+) -> Result<(Walk, LogDamage)> {
     let refuse = |why: String| {
-        Error::conflict("log_unreadable", why)
-            .hint("put the entry back from a backup or an export; the log could not be read with it as it is")
+        Error::conflict("log_unreadable", why).hint(
+            "mend the table events from a backup or an export; the log could not be read with it as it is",
+        )
     };
     let (least, most) = audit::ends(tx).await?.unwrap_or((0, -1));
     if least < 0 {
         return Err(refuse(format!("an entry has a position before the first: {least}")));
     }
-    let size = found.head.size.max(u64::try_from(most + 1).unwrap_or(0));
+    let size = found.head.size.max(u64::try_from(most).map_or(0, |most| most.saturating_add(1)));
+    if size - found.head.size > BEYOND_MAX {
+        return Err(refuse(format!("an entry is far beyond the end of {} entries: {most}", found.head.size)));
+    }
     let missing = fill(tx, size, lost).await?;
     audit::drop_tiles(tx).await?;
     let range = Accepted { from, to: size, kept: None };
@@ -148,7 +158,7 @@ async fn repair(
         Error::internal("damage_encoding", "what was damaged could not be written").source(source)
     })?;
     let document = documents::keep(tx, &bytes).await?;
-    Ok((walk.tree(), LogDamage { position: from, found: what.to_owned(), document }))
+    Ok((walk, LogDamage { position: from, found: what.to_owned(), document }))
 }
 
 /// Puts an entry into every place that has none: positions have no gaps. Answers how many.

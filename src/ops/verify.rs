@@ -20,6 +20,7 @@ use crate::{
     },
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
+use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use std::{sync::Arc, time::Duration};
@@ -43,7 +44,8 @@ pub struct Recovery {
     pub epoch: u64,
     pub position: u64,
     pub known: LogState,
-    pub gap: u64,
+    /// `None`: the log went another way before the known state, and nobody can tell where.
+    pub gap: Option<u64>,
     pub damage: Option<LogDamage>,
     pub reason: String,
 }
@@ -72,6 +74,8 @@ pub(super) struct Damage {
 pub(super) struct Examined {
     pub head: Head,
     pub tree: Frontier,
+    /// The latest time of an entry.
+    pub latest: Option<DateTime<Utc>>,
     pub recoveries: Vec<Recovery>,
     pub accepted: Vec<Accepted>,
     /// What is wrong inside: the first place.
@@ -118,7 +122,8 @@ pub(super) async fn examine(
     let mut named = Named::default();
     let mut walk = go_through(tx, readers, walk, head.size, Some(&mut named)).await?;
     let epoch = recoveries.last().map_or(1, |recovery| recovery.epoch);
-    let is_signed = walk.end(&head, epoch);
+    let latest = log::head(tx).await?.1;
+    let is_signed = walk.end(&head, epoch, latest);
     let mut lost = lost(tx, named, head.size).await?;
     lost.retain(|lost| !forgiven.iter().any(|one| one.digest == lost.digest && one.found == lost.found));
     let beside = lost.first().map(|lost| (lost.position, describe(lost)));
@@ -132,7 +137,16 @@ pub(super) async fn examine(
         false => Some(blame(tx, signer, &accepted, head.size).await?),
     };
     let differs = known.and_then(|known| differs(&known, &walk, &recoveries));
-    Ok(Examined { tree: walk.tree(), head, recoveries, accepted, damage, differs, lost })
+    Ok(Examined {
+        tree: walk.tree(),
+        latest: walk.latest(),
+        head,
+        recoveries,
+        accepted,
+        damage,
+        differs,
+        lost,
+    })
 }
 
 /// Blocks that are read ahead of the one being hashed.
@@ -280,10 +294,13 @@ async fn lost(tx: &mut Tx, mut named: Named, from: u64) -> Result<Vec<Lost>> {
     Ok(named.lost())
 }
 
-/// Entries where none can be: before the first position, or after the end.
+/// Entries and tiles where none can be: before the first position, or after the end.
 async fn stray(tx: &mut Tx) -> Result<Option<(u64, String)>> {
-    let Some((least, most)) = audit::ends(tx).await? else { return Ok(None) };
     let size = log::stored_head(tx).await?.size;
+    if let Some((level, number)) = audit::stray_tile(tx, size).await? {
+        return Ok(Some((size, format!("there is a tile that the log is too short for: {level}/{number}"))));
+    }
+    let Some((least, most)) = audit::ends(tx).await? else { return Ok(None) };
     Ok(match u64::try_from(most) {
         _ if least < 0 => Some((0, format!("there is an entry before the first one, at {least}"))),
         Ok(most) if most >= size => Some((

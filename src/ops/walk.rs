@@ -8,37 +8,26 @@ use crate::{
     },
     model::{
         digest::{Digest, hex},
-        event::{Change, Event, Names, kind_of},
+        event::{Change, Event, Names, kind_of, time_of, time_text, workload_of},
         merkle::{Frontier, Hash, TILE, TILE_LEVELS, leaf},
         note::{Checkpoint, Kept, Signer},
     },
 };
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use std::{collections::BTreeSet, sync::Arc};
 
-/// Kinds of events that name no documents, so that they need not be read. One that is not listed is read.
+/// Kinds of events that are about a workload and name no documents, so that they need not be read. One that is not listed
+/// is read.
 const SILENT: &[&str] = &[
-    "namespace_created",
-    "member_added",
-    "member_removed",
-    "user_added",
-    "user_disabled",
-    "token_created",
-    "token_revoked",
     "yanked",
     "alias_set",
     "alias_removed",
     "tagged",
     "untagged",
     "blob_unlinked",
-    "garbage_collected",
-    "blob_quarantined",
-    "blob_restored",
     "promotion_ended",
     "ratified",
-    "frozen",
-    "unfrozen",
-    "entry_lost",
 ];
 
 /// What an entry says of documents.
@@ -79,6 +68,8 @@ pub(super) struct Walk {
     found: Found,
     /// The first entry of the transaction.
     first: u64,
+    /// The latest time of an entry.
+    latest: Vec<u8>,
     last: Option<Kept>,
     kept_hash: Sha256,
     /// No entry here, or one that cannot be read as what it must be.
@@ -111,6 +102,7 @@ impl Walk {
             rows: Vec::new(),
             found: Found::default(),
             first: 0,
+            latest: Vec::new(),
             last: None,
             kept_hash: Sha256::new(),
             is_cut: false,
@@ -136,6 +128,12 @@ impl Walk {
         tree
     }
 
+    /// The latest time of an entry.
+    pub fn latest(&self) -> Option<DateTime<Utc>> {
+        let text = std::str::from_utf8(&self.latest).ok()?;
+        Some(DateTime::parse_from_rfc3339(text).ok()?.with_timezone(&Utc))
+    }
+
     pub fn found(&mut self) -> Found {
         std::mem::take(&mut self.found)
     }
@@ -147,11 +145,11 @@ impl Walk {
     }
 
     pub fn take(&mut self, block: &Block) {
-        let mut checkpoints = block.checkpoints();
+        let (mut checkpoints, mut filed) = (block.checkpoints(), block.filed());
         for entry in block.entries() {
             let position = self.size();
             self.leaves.push(leaf(entry));
-            self.read(position, entry);
+            self.read(position, entry, filed.next().unwrap_or_default());
             self.check_kept(position, checkpoints.next().unwrap_or_default());
             self.check_known();
             if self.leaves.len() as u64 == TILE {
@@ -164,16 +162,29 @@ impl Walk {
         self.is_cut |= block.count + block.first != self.size() || !block.ends.is_some_and(dense);
     }
 
-    fn read(&mut self, position: u64, entry: &[u8]) {
-        let kind = kind_of(entry).and_then(|kind| std::str::from_utf8(kind).ok());
-        if kind.is_some_and(|kind| SILENT.contains(&kind)) {
-            return;
+    fn read(&mut self, position: u64, entry: &[u8], filed: &str) {
+        if let Some(time) = time_of(entry)
+            && time > &self.latest[..]
+        {
+            self.latest.clear();
+            self.latest.extend_from_slice(time);
+        }
+        let text = |bytes| std::str::from_utf8(bytes).ok();
+        let kind = kind_of(entry).and_then(text);
+        if let Some(kind) = kind
+            && let Some(workload) = workload_of(entry).and_then(text)
+            && SILENT.contains(&kind)
+        {
+            let namespace = workload.split('/').next().unwrap_or_default();
+            return self.check_filed(position, filed, [kind, namespace, workload]);
         }
         let Ok(event) = Event::from_bytes(entry) else {
             self.unreadable.get_or_insert(position);
             return self.is_bad(position, "the entry is no event");
         };
         let repository = event.change.workload().map(ToString::to_string).unwrap_or_default();
+        let namespace = event.change.namespace().unwrap_or_default();
+        self.check_filed(position, filed, [kind.unwrap_or_default(), &namespace, &repository]);
         match &event.change {
             Change::LogRecovered { .. } => {
                 if !self.recoveries.remove(&position) {
@@ -192,6 +203,18 @@ impl Walk {
         }
     }
 
+    fn is_accepted(&self, position: u64) -> bool {
+        self.accepted.iter().any(|one| (one.from..one.to).contains(&position))
+    }
+
+    /// What lists of events go by must be what the entry says.
+    fn check_filed(&mut self, position: u64, filed: &str, says: [&str; 3]) {
+        if !filed.split('\t').eq(says) && !self.is_accepted(position) {
+            let what = "the entry is kept under another kind, namespace or workload than it says";
+            self.is_bad(position, what);
+        }
+    }
+
     /// What is kept with an entry: a checkpoint with the last of each transaction.
     fn check_kept(&mut self, position: u64, bytes: &[u8]) {
         if let Some(accepted) = self.accepted.iter().find(|one| one.to == position) {
@@ -202,7 +225,7 @@ impl Walk {
             }
             self.first = position;
         }
-        if self.accepted.iter().any(|one| (one.from..one.to).contains(&position)) {
+        if self.is_accepted(position) {
             self.kept_hash.update(position.to_be_bytes());
             self.kept_hash.update((bytes.len() as u64).to_be_bytes());
             self.kept_hash.update(bytes);
@@ -274,7 +297,7 @@ impl Walk {
     }
 
     /// What the head says of the end, and whether the end is signed.
-    pub fn end(&mut self, head: &Head, epoch: u64) -> bool {
+    pub fn end(&mut self, head: &Head, epoch: u64, latest: Option<DateTime<Utc>>) -> bool {
         let tree = self.tree();
         let is_whole = !self.is_cut && tree.size() == head.size;
         let verifier = self.signer.verifier(epoch);
@@ -286,6 +309,10 @@ impl Walk {
         if is_signed {
             if tree.to_bytes() != head.frontier {
                 self.is_bad(head.size, "the log's right edge, log_head.frontier, was changed");
+            }
+            let latest = latest.map(|at| time_text(&at)).unwrap_or_default();
+            if latest.as_bytes() != self.latest {
+                self.is_bad(head.size, "the time of the last event, log_head.latest, was changed");
             }
             if epoch != head.epoch {
                 self.is_bad(

@@ -145,6 +145,10 @@ pub struct NewVersion {
     pub base: Option<String>,
     #[serde(default)]
     pub datasets: Vec<Dataset>,
+    /// Uploaded files that say something about it, such as SLSA provenance: each is read as evidence and recorded with
+    /// the version; where one is wrong, no version is made.
+    #[serde(default)]
+    pub evidence: Vec<Digest>,
     /// An explicit version. Without it, and without `bump`, the contract's change decides.
     #[serde(default)]
     pub version: Option<Version>,
@@ -178,6 +182,8 @@ pub struct PushedView {
     /// What the registry did on its own, or noticed.
     pub notes: Vec<String>,
     pub inspection: Inspection,
+    /// What was recorded of the evidence that came with it.
+    pub evidence: Vec<AttachedEvidence>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -313,8 +319,8 @@ pub struct LogEpoch {
     pub reason: String,
     /// What the log was known to be.
     pub known: LogState,
-    /// Entries that were known of and are not there.
-    pub gap: u64,
+    /// Entries that were known of and are not there; nothing where the log went another way, so that nobody can tell.
+    pub gap: Option<u64>,
     /// Damage that was accepted with it.
     pub damage: Option<BadEntry>,
 }
@@ -336,8 +342,8 @@ pub struct LogRecovered {
     pub epoch: u64,
     /// The position of the entry that begins it.
     pub position: u64,
-    /// Entries that were known of and are not there.
-    pub gap: u64,
+    /// Entries that were known of and are not there; nothing where the log went another way, so that nobody can tell.
+    pub gap: Option<u64>,
     pub damage: Option<BadEntry>,
 }
 
