@@ -18,6 +18,8 @@ use chrono::{DateTime, Utc};
 /// nobody can keep others from saying yes or no.
 pub const MAX: i64 = 2000;
 pub const BYTES_MAX: i64 = 8 << 20;
+/// Most bytes of results example by example about one manifest.
+const EXAMPLES_MAX: i64 = 256 << 20;
 const DECISIONS_MAX: i64 = 10_000;
 
 pub struct NewEvidence<'a> {
@@ -59,10 +61,11 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
                SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9, CAST($12 AS BIGINT) FROM evidence
                WHERE repository = $1 AND subject = $3 HAVING COALESCE(MAX(number), 0) < $10
                    AND CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT) < $11
+                   AND CAST(COALESCE(SUM(LENGTH(examples)), 0) AS BIGINT) < $13
                ON CONFLICT (repository, digest) DO NOTHING";
-    let (count_max, bytes_max) = match evidence.statement.kind() {
-        EvidenceKind::Approval => (MAX + DECISIONS_MAX, i64::MAX),
-        _ => (MAX, BYTES_MAX),
+    let (count_max, bytes_max, examples_max) = match evidence.statement.kind() {
+        EvidenceKind::Approval => (MAX + DECISIONS_MAX, i64::MAX, i64::MAX),
+        _ => (MAX, BYTES_MAX, EXAMPLES_MAX),
     };
     let inserted = execute!(
         tx,
@@ -79,6 +82,7 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         count_max,
         bytes_max,
         new.position,
+        examples_max,
     );
     Ok(inserted == 1)
 }
@@ -135,12 +139,19 @@ pub async fn decisions_by(
     rows.into_iter().map(evidence).collect()
 }
 
-/// The results example by example of an evaluation.
-pub async fn examples(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<Examples>> {
-    let sql = "SELECT examples FROM evidence WHERE repository = $1 AND digest = $2";
-    let row: Option<(Option<Vec<u8>>,)> = optional!(tx, sql, repository.as_str(), digest.as_str());
+/// The results example by example of an evaluation, with their size as they are stored, if there are any and they have
+/// at most so many bytes.
+pub async fn examples(
+    tx: &mut Tx,
+    repository: &Workload,
+    digest: &Digest,
+    at_most: i64,
+) -> Result<Option<(i64, Examples)>> {
+    let sql =
+        "SELECT examples FROM evidence WHERE repository = $1 AND digest = $2 AND LENGTH(examples) <= $3";
+    let row: Option<(Option<Vec<u8>>,)> = optional!(tx, sql, repository.as_str(), digest.as_str(), at_most);
     let Some(bytes) = row.and_then(|(bytes,)| bytes) else { return Ok(None) };
-    serde_json::from_slice(&bytes)
-        .map(Some)
-        .map_err(|_| Error::corrupt("evidence", digest, "the examples cannot be read"))
+    let examples = serde_json::from_slice(&bytes)
+        .map_err(|_| Error::corrupt("evidence", digest, "the examples cannot be read"))?;
+    Ok(Some((i64::try_from(bytes.len()).unwrap_or(i64::MAX), examples)))
 }

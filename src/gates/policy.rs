@@ -283,6 +283,13 @@ pub struct Rules<'a> {
     pub digest: Digest,
 }
 
+impl Rules<'_> {
+    /// Whether a gate looks at results example by example.
+    pub fn compares_examples(&self) -> bool {
+        self.rule.gates.iter().any(|gate| gate.definition.name == super::no_regression::GATE.name)
+    }
+}
+
 impl Effective {
     /// Lays levels over the built-in policy.
     pub fn merge(levels: &[Level]) -> Result<Self> {

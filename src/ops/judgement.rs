@@ -7,7 +7,7 @@ use super::{
     snapshot::{self, Question},
 };
 use crate::{
-    db::{Tx, documents, log, versions::VersionRow},
+    db::{Tx, documents, evidence, log, versions::VersionRow},
     error::{Error, Result},
     gates::{Effective, Facts, Report, judge},
     model::{
@@ -21,7 +21,11 @@ use crate::{
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
+use tokio::sync::Semaphore;
+
+/// Judgements at a time in a process that compare versions example by example.
+static COMPARING: Semaphore = Semaphore::const_new(2);
 
 /// How far the clock may be behind the last event: replicas' clocks differ a little.
 const CLOCK_TOLERANCE: TimeDelta = TimeDelta::seconds(60);
@@ -32,22 +36,44 @@ pub struct Judgement {
     pub tier: Tier,
     pub report: Report,
     pub facts: Facts,
+    /// The evidence it rests on, of the candidate and of what was in the stage, oldest first. The document only names it:
+    /// what is said is never changed or deleted, and may be much.
+    #[serde(default)]
+    evidence: [Vec<Digest>; 2],
 }
 
 impl Judgement {
+    pub(super) fn new(tier: Tier, report: Report, facts: Facts) -> Self {
+        Self { tier, report, facts, evidence: Default::default() }
+    }
+
+    /// As it was kept: the evidence is only named.
     pub(super) async fn read(tx: &mut Tx, digest: &Digest) -> Result<Self> {
         let bytes = documents::read(tx, digest).await?;
         serde_json::from_slice(&bytes)
             .map_err(|_| Error::corrupt("documents", digest, "the judgement cannot be read"))
     }
 
-    /// The results example by example, which are not in the document but beside the evidence.
-    pub(super) async fn load_examples(&mut self, tx: &mut Tx, workload: &Workload) -> Result<()> {
-        let Facts { candidate, current: Some(current), .. } = &mut self.facts else { return Ok(()) };
-        snapshot::load_examples(tx, workload, candidate, current).await
+    /// Reads what the document names, so that it can be judged anew.
+    pub(super) async fn load_evidence(&mut self, tx: &mut Tx, workload: &Workload) -> Result<()> {
+        let Facts { candidate, current, .. } = &mut self.facts;
+        for (subject, named) in std::iter::once(&mut *candidate).chain(current.as_mut()).zip(&self.evidence) {
+            let said = evidence::about(tx, workload, &subject.digest).await?;
+            let named: BTreeSet<&Digest> = named.iter().collect();
+            subject.evidence.extend(said.into_iter().filter(|evidence| named.contains(&evidence.digest)));
+        }
+        match current {
+            Some(current) => snapshot::load_examples(tx, workload, candidate, current).await,
+            None => Ok(()),
+        }
     }
 
-    pub(super) async fn keep(&self, tx: &mut Tx) -> Result<Digest> {
+    /// Keeps it, for good. The evidence is named from here on.
+    pub(super) async fn keep(&mut self, tx: &mut Tx) -> Result<Digest> {
+        let Facts { candidate, current, .. } = &mut self.facts;
+        for (subject, named) in std::iter::once(candidate).chain(current).zip(&mut self.evidence) {
+            named.extend(std::mem::take(&mut subject.evidence).into_iter().map(|evidence| evidence.digest));
+        }
         let bytes = serde_json::to_vec(self).map_err(|source| {
             Error::internal("judgement_encoding", "a judgement could not be written").source(source)
         })?;
@@ -77,8 +103,10 @@ pub(super) async fn judged(
     let now = time(cx, latest, overriding)?;
     let effective = effective(cx, &mut tx, row.workload.as_str()).await?;
     let rules = effective.rules(row.tier, stage)?;
-    let question =
-        Question { row, effective: &effective, rules: &rules, requester, now, with_examples: true };
+    let with_examples = rules.compares_examples();
+    // Results example by example may be much: not too many are in memory at once.
+    let turn = if with_examples { COMPARING.acquire().await.ok() } else { None };
+    let question = Question { row, effective: &effective, rules: &rules, requester, now, with_examples };
     let facts = snapshot::facts(cx, &mut tx, &question).await?;
     drop(tx);
     let from = facts.current.as_ref().map(|current| current.version.clone());
@@ -89,7 +117,8 @@ pub(super) async fn judged(
     let stopped = |error| Error::internal("judging_stopped", "judging has stopped").source(error);
     let (report, mut facts) = work.await.map_err(stopped)??;
     facts.drop_examples();
-    let judgement = Judgement { tier: row.tier, report, facts };
+    drop(turn);
+    let judgement = Judgement::new(row.tier, report, facts);
     Ok(Judged { length, row: row.clone(), effective: effective.clone(), judgement, from })
 }
 

@@ -10,7 +10,6 @@ use crate::{
         digest::Digest,
         event::Change,
         kind::Tier,
-        name::Workload,
         scope::Scope,
         stage::{BUILT_IN as BUILT_IN_STAGES, Stage},
     },
@@ -196,6 +195,8 @@ pub async fn test(cx: &Context, scope: &Scope, text: &[u8], limit: i64) -> Resul
     let _turn = TESTS.acquire().await;
     let mut tx = cx.db.read().await?;
     check_scope(cx, &mut tx, scope).await?;
+    // What could not be applied is not worth testing.
+    with(&mut tx, &level.scope, &level).await?.check_own(&level.policy)?;
     let promotions = promotions::recent(&mut tx, &scope.to_string(), limit).await?;
     drop(tx);
     let (mut tested, mut known) = (Vec::new(), HashMap::new());
@@ -204,17 +205,17 @@ pub async fn test(cx: &Context, scope: &Scope, text: &[u8], limit: i64) -> Resul
         let effective = match known.get(&promotion.workload) {
             Some(effective) => Arc::clone(effective),
             None => {
-                let effective = Arc::new(with(&mut tx, &promotion.workload, &level).await?);
+                let effective = Arc::new(with(&mut tx, promotion.workload.as_str(), &level).await?);
                 known.insert(promotion.workload.clone(), effective.clone());
                 effective
             }
         };
         let mut judgement = Judgement::read(&mut tx, &promotion.judgement).await?;
-        judgement.load_examples(&mut tx, &promotion.workload).await?;
+        judgement.load_evidence(&mut tx, &promotion.workload).await?;
         drop(tx);
         let stage = promotion.stage.clone();
         let work = tokio::task::spawn_blocking(move || {
-            let Judgement { tier, report, facts } = judgement;
+            let Judgement { tier, report, facts, .. } = judgement;
             (anew(&effective, tier, &stage, facts), report)
         });
         let stopped = |error| Error::internal("judging_stopped", "judging has stopped").source(error);
@@ -232,10 +233,10 @@ fn anew(effective: &Effective, tier: Tier, stage: &Stage, mut facts: Facts) -> R
     Ok(judge(&rules, &facts))
 }
 
-/// What would hold for a workload with one level in the place of what is there now.
-async fn with(tx: &mut Tx, workload: &Workload, level: &Level) -> Result<Effective> {
+/// What would hold for a scope with one level in the place of what is there now.
+async fn with(tx: &mut Tx, scope: &str, level: &Level) -> Result<Effective> {
     let mut levels = Vec::new();
-    for (scope, digest) in policies::levels(tx, workload.as_str()).await? {
+    for (scope, digest) in policies::levels(tx, scope).await? {
         if scope != level.scope {
             let policy = Arc::new(Policy::parse(&documents::read(tx, &digest).await?)?);
             levels.push(Level { scope, digest, policy });

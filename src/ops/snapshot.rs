@@ -15,6 +15,7 @@ use crate::{
     kinds::Inspection,
     model::{
         contract,
+        digest::Digest,
         evidence::Statement,
         name::{PrincipalName, Workload},
         stage::Stage,
@@ -143,6 +144,10 @@ async fn subject(tx: &mut Tx, row: &VersionRow) -> Result<Subject> {
     Ok(subject)
 }
 
+/// Most bytes of results example by example, as they are stored, that one judgement reads of a version. Without them
+/// their evaluations are compared by what they say in sum.
+const EXAMPLES_MAX: i64 = 16 << 20;
+
 /// The examples of the newest evaluations on suites that both have.
 pub(super) async fn load_examples(
     tx: &mut Tx,
@@ -164,17 +169,36 @@ pub(super) async fn load_examples(
     };
     let both: BTreeSet<String> = suites(one).intersection(&suites(other)).cloned().collect();
     for subject in [one, other] {
-        for evidence in &subject.evidence {
-            let Statement::Evaluation(evaluation) = &evidence.statement else { continue };
-            if !evaluation.with_examples.is_empty()
-                && both.contains(&evaluation.suite)
-                && let Some(examples) = evidence::examples(tx, workload, &evidence.digest).await?
-            {
-                subject.examples.insert(evidence.digest.clone(), examples);
+        let mut left = EXAMPLES_MAX;
+        for digest in compared(subject, &both) {
+            if let Some((size, examples)) = evidence::examples(tx, workload, &digest, left).await? {
+                left -= size;
+                subject.examples.insert(digest, examples);
             }
         }
     }
     Ok(())
+}
+
+/// The evaluations with examples that a gate may come to compare, newest first: of each metric the newest that each person
+/// attached, since a gate may count some people's only.
+fn compared(subject: &Subject, suites: &BTreeSet<String>) -> Vec<Digest> {
+    let mut seen = BTreeSet::new();
+    let mut found = Vec::new();
+    for evidence in subject.evidence.iter().rev() {
+        let Statement::Evaluation(evaluation) = &evidence.statement else { continue };
+        if !suites.contains(&evaluation.suite) {
+            continue;
+        }
+        let metrics = evaluation.with_examples.iter();
+        let new = metrics.filter(|metric| {
+            seen.insert((&evaluation.suite, &evaluation.suite_digest, *metric, &evidence.by))
+        });
+        if new.count() > 0 {
+            found.push(evidence.digest.clone());
+        }
+    }
+    found
 }
 
 /// Whether the number of the newer of two versions claims what the contract changed between them.
@@ -190,7 +214,7 @@ fn honesty(candidate: &VersionRow, current: &VersionRow) -> Result<Honesty> {
         });
     }
     let diff = contract::diff(&contract_of(older)?, &contract_of(newer)?);
-    let needed = super::push::needed_bump(&diff, &older.version);
+    let needed = super::number::needed_bump(&diff, &older.version);
     let is_honest = newer.version.claims_over(&older.version) >= needed;
     let what = if is_honest { "claims" } else { "does not claim" };
     let reason =
