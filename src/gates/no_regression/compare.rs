@@ -97,7 +97,16 @@ impl NoRegression {
             let sign = direction(metric);
             let differences: Vec<f64> = pairs.iter().map(|(old, new)| sign * (new - old)).collect();
             let seed = comparison.seed();
-            let (low, high) = bootstrap(&differences, error, 1.0 - error / count(comparisons), seed);
+            let (below, above) = (error, 1.0 - error / count(comparisons));
+            let (mut low, mut high) = bootstrap(&differences, below, above, seed);
+            if is_mostly_tied(&differences) {
+                // Resampling what is all the same finds nothing else. What a few more examples might show is as much
+                // as a ratio can change, or as large as what was seen.
+                let largest = olds.iter().chain(&news).fold(0.0_f64, |most, value| most.max(value.abs()));
+                let reach = if metric.unit.as_deref() == Some(RATIO) { 1.0 } else { largest };
+                low -= unseen(differences.len(), below) * reach;
+                high += unseen(differences.len(), 1.0 - above) * reach;
+            }
             (low, high, high < 0.0)
         };
         let what = format!("{name} is {}, was {}, on {n} paired examples", short(new), short(old));
@@ -140,6 +149,21 @@ impl NoRegression {
         let is_ratio = is_binary || metric.unit.as_deref() == Some(RATIO);
         self.margin.unwrap_or(if is_ratio { MARGIN } else { MARGIN * old.abs() })
     }
+}
+
+/// Whether more than half of the values are one and the same.
+fn is_mostly_tied(values: &[f64]) -> bool {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    // What more than half of them are is in the middle.
+    let middle = sorted[sorted.len() / 2];
+    values.iter().filter(|value| **value == middle).count() * 2 > values.len()
+}
+
+/// The largest share of examples that may be otherwise although none of `n` was, but for a chance of `error`: the upper
+/// bound of Clopper and Pearson (Biometrika 26:404-413, 1934) for none of n, "the rule of three".
+fn unseen(n: usize, error: f64) -> f64 {
+    1.0 - error.powf(1.0 / n as f64)
 }
 
 impl Comparison<'_> {

@@ -242,6 +242,24 @@ fn scores_are_resampled() {
 }
 
 #[test]
+fn a_few_ties_prove_nothing() {
+    let judged = |n: usize, odd: usize| {
+        let old: Vec<f64> = (0..n).map(|id| if id < odd { 0.5 } else { 1.0 }).collect();
+        let new: Vec<f64> = (0..n).map(|id| if id < odd { 0.499 } else { 1.0 }).collect();
+        judge(&compared(&old, &new, Better::Higher))
+    };
+    // ln 0.05 / ln 0.98: from 149 equal ones on, it is sure enough that at most 2 in 100 are otherwise.
+    for (n, odd, outcome) in
+        [(30, 1, Outcome::Wait), (148, 0, Outcome::Wait), (149, 0, Outcome::Pass), (400, 3, Outcome::Pass)]
+    {
+        // One that is neither 0 nor 1 makes scores of them.
+        let same = vec![0.999_999; n];
+        let verdict = if odd == 0 { judge(&compared(&same, &same, Better::Higher)) } else { judged(n, odd) };
+        assert_eq!(verdict.outcome, outcome, "{n}, {odd}: {}", verdict.reason);
+    }
+}
+
+#[test]
 fn many_examples_take_little_time() {
     let mut random = SplitMix(9);
     let values: Vec<f64> =
