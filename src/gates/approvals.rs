@@ -62,11 +62,10 @@ impl<'a> Decisions<'a> {
         let mut rejection = None;
         for (place, (evidence, approval)) in decisions.enumerate() {
             match (approval.decision, flaw(facts, roles, evidence, approval)) {
+                // Whoever said no could when they did, or it would not be here. That they may no longer answers nothing.
                 (Decision::Reject, _) => {
-                    if is_heard(facts, roles, &evidence.by) {
-                        newest.remove(&evidence.by);
-                        rejection = Some((place, evidence, approval));
-                    }
+                    newest.remove(&evidence.by);
+                    rejection = Some((place, evidence, approval));
                 }
                 (Decision::Approve, Some(why)) => {
                     worthless.insert(&evidence.by, (evidence, why));
@@ -105,15 +104,6 @@ fn flaw(facts: &Facts, roles: &[Role], evidence: &Evidence, approval: &Approval)
             .then(|| format!("{by} approved under other rules, {}", approval.rules.short())),
         _ => Some(format!("{by} is not {} now", either(roles))),
     }
-}
-
-/// Whether a rejection counts: by a person who could approve, by an admin, or by whoever made it. It counts whatever
-/// the rules were at the time.
-fn is_heard(facts: &Facts, roles: &[Role], by: &PrincipalName) -> bool {
-    facts.people.get(by).is_some_and(|person| {
-        let may = person.roles.contains(&Role::Admin) || roles.iter().any(|role| person.roles.contains(role));
-        person.kind != PrincipalKind::Service && (may || facts.authors.contains(by))
-    })
 }
 
 fn either(roles: &[Role]) -> String {
@@ -277,7 +267,10 @@ mod tests {
         let mut facts = facts();
         decide(&mut facts, "ann", 1, Approve);
         decide(&mut facts, "eve", 2, Reject);
-        assert_eq!(judge(&facts).outcome, Outcome::Pass, "who may not approve is not heard");
+        let mut left = facts.clone();
+        assert_eq!(judge(&left).outcome, Outcome::Fail, "whoever has lost the role since has still said no");
+        decide(&mut left, "ann", 3, Approve);
+        assert_eq!(judge(&left).outcome, Outcome::Pass, "and an approval answers it");
         decide(&mut facts, "root", 3, Reject);
         let verdict = judge(&facts);
         assert_eq!(verdict.outcome, Outcome::Fail);

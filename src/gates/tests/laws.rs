@@ -234,7 +234,8 @@ fn what_does_not_count_changes_nothing() {
             measured_current(&mut ignored);
             let verdict = sample.judge(&ignored);
             (sample.good)(&mut ignored, "eve");
-            if sample.gate != "evidence_fresh" {
+            // A rejection is only recorded of whoever may reject, and stands when they may no longer.
+            if !matches!(sample.gate, "evidence_fresh" | "approvals") {
                 (sample.bad)(&mut ignored, "eve");
             }
             let after = sample.judge(&ignored);
