@@ -214,13 +214,14 @@ fn migration_failed(source: sqlx::migrate::MigrateError) -> Error {
 
 const REGISTRY: (i64, &str, &str) = (1, "registry", include_str!("../../migrations/0001_registry.sql"));
 const GOVERNANCE: (i64, &str, &str) = (3, "governance", include_str!("../../migrations/0003_governance.sql"));
+const ATTEMPTS: (i64, &str, &str) = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
 const SQLITE: (i64, &str, &str) =
     (2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"));
 const POSTGRES: (i64, &str, &str) =
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql"));
 
 fn migrations(own: (i64, &'static str, &'static str)) -> Migrator {
-    let migrations = [REGISTRY, own, GOVERNANCE].into_iter().map(|(version, description, sql)| {
+    let migrations = [REGISTRY, own, GOVERNANCE, ATTEMPTS].into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect())

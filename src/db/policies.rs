@@ -75,8 +75,8 @@ pub async fn history(tx: &mut Tx, scope: &str, limit: i64) -> Result<Vec<PolicyR
 
 /// Scopes below one that have a policy of their own.
 pub async fn scopes_below(tx: &mut Tx, scope: &str, limit: i64) -> Result<Vec<String>> {
-    let sql = "SELECT p.scope FROM policies p LEFT JOIN repositories r ON r.name = p.scope
-               WHERE p.scope <> $1 AND p.scope <> '*' AND p.digest IS NOT NULL AND ($1 = '*' OR r.namespace = $1)
+    let sql = "SELECT p.scope FROM policies p WHERE p.scope <> $1 AND p.scope <> '*' AND p.digest IS NOT NULL
+               AND ($1 = '*' OR SUBSTR(p.scope, 1, LENGTH($1) + 1) = $1 || '/')
                AND p.number = (SELECT MAX(q.number) FROM policies q WHERE q.scope = p.scope) ORDER BY p.scope LIMIT $2";
     let rows: Vec<(String,)> = all!(tx, sql, scope, limit);
     Ok(rows.into_iter().map(|(scope,)| scope).collect())

@@ -38,6 +38,9 @@ pub struct PromotionRow {
     pub reason: Option<String>,
     /// Of the last event that tells of it.
     pub position: i64,
+    /// How often the stage had moved when it was asked for, and the version it was to hold; for what is pending.
+    pub asked_on: Option<i64>,
+    pub expected: Option<Version>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -58,6 +61,8 @@ struct Row {
     ended_by: Option<String>,
     reason: Option<String>,
     position: i64,
+    asked_on: Option<i64>,
+    expected: Option<String>,
 }
 
 fn promotion(row: Row) -> Result<PromotionRow> {
@@ -77,6 +82,8 @@ fn promotion(row: Row) -> Result<PromotionRow> {
         ended_by: row.ended_by.map(|by| read("promotions", &by)).transpose()?,
         reason: row.reason,
         position: row.position,
+        asked_on: row.asked_on,
+        expected: row.expected.map(|version| read("promotions", &version)).transpose()?,
         id: row.id,
     })
 }
@@ -85,7 +92,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT id, workload, stage, version, digest, state, report, judgement, requested_at, requested_by, expires_at, ",
-            "check_at, ended_at, ended_by, reason, position FROM promotions ",
+            "check_at, ended_at, ended_by, reason, position, asked_on, expected FROM promotions ",
             $rest
         )
     };
@@ -94,10 +101,11 @@ macro_rules! select {
 /// Writes an attempt, or what has become of it.
 pub async fn save(tx: &mut Tx, row: &PromotionRow) -> Result<()> {
     let sql = "INSERT INTO promotions (id, workload, stage, version, digest, state, judgement, requested_at, requested_by,
-                                       expires_at, check_at, ended_at, ended_by, reason, report, position)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                                       expires_at, check_at, ended_at, ended_by, reason, report, position, asked_on, expected)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                ON CONFLICT (id) DO UPDATE SET state = $6, judgement = $7, check_at = $11, ended_at = $12, ended_by = $13,
-                                              reason = $14, report = $15, position = $16";
+                                              reason = $14, report = $15, position = $16, asked_on = $17,
+                                              expected = $18";
     execute!(
         tx,
         sql,
@@ -117,6 +125,8 @@ pub async fn save(tx: &mut Tx, row: &PromotionRow) -> Result<()> {
         row.reason.as_deref(),
         &row.report,
         row.position,
+        row.asked_on,
+        row.expected.as_ref().map(ToString::to_string),
     );
     Ok(())
 }
@@ -172,9 +182,15 @@ pub async fn recent(tx: &mut Tx, scope: &str, limit: i64) -> Result<Vec<Promotio
 
 /// Pending attempts that are to be judged again by now, or are over.
 pub async fn due(tx: &mut Tx, now: DateTime<Utc>, limit: i64) -> Result<Vec<PromotionRow>> {
-    let sql = select!("WHERE state = 'pending' AND check_at <= $1 ORDER BY check_at LIMIT $2");
+    let sql = select!("WHERE state = 'pending' AND check_at <= $1 ORDER BY check_at, id LIMIT $2");
     let rows: Vec<Row> = all!(tx, sql, now, limit);
     rows.into_iter().map(promotion).collect()
+}
+
+/// Puts off a pending attempt that could not be judged, so that others have their turn.
+pub async fn put_off(tx: &mut Tx, id: &str, until: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE promotions SET check_at = $2 WHERE id = $1 AND state = 'pending'", id, until);
+    Ok(())
 }
 
 /// Lets the pending attempts of a scope be judged again soon, because something about them has changed.

@@ -171,12 +171,13 @@ pub struct Entry {
     pub digest: Digest,
     /// The move that brought it there.
     pub number: i64,
-    /// Its content was rolled back from the stage, by this or another entry.
+    /// Its content was rolled back from the stage.
     pub is_rolled_back: bool,
+    /// Its content was yanked, under this number or another.
     pub is_yanked: bool,
 }
 
-type EntryRow = (String, String, i64, Option<i64>, Option<DateTime<Utc>>);
+type EntryRow = (String, String, i64, Option<DateTime<Utc>>, Option<DateTime<Utc>>);
 
 fn entry((version, digest, number, rolled_back, yanked_at): EntryRow) -> Result<Entry> {
     Ok(Entry {
@@ -191,9 +192,8 @@ fn entry((version, digest, number, rolled_back, yanked_at): EntryRow) -> Result<
 macro_rules! entries {
     ($rest:literal) => {
         concat!(
-            "SELECT e.version, e.digest, e.number, (SELECT MIN(r.number) FROM entries r WHERE r.workload = e.workload ",
-            "AND r.stage = e.stage AND r.digest = e.digest AND r.rolled_back_at IS NOT NULL) AS rolled_back, v.yanked_at ",
-            "FROM entries e JOIN versions v ON v.workload = e.workload AND v.version = e.version ",
+            "SELECT e.version, e.digest, e.number, e.rolled_back_at, (SELECT MIN(y.yanked_at) FROM versions y ",
+            "WHERE y.workload = e.workload AND y.digest = e.digest) AS yanked_at FROM entries e ",
             "WHERE e.workload = $1 AND e.stage = $2 ",
             $rest
         )
@@ -216,7 +216,7 @@ pub async fn find_entry(
     row.map(entry).transpose()
 }
 
-/// What entered last before an entry, is not yanked, and whose content is neither `bad` nor was ever rolled back from.
+/// What entered last before an entry, and whose content is neither `bad` nor yanked nor was ever rolled back from.
 pub async fn previous_good(
     tx: &mut Tx,
     workload: &Workload,
@@ -225,39 +225,45 @@ pub async fn previous_good(
     bad: &Digest,
 ) -> Result<Option<Entry>> {
     let sql = entries!(
-        "AND e.number < $3 AND e.digest <> $4 AND v.yanked_at IS NULL AND NOT EXISTS (
-             SELECT 1 FROM entries r WHERE r.workload = e.workload AND r.stage = e.stage AND r.digest = e.digest
-             AND r.rolled_back_at IS NOT NULL) ORDER BY e.number DESC LIMIT 1"
+        "AND e.number < $3 AND e.digest <> $4 AND e.rolled_back_at IS NULL AND NOT EXISTS (
+             SELECT 1 FROM versions y WHERE y.workload = e.workload AND y.digest = e.digest AND y.yanked_at IS NOT NULL)
+         ORDER BY e.number DESC LIMIT 1"
     );
     let row: Option<EntryRow> = optional!(tx, sql, workload.as_str(), stage.as_str(), before, bad.as_str());
     row.map(entry).transpose()
 }
 
-/// What entered after an entry and stands, each version once.
-pub async fn entered_after(
+/// What a rollback to `target` marks and stands until then, each version once: all content but its own that entered
+/// after it, whenever that entered.
+pub async fn standing_after(
     tx: &mut Tx,
     workload: &Workload,
     stage: &Stage,
-    after: i64,
+    target: &Entry,
     limit: i64,
 ) -> Result<Vec<Version>> {
-    let sql = "SELECT version, MIN(number) FROM entries WHERE workload = $1 AND stage = $2 AND number > $3
-               AND rolled_back_at IS NULL GROUP BY version ORDER BY MIN(number) LIMIT $4";
-    let rows: Vec<(String, i64)> = all!(tx, sql, workload.as_str(), stage.as_str(), after, limit);
+    let sql = "SELECT version, MIN(number) FROM entries WHERE workload = $1 AND stage = $2 AND rolled_back_at IS NULL
+               AND digest <> $4 AND digest IN
+                   (SELECT digest FROM entries WHERE workload = $1 AND stage = $2 AND number > $3)
+               GROUP BY version ORDER BY MIN(number) LIMIT $5";
+    let (after, own) = (target.number, target.digest.as_str());
+    let rows: Vec<(String, i64)> = all!(tx, sql, workload.as_str(), stage.as_str(), after, own, limit);
     rows.into_iter().map(|(version, _)| read("entries", &version)).collect()
 }
 
-/// Marks everything that entered after an entry as rolled back from.
-pub async fn roll_back_after(
+/// Marks content that entered after the one that is gone back to as rolled back from, each time it entered.
+pub async fn roll_back_to(
     tx: &mut Tx,
     workload: &Workload,
     stage: &Stage,
-    after: i64,
+    target: &Entry,
     at: DateTime<Utc>,
 ) -> Result<()> {
-    let sql = "UPDATE entries SET rolled_back_at = $4 WHERE workload = $1 AND stage = $2 AND number > $3
-               AND rolled_back_at IS NULL";
-    execute!(tx, sql, workload.as_str(), stage.as_str(), after, at);
+    let sql =
+        "UPDATE entries SET rolled_back_at = $5 WHERE workload = $1 AND stage = $2 AND rolled_back_at IS NULL
+               AND digest <> $4 AND digest IN
+                   (SELECT digest FROM entries WHERE workload = $1 AND stage = $2 AND number > $3)";
+    execute!(tx, sql, workload.as_str(), stage.as_str(), target.number, target.digest.as_str(), at);
     Ok(())
 }
 
@@ -268,7 +274,10 @@ pub async fn rolled_back_from(tx: &mut Tx, workload: &Workload, digest: &Digest)
     rows.into_iter().map(|(stage,)| read("entries", &stage)).collect()
 }
 
-/// When content was in which stage: from, and until when if it is there no longer.
+/// Most stays of content in stages that count.
+const STAYS_MAX: i64 = 100;
+
+/// When content was in which stage: from, and until when if it is there no longer. The last hundred, oldest first.
 pub async fn stays(
     tx: &mut Tx,
     workload: &Workload,
@@ -276,10 +285,10 @@ pub async fn stays(
 ) -> Result<Vec<(Stage, DateTime<Utc>, Option<DateTime<Utc>>)>> {
     let sql = "SELECT m.stage, m.moved_at, n.moved_at FROM moves m
                LEFT JOIN moves n ON n.workload = m.workload AND n.stage = m.stage AND n.number = m.number + 1
-               WHERE m.workload = $1 AND m.digest = $2 ORDER BY m.moved_at, m.number LIMIT 1000";
+               WHERE m.workload = $1 AND m.digest = $2 ORDER BY m.position DESC LIMIT $3";
     let rows: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> =
-        all!(tx, sql, workload.as_str(), digest.as_str());
-    rows.into_iter().map(|(stage, from, until)| Ok((read("moves", &stage)?, from, until))).collect()
+        all!(tx, sql, workload.as_str(), digest.as_str(), STAYS_MAX);
+    rows.into_iter().rev().map(|(stage, from, until)| Ok((read("moves", &stage)?, from, until))).collect()
 }
 
 /// The history of a stage below a number, newest first.
@@ -294,6 +303,22 @@ pub async fn history(
         select!("WHERE m.workload = $1 AND m.stage = $2 AND m.number < $3 ORDER BY m.number DESC LIMIT $4");
     let rows: Vec<Row> = all!(tx, sql, workload.as_str(), stage.as_str(), below, limit);
     rows.into_iter().map(to_move).collect()
+}
+
+/// How often a stage has moved.
+pub async fn moves(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<i64> {
+    let sql = "SELECT number FROM stages WHERE workload = $1 AND stage = $2";
+    let row: Option<(i64,)> = optional!(tx, sql, workload.as_str(), stage.as_str());
+    Ok(row.map_or(0, |(number,)| number))
+}
+
+/// Whether somebody has moved a stage by rollback or override after a move.
+pub async fn was_corrected(tx: &mut Tx, workload: &Workload, stage: &Stage, after: i64) -> Result<bool> {
+    let sql =
+        "SELECT number FROM moves WHERE workload = $1 AND stage = $2 AND number > $3 AND kind <> $4 LIMIT 1";
+    let row: Option<(i64,)> =
+        optional!(tx, sql, workload.as_str(), stage.as_str(), after, MoveKind::Promoted.name());
+    Ok(row.is_some())
 }
 
 /// The moves that brought content into stages, oldest first.

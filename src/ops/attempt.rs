@@ -35,6 +35,8 @@ pub(super) fn new_row(
         ended_by: None,
         reason: None,
         position: judged.length,
+        asked_on: None,
+        expected: None,
     }
 }
 

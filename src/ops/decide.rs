@@ -2,9 +2,9 @@
 
 use super::{
     Context, attempt, check_text,
-    evidence::{self, Attach},
     policy::effective,
     promote::{Promotion, check_may, check_reason},
+    referrer::{self, Attach},
     resolve, settle,
 };
 use crate::{
@@ -117,7 +117,7 @@ pub async fn decide(
     };
     let statement = Statement::Approval(approval);
     let said = vec![statement.into()];
-    let (mut evidence, position) = evidence::record(cx, actor, &attach, said, change).await?;
+    let (mut evidence, position) = referrer::record(cx, actor, &attach, said, change).await?;
     let evidence = evidence.swap_remove(0);
     let promoted = settle::settle_workload(cx, workload).await;
     Ok(Decided {
@@ -258,11 +258,20 @@ pub async fn ratify(
     if actor.kind == PrincipalKind::Service {
         return Err(Error::forbidden("service_cannot_approve", "a service cannot ratify").hint("people do"));
     }
-    open.retain(|step| step.by != actor.principal);
+    let mut others = Vec::new();
+    for step in open {
+        let authors = manifests::authors(&mut tx, &workload.namespace(), &step.digest).await?;
+        if step.by != actor.principal && !authors.contains(&actor.principal) {
+            others.push(step);
+        }
+    }
+    let open = others;
     if open.is_empty() {
-        return Err(
-            Error::forbidden("self_approval", "nobody ratifies their own override").hint("ask somebody else")
-        );
+        return Err(Error::forbidden(
+            "self_approval",
+            "nobody ratifies their own override, or one of what they pushed themselves",
+        )
+        .hint("ask somebody else"));
     }
     let mut changes = Vec::new();
     for step in &open {

@@ -2,7 +2,7 @@
 
 use super::{Context, unknown_namespace, users};
 use crate::{
-    db::{log, namespaces, principals},
+    db::{log, namespaces, principals, promotions},
     error::{Error, Result},
     model::{
         access::{Actor, EVERYWHERE, Permission, PrincipalKind, Role},
@@ -117,7 +117,9 @@ pub async fn add_member(
         )
         .hint("approvals come from people"));
     }
+    log::lock(&mut tx).await?;
     if principals::add_member(&mut tx, place.key(), who, role).await? {
+        promotions::stir(&mut tx, place.key(), cx.clock.now()).await?;
         let change = Change::MemberAdded { namespace: place.key().to_owned(), principal: who.clone(), role };
         log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
         tx.commit().await?;
@@ -141,6 +143,7 @@ pub async fn remove_member(
         if is_registry_admin && principals::count_holders(&mut tx, EVERYWHERE, Role::Admin).await? == 0 {
             return Err(users::last_admin());
         }
+        promotions::stir(&mut tx, place.key(), cx.clock.now()).await?;
         let change =
             Change::MemberRemoved { namespace: place.key().to_owned(), principal: who.clone(), role };
         log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;

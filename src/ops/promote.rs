@@ -8,6 +8,7 @@ use super::{
     judgement::{Judged, judged, still_holds, time},
     policy::effective,
     resolve,
+    settle::overtaken,
 };
 use crate::{
     db::{
@@ -80,8 +81,7 @@ pub async fn promote(cx: &Context, actor: &Actor, ask: &Ask) -> Result<Promotion
         if ask.dry_run {
             return Ok(dry(cx, actor, judged));
         }
-        if let Some(promotion) = record(cx, &actor.principal, judged, ask.overriding.as_deref(), None).await?
-        {
+        if let Some(promotion) = record(cx, &actor.principal, judged, Attempt::Asked(ask)).await? {
             return Ok(promotion);
         }
     }
@@ -152,7 +152,8 @@ fn check_request(judged: &Judged, ask: &Ask, roles: &BTreeSet<Role>) -> Result<(
     if ask.overriding.is_some() && !roles.contains(&Role::Admin) {
         return Err(role_missing("override gates", &[Role::Admin]));
     }
-    if row.yanked_at.is_some() {
+    // The gates may be overridden; that content was withdrawn, under whatever number, may not.
+    if row.yanked_at.is_some() || ask.overriding.is_some() && judged.judgement.facts.yanked.is_some() {
         return Err(yanked(&reference));
     }
     if let Some(expected) = &ask.expect
@@ -181,9 +182,10 @@ pub(super) fn check_may(allowed: &[Role], roles: &BTreeSet<Role>, what: &str) ->
 }
 
 fn role_missing(what: &str, allowed: &[Role]) -> Error {
-    let names: Vec<&str> = allowed.iter().map(|role| role.name()).collect();
+    let names: BTreeSet<&str> = allowed.iter().chain(&[Role::Admin]).map(|role| role.name()).collect();
+    let names: Vec<&str> = names.into_iter().collect();
     Error::forbidden("role_missing", format!("you may not {what}"))
-        .hint(format!("the policy asks for one of the roles: {}, admin", names.join(", ")))
+        .hint(format!("it takes the role {}", names.join(" or ")))
 }
 
 fn unrecorded(cx: &Context, actor: &Actor, judged: Judged, state: State) -> Promotion {
@@ -213,14 +215,24 @@ fn already_there(cx: &Context, actor: &Actor, mut judged: Judged) -> Promotion {
     unrecorded(cx, actor, judged, State::Promoted)
 }
 
+/// Why a promotion is decided about: somebody asks, or what is pending is looked at again.
+#[derive(Clone, Copy)]
+pub(super) enum Attempt<'a> {
+    Asked(&'a Ask),
+    Pending(&'a str),
+}
+
 /// Writes what became of an attempt, in one transaction. `None`: what it was judged on has changed.
 pub(super) async fn record(
     cx: &Context,
     who: &PrincipalName,
-    judged: Judged,
-    overriding: Option<&str>,
-    pending: Option<&str>,
+    mut judged: Judged,
+    attempt: Attempt<'_>,
 ) -> Result<Option<Promotion>> {
+    let overriding = match attempt {
+        Attempt::Asked(ask) => ask.overriding.as_deref(),
+        Attempt::Pending(_) => None,
+    };
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &judged.row.workload).await?;
     let (length, latest) = log::lock(&mut tx).await?;
@@ -228,19 +240,20 @@ pub(super) async fn record(
     if length != judged.length && !still_holds(cx, &mut tx, &judged, who, now).await? {
         return Ok(None);
     }
-    let report = &judged.judgement.report;
+    let report = judged.judgement.report.clone();
     if report.changes_at.is_some_and(|at| at <= now) {
         return Ok(None);
     }
-    let (workload, stage) = (&judged.row.workload, &judged.judgement.facts.stage);
-    let is_asked = pending.is_none();
-    let pending = match pending {
-        // It may have ended since it was read.
-        Some(id) => match promotions::find(&mut tx, id).await? {
-            Some(row) if row.state == State::Pending => Some(row),
+    let (workload, stage) = (&judged.row.workload.clone(), &judged.judgement.facts.stage.clone());
+    let pending = match attempt {
+        // It may have ended since it was read, or the stage have moved on.
+        Attempt::Pending(id) => match promotions::find(&mut tx, id).await? {
+            Some(row) if row.state == State::Pending && overtaken(&mut tx, &row).await?.is_none() => {
+                Some(row)
+            }
             _ => return Ok(None),
         },
-        None => promotions::find_pending(&mut tx, workload, stage, &judged.row.version).await?,
+        Attempt::Asked(_) => promotions::find_pending(&mut tx, workload, stage, &judged.row.version).await?,
     };
     let passes = report.outcome == Outcome::Pass;
     let (mut overridden, mut number) = (false, None);
@@ -257,7 +270,7 @@ pub(super) async fn record(
         let mut row = PromotionRow { judgement, ..row };
         end(&mut row, State::Promoted, now, who, None);
         (row, vec![change])
-    } else if report.outcome == Outcome::Fail && is_asked {
+    } else if report.outcome == Outcome::Fail && matches!(attempt, Attempt::Asked(_)) {
         // A request is refused by itself; what was pending before stays so, and evidence may yet answer.
         let judgement = judged.judgement.keep(&mut tx).await?;
         let mut row = new_row(cx, who, &judged, judgement, State::Pending);
@@ -275,10 +288,14 @@ pub(super) async fn record(
                 (row, vec![change])
             }
         };
+        if let Attempt::Asked(ask) = attempt {
+            row.asked_on = Some(stages::moves(&mut tx, workload, stage).await?);
+            row.expected.clone_from(&ask.expect);
+        }
         row.check_at = Some(report.changes_at.map_or(row.expires_at, |at| at.min(row.expires_at)));
         (row, changes)
     };
-    row.report = text(report)?;
+    row.report = text(&report)?;
     if !changes.is_empty() {
         row.position = length;
     }
@@ -287,8 +304,8 @@ pub(super) async fn record(
         log::append(&mut tx, now, who, changes).await?;
     }
     tx.commit().await?;
-    let Judged { judgement, from, .. } = judged;
-    Ok(Some(Promotion { row, report: judgement.report, from, number, overridden, recorded: true }))
+    let from = judged.from;
+    Ok(Some(Promotion { row, report, from, number, overridden, recorded: true }))
 }
 
 /// Who moves a stage, when, why against its gates if so, and the position of the event that tells of it.

@@ -60,15 +60,15 @@ pub async fn rollback(
     })?;
     let entered = stages::entry_of(&mut tx, workload, stage).await?.unwrap_or(current.number);
     let target = target(&mut tx, &current, entered, to).await?;
-    let marked = stages::entered_after(&mut tx, workload, stage, target.number, NAMED_MAX).await?;
+    let marked = stages::standing_after(&mut tx, workload, stage, &target, NAMED_MAX).await?;
     let (position, _) = log::lock(&mut tx).await?;
     let step = Move {
         workload: workload.clone(),
         stage: stage.clone(),
         number: current.number + 1,
         kind: MoveKind::RolledBack,
-        version: target.version,
-        digest: target.digest,
+        version: target.version.clone(),
+        digest: target.digest.clone(),
         from: Some(current.version.clone()),
         at: now,
         by: actor.principal.clone(),
@@ -90,7 +90,7 @@ pub async fn rollback(
         return Ok(done);
     }
     stages::insert(&mut tx, &step, target.number).await?;
-    stages::roll_back_after(&mut tx, workload, stage, target.number, step.at).await?;
+    stages::roll_back_to(&mut tx, workload, stage, &target, step.at).await?;
     promotions::stir(&mut tx, workload.as_str(), step.at).await?;
     let change = Change::RolledBack {
         workload: step.workload,

@@ -4,17 +4,19 @@ use super::{
     Context,
     attempt::{end, ended},
     judgement::{judged, time},
-    promote::{Promotion, TRIES, check_may, record, standing},
+    promote::{Attempt, Promotion, TRIES, check_may, record, standing},
     resolve,
 };
 use crate::{
     db::{
-        log, namespaces,
+        Tx, log, namespaces,
         promotions::{self, PromotionRow},
+        stages,
     },
     error::Result,
     model::{name::Workload, promotion::State, reference::Selector},
 };
+use chrono::TimeDelta;
 
 /// Judges a pending promotion again, for whoever asked for it: completes it, gives it up, or lets it wait on.
 pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> {
@@ -33,6 +35,11 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
         }
         let selector = Selector::Version(row.version.clone());
         let version = resolve::find(cx, &mut tx, &row.workload, &selector).await?;
+        if let Some(why) = overtaken(&mut tx, &row).await? {
+            drop(tx);
+            give_up(cx, &row, State::Withdrawn, &why).await?;
+            return Ok(None);
+        }
         drop(tx);
         if version.yanked_at.is_some() {
             give_up(cx, &row, State::Withdrawn, "the version was yanked").await?;
@@ -56,12 +63,31 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
             return Ok(None);
         }
         let who = row.requested_by.clone();
-        if let Some(promotion) = record(cx, &who, judged, None, Some(&row.id)).await? {
+        if let Some(promotion) = record(cx, &who, judged, Attempt::Pending(&row.id)).await? {
             return Ok(Some(promotion));
         }
     }
     // It stays due, and is tried again.
     Ok(None)
+}
+
+/// Why a pending promotion is worth nothing any more, if the stage has gone where it must not be moved from unasked: it
+/// does not hold what was expected, somebody moved it by hand, or it holds a later version by now.
+pub(super) async fn overtaken(tx: &mut Tx, row: &PromotionRow) -> Result<Option<String>> {
+    let holds = stages::holds(tx, &row.workload, &row.stage).await?;
+    let what = holds.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    if row.expected.is_some() && holds != row.expected {
+        return Ok(Some(format!("the stage does not hold what was expected, but {what}")));
+    }
+    let Some(asked_on) = row.asked_on else { return Ok(None) };
+    if stages::was_corrected(tx, &row.workload, &row.stage, asked_on).await? {
+        let why =
+            format!("somebody moved the stage by rollback or override since; it holds {what}: ask again");
+        return Ok(Some(why));
+    }
+    let is_later = holds.is_some_and(|holds| holds > row.version)
+        && stages::moves(tx, &row.workload, &row.stage).await? > asked_on;
+    Ok(is_later.then(|| format!("the stage has gone on to {what} since: ask again")))
 }
 
 async fn give_up(cx: &Context, row: &PromotionRow, state: State, why: &str) -> Result<()> {
@@ -84,12 +110,19 @@ async fn give_up(cx: &Context, row: &PromotionRow, state: State, why: &str) -> R
 /// Promotions judged again in one go.
 const SETTLED_AT_ONCE: i64 = 100;
 
+/// When one is tried again that could not be judged.
+const PUT_OFF: TimeDelta = TimeDelta::minutes(1);
+
 /// Judges again what is due. Answers how many there were.
 pub async fn settle_due(cx: &Context) -> Result<usize> {
     let due = promotions::due(&mut cx.db.read().await?, cx.clock.now(), SETTLED_AT_ONCE).await?;
     for row in &due {
         if let Err(error) = settle(cx, &row.id).await {
             tracing::warn!(promotion = row.id, workload = %row.workload, %error, "a pending promotion could not be judged");
+            // Others must have their turn, even if this one never can be.
+            let mut tx = cx.db.write().await?;
+            promotions::put_off(&mut tx, &row.id, cx.clock.now() + PUT_OFF).await?;
+            tx.commit().await?;
         }
     }
     Ok(due.len())

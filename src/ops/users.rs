@@ -2,7 +2,7 @@
 
 use super::Context;
 use crate::{
-    db::{log, principals},
+    db::{log, principals, promotions},
     error::{Error, Result},
     model::{
         access::{Actor, EVERYWHERE, PrincipalKind, Role},
@@ -53,6 +53,7 @@ pub async fn disable(cx: &Context, actor: &Actor, name: &PrincipalName) -> Resul
         if principals::count_holders(&mut tx, EVERYWHERE, Role::Admin).await? == 0 {
             return Err(last_admin());
         }
+        promotions::stir(&mut tx, EVERYWHERE, cx.clock.now()).await?;
         let change = Change::UserDisabled { user: name.clone() };
         log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
         tx.commit().await?;

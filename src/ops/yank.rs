@@ -2,7 +2,7 @@
 
 use super::{Context, check_text};
 use crate::{
-    db::{log, versions},
+    db::{log, promotions, versions},
     error::{Error, Result},
     model::{access::Actor, event::Change, name::Workload, version::Version},
 };
@@ -26,7 +26,9 @@ pub async fn yank(
             .hint(format!("list them with: gradus list {workload}"))
     })?;
     let now = cx.clock.now();
+    log::lock(&mut tx).await?;
     if versions::yank(&mut tx, workload, version, now, reason).await? {
+        promotions::stir(&mut tx, workload.as_str(), now).await?;
         let change = Change::Yanked {
             workload: workload.clone(),
             version: version.clone(),

@@ -23,11 +23,12 @@ mod log;
 mod messages;
 /// The OCI view: manifests, tags, referrers, and what a semver tag does.
 mod oci;
+/// What a version must show: applied, inherited, tried on what was.
+mod overtaken;
 /// What takes its time, and what does not answer at all.
 mod patience;
 /// What the registry finds in an artifact, whatever its names claim.
 mod pickle;
-/// What a version must show: applied, inherited, tried on what was.
 mod policies;
 /// Stages move: gates, approvals, overrides, rollback.
 mod promotion;

@@ -127,6 +127,8 @@ backends! {
         let lenient = test(production("[{ evaluation: { suite: golden, metric: accuracy, at_least: 0.8 } }]")).await;
         assert_eq!(lenient[0]["changed"], false);
         assert_eq!(env.call("POST", "/v1/policies/acme/test").body("nonsense").expect(400).await.code(), "policy_invalid");
+        let unfit = "gradus: policy/v1\nrules: { prompt: { productoin: { gates: [] } } }\n";
+        assert_eq!(env.call("POST", "/v1/policies/acme/test").body(unfit).expect(400).await.code(), "policy_incomplete");
         assert_eq!(env.at("production").await, "1.0.0");
         assert_eq!(env.get("/v1/policies/acme").expect(200).await.value()["applied"], json!([]), "trying is not applying");
     }
@@ -140,6 +142,11 @@ backends! {
         env.call("PUT", &format!("/v1/workloads/{W}/policy")).body("gradus: policy/v1\nstages: [dev, canary, production]\n").expect(200).await;
         let refused = env.call("DELETE", "/v1/policies/acme").expect(409).await;
         assert_eq!(refused.code(), "policy_below");
+        // Also of a workload that has no version yet.
+        env.call("PUT", "/v1/workloads/acme/later/policy").body("gradus: policy/v1\nstages: [dev, canary, production]\n").expect(200).await;
+        env.call("DELETE", &format!("/v1/workloads/{W}/policy")).expect(204).await;
+        assert_eq!(env.call("DELETE", "/v1/policies/acme").expect(409).await.code(), "policy_below");
+        env.call("DELETE", "/v1/workloads/acme/later/policy").expect(204).await;
         // An alias made where the word was free does not hide the stage that it becomes.
         env.call("PUT", &format!("/v1/workloads/{W}/policy")).body("gradus: policy/v1\nstages: [dev, staging, production]\n").expect(200).await;
         env.call("PUT", &format!("/v1/workloads/{W}/aliases/canary")).json(json!({ "to": "1.0.1" })).expect(200).await;

@@ -271,9 +271,9 @@ backends! {
         freeze("/v1/freezes/acme", json!({ "reason": "year end", "until": "2026-01-03T00:00:00Z" })).expect(200).await;
         rel.push("three").await;
         assert_eq!(env.at("dev").await, "1.0.2", "the first stage goes on");
+        assert_eq!(rel.rollback("production", None).await.status, 200, "never stopped by a freeze");
         let frozen = rel.promote("1.0.2", "production").await.value();
         assert_eq!((frozen["state"].as_str(), open_gates(&frozen["report"])), (Some("pending"), vec![("freeze_window".into(), "wait".into())]));
-        assert_eq!(rel.rollback("production", None).await.status, 200, "never stopped by a freeze");
         env.clock.advance(Duration::from_secs(24 * HOUR));
         gradus::ops::settle::settle_due(&env.cx).await.unwrap();
         assert_eq!(env.at("production").await, "1.0.2", "it thaws by itself");

@@ -1,0 +1,13 @@
+-- What a pending attempt was asked on: how often its stage had moved by then, and the version it was to hold.
+ALTER TABLE promotions ADD COLUMN asked_on BIGINT;
+ALTER TABLE promotions ADD COLUMN expected TEXT;
+
+-- What was rolled back from is content: each of its entries is marked.
+CREATE INDEX entries_rolled_back ON entries (workload, digest, stage) WHERE rolled_back_at IS NOT NULL;
+UPDATE entries SET rolled_back_at = (
+    SELECT MAX(r.rolled_back_at) FROM entries r
+    WHERE r.workload = entries.workload AND r.stage = entries.stage AND r.digest = entries.digest
+) WHERE rolled_back_at IS NULL;
+
+-- The event that tells of a version, where it is known.
+ALTER TABLE versions ADD COLUMN position BIGINT;
