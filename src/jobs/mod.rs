@@ -9,6 +9,7 @@ use crate::{
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
+use tokio::sync::Mutex;
 use tokio_cron_scheduler::{Job, JobScheduler};
 
 /// What can be scheduled.
@@ -72,10 +73,15 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
         })?;
         scheduler.add(job).await.map_err(failed)?;
     }
-    let cx = cx.clone();
+    let (cx, turn) = (cx.clone(), Arc::new(Mutex::new(())));
     let settle = Job::new_async(SETTLE, move |_, _| {
-        let cx = cx.clone();
-        Box::pin(async move { settle(&cx).await })
+        let (cx, turn) = (cx.clone(), turn.clone());
+        // A tick that finds the last one still at work has nothing to add.
+        Box::pin(async move {
+            if let Ok(_turn) = turn.try_lock() {
+                settle(&cx).await;
+            }
+        })
     });
     scheduler.add(settle.map_err(failed)?).await.map_err(failed)?;
     scheduler.start().await.map_err(failed)?;
