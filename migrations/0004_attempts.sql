@@ -9,5 +9,6 @@ UPDATE entries SET rolled_back_at = (
     WHERE r.workload = entries.workload AND r.stage = entries.stage AND r.digest = entries.digest
 ) WHERE rolled_back_at IS NULL;
 
--- The event that tells of a version, where it is known.
+-- The event that tells of a version or policy, where it is known.
 ALTER TABLE versions ADD COLUMN position BIGINT;
+ALTER TABLE policies ADD COLUMN position BIGINT;

@@ -43,18 +43,23 @@ impl Proof {
             out.note("nothing was recorded, so there is no proof");
             return Ok(());
         };
-        let proof = client.workload_proof(workload, position).await?;
-        let mut entry = file.clone().into_os_string();
-        entry.push(".entry");
-        fs::write(file, proof.proof)?;
-        fs::write(&entry, proof.entry)?;
-        out.note(format!(
-            "entry {position} and its proof are written; check them with: gradus audit check {} --entry {} --key KEY",
-            file.display(),
-            Path::new(&entry).display()
-        ));
-        Ok(())
+        write_proof(file, &client.workload_proof(workload, position).await?, out)
     }
+}
+
+/// Writes a proof to a file, and its entry to another beside it.
+pub(super) fn write_proof(file: &Path, proof: &wire::LogProof, out: &Out) -> Result<()> {
+    let mut entry = file.to_owned().into_os_string();
+    entry.push(".entry");
+    fs::write(file, &proof.proof)?;
+    fs::write(&entry, &proof.entry)?;
+    out.note(format!(
+        "entry {} and its proof are written; check them with: gradus audit check {} --entry {} --key KEY",
+        proof.position,
+        file.display(),
+        Path::new(&entry).display()
+    ));
+    Ok(())
 }
 
 #[derive(Subcommand)]
@@ -305,7 +310,7 @@ fn epoch(line: &[u8]) -> Option<wire::LogEpoch> {
 }
 
 /// Checks a `tlog-proof` and answers the entry's position, and the epoch whose checkpoint it rests on.
-fn check(proof: &str, entry: &[u8], key: &Verifier) -> Result<(u64, u64)> {
+pub(super) fn check(proof: &str, entry: &[u8], key: &Verifier) -> Result<(u64, u64)> {
     let refuse = |why: &str| {
         Error::integrity("proof_invalid", format!("the proof does not hold: {why}"))
             .hint("a proof goes with the exact bytes of its entry and the key of its log")

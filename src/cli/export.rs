@@ -1,7 +1,8 @@
 //! `gradus export`: what the registry knows, in forms that people and tools elsewhere read.
 
 use super::{
-    argument,
+    argument, attest,
+    audit::write_proof,
     print::{Out, bytes, quoted},
 };
 use crate::{
@@ -34,11 +35,32 @@ pub enum Export {
         #[arg(long, requires = "out")]
         force: bool,
     },
+    /// The registry's word for what a version is: the log's entry that binds name, version and digest, with its proof
+    Attestation {
+        /// The version, for example acme/ticket-triage:2.0.0
+        #[arg(value_parser = argument::<Reference>)]
+        reference: Reference,
+        /// The file to write the proof to (C2SP tlog-proof); the entry is written to FILE.entry
+        #[arg(long, value_name = "FILE")]
+        out: PathBuf,
+        /// Replace the files if they are there
+        #[arg(long)]
+        force: bool,
+    },
 }
 
 impl Export {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let Self::Dossier { reference, format, out: file, force } = self;
+        let (reference, format, file, force) = match self {
+            Self::Dossier { reference, format, out, force } => (reference, format, out, force),
+            Self::Attestation { reference, out: file, force } => {
+                if !force && file.exists() {
+                    return Err(exists(&file));
+                }
+                let version = client.show(&reference).await?.version;
+                return write_proof(&file, &attest::fetch(client, &version).await?, out);
+            }
+        };
         if let Some(file) = file.as_deref().filter(|file| !force && file.exists()) {
             return Err(exists(file));
         }

@@ -197,7 +197,7 @@ fn describe(change: &Change) -> String {
         C::AliasRemoved { workload, alias, from } => {
             format!("removed {workload}:{alias} (was {})", from.short())
         }
-        C::EvidenceAttached { workload, subject, evidence, about } => {
+        C::EvidenceAttached { workload, subject, evidence, about, .. } => {
             format!("attached {about} {} to {workload}@{}", evidence.short(), subject.short())
         }
         C::Approved { workload, version, stage, .. } => format!("approved {workload}:{version} for {stage}"),

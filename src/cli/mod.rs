@@ -4,6 +4,7 @@
 mod access;
 mod admin;
 mod aliases;
+mod attest;
 mod audit;
 mod connect;
 mod demo;

@@ -25,11 +25,13 @@ const DECISIONS_MAX: i64 = 10_000;
 pub struct NewEvidence<'a> {
     pub repository: &'a Workload,
     pub evidence: &'a Evidence,
+    /// Its statement, as JSON.
+    pub statement: &'a str,
     /// Of the exact bytes.
     pub payload: &'a Digest,
     pub examples: Option<&'a [u8]>,
-    /// Of the event that tells of it, where it is known.
-    pub position: Option<i64>,
+    /// Of the event that tells of it.
+    pub position: i64,
 }
 
 type Row = (String, String, String, String, String, DateTime<Utc>);
@@ -51,12 +53,19 @@ fn evidence((digest, subject, kind, statement, by, at): Row) -> Result<Evidence>
     })
 }
 
+/// The digest of what gates read of a piece of evidence.
+pub fn said(statement: &str, examples: Option<&[u8]>) -> Digest {
+    let mut all = statement.as_bytes().to_vec();
+    if let Some(examples) = examples {
+        all.push(b'\n'); // the statement has none
+        all.extend_from_slice(Digest::sha256(examples).as_str().as_bytes());
+    }
+    Digest::sha256(&all)
+}
+
 /// Records evidence about a subject in a repository that is locked. Answers false if it was there, or there is too much.
 pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
     let (repository, evidence) = (new.repository.as_str(), new.evidence);
-    let statement = serde_json::to_string(&evidence.statement).map_err(|source| {
-        Error::internal("evidence_encoding", "evidence could not be written").source(source)
-    })?;
     let sql = "INSERT INTO evidence (repository, digest, subject, number, kind, payload, statement, examples, made_at, made_by, position)
                SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9, CAST($12 AS BIGINT) FROM evidence
                WHERE repository = $1 AND subject = $3 HAVING COALESCE(MAX(number), 0) < $10
@@ -75,7 +84,7 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         evidence.subject.as_str(),
         evidence.statement.kind().name(),
         new.payload.as_str(),
-        statement,
+        new.statement,
         new.examples,
         evidence.at,
         evidence.by.as_str(),

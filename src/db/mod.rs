@@ -19,6 +19,7 @@ pub mod policies;
 pub mod principals;
 pub mod promotions;
 pub mod stages;
+pub mod told;
 pub mod tags;
 pub mod tokens;
 pub mod uploads;

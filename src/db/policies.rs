@@ -53,6 +53,7 @@ pub async fn apply(
     digest: Option<&Digest>,
     at: DateTime<Utc>,
     by: &PrincipalName,
+    position: i64,
 ) -> Result<Option<i64>> {
     let last = history(tx, scope, 1).await?.into_iter().next();
     if last.as_ref().and_then(|row| row.digest.as_ref()) == digest {
@@ -60,8 +61,8 @@ pub async fn apply(
     }
     let number = last.map_or(0, |row| row.number) + 1;
     let sql =
-        "INSERT INTO policies (scope, number, digest, applied_at, applied_by) VALUES ($1, $2, $3, $4, $5)";
-    execute!(tx, sql, scope, number, digest.map(Digest::as_str), at, by.as_str());
+        "INSERT INTO policies (scope, number, digest, applied_at, applied_by, position) VALUES ($1, $2, $3, $4, $5, $6)";
+    execute!(tx, sql, scope, number, digest.map(Digest::as_str), at, by.as_str(), position);
     Ok(Some(number))
 }
 

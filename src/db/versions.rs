@@ -33,6 +33,8 @@ pub struct VersionRow {
     pub lint_errors: Option<String>,
     pub created_at: DateTime<Utc>,
     pub created_by: PrincipalName,
+    /// Of the event that tells of it; not known of what is older than this column.
+    pub position: Option<i64>,
     pub yanked_at: Option<DateTime<Utc>>,
     pub yanked_because: Option<String>,
 }
@@ -51,6 +53,7 @@ struct Row {
     lint_errors: Option<String>,
     created_at: DateTime<Utc>,
     created_by: String,
+    position: Option<i64>,
     yanked_at: Option<DateTime<Utc>>,
     yanked_because: Option<String>,
 }
@@ -69,6 +72,7 @@ fn version(row: Row) -> Result<VersionRow> {
         lint_errors: row.lint_errors,
         created_at: row.created_at,
         created_by: read("versions", &row.created_by)?,
+        position: row.position,
         yanked_at: row.yanked_at,
         yanked_because: row.yanked_because,
     })
@@ -79,7 +83,7 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT workload, version, digest, sequence, revision, tier, kind, contract, document, lint_errors, ",
-            "created_at, created_by, yanked_at, yanked_because FROM versions ",
+            "created_at, created_by, position, yanked_at, yanked_because FROM versions ",
             $rest
         )
     };
@@ -88,8 +92,8 @@ macro_rules! select {
 /// Answers false if the version is taken.
 pub async fn insert(tx: &mut Tx, row: &VersionRow) -> Result<bool> {
     let sql = "INSERT INTO versions (workload, version, sort_key, prerelease, digest, sequence, revision, tier, kind,
-                                     contract, document, created_at, created_by, lint_errors)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) ON CONFLICT DO NOTHING";
+                                     contract, document, created_at, created_by, lint_errors, position)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT DO NOTHING";
     let inserted = execute!(
         tx,
         sql,
@@ -107,6 +111,7 @@ pub async fn insert(tx: &mut Tx, row: &VersionRow) -> Result<bool> {
         row.created_at,
         row.created_by.as_str(),
         row.lint_errors.as_deref(),
+        row.position,
     );
     Ok(inserted == 1)
 }
@@ -176,7 +181,7 @@ macro_rules! entered {
     ($rest:literal) => {
         concat!(
             "SELECT v.workload, v.version, v.digest, v.sequence, v.revision, v.tier, v.kind, v.contract, v.document, ",
-            "v.lint_errors, v.created_at, v.created_by, v.yanked_at, v.yanked_because FROM entries e ",
+            "v.lint_errors, v.created_at, v.created_by, v.position, v.yanked_at, v.yanked_because FROM entries e ",
             "JOIN versions v ON v.workload = e.workload AND v.version = e.version AND v.yanked_at IS NULL ",
             "WHERE e.workload = $1 AND e.stage = $2 AND e.rolled_back_at IS NULL ",
             $rest
@@ -310,7 +315,7 @@ pub async fn list(
     let below = below.map_or_else(|| vec![0xff], Version::sort_key);
     let tier = filter.tier.map(|tier| tier.to_string());
     let sql = "SELECT workload, version, digest, sequence, revision, tier, kind, contract, '' AS document, lint_errors,
-                      created_at, created_by, yanked_at, yanked_because FROM versions
+                      created_at, created_by, position, yanked_at, yanked_because FROM versions
                WHERE workload = $1 AND sort_key < $2 AND ($3 IS NULL OR tier = $3)
                AND ($4 IS NULL OR (yanked_at IS NOT NULL) = $4) ORDER BY sort_key DESC LIMIT $5";
     let rows: Vec<Row> = all!(tx, sql, workload.as_str(), below, tier, filter.yanked, limit);

@@ -62,6 +62,9 @@ pub enum Change {
         kind: Kind,
         contract: Digest,
         sequence: i64,
+        /// SHA-256 of what resolving answers, as it is kept.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        document: Option<Digest>,
     },
     /// Somebody else pushed the same content and is its author too.
     PushedAgain {
@@ -128,6 +131,9 @@ pub enum Change {
         evidence: Digest,
         /// What kind of evidence.
         about: EvidenceKind,
+        /// SHA-256 of what gates read of it, as it is kept beside the exact bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Digest>,
     },
     Approved {
         workload: Workload,
@@ -136,6 +142,9 @@ pub enum Change {
         stage: Stage,
         rules: Digest,
         evidence: Digest,
+        /// SHA-256 of what gates read of it, as it is kept beside the exact bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Digest>,
     },
     Rejected {
         workload: Workload,
@@ -144,6 +153,9 @@ pub enum Change {
         stage: Stage,
         evidence: Digest,
         reason: String,
+        /// SHA-256 of what gates read of it, as it is kept beside the exact bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        said: Option<Digest>,
     },
     /// A stage has moved to a version.
     Promoted {

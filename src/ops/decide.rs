@@ -85,7 +85,7 @@ pub async fn decide(
             promoted: vec![],
         });
     }
-    let change = |evidence: &Evidence| match decision {
+    let change = |evidence: &Evidence, said: Digest| match decision {
         Decision::Approve => Change::Approved {
             workload: workload.clone(),
             version: row.version.clone(),
@@ -93,6 +93,7 @@ pub async fn decide(
             stage: stage.clone(),
             rules: rules.clone(),
             evidence: evidence.digest.clone(),
+            said: Some(said),
         },
         Decision::Reject => Change::Rejected {
             workload: workload.clone(),
@@ -101,6 +102,7 @@ pub async fn decide(
             stage: stage.clone(),
             evidence: evidence.digest.clone(),
             reason: message.to_owned(),
+            said: Some(said),
         },
     };
     // Who and when make it a record of its own, also where the same words were said before.

@@ -44,6 +44,7 @@ mod number;
 mod referrer;
 mod session;
 mod snapshot;
+mod told;
 mod turns;
 mod walk;
 

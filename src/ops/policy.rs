@@ -92,9 +92,9 @@ pub async fn apply(cx: &Context, actor: &Actor, scope: &Scope, text: &[u8]) -> R
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     check_scope(cx, &mut tx, scope).await?;
-    log::lock(&mut tx).await?;
+    let (position, _) = log::lock(&mut tx).await?;
     documents::keep(&mut tx, text).await?;
-    let Some(number) = policies::apply(&mut tx, &name, Some(&digest), now, &actor.principal).await? else {
+    let Some(number) = policies::apply(&mut tx, &name, Some(&digest), now, &actor.principal, position).await? else {
         return Ok(None);
     };
     let effective = effective(cx, &mut tx, &name).await?;
@@ -110,9 +110,9 @@ pub async fn remove(cx: &Context, actor: &Actor, scope: &Scope) -> Result<()> {
     let name = scope.to_string();
     let mut tx = cx.db.write().await?;
     check_scope(cx, &mut tx, scope).await?;
-    log::lock(&mut tx).await?;
+    let (position, _) = log::lock(&mut tx).await?;
     let now = cx.clock.now();
-    match policies::apply(&mut tx, &name, None, now, &actor.principal).await? {
+    match policies::apply(&mut tx, &name, None, now, &actor.principal, position).await? {
         Some(number) => {
             let effective = effective(cx, &mut tx, &name).await?;
             effective.check()?;

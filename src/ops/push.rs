@@ -155,6 +155,9 @@ async fn commit(
     }
     let sequence = last + 1;
     namespaces::set_last_sequence(&mut tx, workload, sequence).await?;
+    prepared.store(&mut tx, workload, now).await?;
+    // From here to the commit nobody else writes: no policy and no freeze comes in between, and positions are known.
+    let (length, _) = log::lock(&mut tx).await?;
     let row = VersionRow {
         workload: workload.clone(),
         revision: revision(workload, &version, prepared.digest.as_str()),
@@ -169,10 +172,10 @@ async fn commit(
             .then(|| serde_json::json!(prepared.lint_errors).to_string()),
         created_at: now,
         created_by: actor.principal.clone(),
+        position: Some(length),
         yanked_at: None,
         yanked_because: None,
     };
-    prepared.store(&mut tx, workload, now).await?;
     if !versions::insert(&mut tx, &row).await? {
         return Err(taken(workload, &row.version));
     }
@@ -185,21 +188,22 @@ async fn commit(
         kind: row.kind,
         contract: row.contract.clone(),
         sequence,
+        document: Some(Digest::sha256(row.document.as_bytes())),
     };
     let mut changes = vec![change];
     if last == 0 {
         changes.extend(super::manifests::free_reserved_tags(&mut tx, workload).await?);
     }
-    // From here to the commit nobody else writes: no policy and no freeze comes in between, and positions are known.
-    let (length, _) = log::lock(&mut tx).await?;
     let next = |changes: &[Change]| length + i64::try_from(changes.len()).unwrap_or_default();
     let mut evidence = Vec::new();
     for said in said {
         let attach = said.attach(workload, &row.digest);
         let statements = said.statements.clone();
         let recorded = attach.write(&mut tx, &actor.principal, statements, next(&changes), now).await?;
-        changes.extend(recorded.iter().map(|one| referrer::attached(workload, one)));
-        evidence.extend(recorded.into_iter().map(|evidence| Attached { evidence, created: true }));
+        for referrer::Recorded { evidence: one, said } in recorded {
+            changes.push(referrer::attached(workload, &one, said));
+            evidence.push(Attached { evidence: one, created: true });
+        }
     }
     let first = first_stage(cx, &mut tx, actor, &row, &prepared.inspection, next(&changes)).await?;
     if let Some(First::Entered(promoted)) = &first {

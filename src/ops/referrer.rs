@@ -56,7 +56,7 @@ impl Attach<'_> {
         statements: Vec<Read>,
         position: i64,
         now: DateTime<Utc>,
-    ) -> Result<Vec<Evidence>> {
+    ) -> Result<Vec<Recorded>> {
         let Attach { workload, subject, .. } = *self;
         let size = manifests::find(tx, workload, subject).await?.map_or(0, |stored| stored.bytes.len());
         let payload = Digest::sha256(&self.bytes);
@@ -67,21 +67,28 @@ impl Attach<'_> {
             let digest = Digest::sha256(&bytes);
             let evidence = Evidence { digest, subject: subject.clone(), statement, by: by.clone(), at: now };
             ops_manifests::insert(tx, workload, &manifest, &bytes, &evidence.digest, now).await?;
-            insert(tx, workload, &evidence, &payload, &examples, Some(position)).await?;
-            recorded.push(evidence);
+            let said = insert(tx, workload, &evidence, &payload, &examples, position).await?;
+            recorded.push(Recorded { evidence, said });
         }
         promotions::stir(tx, workload.as_str(), now).await?;
         Ok(recorded)
     }
 }
 
+/// A piece of evidence with the digest of what gates read of it, which the event names.
+pub(super) struct Recorded {
+    pub evidence: Evidence,
+    pub said: Digest,
+}
+
 /// The event that tells of a piece of evidence from a file.
-pub(super) fn attached(workload: &Workload, evidence: &Evidence) -> Change {
+pub(super) fn attached(workload: &Workload, evidence: &Evidence, said: Digest) -> Change {
     Change::EvidenceAttached {
         workload: workload.clone(),
         subject: evidence.subject.clone(),
         evidence: evidence.digest.clone(),
         about: evidence.statement.kind(),
+        said: Some(said),
     }
 }
 
@@ -92,7 +99,7 @@ pub(super) async fn record(
     actor: &Actor,
     attach: &Attach<'_>,
     statements: Vec<Read>,
-    change: impl Fn(&Evidence) -> Change,
+    change: impl Fn(&Evidence, Digest) -> Change,
 ) -> Result<(Vec<Evidence>, i64)> {
     attach.put_blobs(cx).await?;
     let now = cx.clock.now();
@@ -100,10 +107,10 @@ pub(super) async fn record(
     namespaces::lock_repository(&mut tx, attach.workload).await?;
     let (first, _) = log::lock(&mut tx).await?;
     let recorded = attach.write(&mut tx, &actor.principal, statements, first, now).await?;
-    let changes = recorded.iter().map(change).collect();
+    let changes = recorded.iter().map(|one| change(&one.evidence, one.said.clone())).collect();
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    Ok((recorded, first))
+    Ok((recorded.into_iter().map(|one| one.evidence).collect(), first))
 }
 
 async fn insert(
@@ -112,13 +119,16 @@ async fn insert(
     evidence: &Evidence,
     payload: &Digest,
     examples: &Examples,
-    position: Option<i64>,
-) -> Result<()> {
+    position: i64,
+) -> Result<Digest> {
     let examples =
         (!examples.is_empty()).then(|| serde_json::to_vec(examples)).transpose().map_err(|source| {
             Error::internal("evidence_encoding", "examples could not be written").source(source)
         })?;
-    let size = serde_json::to_vec(&evidence.statement).map_or(0, |statement| statement.len());
+    let statement = serde_json::to_string(&evidence.statement).map_err(|source| {
+        Error::internal("evidence_encoding", "evidence could not be written").source(source)
+    })?;
+    let size = statement.len();
     if size > STATEMENT_MAX {
         return Err(Error::too_large(
             "evidence_too_large",
@@ -126,12 +136,14 @@ async fn insert(
         )
         .hint(format!("at most {STATEMENT_MAX}; attach less in one file")));
     }
-    let new = rows::NewEvidence { repository, evidence, payload, examples: examples.as_deref(), position };
+    let said = rows::said(&statement, examples.as_deref());
+    let examples = examples.as_deref();
+    let new = rows::NewEvidence { repository, evidence, statement: &statement, payload, examples, position };
     if rows::insert(tx, &new).await? {
-        return Ok(());
+        return Ok(said);
     }
     match rows::find(tx, repository, &evidence.digest).await? {
-        Some(_) => Ok(()),
+        Some(_) => Ok(said),
         None => Err(Error::conflict(
             "evidence_too_much",
             format!("there is as much evidence about this content as is taken: {}", evidence.subject),
@@ -251,7 +263,7 @@ pub(super) async fn insert_pushed(
         Evidence { digest: digest.clone(), subject, statement, by: actor.principal.clone(), at: now };
     // The log's head is locked before rows of promotions, here as everywhere: two orders would wait for each other.
     let (position, _) = log::lock(tx).await?;
-    insert(tx, repository, &evidence, &payload, &examples, Some(position)).await?;
+    let said = insert(tx, repository, &evidence, &payload, &examples, position).await?;
     promotions::stir(tx, repository.as_str(), now).await?;
-    Ok(attached(repository, &evidence))
+    Ok(attached(repository, &evidence, said))
 }

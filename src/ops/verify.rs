@@ -5,6 +5,7 @@ use super::{
     audit::signer,
     blame::blame,
     named::{Lost, Named},
+    told::Told,
     walk::{Accepted, Found, Mention, Walk},
 };
 use crate::{
@@ -119,8 +120,8 @@ pub(super) async fn examine(
     let (accepted, forgiven) = accepted(tx, &recoveries).await?;
     let begins = recoveries.iter().map(|recovery| recovery.position);
     let walk = Walk::new(signer.clone(), known.clone(), accepted.clone(), begins);
-    let mut named = Named::default();
-    let mut walk = go_through(tx, readers, walk, head.size, Some(&mut named)).await?;
+    let (mut named, mut told) = (Named::default(), Told::default());
+    let mut walk = go_through(tx, readers, walk, head.size, Some((&mut named, &mut told))).await?;
     let epoch = recoveries.last().map_or(1, |recovery| recovery.epoch);
     let latest = log::head(tx).await?.1;
     let is_signed = walk.end(&head, epoch, latest);
@@ -128,11 +129,12 @@ pub(super) async fn examine(
     lost.retain(|lost| !forgiven.iter().any(|one| one.digest == lost.digest && one.found == lost.found));
     let beside = lost.first().map(|lost| (lost.position, describe(lost)));
     let stray = stray(tx).await?;
+    let told = told.end(tx, head.size, !accepted.is_empty()).await?;
     let first = |one: Option<(u64, String)>, other: Option<(u64, String)>| {
         one.into_iter().chain(other).min_by_key(|(position, _)| *position)
     };
     let damage = match is_signed {
-        true => first(stray, first(walk.bad.take(), beside)),
+        true => first(stray, first(walk.bad.take(), first(beside, told))),
         // The root is only compared at the end; where it went wrong, the checkpoints on the way tell.
         false => Some(blame(tx, signer, &accepted, head.size).await?),
     };
@@ -156,14 +158,14 @@ const READERS: usize = 2;
 /// How long to wait for one that is free.
 const FREE: Duration = Duration::from_millis(20);
 
-/// Hands all entries to a walk, which hashes them in a thread of its own while the next are read. Without `named` it is a
+/// Hands all entries to a walk, which hashes them in a thread of its own while the next are read. Without `beside` it is a
 /// walk that makes all tiles anew.
 pub(super) async fn go_through(
     tx: &mut Tx,
     readers: &mut [Tx],
     mut walk: Walk,
     size: u64,
-    mut named: Option<&mut Named>,
+    mut beside: Option<(&mut Named, &mut Told)>,
 ) -> Result<Walk> {
     let (to_walk, mut blocks) = mpsc::channel::<audit::Block>(AHEAD);
     // Not many: what comes back is taken with each block that is handed over.
@@ -194,12 +196,12 @@ pub(super) async fn go_through(
             }
         }
         while let Ok(found) = found.try_recv() {
-            bad.extend(look_into(tx, found, named.as_deref_mut()).await?);
+            bad.extend(look_into(tx, found, &mut beside).await?);
         }
     }
     drop(to_walk);
     while let Some(found) = found.recv().await {
-        bad.extend(look_into(tx, found, named.as_deref_mut()).await?);
+        bad.extend(look_into(tx, found, &mut beside).await?);
     }
     let mut walk = hashing
         .await
@@ -211,9 +213,13 @@ pub(super) async fn go_through(
 }
 
 /// Looks up what a walk has found. Answers tiles that are not what they must be.
-async fn look_into(tx: &mut Tx, found: Found, named: Option<&mut Named>) -> Result<Vec<(u32, u64, bool)>> {
+async fn look_into(
+    tx: &mut Tx,
+    found: Found,
+    beside: &mut Option<(&mut Named, &mut Told)>,
+) -> Result<Vec<(u32, u64, bool)>> {
     let mut bad = Vec::new();
-    let Some(named) = named else {
+    let Some((named, told)) = beside else {
         for (level, number, hashes) in found.tiles {
             log::put_tile(tx, level, number, &hashes).await?;
         }
@@ -227,6 +233,9 @@ async fn look_into(tx: &mut Tx, found: Found, named: Option<&mut Named>) -> Resu
     }
     if !found.mentions.is_empty() {
         named.take(tx, found.mentions).await?;
+    }
+    if !found.told.is_empty() {
+        told.take(tx, found.told).await?;
     }
     Ok(bad)
 }

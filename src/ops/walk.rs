@@ -1,6 +1,7 @@
 //! One pass over all entries: their hashes, the tree over them, the tiles and the checkpoints that were kept on the way.
 //! No database here: entries come in blocks, so that one is hashed while the next is read.
 
+use super::told::tells;
 use crate::{
     db::{
         audit::Block,
@@ -19,16 +20,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// Kinds of events that are about a workload and name no documents, so that they need not be read. One that is not listed
 /// is read.
-const SILENT: &[&str] = &[
-    "yanked",
-    "alias_set",
-    "alias_removed",
-    "tagged",
-    "untagged",
-    "blob_unlinked",
-    "promotion_ended",
-    "ratified",
-];
+const SILENT: &[&str] =
+    &["alias_set", "alias_removed", "tagged", "untagged", "blob_unlinked", "promotion_ended", "ratified"];
 
 /// What an entry says of documents.
 pub(super) enum Mention {
@@ -52,6 +45,8 @@ pub(super) struct Found {
     /// Full tiles above the lowest, to be compared with what is stored; all of them where they are made anew.
     pub tiles: Vec<(u32, u64, Vec<Hash>)>,
     pub mentions: Vec<Mention>,
+    /// What tells of rows elsewhere, with its position.
+    pub told: Vec<(u64, Change)>,
 }
 
 pub(super) struct Walk {
@@ -200,6 +195,9 @@ impl Walk {
             change => self.found.mentions.extend(change.names().into_iter().map(|(place, digest)| {
                 Mention::Named { position, place, repository: repository.clone(), digest: digest.clone() }
             })),
+        }
+        if tells(&event.change) && !self.is_accepted(position) {
+            self.found.told.push((position, event.change));
         }
     }
 

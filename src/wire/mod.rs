@@ -164,6 +164,8 @@ pub struct VersionView {
     pub tier: Tier,
     pub kind: Kind,
     pub contract_digest: Digest,
+    /// Of the entry of the log that binds workload, version and digest; its proof is the registry's attestation.
+    pub position: Option<i64>,
     pub sequence: i64,
     pub revision: String,
     pub created_at: DateTime<Utc>,

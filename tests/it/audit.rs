@@ -192,6 +192,54 @@ backends! {
         assert_eq!(refused.code(), "corrupt_row");
     }
 
+    async fn what_follows_from_the_log_is_compared_with_it(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        for text in ["one", "two"] {
+            let version = root.push(text).await;
+            root.evaluate(&version, 80, 100).await;
+            root.promote(&version, "production").await;
+        }
+        env.policy(&crate::harness::govern::production("[{ approvals: { count: 1 } }]")).await;
+        env.someone("bo", &[Role::Approver]).await.approve("1.0.0", "production").await;
+        root.rollback("production", None).await;
+        let size = verify(&env, None).await["size"].as_u64().unwrap();
+        assert_eq!(verify(&env, None).await["first_bad"], Value::Null);
+        for table in ["versions", "moves", "stages", "evidence", "policies", "members"] {
+            tamper(&env, &[&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")]).await;
+        }
+        let off = if env.backend.is_postgres() { "SET session_replication_role = replica" } else { "PRAGMA foreign_keys = OFF" };
+        let named = |position: Option<u64>, harm: &'static str, says: &'static str| (position, harm, says);
+        for (position, harm, says) in [
+            named(None, "UPDATE versions SET digest = (SELECT digest FROM versions WHERE version = '1.0.1') WHERE version = '1.0.0'", "version acme/x:1.0.0"),
+            named(None, "UPDATE versions SET document = REPLACE(document, '{', '{ ') WHERE version = '1.0.1'", "version acme/x:1.0.1"),
+            named(None, "DELETE FROM versions WHERE version = '1.0.1'", "version acme/x:1.0.1"),
+            named(None, "UPDATE moves SET version = '1.0.1' WHERE stage = 'production' AND number = 1", "move 1 of acme/x:production"),
+            named(None, "UPDATE evidence SET statement = REPLACE(statement, '0.8', '0.9') WHERE kind = 'evaluation'", "evidence sha256:"),
+            named(None, "UPDATE evidence SET examples = NULL WHERE kind = 'evaluation'", "evidence sha256:"),
+            named(None, "DELETE FROM evidence WHERE kind = 'approval'", "evidence sha256:"),
+            named(None, "DELETE FROM policies", "policy 1 of acme"),
+            named(Some(size), "UPDATE stages SET version = '1.0.1' WHERE stage = 'production'", "acme/x:production does not hold"),
+            named(Some(size), "DELETE FROM stages WHERE stage = 'dev'", "acme/x:dev does not hold"),
+            named(Some(size), "INSERT INTO members VALUES ('*', 'bo', 'admin')", "bo has the role admin in *"),
+            named(Some(size), "DELETE FROM members WHERE principal = 'bo'", "bo has not the role approver in acme"),
+            named(Some(size), "INSERT INTO policies (scope, number, digest, applied_at, applied_by) SELECT '*', 1, digest, applied_at, applied_by FROM kept_policies", "policies has 1 rows"),
+        ] {
+            tamper(&env, &[&format!("{off}; {harm}")]).await;
+            let report = verify(&env, None).await;
+            let bad = &report["first_bad"];
+            assert!(bad["reason"].as_str().unwrap_or_default().contains(says), "{harm}: {report}");
+            match position {
+                Some(position) => assert_eq!(bad["position"], position, "{harm}"),
+                None => assert!(bad["position"].as_u64().unwrap() < size, "{harm}: the entry that tells of it"),
+            }
+            for table in ["stages", "moves", "evidence", "policies", "members", "versions"] {
+                tamper(&env, &[&format!("{off}; DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}")]).await;
+            }
+            assert_eq!(verify(&env, None).await["first_bad"], Value::Null, "{harm}");
+        }
+    }
+
     async fn proofs_and_tiles_hold_across_a_full_tile(env: Env) {
         env.namespace("acme").await;
         let early = open(&env, &checkpoint(&env).await).await;
@@ -297,8 +345,9 @@ backends! {
         assert!(env.get("/v1/log/key").expect(200).await.text().contains("/epoch-2+"));
         assert_eq!(verify(&env, Some(&now)).await["first_bad"], Value::Null);
 
-        // Back once more, to before the recovery: its number is not used again.
+        // Back once more, to before the recovery: its number is not used again. A backup has no members of later.
         go_back(&env, size).await;
+        tamper(&env, &["DELETE FROM members WHERE principal = 'ada'"]).await;
         let report = verify(&env, Some(&now)).await;
         assert!(report["first_bad"].is_object(), "{report}");
         let done = recover(&env, &now, false).await;

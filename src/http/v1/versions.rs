@@ -45,6 +45,7 @@ pub(super) fn reference(namespace: &str, name: &str, tag: &str) -> Result<Refere
 pub(super) fn version_view(row: listing::VersionRow) -> wire::VersionView {
     wire::VersionView {
         yanked: row.yanked_at.is_some().then(|| row.yanked_because.unwrap_or_default()),
+        position: row.position,
         workload: row.workload,
         version: row.version,
         digest: row.digest,

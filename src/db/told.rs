@@ -1,0 +1,122 @@
+//! Rows that follow from events, to be compared with what the events say of them.
+
+use super::{
+    to_sql,
+    tx::{Tx, all, on, optional},
+};
+use crate::error::Result;
+
+/// Rows that one statement reads.
+pub const AT_ONCE: usize = 8;
+
+/// A version: workload, number, digest, document, and whether it is yanked.
+pub type VersionRow = (String, String, String, String, bool);
+/// A move: workload, stage, number, version, digest.
+pub type MoveRow = (String, String, i64, String, String);
+/// Evidence: repository, digest, subject, statement, and whether there are examples.
+pub type EvidenceRow = (String, String, String, String, bool);
+
+macro_rules! by_pairs {
+    ($select:literal) => {
+        concat!(
+            $select,
+            " IN (VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8), ($9, $10), ($11, $12), ($13, $14), ($15, $16))"
+        )
+    };
+}
+
+/// A place that is left over asks for nothing.
+fn padded(keys: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
+    let given = keys.iter().map(|(one, other)| (one.as_str(), other.as_str()));
+    given.chain(std::iter::repeat(("", ""))).take(AT_ONCE)
+}
+
+/// Versions by workload and number, at most [`AT_ONCE`].
+pub async fn versions(tx: &mut Tx, keys: &[(String, String)]) -> Result<Vec<VersionRow>> {
+    let sql = by_pairs!(
+        "SELECT workload, version, digest, document, yanked_at IS NOT NULL FROM versions WHERE (workload, version)"
+    );
+    Ok(on!(tx, connection => {
+        let mut query = sqlx::query_as(sql);
+        for (workload, version) in padded(keys) {
+            query = query.bind(workload).bind(version);
+        }
+        query.fetch_all(connection).await?
+    }))
+}
+
+/// Evidence by repository and digest, at most [`AT_ONCE`].
+pub async fn evidence(tx: &mut Tx, keys: &[(String, String)]) -> Result<Vec<EvidenceRow>> {
+    let sql = by_pairs!(
+        "SELECT repository, digest, subject, statement, examples IS NOT NULL FROM evidence WHERE (repository, digest)"
+    );
+    Ok(on!(tx, connection => {
+        let mut query = sqlx::query_as(sql);
+        for (repository, digest) in padded(keys) {
+            query = query.bind(repository).bind(digest);
+        }
+        query.fetch_all(connection).await?
+    }))
+}
+
+/// The examples of a piece of evidence, as they are stored.
+pub async fn examples(tx: &mut Tx, repository: &str, digest: &str) -> Result<Option<Vec<u8>>> {
+    let sql = "SELECT examples FROM evidence WHERE repository = $1 AND digest = $2";
+    let row: Option<(Option<Vec<u8>>,)> = optional!(tx, sql, repository, digest);
+    Ok(row.and_then(|(examples,)| examples))
+}
+
+/// Moves by workload, stage and number, at most [`AT_ONCE`].
+pub async fn moves(tx: &mut Tx, keys: &[(String, String, i64)]) -> Result<Vec<MoveRow>> {
+    let sql = "SELECT workload, stage, number, version, digest FROM moves WHERE (workload, stage, number) IN
+               (VALUES ($1, $2, CAST($3 AS BIGINT)), ($4, $5, CAST($6 AS BIGINT)), ($7, $8, CAST($9 AS BIGINT)),
+                ($10, $11, CAST($12 AS BIGINT)), ($13, $14, CAST($15 AS BIGINT)), ($16, $17, CAST($18 AS BIGINT)),
+                ($19, $20, CAST($21 AS BIGINT)), ($22, $23, CAST($24 AS BIGINT)))";
+    let given = keys.iter().map(|(workload, stage, number)| (workload.as_str(), stage.as_str(), *number));
+    let padded = given.chain(std::iter::repeat(("", "", 0))).take(AT_ONCE);
+    Ok(on!(tx, connection => {
+        let mut query = sqlx::query_as(sql);
+        for (workload, stage, number) in padded {
+            query = query.bind(workload).bind(stage).bind(number);
+        }
+        query.fetch_all(connection).await?
+    }))
+}
+
+/// The digest that a policy of a scope has; `None`: there is no such row.
+pub async fn policy(tx: &mut Tx, scope: &str, number: i64) -> Result<Option<Option<String>>> {
+    let sql = "SELECT digest FROM policies WHERE scope = $1 AND number = $2";
+    let row: Option<(Option<String>,)> = optional!(tx, sql, scope, number);
+    Ok(row.map(|(digest,)| digest))
+}
+
+/// How many versions, moves, pieces of evidence and policies there are of before an entry.
+pub async fn counts(tx: &mut Tx, size: u64) -> Result<[u64; 4]> {
+    let sql = "SELECT (SELECT COUNT(*) FROM versions WHERE position IS NULL OR position < $1),
+                      (SELECT COUNT(*) FROM moves WHERE position < $1),
+                      (SELECT COUNT(*) FROM evidence WHERE position IS NULL OR position < $1),
+                      (SELECT COUNT(*) FROM policies WHERE position IS NULL OR position < $1)";
+    let row: Option<(i64, i64, i64, i64)> = optional!(tx, sql, to_sql(size)?);
+    let (versions, moves, evidence, policies) = row.unwrap_or_default();
+    Ok([versions, moves, evidence, policies].map(super::from_sql))
+}
+
+/// A stage that does not hold what its last move brought there.
+pub async fn stage_without_move(tx: &mut Tx) -> Result<Option<(String, String)>> {
+    let sql = "SELECT m.workload, m.stage FROM moves m
+               LEFT JOIN stages s ON s.workload = m.workload AND s.stage = m.stage
+               WHERE NOT EXISTS (SELECT 1 FROM moves n WHERE n.workload = m.workload AND n.stage = m.stage
+                                 AND n.number > m.number)
+               AND (s.number IS NULL OR s.number <> m.number OR s.version <> m.version OR s.digest <> m.digest) LIMIT 1";
+    if let Some(found) = optional!(tx, sql) {
+        return Ok(Some(found));
+    }
+    let sql = "SELECT s.workload, s.stage FROM stages s WHERE NOT EXISTS
+               (SELECT 1 FROM moves m WHERE m.workload = s.workload AND m.stage = s.stage) LIMIT 1";
+    Ok(optional!(tx, sql))
+}
+
+/// All roles there are: namespace or `*`, principal, role.
+pub async fn members(tx: &mut Tx) -> Result<Vec<(String, String, String)>> {
+    Ok(all!(tx, "SELECT namespace, principal, role FROM members"))
+}

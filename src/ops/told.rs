@@ -1,0 +1,261 @@
+//! Whether the tables that follow from the log are what it tells: versions, moves of stages, evidence, policies, roles.
+//! Whoever changes one of them behind the registry's back changes what it answers.
+
+use crate::{
+    db::{
+        Tx, evidence, log,
+        told::{self, AT_ONCE},
+    },
+    error::Result,
+    model::{
+        digest::Digest,
+        event::{Change, Event},
+    },
+};
+use std::collections::BTreeSet;
+
+/// Namespace or `*`, principal, role.
+type Member = (String, String, String);
+
+#[derive(Default)]
+pub(super) struct Told {
+    /// Of versions, moves, evidence and policies.
+    counts: [u64; 4],
+    members: BTreeSet<Member>,
+    /// What is not as it was told: the first place.
+    bad: Option<(u64, String)>,
+}
+
+/// Whether an event tells of a row that is looked at here.
+pub(super) fn tells(change: &Change) -> bool {
+    use Change as C;
+    matches!(
+        change,
+        C::Pushed { .. }
+            | C::Yanked { .. }
+            | C::Promoted { .. }
+            | C::RolledBack { .. }
+            | C::EvidenceAttached { .. }
+            | C::Approved { .. }
+            | C::Rejected { .. }
+            | C::PolicyApplied { .. }
+            | C::MemberAdded { .. }
+            | C::MemberRemoved { .. }
+    )
+}
+
+struct ToldVersion {
+    position: u64,
+    key: (String, String),
+    digest: String,
+    document: Option<Digest>,
+    yanked: bool,
+}
+
+struct ToldMove {
+    position: u64,
+    key: (String, String, i64),
+    version: String,
+    digest: String,
+}
+
+struct ToldEvidence {
+    position: u64,
+    key: (String, String),
+    subject: String,
+    said: Option<Digest>,
+}
+
+impl Told {
+    fn is_bad(&mut self, position: u64, what: String) {
+        if self.bad.as_ref().is_none_or(|(before, _)| position < *before) {
+            self.bad = Some((position, what));
+        }
+    }
+
+    /// Takes what entries tell, in their order.
+    pub async fn take(&mut self, tx: &mut Tx, entries: Vec<(u64, Change)>) -> Result<()> {
+        let (mut versions, mut moves, mut said) = (Vec::new(), Vec::new(), Vec::new());
+        for (position, change) in entries {
+            match change {
+                Change::Pushed { workload, version, digest, document, .. } => {
+                    self.counts[0] += 1;
+                    let key = (workload.to_string(), version.to_string());
+                    versions.push(ToldVersion {
+                        position,
+                        key,
+                        digest: digest.to_string(),
+                        document,
+                        yanked: false,
+                    });
+                }
+                Change::Yanked { workload, version, digest, .. } => {
+                    let key = (workload.to_string(), version.to_string());
+                    let digest = digest.to_string();
+                    versions.push(ToldVersion { position, key, digest, document: None, yanked: true });
+                }
+                Change::Promoted { workload, stage, number, version, digest, .. }
+                | Change::RolledBack { workload, stage, number, version, digest, .. } => {
+                    self.counts[1] += 1;
+                    let key = (workload.to_string(), stage.to_string(), number);
+                    let (version, digest) = (version.to_string(), digest.to_string());
+                    moves.push(ToldMove { position, key, version, digest });
+                }
+                Change::EvidenceAttached { workload, subject, evidence, said: digest, .. }
+                | Change::Approved { workload, digest: subject, evidence, said: digest, .. }
+                | Change::Rejected { workload, digest: subject, evidence, said: digest, .. } => {
+                    self.counts[2] += 1;
+                    let key = (workload.to_string(), evidence.to_string());
+                    said.push(ToldEvidence { position, key, subject: subject.to_string(), said: digest });
+                }
+                Change::PolicyApplied { scope, number, policy } => {
+                    self.counts[3] += 1;
+                    let stored = told::policy(tx, &scope, number).await?;
+                    if stored != Some(policy.map(|policy| policy.to_string())) {
+                        self.is_bad(
+                            position,
+                            format!("policy {number} of {scope} is not what the entry tells"),
+                        );
+                    }
+                }
+                other => follow(&mut self.members, &other),
+            }
+        }
+        self.check_versions(tx, &versions).await?;
+        self.check_moves(tx, &moves).await?;
+        self.check_evidence(tx, &said).await
+    }
+
+    async fn check_versions(&mut self, tx: &mut Tx, told: &[ToldVersion]) -> Result<()> {
+        for some in told.chunks(AT_ONCE) {
+            let keys: Vec<_> = some.iter().map(|one| one.key.clone()).collect();
+            let rows = told::versions(tx, &keys).await?;
+            for one in some {
+                let row = rows.iter().find(|row| (&row.0, &row.1) == (&one.key.0, &one.key.1));
+                let fits = row.is_some_and(|(_, _, digest, document, yanked)| {
+                    *digest == one.digest
+                        && (*yanked || !one.yanked)
+                        && one
+                            .document
+                            .as_ref()
+                            .is_none_or(|said| Digest::sha256(document.as_bytes()) == *said)
+                });
+                if !fits {
+                    let (workload, version) = &one.key;
+                    self.is_bad(
+                        one.position,
+                        format!("version {workload}:{version} is not what the entry tells"),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_moves(&mut self, tx: &mut Tx, told: &[ToldMove]) -> Result<()> {
+        for some in told.chunks(AT_ONCE) {
+            let keys: Vec<_> = some.iter().map(|one| one.key.clone()).collect();
+            let rows = told::moves(tx, &keys).await?;
+            for one in some {
+                let (workload, stage, number) = &one.key;
+                let row = rows.iter().find(|row| (&row.0, &row.1, &row.2) == (workload, stage, number));
+                if !row.is_some_and(|row| row.3 == one.version && row.4 == one.digest) {
+                    let what = format!("move {number} of {workload}:{stage} is not what the entry tells");
+                    self.is_bad(one.position, what);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn check_evidence(&mut self, tx: &mut Tx, told: &[ToldEvidence]) -> Result<()> {
+        for some in told.chunks(AT_ONCE) {
+            let keys: Vec<_> = some.iter().map(|one| one.key.clone()).collect();
+            let rows = told::evidence(tx, &keys).await?;
+            for one in some {
+                let row = rows.iter().find(|row| (&row.0, &row.1) == (&one.key.0, &one.key.1));
+                let fits = match (row, &one.said) {
+                    (Some(row), _) if row.2 != one.subject => false,
+                    (Some((repository, digest, _, statement, has_examples)), Some(said)) => {
+                        let examples = match has_examples {
+                            true => told::examples(tx, repository, digest).await?,
+                            false => None,
+                        };
+                        evidence::said(statement, examples.as_deref()) == *said
+                    }
+                    (row, _) => row.is_some(),
+                };
+                if !fits {
+                    let what = format!("evidence {} is not what the entry tells", one.key.1);
+                    self.is_bad(one.position, what);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What is in the tables and was told by no entry before `size`. Where damage was accepted entries may be lost, and
+    /// what they told of is not missed.
+    pub async fn end(mut self, tx: &mut Tx, size: u64, is_damaged: bool) -> Result<Option<(u64, String)>> {
+        if is_damaged {
+            return Ok(self.bad);
+        }
+        let there = told::counts(tx, size).await?;
+        let tables = ["versions", "moves", "evidence", "policies"];
+        for ((there, told), table) in there.into_iter().zip(self.counts).zip(tables) {
+            if there > told {
+                self.is_bad(
+                    size,
+                    format!("the table {table} has {} rows that no entry tells of", there - told),
+                );
+            }
+        }
+        if let Some((workload, stage)) = told::stage_without_move(tx).await? {
+            self.is_bad(size, format!("{workload}:{stage} does not hold what its last move brought there"));
+        }
+        let now: BTreeSet<Member> = told::members(tx).await?.into_iter().collect();
+        let later = later(tx, size).await?;
+        let other = now.symmetric_difference(&self.members).find(|member| !later.contains(*member)).cloned();
+        if let Some((namespace, who, role)) = other {
+            let what = match now.contains(&(namespace.clone(), who.clone(), role.clone())) {
+                true => format!("{who} has the role {role} in {namespace}, which no entry tells of"),
+                false => format!("{who} has not the role {role} in {namespace}, which entries tell of"),
+            };
+            self.is_bad(size, what);
+        }
+        Ok(self.bad)
+    }
+}
+
+/// Follows an event that gives or takes a role.
+fn follow(members: &mut BTreeSet<Member>, change: &Change) {
+    match change {
+        Change::MemberAdded { namespace, principal, role } => {
+            members.insert((namespace.clone(), principal.to_string(), role.name().to_owned()));
+        }
+        Change::MemberRemoved { namespace, principal, role } => {
+            members.remove(&(namespace.clone(), principal.to_string(), role.name().to_owned()));
+        }
+        _ => {}
+    }
+}
+
+/// The roles that were given or taken while the log was gone through.
+async fn later(tx: &mut Tx, size: u64) -> Result<BTreeSet<Member>> {
+    let (mut at, mut touched) = (size, BTreeSet::new());
+    loop {
+        let entries = log::entries(tx, at, 1000).await?;
+        if entries.is_empty() {
+            return Ok(touched);
+        }
+        at += entries.len() as u64;
+        for (_, bytes, _) in entries {
+            if let Ok(Event { change: Change::MemberAdded { namespace, principal, role }, .. })
+            | Ok(Event { change: Change::MemberRemoved { namespace, principal, role }, .. }) =
+                Event::from_bytes(&bytes)
+            {
+                touched.insert((namespace, principal.to_string(), role.name().to_owned()));
+            }
+        }
+    }
+}
