@@ -23,7 +23,7 @@ pub struct Sign {
     /// The version, for example acme/ticket-triage:2.0.0
     #[arg(value_parser = argument::<Reference>)]
     reference: Reference,
-    /// The private key, PEM (ECDSA, P-256 or P-384)
+    /// The private key, PEM (ECDSA on P-256, P-384 or P-521)
     #[arg(long, value_name = "FILE")]
     key: PathBuf,
     /// Certificates, PEM, the key's own first; without them the signature names the bare key

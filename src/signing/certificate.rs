@@ -2,6 +2,7 @@
 //! what it does not tell, or leaves to TLS, is read here.
 
 use super::{
+    curve::P521_ALGORITHMS,
     der::{self, BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, SET},
     keys::PublicKey,
 };
@@ -77,7 +78,7 @@ fn signing_key(leaf: &[u8], fields: &Fields) -> Result<PublicKey> {
             .hint("the certificate needs the key usage digitalSignature, or the extended one codeSigning"));
     }
     let der = CertificateDer::from(leaf);
-    let parsed = EndEntityCert::try_from(&der).map_err(unreadable)?;
+    let parsed = EndEntityCert::try_from(&der).map_err(refused)?;
     PublicKey::from_spki(&parsed.subject_public_key_info())
 }
 
@@ -88,19 +89,49 @@ fn check_signatures(leaf: &[u8], issuers: &[&[u8]], now: i64) -> Result<()> {
     let now = now.try_into().map_err(|_| invalid("there is no time to check it at"))?;
     let (leaf, root) = (CertificateDer::from(leaf), CertificateDer::from(*root));
     let between: Vec<_> = between.iter().map(|der| CertificateDer::from(*der)).collect();
-    let anchors = [webpki::anchor_from_trusted_cert(&root).map_err(unreadable)?];
+    let anchors = [webpki::anchor_from_trusted_cert(&root).map_err(refused)?];
+    let algorithms = [webpki::ALL_VERIFICATION_ALGS, &P521_ALGORITHMS].concat();
     let path = EndEntityCert::try_from(&leaf).and_then(|leaf| {
         let time = UnixTime::since_unix_epoch(Duration::from_secs(now));
-        let path =
-            leaf.verify_for_usage(webpki::ALL_VERIFICATION_ALGS, &anchors, &between, time, Any, None, None)?;
+        let path = leaf.verify_for_usage(&algorithms, &anchors, &between, time, Any, None, None)?;
         Ok(path.intermediate_certificates().map(|used| used.der()).eq(between.iter().cloned()))
     });
     match path {
         Ok(true) => Ok(()),
         Ok(false) => Err(invalid("its certificates are not in order, each signed by the next")),
-        Err(error) => Err(invalid(format!("its certificates do not make a chain ({error:?})"))
-            .hint("the chain starts with the signer's certificate, and each is signed by the next")),
+        Err(error) => Err(refused(error)),
     }
+}
+
+/// What `webpki` refuses, in words.
+fn refused(error: webpki::Error) -> Error {
+    use webpki::Error::*;
+    let in_order = "the chain starts with the signer's certificate, and each is signed by the next";
+    let (why, hint) = match &error {
+        UnsupportedSignatureAlgorithmContext(_) | UnsupportedSignatureAlgorithmForPublicKeyContext(_) => (
+            "one of its certificates is signed in a way that cannot be checked",
+            "what can be checked is ECDSA on P-256, P-384 and P-521, RSA of at least 2048 bits, and Ed25519",
+        ),
+        UnknownIssuer | InvalidSignatureForPublicKey => {
+            ("its certificates do not make a chain, each signed by the next", in_order)
+        }
+        CaUsedAsEndEntity => ("the first certificate is an authority's, not a signer's", in_order),
+        NameConstraintViolation => (
+            "an issuer in its chain may not vouch for the name in it",
+            "ask an authority that may for a certificate",
+        ),
+        PathLenConstraintViolated => (
+            "an issuer in its chain may not have as many issuers below it",
+            "ask an authority that may for a certificate",
+        ),
+        UnsupportedCriticalExtension => (
+            "a certificate has a critical extension that is not known here",
+            "ask for a certificate without it",
+        ),
+        UnsupportedCertVersion => ("a certificate is not X.509 version 3", "ask for one that is"),
+        _ => ("a certificate is malformed", "look at it with: openssl x509 -in FILE -text"),
+    };
+    invalid(why).hint(hint).source(error)
 }
 
 /// What a certificate of this chain may be used for besides is no matter; that it may sign is checked here.
@@ -259,10 +290,6 @@ fn show(time: i64) -> String {
 
 fn fingerprint(der: &[u8]) -> String {
     Digest::sha256(der).hex().to_owned()
-}
-
-fn unreadable(error: webpki::Error) -> Error {
-    invalid(format!("a certificate cannot be used ({error:?})"))
 }
 
 fn invalid(why: impl std::fmt::Display) -> Error {

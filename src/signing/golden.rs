@@ -100,7 +100,7 @@ bJSVw//nQ/xcUdJVeVHK+sCTz6nEDa0ZOhUV+Ugv2JSFcretfNi0LTWt
 ";
 
 /// Private keys and their public halves: SEC 1 after its parameters, as `openssl` writes it, and PKCS#8.
-pub(super) const PRIVATE_KEYS: [(&str, &str); 2] = [
+pub(super) const PRIVATE_KEYS: [(&str, &str); 3] = [
     (
         r"-----BEGIN EC PARAMETERS-----
 BggqhkjOPQMBBw==
@@ -132,6 +132,36 @@ VTEmz304U+AscfsInEbMyovz8wz/+ezMBdNKzAXW4jelo7/yslVIr7M2GdVtC0XI
 -----END PUBLIC KEY-----
 ",
     ),
+    (
+        r"-----BEGIN EC PRIVATE KEY-----
+MIHcAgEBBEIAtEdg66+N2w7qqDcspJy+EX9gCKy0kI+yvbxJlbp8igLzp1LrDoGB
+sO1U9mzO/V+IQ3gZeUs5DwqhnKjQZW83g+SgBwYFK4EEACOhgYkDgYYABAGx3VL9
+tMLNUaQ4ZENwSy4nSeJyoPRIeFOYRABLRn3eGi4sGwjXROpMVwZzmiyGxOp3H7w3
+5ieHU+hIgNhbWTp6+QEompP7uWEuegq6hrmqM+3PUDy0OB7SwdsWosiVW1Hy/OK4
+YgQyrAVJRwnrVPZMKCB/H9ermEfE5DiqvcXaIkpgnA==
+-----END EC PRIVATE KEY-----
+",
+        r"-----BEGIN PUBLIC KEY-----
+MIGbMBAGByqGSM49AgEGBSuBBAAjA4GGAAQBsd1S/bTCzVGkOGRDcEsuJ0nicqD0
+SHhTmEQAS0Z93houLBsI10TqTFcGc5oshsTqdx+8N+Ynh1PoSIDYW1k6evkBKJqT
++7lhLnoKuoa5qjPtz1A8tDge0sHbFqLIlVtR8vziuGIEMqwFSUcJ61T2TCggfx/X
+q5hHxOQ4qr3F2iJKYJw=
+-----END PUBLIC KEY-----
+",
+    ),
+];
+
+/// `text` signed by `openssl dgst` with the last private key, which is on P-521, after SHA-256, SHA-384 and SHA-512.
+pub(super) const P521_SIGNATURES: [&str; 3] = [
+    "\
+MIGHAkIBQ0BqRjE+1tkvXpRDehZYsD16IQSvehOG/nuMAeewWeLp9u5iOPgdgQHL0F+Xh4ZSgCO8yFxCfgjIYVxNh5u7GAYCQU98\
+eMDNjnYYf8Os1TNmCK75VOCy/H4vBrlYeb7BMTb8k4HbOOlxv/xksfXnlFTI0JhKwAox+BDvLi7ZRX82feLw",
+    "\
+MIGIAkIBqk8b+IEGVotIU5wKJgyzuPu9t5obuUXILNxpCpeXSL/SDzZkOHGDGVO9tf2JyI+A6K+gCzmzWo0x3iW0ksaWKIkCQgDl\
+4lVtQjinNyTaTyWhcx/tTvrkkmBgpDVWYR5AeCloDoVAXS9/Je4w3s8wEsIyZNuYCEn6m2mjInJr/GvXb5xtMA==",
+    "\
+MIGIAkIAioUXQ4R4rX+kaW+7HVPsiSEnSbhfFXTg1C+0ShRndIgkiQyeWrtdpJ9bC4FwW0zupshAtCKZFh0l1pb4e9XT5CgCQgHW\
+L8kAlWgfjWazwzgliFMl7VSW6Y2hYklzlXST8fIC5jZXuHiC1dA0cO1fm34bcNIO7GaF/0e+7pbKHn+m08Er9g==",
 ];
 
 /// What is no usable private key, and how the refusal ends.
@@ -162,14 +192,12 @@ lyesGkX5aAmMEX1Z4mmlKM7dz2c/NtfhIkyhikWGtwQ=
     ),
     (
         r"-----BEGIN EC PRIVATE KEY-----
-MIHcAgEBBEIAtEdg66+N2w7qqDcspJy+EX9gCKy0kI+yvbxJlbp8igLzp1LrDoGB
-sO1U9mzO/V+IQ3gZeUs5DwqhnKjQZW83g+SgBwYFK4EEACOhgYkDgYYABAGx3VL9
-tMLNUaQ4ZENwSy4nSeJyoPRIeFOYRABLRn3eGi4sGwjXROpMVwZzmiyGxOp3H7w3
-5ieHU+hIgNhbWTp6+QEompP7uWEuegq6hrmqM+3PUDy0OB7SwdsWosiVW1Hy/OK4
-YgQyrAVJRwnrVPZMKCB/H9ermEfE5DiqvcXaIkpgnA==
+MHQCAQEEICmjHE4ei5WibL68l5BVN2wGpkfqnctsQ2HxBpIHKhqBoAcGBSuBBAAK
+oUQDQgAE+Gw0dVM/eETSsdaFufFAea28mzfQn2Zk7Wj00z8bl0PiEoayg6vB3qF2
+sJnWzShZFIcMVH0AV4XmebqxSfbKEg==
 -----END EC PRIVATE KEY-----
 ",
-        "it is on P-521",
+        "it is of another kind",
     ),
     (
         r"-----BEGIN PRIVATE KEY-----

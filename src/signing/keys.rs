@@ -1,64 +1,18 @@
-//! ECDSA keys as people keep them: PEM, on P-256 and P-384.
+//! ECDSA keys as people keep them: PEM, on P-256, P-384 and P-521.
 
-use super::der;
+use super::{
+    curve::{Curve, Pair},
+    der,
+};
 use crate::error::{Error, Result};
 use crate::model::digest::Digest;
 use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use ring::rand::SystemRandom;
-use ring::signature::{self, EcdsaKeyPair, KeyPair as _, UnparsedPublicKey};
+use ring::signature::{ECDSA_P256_SHA256_ASN1_SIGNING, EcdsaKeyPair};
 use rustls_pki_types::pem::{PemObject as _, SectionKind};
 
 /// Keys and chains are short; what is longer is neither.
 const PEM_MAX: usize = 256 * 1024;
-/// 1.2.840.10045.2.1, elliptic curve keys, as DER.
-const EC_KEY: &[u8] = &[0x06, 0x07, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01];
-/// 1.3.132.0.35, the content of its DER.
-const P521: &[u8] = &[0x2b, 0x81, 0x04, 0x00, 0x23];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Curve {
-    P256,
-    P384,
-}
-
-impl Curve {
-    const ALL: [Self; 2] = [Self::P256, Self::P384];
-
-    /// The curve's object identifier as DER.
-    fn oid(self) -> &'static [u8] {
-        match self {
-            Self::P256 => &[0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07],
-            Self::P384 => &[0x06, 0x05, 0x2b, 0x81, 0x04, 0x00, 0x22],
-        }
-    }
-
-    /// An uncompressed point: a tag and two coordinates.
-    fn point_length(self) -> usize {
-        match self {
-            Self::P256 => 1 + 2 * 32,
-            Self::P384 => 1 + 2 * 48,
-        }
-    }
-
-    fn signing(self) -> &'static signature::EcdsaSigningAlgorithm {
-        match self {
-            Self::P256 => &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
-            Self::P384 => &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
-        }
-    }
-
-    fn verification(self) -> &'static signature::EcdsaVerificationAlgorithm {
-        match self {
-            Self::P256 => &signature::ECDSA_P256_SHA256_ASN1,
-            Self::P384 => &signature::ECDSA_P384_SHA384_ASN1,
-        }
-    }
-
-    fn algorithm(self) -> Vec<u8> {
-        der::wrap(der::SEQUENCE, &[EC_KEY, self.oid()])
-    }
-}
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct PublicKey {
     curve: Curve,
@@ -72,7 +26,12 @@ impl PublicKey {
             let point = spki.get(spki.len().checked_sub(curve.point_length())?..)?.to_vec();
             Some(Self { curve, point }).filter(|key| key.spki() == spki)
         };
-        Curve::ALL.into_iter().find_map(read).ok_or_else(|| unsupported(spki))
+        Curve::ALL.into_iter().find_map(read).ok_or_else(unsupported)
+    }
+
+    #[cfg(test)]
+    pub(super) fn point(&self) -> &[u8] {
+        &self.point
     }
 
     fn spki(&self) -> Vec<u8> {
@@ -90,7 +49,7 @@ impl PublicKey {
     }
 
     pub(super) fn accepts(&self, text: &[u8], signature: &[u8]) -> bool {
-        UnparsedPublicKey::new(self.curve.verification(), &self.point).verify(text, signature).is_ok()
+        self.curve.accepts(&self.point, text, signature)
     }
 }
 
@@ -119,7 +78,7 @@ pub(super) fn certificates(text: &str) -> Result<Vec<Vec<u8>>> {
 
 /// A key that signs.
 pub struct PrivateKey {
-    pair: EcdsaKeyPair,
+    pair: Pair,
     public: PublicKey,
 }
 
@@ -141,7 +100,7 @@ impl PrivateKey {
                 let key = der::wrap(der::OCTET_STRING, &[der]);
                 der::wrap(der::SEQUENCE, &[&[der::INTEGER, 1, 0], &curve.algorithm(), &key])
             }),
-            [(_, der)] => Err(unsupported(der)),
+            [_] => Err(unsupported()),
             [] => Err(unreadable("there is no private key in it")),
             _ => Err(unreadable("there is more than one private key in it")),
         }
@@ -149,10 +108,9 @@ impl PrivateKey {
 
     /// `pkcs8` gives the key as it would be on a curve.
     fn from_pkcs8(der: &[u8], pkcs8: impl Fn(Curve) -> Vec<u8>) -> Result<Self> {
-        let rng = SystemRandom::new();
         for curve in Curve::ALL {
-            if let Ok(pair) = EcdsaKeyPair::from_pkcs8(curve.signing(), &pkcs8(curve), &rng) {
-                let public = PublicKey { curve, point: pair.public_key().as_ref().to_vec() };
+            if let Some(pair) = curve.pair(&pkcs8(curve)) {
+                let public = PublicKey { curve, point: pair.point() };
                 return Ok(Self { pair, public });
             }
         }
@@ -160,15 +118,15 @@ impl PrivateKey {
             // The one thing that is optional in these formats and needed here.
             true => Err(unreadable("it is damaged, or lacks its public half")
                 .hint("write it out with its public half: openssl ec -in KEY -out COMPLETE")),
-            false => Err(unsupported(der)),
+            false => Err(unsupported()),
         }
     }
 
     /// A new key on P-256, and its PEM to keep.
     pub fn generate() -> Result<(String, Self)> {
         let failed = || Error::internal("signature_key", "a key cannot be made");
-        let algorithm = Curve::P256.signing();
-        let pkcs8 = EcdsaKeyPair::generate_pkcs8(algorithm, &SystemRandom::new()).map_err(|_| failed())?;
+        let pkcs8 = EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_ASN1_SIGNING, &SystemRandom::new())
+            .map_err(|_| failed())?;
         let text = pem("PRIVATE KEY", pkcs8.as_ref());
         let key = Self::from_pem(&text)?;
         Ok((text, key))
@@ -184,10 +142,7 @@ impl PrivateKey {
     }
 
     pub(super) fn sign(&self, text: &[u8]) -> Result<Vec<u8>> {
-        match self.pair.sign(&SystemRandom::new(), text) {
-            Ok(signature) => Ok(signature.as_ref().to_vec()),
-            Err(_) => Err(Error::internal("signature_key", "the key does not sign")),
-        }
+        self.pair.sign(text).ok_or_else(|| Error::internal("signature_key", "the key does not sign"))
     }
 }
 
@@ -213,9 +168,9 @@ fn unreadable(why: &str) -> Error {
     Error::invalid("signature_key", format!("the key cannot be used: {why}"))
 }
 
-fn unsupported(der: &[u8]) -> Error {
-    let why = if contains(der, P521) { "it is on P-521" } else { "it is of another kind" };
-    unreadable(why).hint("ECDSA keys on P-256 and P-384 can be used; points are written uncompressed")
+fn unsupported() -> Error {
+    unreadable("it is of another kind")
+        .hint("ECDSA keys on P-256, P-384 and P-521 can be used; points are written uncompressed")
 }
 
 #[cfg(test)]

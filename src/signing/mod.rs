@@ -7,6 +7,7 @@
 
 mod bundle;
 mod certificate;
+mod curve;
 mod der;
 #[cfg(test)]
 mod golden;
