@@ -30,7 +30,7 @@ pub enum Eval {
         /// Refuse unless it is of this kind
         #[arg(long, value_parser = argument::<EvidenceKind>)]
         kind: Option<EvidenceKind>,
-        /// Of a signature by a bare key: the public key, PEM
+        /// Of a signature by a bare key, or of provenance in a signed envelope: the public key, PEM
         #[arg(long, value_name = "KEY")]
         public_key: Option<PathBuf>,
     },
@@ -129,7 +129,13 @@ pub(super) fn describe(evidence: &Evidence) -> String {
             let who = signature.identity.clone().unwrap_or_else(|| signature.key.chars().take(16).collect());
             format!("signature by {who}")
         }
-        Statement::Provenance(provenance) => format!("provenance from {}", provenance.builder),
+        Statement::Provenance(provenance) => {
+            let signed = match &provenance.key {
+                Some(key) => format!("signed by key {}", key.chars().take(12).collect::<String>()),
+                None => "not signed".to_owned(),
+            };
+            format!("provenance from {}, {signed}", provenance.builder)
+        }
         Statement::ModelCard(card) => {
             let parts: Vec<&str> = card.parts.keys().map(String::as_str).take(8).collect();
             format!("model card: {}", parts.join(", "))

@@ -216,6 +216,7 @@ fn full(tier: Tier) -> Facts {
                 digest: Some(format!("gitCommit:{}", "1".repeat(40))),
             }],
             finished_at: Some(time(-5)),
+            key: None,
         }),
     );
     let approval = Approval {

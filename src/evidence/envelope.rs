@@ -1,11 +1,12 @@
 //! in-toto statements as they come: bare, in a DSSE envelope, or in a Sigstore bundle around one.
 //!
-//! The envelope's signature is not checked here. Who attached the evidence is known, and is what policies ask for;
-//! a signature that counts is evidence of its own.
+//! The envelope's signature is checked where a key comes with the file. Otherwise who attached it is known, which is
+//! what policies can ask for.
 
 use super::document::{Document, parse_json};
 use super::malformed;
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::signing::verify_envelope;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::Value;
@@ -42,12 +43,36 @@ pub(super) fn statement(document: Document) -> Result<Value> {
     }
 }
 
+/// The statement in an envelope that this key (PEM) signed, and the key's fingerprint.
+pub(super) fn signed_statement(document: &Document, key: &str) -> Result<(Value, String)> {
+    let Some(envelope) = envelope(document.json()) else {
+        return Err(Error::invalid(
+            "signature_missing",
+            "the statement is not in an envelope that a key could sign",
+        )
+        .hint("attach it without a key to record it as not signed, or sign it as a DSSE envelope"));
+    };
+    let payload = payload(document.json())?;
+    let signatures = envelope["signatures"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let signatures: Vec<_> =
+        signatures.iter().filter_map(|signature| decode(signature["sig"].as_str()?).ok()).collect();
+    let payload_type = envelope["payloadType"].as_str().unwrap_or_default();
+    let key = verify_envelope(key, payload_type, &payload, &signatures)?;
+    Ok((parse_json(&payload)?, key))
+}
+
 fn open(file: &Value) -> Result<Value> {
+    parse_json(&payload(file)?)
+}
+
+fn payload(file: &Value) -> Result<Vec<u8>> {
     let payload = envelope(file).and_then(|envelope| envelope["payload"].as_str());
     let payload =
         payload.ok_or_else(|| malformed("neither an in-toto statement nor an envelope with a payload"))?;
-    // The specification allows both alphabets.
-    let bytes = STANDARD.decode(payload).or_else(|_| URL_SAFE.decode(payload));
-    let bytes = bytes.map_err(|error| malformed(format!("the envelope's payload is not Base64: {error}")))?;
-    parse_json(&bytes)
+    decode(payload).map_err(|error| malformed(format!("the envelope's payload is not Base64: {error}")))
+}
+
+/// The specification allows both alphabets.
+fn decode(text: &str) -> Result<Vec<u8>, base64::DecodeError> {
+    STANDARD.decode(text).or_else(|_| URL_SAFE.decode(text))
 }

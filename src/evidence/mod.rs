@@ -34,7 +34,7 @@ pub struct About<'a> {
     pub files: &'a [File],
     /// The prompt that was taken along, which a signature over the rest may leave out.
     pub prompt: Option<&'a File>,
-    /// Of a signature by a bare key: the public key, PEM.
+    /// Of a signature by a bare key, or of provenance in a signed envelope: the public key, PEM.
     pub public_key: Option<&'a str>,
     pub now: DateTime<Utc>,
 }

@@ -28,7 +28,12 @@ const MAX_MATERIALS: usize = 1000;
 const MAX_URI: usize = 2000;
 
 fn read(document: Document, about: &About) -> Result<Vec<Read>> {
-    let statement = envelope::statement(document)?;
+    let (statement, key) = match about.public_key {
+        Some(key) => {
+            envelope::signed_statement(&document, key).map(|(statement, key)| (statement, Some(key)))?
+        }
+        None => (envelope::statement(document)?, None),
+    };
     expect(&statement, "_type", STATEMENT)?;
     expect(&statement, "predicateType", PREDICATE)?;
     check_subjects(&statement["subject"], about)?;
@@ -42,6 +47,7 @@ fn read(document: Document, about: &About) -> Result<Vec<Read>> {
         build_type: uri(&build["buildType"], "predicate.buildDefinition.buildType")?,
         materials: materials(&build["resolvedDependencies"])?,
         finished_at,
+        key,
     };
     Ok(vec![Statement::Provenance(provenance).into()])
 }

@@ -4,6 +4,23 @@ use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde_json::json;
 
+/// Made by securesystemslib 1.6.0, about the manifest of these tests.
+const SIGNED: &str = "\
+{\"payload\":\"eyJfdHlwZSI6Imh0dHBzOi8vaW4tdG90by5pby9TdGF0ZW1lbnQvdjEiLCJzdWJqZWN0IjpbeyJuYW1lIjoib\
+SIsImRpZ2VzdCI6eyJzaGEyNTYiOiI5Zjg2ZDA4MTg4NGM3ZDY1OWEyZmVhYTBjNTVhZDAxNWEzYmY0ZjFiMmIwYjgyMmNkMTVkN\
+mMxNWIwZjAwYTA4In19XSwicHJlZGljYXRlVHlwZSI6Imh0dHBzOi8vc2xzYS5kZXYvcHJvdmVuYW5jZS92MSIsInByZWRpY2F0Z\
+SI6eyJidWlsZERlZmluaXRpb24iOnsiYnVpbGRUeXBlIjoiaHR0cHM6Ly9hY21lLmV4YW1wbGUvdCJ9LCJydW5EZXRhaWxzIjp7I\
+mJ1aWxkZXIiOnsiaWQiOiJodHRwczovL2FjbWUuZXhhbXBsZS9iIn19fX0=\",\"payloadType\":\"application/vnd.in-t\
+oto+json\",\"signatures\":[{\"keyid\":\"\",\"sig\":\"MEQCIE+c/KEVr9yABA0xvIMg+cYGvKZnB1YY1DboQn0Ucqv\
+vAiB8EdO5XtUXSlwooNFhVTw4VfDtwwvl8xx334cWS2YVNA==\"}]}";
+
+/// The key that signed it.
+const KEY: &str = r"-----BEGIN PUBLIC KEY-----
+MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAERVLlA05d/S472MgyWbEIj8gsjCF1
+Rte/ssM2zmABKBzu5cw3TbU0Vjh/1zAzYgmTWwu/9T1HkjF7eQKmjxtBWg==
+-----END PUBLIC KEY-----
+";
+
 fn hex(path: &str) -> String {
     Digest::sha256(path.as_bytes()).hex().to_owned()
 }
@@ -150,4 +167,58 @@ fn envelopes_that_cannot_be_opened_are_refused() {
     assert_eq!(code(&envelope.to_string()), "evidence_unrecognised");
     let signature = envelope_of(&json!({"predicateType": envelope::MODEL_SIGNATURE}));
     assert_eq!(code(&signature.to_string()), "signature_invalid");
+}
+
+#[test]
+fn a_signed_envelope_is_checked_when_a_key_comes_with_it() {
+    let read_with = |text: &str, key: &str| {
+        super::super::read(None, text.as_bytes(), &About { public_key: Some(key), ..about() })
+    };
+    let key_of = |reads: Vec<Read>| match &reads[..] {
+        [Read { statement: Statement::Provenance(found), .. }] => found.key.clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(key_of(read_text(SIGNED).unwrap()), None);
+    let fingerprint = Digest::sha256(KEY.as_bytes()).hex().to_owned();
+    assert_eq!(key_of(read_with(SIGNED, KEY).unwrap()), Some(fingerprint.clone()));
+
+    let mut envelope: Value = serde_json::from_str(SIGNED).unwrap();
+    let bundle =
+        json!({"mediaType": "application/vnd.dev.sigstore.bundle.v0.3+json", "dsseEnvelope": envelope});
+    assert_eq!(key_of(read_with(&bundle.to_string(), KEY).unwrap()), Some(fingerprint.clone()));
+    // One signature of several has to be by the key.
+    let good = envelope["signatures"][0].clone();
+    envelope["signatures"] = json!([{"sig": "MEUCIQ=="}, good]);
+    assert_eq!(key_of(read_with(&envelope.to_string(), KEY).unwrap()), Some(fingerprint));
+
+    let refused = |envelope: &Value| read_with(&envelope.to_string(), KEY).unwrap_err().code;
+    envelope["signatures"] = json!([]);
+    assert_eq!(refused(&envelope), "signature_invalid");
+    envelope["signatures"] = json!([{"sig": "MEUCIQ=="}, {"sig": 7}, {}]);
+    assert_eq!(refused(&envelope), "signature_invalid");
+    let mut moved = envelope_of(&statement());
+    moved["signatures"] = json!([good]);
+    assert_eq!(refused(&moved), "signature_invalid", "the signature is over another statement");
+    // A statement beside the envelope is not what was signed.
+    let mut beside: Value = serde_json::from_str(SIGNED).unwrap();
+    for (name, value) in statement().as_object().unwrap() {
+        beside[name] = value.clone();
+    }
+    let reads = read_with(&beside.to_string(), KEY).unwrap();
+    assert!(
+        matches!(&reads[0].statement, Statement::Provenance(found) if found.builder == "https://acme.example/b")
+    );
+    assert_eq!(refused(&statement()), "signature_missing");
+    assert_eq!(read_with(SIGNED, "no key").unwrap_err().code, "signature_key");
+    let other = crate::signing::PrivateKey::generate().unwrap().1.public_pem();
+    assert_eq!(read_with(SIGNED, &other).unwrap_err().code, "signature_invalid");
+}
+
+#[test]
+fn records_from_before_keys_were_kept_are_read() {
+    let old =
+        json!({"builder": "https://acme.example/b", "build_type": "https://acme.example/t", "materials": []});
+    let read: Provenance = serde_json::from_value(old.clone()).unwrap();
+    assert_eq!(read.key, None);
+    assert_eq!(serde_json::to_value(read).unwrap(), old);
 }

@@ -185,6 +185,11 @@ fn matches_any(patterns: &[String], name: &str) -> bool {
     })
 }
 
+/// Whether it can be the SHA-256 of a key or a certificate.
+fn is_fingerprint(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
 /// How evidence of a kind is attached to the candidate.
 fn attach(facts: &Facts, kind: EvidenceKind) -> String {
     let reference = facts.reference();

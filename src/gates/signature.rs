@@ -1,6 +1,6 @@
 //! Somebody who may has signed the files.
 
-use super::{Definition, Facts, Gate, Source, Verdict, attach, define, matches_any, named};
+use super::{Definition, Facts, Gate, Source, Verdict, attach, define, is_fingerprint, matches_any, named};
 use crate::model::evidence::{self, EvidenceKind, SignatureMethod, Statement};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -55,9 +55,7 @@ fn shown(signature: &evidence::Signature) -> String {
 
 impl Gate for Signature {
     fn check(&self) -> Result<(), String> {
-        let is_print =
-            |print: &String| print.len() == 64 && print.bytes().all(|byte| byte.is_ascii_hexdigit());
-        if !self.keys.iter().chain(&self.roots).all(is_print) {
+        if !self.keys.iter().chain(&self.roots).all(|print| is_fingerprint(print)) {
             return Err("keys and roots are 64 hexadecimal digits each".to_owned());
         }
         // Anyone can make a certificate out to anyone.

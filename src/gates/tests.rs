@@ -166,6 +166,7 @@ pub(super) fn built_by(builder: &str) -> Statement {
         build_type: "https://example.org/train/v1".into(),
         materials: Vec::new(),
         finished_at: None,
+        key: None,
     })
 }
 

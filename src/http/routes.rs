@@ -74,7 +74,10 @@ const PENDING_FILTERS: &[(&str, &str)] = &[
 ];
 const EVIDENCE_QUERY: &[(&str, &str)] = &[
     ("kind", "what kind of evidence the file is; without it the file tells"),
-    ("public_key", "of a signature by a bare key: the public key, PEM"),
+    (
+        "public_key",
+        "of a signature by a bare key, or of provenance in a signed envelope: the public key, PEM",
+    ),
 ];
 const DOSSIER_QUERY: &[(&str, &str)] =
     &[("format", "in which form: annex-iv, model-card, cyclonedx or slsa; it must be given")];

@@ -227,7 +227,7 @@ pub struct Signature {
     /// Certificate method: SHA-256 in hex of the DER of the chain's last certificate, which vouches for the others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<String>,
-    /// Who the certificate was made out to.
+    /// Who the certificate says it was made out to. Worth what the root is worth, which is not known here.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<String>,
 }
@@ -250,6 +250,10 @@ pub struct Provenance {
     pub materials: Vec<Material>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub finished_at: Option<DateTime<Utc>>,
+    /// Of a signed envelope that was checked when it came: SHA-256 in hex of the public key's PEM text. Without it,
+    /// nobody's signature was checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

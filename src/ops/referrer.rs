@@ -32,7 +32,7 @@ pub(super) struct Attach<'a> {
     pub subject: &'a Digest,
     pub bytes: Vec<u8>,
     pub media_type: &'a str,
-    /// Of a signature by a bare key: the public key, PEM.
+    /// Of a signature by a bare key, or of provenance in a signed envelope: the public key, PEM.
     pub public_key: Option<String>,
 }
 

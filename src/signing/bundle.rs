@@ -8,7 +8,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use serde::{Deserialize, Serialize};
 
 const MEDIA_TYPE: &str = "application/vnd.dev.sigstore.bundle.v0.3+json";
-const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
+pub(super) const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
 /// A statement of 16 MiB covers a hundred thousand files.
 const MAX: usize = 16 * 1024 * 1024;
 
@@ -85,8 +85,8 @@ struct Signature {
 }
 
 /// What the key signs: the payload with its type and both lengths (DSSE's pre-authentication encoding).
-pub(super) fn signed_text(payload: &[u8]) -> Vec<u8> {
-    let head = format!("DSSEv1 {} {PAYLOAD_TYPE} {} ", PAYLOAD_TYPE.len(), payload.len());
+pub(super) fn signed_text(payload_type: &str, payload: &[u8]) -> Vec<u8> {
+    let head = format!("DSSEv1 {} {payload_type} {} ", payload_type.len(), payload.len());
     [head.as_bytes(), payload].concat()
 }
 
@@ -172,7 +172,7 @@ mod tests {
 
     #[test]
     fn the_signed_text_is_that_of_dsse() {
-        assert_eq!(signed_text(b"{}"), b"DSSEv1 28 application/vnd.in-toto+json 2 {}");
+        assert_eq!(signed_text(PAYLOAD_TYPE, b"{}"), b"DSSEv1 28 application/vnd.in-toto+json 2 {}");
     }
 
     #[test]

@@ -70,7 +70,7 @@ pub fn sign(statement: &[u8], key: &PrivateKey, chain: Option<&str>) -> Result<V
             Material::Chain(chain)
         }
     };
-    let signature = key.sign(&bundle::signed_text(statement))?;
+    let signature = key.sign(&bundle::signed_text(bundle::PAYLOAD_TYPE, statement))?;
     bundle::write(&Bundle { payload: statement.to_vec(), signature, material })
 }
 
@@ -112,7 +112,7 @@ pub fn verify(bundle: &[u8], trusted: Option<&str>, now: i64) -> Result<Verified
             (chain.key.clone(), Some(chain))
         }
     };
-    if !key.accepts(&bundle::signed_text(&bundle.payload), &bundle.signature) {
+    if !key.accepts(&bundle::signed_text(bundle::PAYLOAD_TYPE, &bundle.payload), &bundle.signature) {
         return Err(invalid("the key did not sign this text"));
     }
     let statement = statement::read(&bundle.payload)?;
@@ -137,6 +137,28 @@ pub fn verify(bundle: &[u8], trusted: Option<&str>, now: i64) -> Result<Verified
             not_after: Some(chain.not_after),
         },
     })
+}
+
+/// Checks that a public key (PEM) signed what a DSSE envelope holds; one of its signatures has to be by it. Answers the
+/// key's fingerprint, as signatures over models name it.
+///
+/// Errors: `signature_invalid`, `signature_key`.
+pub fn verify_envelope(
+    key: &str,
+    payload_type: &str,
+    payload: &[u8],
+    signatures: &[Vec<u8>],
+) -> Result<String> {
+    let Trusted::Key(key) = Trusted::from_pem(key)? else {
+        return Err(Error::invalid("signature_key", "an envelope is checked with a public key only")
+            .hint("write the certificate's key out: openssl x509 -in CERTIFICATE -noout -pubkey"));
+    };
+    let text = bundle::signed_text(payload_type, payload);
+    match signatures.iter().any(|signature| key.accepts(&text, signature)) {
+        true => Ok(key.fingerprint()),
+        false => Err(Error::invalid("signature_invalid", "the envelope is not signed with this key")
+            .hint("attach it without a key to record it as not signed, or find the key that signed it")),
+    }
 }
 
 /// The key that a signature says it was made with (hexadecimal SHA-256 of its PEM), to choose the one to

@@ -73,8 +73,12 @@ fn provenance(point: &mut Point<'_>) {
         is_known = true;
         let finished =
             provenance.finished_at.map(|at| format!(", finished at {}", moment(at))).unwrap_or_default();
+        let signed = match &provenance.key {
+            Some(key) => format!(", signed with the key {}", inline(key)),
+            None => ", not signed".to_owned(),
+        };
         point.fact(format!(
-            "provenance: built by {} as {}{finished}; {}",
+            "provenance: built by {} as {}{finished}{signed}; {}",
             inline(&provenance.builder),
             inline(&provenance.build_type),
             source(evidence)

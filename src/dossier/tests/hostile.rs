@@ -43,6 +43,7 @@ fn texts(evil: &str) -> Facts {
             build_type: evil.into(),
             materials,
             finished_at: None,
+            key: None,
         }),
     );
     let approval = Approval {
