@@ -93,10 +93,10 @@ impl Verify {
         out.note(have);
         let signed = self.trust.check(client, &self.reference).await?;
         if let Some(signed) = &signed {
-            let who = signed.identity.as_ref().map(|identity| format!(" by {identity}")).unwrap_or_default();
+            let who = signed.identity().map(|identity| format!(" by {identity}")).unwrap_or_default();
             out.note(format!("signed{who} with key {}", signed.key));
         }
-        let signer = signed.map(|signed| serde_json::json!({ "key": signed.key, "root": signed.root, "identity": signed.identity }));
+        let signer = signed.map(|signed| serde_json::json!({ "key": signed.key, "root": signed.root, "identity": signed.identity() }));
         let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files, "signed": signer });
         out.data(&data, |out| {
             out.line(format!("{}:{} {} verified", resolved.workload, resolved.version, resolved.digest))

@@ -134,8 +134,9 @@ impl Trust {
         let verified = signing::verify(bundle, Some(trusted), chrono::Utc::now().timestamp())?;
         signing::covers(&verified, &resources(files))?;
         match &self.identity {
-            Some(wanted) if verified.identity.as_ref() != Some(wanted) => {
-                let found = verified.identity.clone().unwrap_or_else(|| "nobody".to_owned());
+            Some(wanted) if !verified.names.iter().any(|name| name.is(wanted)) => {
+                let names: Vec<String> = verified.names.iter().map(ToString::to_string).collect();
+                let found = if names.is_empty() { "nobody that counts".to_owned() } else { names.join(", ") };
                 Err(Error::integrity(
                     "signature_identity",
                     format!("it is signed by {found}, not by {wanted}"),

@@ -24,7 +24,8 @@ fn read(document: Document, about: &About) -> Result<Vec<Read>> {
         Method::Key => SignatureMethod::Key,
         Method::Certificate => SignatureMethod::Certificate,
     };
-    let Verified { key, root, identity, .. } = verified;
+    let identity = verified.identity();
+    let Verified { key, root, .. } = verified;
     Ok(vec![Statement::Signature(Signature { method, key, root, identity }).into()])
 }
 

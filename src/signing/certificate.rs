@@ -3,8 +3,9 @@
 
 use super::{
     curve::P521_ALGORITHMS,
-    der::{self, BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE, SET},
+    der::{self, BIT_STRING, BOOLEAN, INTEGER, OCTET_STRING, OID, SEQUENCE},
     keys::PublicKey,
+    names::{self, Name},
 };
 use crate::error::{Error, Result};
 use crate::model::digest::Digest;
@@ -19,9 +20,10 @@ const CHAIN_MAX: usize = 8;
 const KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x0f];
 const ALTERNATIVE_NAMES: &[u8] = &[0x55, 0x1d, 0x11];
 const BASIC_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x13];
+const NAME_CONSTRAINTS: &[u8] = &[0x55, 0x1d, 0x1e];
 const EXTENDED_KEY_USAGE: &[u8] = &[0x55, 0x1d, 0x25];
 const CODE_SIGNING: &[u8] = &[0x2b, 0x06, 0x01, 0x05, 0x05, 0x07, 0x03, 0x03];
-const COMMON_NAME: &[u8] = &[0x55, 0x04, 0x03];
+const ANY_USAGE: &[u8] = &[0x55, 0x1d, 0x25, 0x00];
 const DIGITAL_SIGNATURE: u8 = 0x80;
 const CERTIFICATE_SIGNING: u8 = 0x04;
 
@@ -31,7 +33,8 @@ pub(super) struct Checked {
     pub(super) key: PublicKey,
     pub(super) leaf: String,
     pub(super) root: String,
-    pub(super) identity: Option<String>,
+    /// Whom the leaf is made out to.
+    pub(super) names: Vec<Name>,
     pub(super) not_after: i64,
 }
 
@@ -55,15 +58,30 @@ pub(super) fn check(chain: &[Vec<u8>], end: Option<&[u8]>, now: i64) -> Result<C
     if let Some(other) = fields.iter().skip(1).find(|fields| !fields.may_issue()) {
         return Err(invalid(format!("{} may not issue certificates", other.label())));
     }
+    // The root included: what it leaves out, nobody below it can be given.
+    if let Some(other) = fields.iter().skip(1).find(|fields| !fields.is_for_code()) {
+        return Err(invalid(format!("{} may not issue certificates to sign with", other.label()))
+            .hint("its extended key usage leaves codeSigning out"));
+    }
     let root = issuers.last().unwrap_or(leaf);
     check_signatures(leaf, issuers, now)?;
     Ok(Checked {
         key,
         leaf: fingerprint(leaf),
         root: fingerprint(root),
-        identity: fields[0].identity(),
+        names: names(&fields),
         not_after: fields.iter().map(|fields| fields.not_after).min().unwrap_or_default(),
     })
+}
+
+/// A common name is no alternative name, and constraints on names do not reach it: it counts only where a chain has
+/// neither.
+fn names(fields: &[Fields]) -> Vec<Name> {
+    match fields[0].alternative_names {
+        Some(names) => names::alternative(names),
+        None if fields.iter().any(|fields| fields.constrains_names) => Vec::new(),
+        None => names::common(fields[0].subject).into_iter().collect(),
+    }
 }
 
 /// The key of a chain's first certificate, which must be one to sign with.
@@ -75,7 +93,10 @@ pub(super) fn signer(chain: &[Vec<u8>]) -> Result<PublicKey> {
 fn signing_key(leaf: &[u8], fields: &Fields) -> Result<PublicKey> {
     if !fields.may_sign() {
         return Err(invalid(format!("{} is not for signing", fields.label()))
-            .hint("the certificate needs the key usage digitalSignature, or the extended one codeSigning"));
+            .hint(
+                "the certificate needs the key usage digitalSignature or the extended one codeSigning, and no other \
+                 extended one without it",
+            ));
     }
     let der = CertificateDer::from(leaf);
     let parsed = EndEntityCert::try_from(&der).map_err(refused)?;
@@ -134,13 +155,20 @@ fn refused(error: webpki::Error) -> Error {
     invalid(why).hint(hint).source(error)
 }
 
-/// What a certificate of this chain may be used for besides is no matter; that it may sign is checked here.
+/// What certificates may be used for is checked in `check`, the root's included.
 struct Any;
 
 impl ExtendedKeyUsageValidator for Any {
     fn validate(&self, mut usages: KeyPurposeIdIter<'_, '_>) -> Result<(), webpki::Error> {
         usages.try_for_each(|usage| usage.map(|_| ()))
     }
+}
+
+/// An extended key usage: whether it names signing code, and whether it names everything.
+#[derive(Clone, Copy)]
+struct Extended {
+    code_signing: bool,
+    any: bool,
 }
 
 /// The parts of a certificate that decide something.
@@ -151,9 +179,10 @@ struct Fields<'a> {
     subject: &'a [u8],
     /// The first eight bits of it.
     key_usage: Option<u8>,
-    code_signing: bool,
+    extended: Option<Extended>,
     is_authority: bool,
-    alternative_names: &'a [u8],
+    constrains_names: bool,
+    alternative_names: Option<&'a [u8]>,
 }
 
 impl<'a> Fields<'a> {
@@ -197,22 +226,31 @@ impl<'a> Fields<'a> {
             }
             EXTENDED_KEY_USAGE => {
                 let usages = der::expect(&mut value, SEQUENCE)?;
-                self.code_signing = der::values(usages).any(|usage| usage == (OID, CODE_SIGNING));
+                let has = |wanted| der::values(usages).any(|usage| usage == (OID, wanted));
+                self.extended = Some(Extended { code_signing: has(CODE_SIGNING), any: has(ANY_USAGE) });
             }
             BASIC_CONSTRAINTS => {
                 let mut constraints = der::expect(&mut value, SEQUENCE)?;
                 self.is_authority =
                     der::optional(&mut constraints, BOOLEAN).is_some_and(|value| value == [0xff]);
             }
-            ALTERNATIVE_NAMES => self.alternative_names = der::expect(&mut value, SEQUENCE)?,
+            NAME_CONSTRAINTS => self.constrains_names = true,
+            ALTERNATIVE_NAMES => self.alternative_names = Some(der::expect(&mut value, SEQUENCE)?),
             _ => {}
         }
         Some(())
     }
 
-    /// The reference tool asks for one of the two.
+    /// The reference tool asks for one of the two and takes a server's certificate, too.
     fn may_sign(&self) -> bool {
-        self.code_signing || self.key_usage.is_some_and(|usage| usage & DIGITAL_SIGNATURE != 0)
+        let code_signing = self.extended.is_some_and(|extended| extended.code_signing);
+        let signs = self.key_usage.is_some_and(|usage| usage & DIGITAL_SIGNATURE != 0);
+        self.is_for_code() && (code_signing || signs)
+    }
+
+    /// Where a certificate lists what it is for, signing code has to be on the list.
+    fn is_for_code(&self) -> bool {
+        self.extended.is_none_or(|extended| extended.code_signing || extended.any)
     }
 
     fn may_issue(&self) -> bool {
@@ -234,37 +272,11 @@ impl<'a> Fields<'a> {
         }
     }
 
-    fn identity(&self) -> Option<String> {
-        const URI: u8 = 0x86;
-        const EMAIL: u8 = 0x81;
-        const DNS: u8 = 0x82;
-        let named = |kind: u8| {
-            der::values(self.alternative_names).find(|(tag, _)| *tag == kind).and_then(|(_, name)| text(name))
-        };
-        named(URI).or_else(|| named(EMAIL)).or_else(|| named(DNS)).or_else(|| self.common_name())
-    }
-
-    fn common_name(&self) -> Option<String> {
-        const STRINGS: [u8; 3] = [0x0c, 0x13, 0x16];
-        let sets = der::values(self.subject).filter(|(tag, _)| *tag == SET);
-        let name = |mut attribute: &[u8]| {
-            der::expect(&mut attribute, OID).filter(|oid| *oid == COMMON_NAME)?;
-            der::take(&mut attribute)
-                .filter(|(tag, _)| STRINGS.contains(tag))
-                .and_then(|(_, name)| text(name))
-        };
-        sets.flat_map(|(_, set)| der::values(set)).find_map(|(_, attribute)| name(attribute))
-    }
-
     fn label(&self) -> String {
-        let label = self.identity().unwrap_or_else(|| "no name".to_owned());
-        crate::model::digest::shorten(&label)
+        let own = self.alternative_names.map(names::alternative).unwrap_or_default();
+        let name = own.into_iter().next().or_else(|| names::common(self.subject));
+        name.map_or_else(|| "no name".to_owned(), |name| crate::model::digest::shorten(&name.to_string()))
     }
-}
-
-fn text(bytes: &[u8]) -> Option<String> {
-    let text = str::from_utf8(bytes).ok()?;
-    (!text.is_empty() && !text.contains(char::is_control)).then(|| text.to_owned())
 }
 
 /// Seconds of Unix time of a UTCTime (two digits of the year) or a GeneralizedTime (four), both in UTC.
@@ -295,3 +307,7 @@ fn fingerprint(der: &[u8]) -> String {
 fn invalid(why: impl std::fmt::Display) -> Error {
     Error::invalid("certificate_invalid", format!("the signer's certificate is not acceptable: {why}"))
 }
+
+#[cfg(test)]
+#[path = "certificate_tests.rs"]
+mod tests;

@@ -34,7 +34,7 @@ impl PublicKey {
         &self.point
     }
 
-    fn spki(&self) -> Vec<u8> {
+    pub(super) fn spki(&self) -> Vec<u8> {
         let point = der::wrap(der::BIT_STRING, &[&[0], &self.point]);
         der::wrap(der::SEQUENCE, &[&self.curve.algorithm(), &point])
     }

@@ -12,6 +12,7 @@ mod der;
 #[cfg(test)]
 mod golden;
 mod keys;
+mod names;
 mod statement;
 
 use crate::error::{Error, Result};
@@ -19,6 +20,7 @@ use crate::model::digest::{Digest, shorten};
 use bundle::{Bundle, Material};
 pub use keys::PrivateKey;
 use keys::Trusted;
+pub use names::Name;
 pub use statement::statement;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -43,13 +45,21 @@ pub struct Verified {
     pub key: String,
     /// Hexadecimal SHA-256 of the last certificate of the chain as DER. A chain of one is its own root.
     pub root: Option<String>,
-    /// Whom the certificate was given to: the first URI, e-mail address or DNS name, else the common name.
-    pub identity: Option<String>,
+    /// Whom the certificate was given to: URIs, then mail addresses, then DNS names, else the common name. Who trusts
+    /// the key itself learns nothing from them.
+    pub names: Vec<Name>,
     /// What the signer called the model. It binds nothing.
     pub name: String,
     pub resources: Vec<Resource>,
     /// The last second at which the whole chain is valid, in Unix time.
     pub not_after: Option<i64>,
+}
+
+impl Verified {
+    /// The one name that is recorded.
+    pub fn identity(&self) -> Option<String> {
+        self.names.first().map(Name::to_string)
+    }
 }
 
 /// Signs a statement. With a chain (PEM, the signer's certificate first) the signature carries it; without
@@ -122,7 +132,7 @@ pub fn verify(bundle: &[u8], trusted: Option<&str>, now: i64) -> Result<Verified
             method: Method::Key,
             key: key.fingerprint(),
             root: None,
-            identity: None,
+            names: Vec::new(),
             name,
             resources,
             not_after: None,
@@ -131,7 +141,7 @@ pub fn verify(bundle: &[u8], trusted: Option<&str>, now: i64) -> Result<Verified
             method: Method::Certificate,
             key: chain.leaf,
             root: Some(chain.root),
-            identity: chain.identity,
+            names: chain.names,
             name,
             resources,
             not_after: Some(chain.not_after),
@@ -245,7 +255,7 @@ mod tests {
             method: Method::Certificate,
             key: hash(SIGNER),
             root: Some(hash(ROOT)),
-            identity: Some("signer@example.org".into()),
+            names: vec![Name::Email("signer@example.org".into()), Name::Dns("signer.example.org".into())],
             not_after: Some(VALID.end),
             ..by_key
         };
