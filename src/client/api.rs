@@ -146,11 +146,21 @@ impl Client {
 
     pub async fn resolve(&self, reference: &Reference) -> Result<Resolution> {
         let workload = &reference.workload;
-        self.json(get(match reference.selector {
-            Selector::Default => format!("/v1/workloads/{workload}/resolve"),
-            _ => format!("/v1/workloads/{workload}/resolve/{}", tag(reference)),
-        }))
-        .await
+        let resolved: Resolution = self
+            .json(get(match reference.selector {
+                Selector::Default => format!("/v1/workloads/{workload}/resolve"),
+                _ => format!("/v1/workloads/{workload}/resolve/{}", tag(reference)),
+            }))
+            .await?;
+        // Other references mean what the server says; a digest means itself.
+        match &reference.selector {
+            Selector::Digest(digest) if *digest != resolved.digest => Err(Error::integrity(
+                "resolved_otherwise",
+                format!("the server answers with another version than asked for: {}", resolved.digest),
+            )
+            .hint("use nothing of it, and ask whoever runs the server")),
+            _ => Ok(resolved),
+        }
     }
 
     /// A reference with its default spelled out, for routes that want a TAG.
