@@ -125,10 +125,7 @@ pub(super) fn describe(evidence: &Evidence) -> String {
         Statement::Scan(scan) => {
             format!("scan by {}: {} findings", scan.scanner, scan.findings.values().sum::<u64>())
         }
-        Statement::Signature(signature) => {
-            let who = signature.identity.clone().unwrap_or_else(|| signature.key.chars().take(16).collect());
-            format!("signature by {who}")
-        }
+        Statement::Signature(signature) => format!("signature by {}", signature.signer()),
         Statement::Provenance(provenance) => {
             let signed = match &provenance.key {
                 Some(key) => format!("signed by key {}", key.chars().take(12).collect::<String>()),

@@ -532,3 +532,24 @@ fn the_provenance_is_one_that_the_registry_reads_itself() {
     assert_eq!(inputs[0]["digest"]["sha256"], Digest::sha256(b"base").hex());
     assert_eq!(inputs[1], json!({ "name": "train", "digest": { "sha256": Digest::sha256(b"train").hex() } }));
 }
+
+#[test]
+fn a_certificate_is_not_passed_off_as_trusted() {
+    let mut facts = full(Tier::Weights);
+    let (key, root) = ("cd".repeat(32), "ef".repeat(32));
+    let signature = Signature {
+        method: SignatureMethod::Certificate,
+        key,
+        root: Some(root.clone()),
+        identity: Some("boss@acme.example".into()),
+    };
+    assert!(signature.signer().ends_with(" names boss@acme.example, root efefefefefef"));
+    say(&mut facts, Statement::Signature(signature));
+    let text = Format::AnnexIv.write(&facts);
+    let said = format!(
+        "with the certificate {}, which names boss@acme.example and holds as far as its root is trusted, {root}",
+        "cd".repeat(32)
+    );
+    assert!(text.contains(&said), "{text}");
+    assert!(text.contains("finetune/v1, finished at") && text.contains(", not signed"), "{text}");
+}

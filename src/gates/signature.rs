@@ -44,15 +44,6 @@ impl Signature {
     }
 }
 
-/// A signature for messages.
-fn shown(signature: &evidence::Signature) -> String {
-    let key: String = signature.key.chars().take(12).collect();
-    match &signature.identity {
-        Some(identity) => format!("{identity} ({key})"),
-        None => format!("key {key}"),
-    }
-}
-
 impl Gate for Signature {
     fn check(&self) -> Result<(), String> {
         if !self.keys.iter().chain(&self.roots).all(|print| is_fingerprint(print)) {
@@ -77,12 +68,12 @@ impl Gate for Signature {
         if let Some((evidence, signature)) =
             signatures.iter().rev().find(|(_, signature)| self.allows(signature))
         {
-            return Verdict::pass(format!("signed by {}", shown(signature))).by([*evidence]);
+            return Verdict::pass(format!("signed by {}", signature.signer())).by([*evidence]);
         }
         if signatures.is_empty() {
             return Verdict::wait("0 signatures that count").next(sign);
         }
-        let by = named(signatures.iter().map(|(_, signature)| shown(signature)));
+        let by = named(signatures.iter().map(|(_, signature)| signature.signer()));
         Verdict::wait(format!("{} signatures, none of them allowed here: {by}", signatures.len()))
             .by(signatures.iter().map(|(evidence, _)| *evidence))
             .next(sign)

@@ -232,6 +232,25 @@ pub struct Signature {
     pub identity: Option<String>,
 }
 
+impl Signature {
+    /// By whom, in a few words that claim no more than was checked.
+    pub fn signer(&self) -> String {
+        fn short(print: &str) -> String {
+            print.chars().take(12).collect()
+        }
+        let root = self.root.as_deref().map(|root| format!(", root {}", short(root))).unwrap_or_default();
+        match (self.method, &self.identity) {
+            (SignatureMethod::Key, _) => format!("key {}", short(&self.key)),
+            (SignatureMethod::Certificate, Some(identity)) => {
+                format!("a certificate that names {identity}{root}")
+            }
+            (SignatureMethod::Certificate, None) => {
+                format!("certificate {} that names nobody{root}", short(&self.key))
+            }
+        }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum SignatureMethod {

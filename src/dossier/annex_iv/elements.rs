@@ -181,14 +181,20 @@ fn security(point: &mut Point<'_>) {
     }
     for evidence in facts.said(EvidenceKind::Signature) {
         let Statement::Signature(signature) = &evidence.statement else { continue };
-        let method = match signature.method {
-            SignatureMethod::Key => "key",
-            SignatureMethod::Certificate => "certificate",
+        let key = inline(&signature.key);
+        // Whether somebody trusts the root is decided by whoever reads this: a certificate can name anybody.
+        let by = match signature.method {
+            SignatureMethod::Key => format!("key {key}"),
+            SignatureMethod::Certificate => {
+                let who = signature.identity.as_deref().map(inline).unwrap_or_else(|| "nobody".to_owned());
+                let root = signature.root.as_deref().map(inline).unwrap_or_else(|| "none".to_owned());
+                format!(
+                    "certificate {key}, which names {who} and holds as far as its root is trusted, {root}"
+                )
+            }
         };
-        let who = signature.identity.as_deref().map(|who| format!(" of {}", inline(who))).unwrap_or_default();
         point.fact(format!(
-            "its files are signed (OpenSSF model signing) with the {method} {}{who}; {}",
-            inline(&signature.key),
+            "its files are signed (OpenSSF model signing) with the {by}; {}",
             source(evidence)
         ));
     }
