@@ -75,7 +75,8 @@ pub struct Verify {
 impl Verify {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let resolved = client.resolve(&self.reference).await?;
-        let files = client.files(&resolved).await?;
+        let contents = client.contents(&resolved).await?;
+        let files = contents.all();
         match &self.directory {
             None => {
                 let (progress, done) = out.progress("verifying", files.iter().map(|file| file.size).sum());
@@ -91,13 +92,11 @@ impl Verify {
             many => format!("{many} files have the bytes their digests name"),
         };
         out.note(have);
-        let signed = self.trust.check(client, &self.reference).await?;
+        let signed = self.trust.check(client, &resolved, &contents).await?;
         if let Some(signed) = &signed {
-            let who = signed.identity().map(|identity| format!(" by {identity}")).unwrap_or_default();
-            out.note(format!("signed{who} with key {}", signed.key));
+            out.note(signed.to_string());
         }
-        let signer = signed.map(|signed| serde_json::json!({ "key": signed.key, "root": signed.root, "identity": signed.identity() }));
-        let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files, "signed": signer });
+        let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files, "signed": signed });
         out.data(&data, |out| {
             out.line(format!("{}:{} {} verified", resolved.workload, resolved.version, resolved.digest))
         })

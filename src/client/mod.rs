@@ -11,7 +11,7 @@ mod upload;
 
 pub use digests::Digests;
 pub use hashing::hash_file;
-pub use pull::{PullOutcome, Pulled};
+pub use pull::{Contents, PullOutcome, Pulled};
 pub use transport::{Call, Client, Reply};
 pub use upload::{Sent, Upload};
 

@@ -39,9 +39,30 @@ pub struct Pulled {
     pub outcome: PullOutcome,
 }
 
+/// What a version consists of.
+pub struct Contents {
+    /// The files that its manifest lists, the prompt that goes with the others last.
+    pub files: Vec<File>,
+    /// That prompt.
+    pub prompt: Option<File>,
+    /// A prompt that was taken over and is not in the manifest, because another client wrote that.
+    pub beside: Option<File>,
+}
+
+impl Contents {
+    pub fn all(&self) -> Vec<File> {
+        self.files.iter().chain(&self.beside).cloned().collect()
+    }
+}
+
 impl Client {
-    /// The files of a version: those of its verified manifest, and the prompt it took over, if it did.
+    /// All files of a version: those of its verified manifest, and the prompt it took over, if it did.
     pub async fn files(&self, version: &Resolution) -> Result<Vec<File>> {
+        Ok(self.contents(version).await?.all())
+    }
+
+    /// What a version consists of, from its manifest. That is verified; a prompt beside it is what the server says.
+    pub async fn contents(&self, version: &Resolution) -> Result<Contents> {
         let (workload, digest) = (&version.workload, &version.digest);
         let bytes = self.manifest(workload, digest).await?;
         if digest.algorithm().digest(&bytes) != *digest {
@@ -53,12 +74,12 @@ impl Client {
         let artifact = Artifact::recognise(&Manifest::parse(&bytes, None)?)?.ok_or_else(|| {
             Error::invalid("not_an_artifact", format!("the manifest is no artifact of ours: {digest}"))
         })?;
-        let mut files = artifact.files;
-        files.extend(artifact.prompt);
-        let prompt = version.document.invoke.prompt_file.as_ref();
-        files.extend(prompt.filter(|prompt| !files.iter().any(|file| file.digest == prompt.digest)).cloned());
-        refuse_collisions(files.iter().map(|file| &file.path))?;
-        Ok(files)
+        let prompt = artifact.prompt;
+        let files: Vec<File> = artifact.files.into_iter().chain(prompt.clone()).collect();
+        let beside = version.document.invoke.prompt_file.clone();
+        let beside = beside.filter(|beside| !files.iter().any(|file| file.digest == beside.digest));
+        refuse_collisions(files.iter().chain(&beside).map(|file| &file.path))?;
+        Ok(Contents { files, prompt, beside })
     }
 
     /// Writes the files below a directory. A file that is there with other bytes is refused, or with `force`

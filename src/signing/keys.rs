@@ -14,7 +14,7 @@ use rustls_pki_types::pem::{PemObject as _, SectionKind};
 /// Keys and chains are short; what is longer is neither.
 const PEM_MAX: usize = 256 * 1024;
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct PublicKey {
+pub struct PublicKey {
     curve: Curve,
     point: Vec<u8>,
 }
@@ -54,14 +54,17 @@ impl PublicKey {
 }
 
 /// What a caller trusts.
-pub(super) enum Trusted {
+pub enum Trusted {
     Key(PublicKey),
     /// As DER.
     Certificate(Vec<u8>),
 }
 
 impl Trusted {
-    pub(super) fn from_pem(text: &str) -> Result<Self> {
+    /// Reads one public key or one certificate.
+    ///
+    /// Error: `signature_key`.
+    pub fn from_pem(text: &str) -> Result<Self> {
         match &mut sections(text)?[..] {
             [(SectionKind::PublicKey, spki)] => PublicKey::from_spki(spki).map(Self::Key),
             [(SectionKind::Certificate, der)] => Ok(Self::Certificate(std::mem::take(der))),

@@ -7,6 +7,7 @@
 
 mod bundle;
 mod certificate;
+mod coverage;
 mod curve;
 mod der;
 #[cfg(test)]
@@ -18,11 +19,10 @@ mod statement;
 use crate::error::{Error, Result};
 use crate::model::digest::{Digest, shorten};
 use bundle::{Bundle, Material};
-pub use keys::PrivateKey;
-use keys::Trusted;
+pub use coverage::{covers, covers_version};
+pub use keys::{PrivateKey, Trusted};
 pub use names::Name;
 pub use statement::statement;
-use std::collections::{BTreeMap, BTreeSet};
 
 /// A file of a model: its path in it, with `/` between names, and the SHA-256 of its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -85,22 +85,21 @@ pub fn sign(statement: &[u8], key: &PrivateKey, chain: Option<&str>) -> Result<V
 }
 
 /// Checks a signature and everything it says about itself at the time `now`, in seconds of Unix time.
-/// `trusted` is one PEM: the public key that must have signed, or the certificate that the chain must end at.
+/// `trusted` is the public key that must have signed, or the certificate that the chain must end at.
 /// A signature by key cannot be checked without the key; a chain without `trusted` is checked up to its last
 /// certificate, and the caller decides about `root`.
 ///
 /// Errors: `signature_invalid`, `signature_key`, `signature_shards`, `signature_unsupported`,
 /// `certificate_expired`, `certificate_invalid`.
-pub fn verify(bundle: &[u8], trusted: Option<&str>, now: i64) -> Result<Verified> {
+pub fn verify(bundle: &[u8], trusted: Option<&Trusted>, now: i64) -> Result<Verified> {
     let bundle = bundle::parse(bundle)?;
-    let trusted = trusted.map(Trusted::from_pem).transpose()?;
     let (key, chain) = match (&bundle.material, trusted) {
         (Material::Key { hint }, Some(Trusted::Key(key))) => {
             if hint.as_ref().is_some_and(|hint| *hint != key.fingerprint()) {
                 return Err(Error::invalid("signature_key", "the signature was made with another key")
                     .hint(wanted(hint.as_deref())));
             }
-            (key, None)
+            (key.clone(), None)
         }
         (Material::Key { hint }, Some(Trusted::Certificate(_)) | None) => {
             return Err(Error::invalid(
@@ -111,12 +110,12 @@ pub fn verify(bundle: &[u8], trusted: Option<&str>, now: i64) -> Result<Verified
             .hint(wanted(hint.as_deref())));
         }
         (Material::Chain(chain), trusted) => {
-            let end = match &trusted {
+            let end = match trusted {
                 Some(Trusted::Certificate(end)) => Some(end.as_slice()),
                 _ => None,
             };
             let chain = certificate::check(chain, end, now)?;
-            if matches!(&trusted, Some(Trusted::Key(key)) if *key != chain.key) {
+            if matches!(trusted, Some(Trusted::Key(key)) if *key != chain.key) {
                 return Err(Error::invalid("signature_key", "the signer's certificate is for another key"));
             }
             (chain.key.clone(), Some(chain))
@@ -180,34 +179,6 @@ pub fn named_key(bundle: &[u8]) -> Result<Option<String>> {
     })
 }
 
-/// The signed files are exactly these, under these names: none is missing, none more, none different.
-///
-/// Error: `signature_mismatch`, naming the first file that differs.
-pub fn covers(verified: &Verified, files: &[Resource]) -> Result<()> {
-    fn by_name(files: &[Resource]) -> BTreeMap<&str, &Digest> {
-        files.iter().map(|file| (file.name.as_str(), &file.digest)).collect()
-    }
-    let (signed, ours) = (by_name(&verified.resources), by_name(files));
-    let names: BTreeSet<&str> = signed.keys().chain(ours.keys()).copied().collect();
-    let differing = names.iter().find(|name| signed.get(*name) != ours.get(*name));
-    let mismatch = |text: String| Err(Error::integrity("signature_mismatch", text));
-    match differing {
-        Some(name) => {
-            let shown = shorten(name);
-            match (signed.contains_key(name), ours.contains_key(name)) {
-                (true, true) => mismatch(format!("{shown} is not the file that was signed")),
-                (true, false) => mismatch(format!("{shown} was signed and is missing")),
-                // The reference tool leaves these out unless told otherwise, which nobody expects.
-                _ if name.starts_with(".git") => mismatch(format!("{shown} is not covered by the signature"))
-                    .map_err(|error| error.hint("sign again with: model_signing sign --no-ignore-git-paths")),
-                _ => mismatch(format!("{shown} is not covered by the signature")),
-            }
-        }
-        None if ours.len() != files.len() => mismatch("two files have one name".to_owned()),
-        None => Ok(()),
-    }
-}
-
 fn wanted(hint: Option<&str>) -> String {
     match hint {
         Some(hint) => format!("it names the key whose PEM has this SHA-256: {}", shorten(hint)),
@@ -223,6 +194,11 @@ fn invalid(why: impl std::fmt::Display) -> Error {
 mod tests {
     use super::golden::{self, BY_CERTIFICATE, BY_KEY, FILES, ROOT, SIGNER, VALID};
     use super::*;
+
+    fn verify(bundle: &[u8], trusted: Option<&str>, now: i64) -> Result<Verified> {
+        let trusted = trusted.map(Trusted::from_pem).transpose()?;
+        super::verify(bundle, trusted.as_ref(), now)
+    }
 
     const NOW: i64 = VALID.start;
 
@@ -311,32 +287,6 @@ mod tests {
         }
         let scrambled = sign(&statement, &key(), Some(&[SIGNER, ROOT, ROOT].concat())).unwrap();
         assert_eq!(code(verify(&scrambled, None, NOW)), "certificate_invalid");
-    }
-
-    #[test]
-    fn every_difference_of_files_is_named() {
-        let verified = verify(BY_KEY.as_bytes(), Some(&key().public_pem()), NOW).unwrap();
-        let file = |name: &str| Resource { name: name.into(), digest: Digest::sha256(b"y") };
-        let said = |change: &dyn Fn(&mut Vec<Resource>)| {
-            let mut files = files();
-            change(&mut files);
-            let error = covers(&verified, &files).unwrap_err();
-            assert_eq!(error.code, "signature_mismatch");
-            error.message
-        };
-        assert!(
-            said(&|files| files[1].name = "aa.bin".into()).starts_with("a.bin was signed and is missing")
-        );
-        assert!(said(&|files| files[0].digest = Digest::sha256(b"")).starts_with("a/b is not the file"));
-        assert!(said(&|files| files.push(file("z"))).starts_with("z is not covered"));
-        assert!(said(&|files| files.push(file(".git/hooks/x"))).starts_with(".git/hooks/x is not covered"));
-        assert!(said(&|files| files.push(file("a.bin"))).starts_with("two files"));
-        assert!(said(&|files| files.clear()).starts_with("a.bin was signed"));
-        let swapped = said(&|files| {
-            let [first, second] = &mut files[..] else { return };
-            std::mem::swap(&mut first.digest, &mut second.digest);
-        });
-        assert!(swapped.starts_with("a.bin is not the file"));
     }
 
     #[test]

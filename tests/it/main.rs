@@ -46,6 +46,8 @@ mod routes;
 mod schemas;
 /// A server that is asked to stop.
 mod shutdown;
+/// Signing, and what `verify --key` says of it, by the real binary.
+mod signing;
 /// The main job: push, resolve, render, climb, pull, verify.
 mod story;
 /// Two tenants.

@@ -183,11 +183,7 @@ impl Story<'_> {
         let client = &self.people.rhea;
         let (shown, exact) = (client.show(&reference(version)?).await?, reference(version)?);
         let (_, key) = signing::PrivateKey::generate()?;
-        let resource = |file: &crate::model::artifact::File| signing::Resource {
-            name: file.path.to_string(),
-            digest: file.digest.clone(),
-        };
-        let resources: Vec<_> = shown.files.iter().map(resource).collect();
+        let resources: Vec<_> = shown.files.iter().map(signing::Resource::from).collect();
         let statement = signing::statement(WORKLOAD, &resources)?;
         let bundle = signing::sign(&statement, &key, None)?;
         let kind = Some(EvidenceKind::Signature);
