@@ -4,7 +4,7 @@
 use super::audit;
 use crate::{
     client::Client,
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     model::{
         digest::Digest,
         event::{Change, Event},
@@ -40,7 +40,8 @@ pub(super) async fn fetch(client: &Client, version: &wire::VersionView) -> Resul
 /// Checks an attestation with nothing but the log's key, and that it is about the subject. Answers the entry's position.
 pub(super) fn check(attestation: &wire::LogProof, subject: &Subject<'_>, key: &Verifier) -> Result<u64> {
     let Subject { workload, version, digest } = *subject;
-    let (position, _) = audit::check(&attestation.proof, attestation.entry.as_bytes(), key)?;
+    let (position, _) = audit::check(&attestation.proof, attestation.entry.as_bytes(), key)
+        .map_err(|error| Error { kind: Kind::Integrity, ..error })?;
     let event = Event::from_bytes(attestation.entry.as_bytes())?;
     match &event.change {
         Change::Pushed { workload: of, version: named, digest: bound, .. }

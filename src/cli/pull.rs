@@ -1,7 +1,7 @@
 //! `gradus pull` and `gradus verify`.
 
 use super::{
-    argument,
+    argument, attest,
     files::collect,
     print::{Out, bytes, count, quoted},
     sign::Trust,
@@ -9,7 +9,13 @@ use super::{
 use crate::{
     client::{Client, PullOutcome, Pulled, hash_file},
     error::{Error, Result},
-    model::{artifact::File, path::FilePath, reference::Reference},
+    model::{
+        artifact::File,
+        note::Verifier,
+        path::FilePath,
+        reference::{Reference, Selector},
+        resolution::Resolution,
+    },
 };
 use clap::Args;
 use std::path::{Path, PathBuf};
@@ -70,6 +76,10 @@ pub struct Verify {
     directory: Option<PathBuf>,
     #[command(flatten)]
     trust: Trust,
+    /// The log's key (gradus audit key), kept from elsewhere: also check the registry's attestation that binds name,
+    /// version and digest
+    #[arg(long, value_name = "KEY", value_parser = argument::<Verifier>)]
+    log_key: Option<Verifier>,
 }
 
 impl Verify {
@@ -96,7 +106,25 @@ impl Verify {
         if let Some(signed) = &signed {
             out.note(signed.to_string());
         }
-        let data = serde_json::json!({ "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files, "signed": signed });
+        let attested = match &self.log_key {
+            None => None,
+            Some(key) => {
+                let Resolution { workload, version, digest, .. } = &resolved;
+                let reference =
+                    Reference { workload: workload.clone(), selector: Selector::Version(version.clone()) };
+                let shown = client.show(&reference).await?.version;
+                let subject = attest::Subject { workload, version, digest };
+                let position = attest::check(&attest::fetch(client, &shown).await?, &subject, key)?;
+                out.note(format!(
+                    "attested by entry {position} of the log: {workload}:{version} is {digest}"
+                ));
+                Some(position)
+            }
+        };
+        let data = serde_json::json!({
+            "workload": resolved.workload, "version": resolved.version, "digest": resolved.digest, "files": files,
+            "signed": signed, "attested_by": attested,
+        });
         out.data(&data, |out| {
             out.line(format!("{}:{} {} verified", resolved.workload, resolved.version, resolved.digest))
         })

@@ -22,6 +22,20 @@ pub struct Report {
     pub changes_at: Option<DateTime<Utc>>,
 }
 
+impl Report {
+    /// Adds something else to wait for.
+    pub fn wait_for(&mut self, what: &str, reason: String, next: String) {
+        self.outcome = self.outcome.max(Outcome::Wait);
+        self.gates.push(GateReport {
+            gate: what.to_owned(),
+            outcome: Outcome::Wait,
+            reason,
+            evidence: Vec::new(),
+            next: Some(next),
+        });
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct GateReport {
     pub gate: String,

@@ -246,9 +246,12 @@ pub(super) async fn record(
     }
     let (workload, stage) = (&judged.row.workload.clone(), &judged.judgement.facts.stage.clone());
     let pending = match attempt {
-        // It may have ended since it was read, or the stage have moved on.
+        // It may have ended since it was read, or the stage have moved.
         Attempt::Pending(id) => match promotions::find(&mut tx, id).await? {
-            Some(row) if row.state == State::Pending && overtaken(&mut tx, &row).await?.is_none() => {
+            Some(row) if row.state == State::Pending => {
+                if report.outcome == Outcome::Pass && overtaken(&mut tx, &row).await?.is_some() {
+                    return Ok(None);
+                }
                 Some(row)
             }
             _ => return Ok(None),

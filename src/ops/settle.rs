@@ -35,17 +35,17 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
         }
         let selector = Selector::Version(row.version.clone());
         let version = resolve::find(cx, &mut tx, &row.workload, &selector).await?;
-        if let Some(why) = overtaken(&mut tx, &row).await? {
-            drop(tx);
-            give_up(cx, &row, State::Withdrawn, &why).await?;
+        let overtaken = overtaken(&mut tx, &row).await?;
+        drop(tx);
+        if let Some(Overtaken::Otherwise(why)) = &overtaken {
+            give_up(cx, &row, State::Withdrawn, why).await?;
             return Ok(None);
         }
-        drop(tx);
         if version.yanked_at.is_some() {
             give_up(cx, &row, State::Withdrawn, "the version was yanked").await?;
             return Ok(None);
         }
-        let judged = match judged(cx, &version, &row.stage, &row.requested_by, false).await {
+        let mut judged = match judged(cx, &version, &row.stage, &row.requested_by, false).await {
             Err(error) if matches!(error.code, "stage_unknown" | "rule_missing") => {
                 give_up(cx, &row, State::Withdrawn, "the policy has no such stage any more").await?;
                 return Ok(None);
@@ -62,6 +62,10 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
             give_up(cx, &row, State::Withdrawn, "whoever asked for it may not promote any more").await?;
             return Ok(None);
         }
+        if let Some(Overtaken::AskAgain(why)) = overtaken {
+            let again = format!("gradus promote {}:{} --to {}", row.workload, row.version, row.stage);
+            judged.judgement.report.wait_for("asked_for", why, again);
+        }
         let who = row.requested_by.clone();
         if let Some(promotion) = record(cx, &who, judged, Attempt::Pending(&row.id)).await? {
             return Ok(Some(promotion));
@@ -71,23 +75,30 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
     Ok(None)
 }
 
-/// Why a pending promotion is worth nothing any more, if the stage has gone where it must not be moved from unasked: it
-/// does not hold what was expected, somebody moved it by hand, or it holds a later version by now.
-pub(super) async fn overtaken(tx: &mut Tx, row: &PromotionRow) -> Result<Option<String>> {
+/// What became of the stage since a pending promotion was asked for.
+pub(super) enum Overtaken {
+    /// It does not hold what the request was bound to.
+    Otherwise(String),
+    /// It must not be moved from where it is by an older wish: somebody moved it by hand, or it is further than that.
+    AskAgain(String),
+}
+
+pub(super) async fn overtaken(tx: &mut Tx, row: &PromotionRow) -> Result<Option<Overtaken>> {
     let holds = stages::holds(tx, &row.workload, &row.stage).await?;
     let what = holds.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
     if row.expected.is_some() && holds != row.expected {
-        return Ok(Some(format!("the stage does not hold what was expected, but {what}")));
+        let why = format!("the stage does not hold what was expected, but {what}");
+        return Ok(Some(Overtaken::Otherwise(why)));
     }
     let Some(asked_on) = row.asked_on else { return Ok(None) };
     if stages::was_corrected(tx, &row.workload, &row.stage, asked_on).await? {
-        let why =
-            format!("somebody moved the stage by rollback or override since; it holds {what}: ask again");
-        return Ok(Some(why));
+        let why = format!("somebody moved the stage by rollback or override since this was asked for; it holds {what}");
+        return Ok(Some(Overtaken::AskAgain(why)));
     }
-    let is_later = holds.is_some_and(|holds| holds > row.version)
+    let is_further = holds.is_some_and(|holds| holds > row.version)
         && stages::moves(tx, &row.workload, &row.stage).await? > asked_on;
-    Ok(is_later.then(|| format!("the stage has gone on to {what} since: ask again")))
+    let why = || format!("the stage has gone on to {what} since this was asked for");
+    Ok(is_further.then(|| Overtaken::AskAgain(why())))
 }
 
 async fn give_up(cx: &Context, row: &PromotionRow, state: State, why: &str) -> Result<()> {

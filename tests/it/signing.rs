@@ -182,3 +182,40 @@ async fn a_server_cannot_pass_another_versions_signature_off() {
     .await
     .unwrap();
 }
+
+#[test]
+fn the_registry_attests_what_a_version_is() {
+    let home = Home::new();
+    home.push(&["prompts/triage-1.prompt.yaml"]);
+    home.push(&["prompts/triage-2.prompt.yaml"]);
+    let key = home.run(&["audit", "key"]).expect(0).stdout.trim().to_owned();
+    for reference in ["acme/x:1.0.0", "acme/x:latest"] {
+        let done = home.run(&["verify", reference, "--log-key", &key]).expect(0);
+        assert!(done.stderr.contains("attested by entry"), "{}", done.stderr);
+    }
+    home.run(&["export", "attestation", "acme/x:1.0.0", "--out", "word"]).expect(0);
+    home.run(&["audit", "check", "word", "--entry", "word.entry", "--key", &key]).expect(0);
+    home.run(&["export", "attestation", "acme/x:1.0.0", "--out", "word"]).expect(5);
+    // Another log's key, and a table that says something else than the log.
+    let other = Home::new();
+    other.push(&["prompts/triage-1.prompt.yaml"]);
+    let theirs = other.run(&["audit", "key"]).expect(0).stdout.trim().to_owned();
+    home.run(&["verify", "acme/x:1.0.0", "--log-key", &theirs]).expect(6);
+    change(
+        &home.path("data/gradus.db"),
+        "UPDATE versions SET position = (SELECT position FROM versions WHERE version = '1.0.1')",
+    );
+    let done = home.run(&["verify", "acme/x:1.0.0", "--log-key", &key]).expect(6);
+    assert!(done.stderr.contains("does not say that acme/x:1.0.0 is"), "{}", done.stderr);
+}
+
+/// Runs a statement on a database file that nobody has open.
+fn change(file: &std::path::Path, sql: &'static str) {
+    use sqlx::Connection as _;
+    let url = format!("sqlite://{}", file.display());
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    runtime.block_on(async {
+        let mut connection = sqlx::SqliteConnection::connect(&url).await.unwrap();
+        sqlx::query(sql).execute(&mut connection).await.unwrap();
+    });
+}
