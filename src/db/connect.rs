@@ -81,7 +81,10 @@ impl Db {
             })?
             .application_name("gradus")
             // An acknowledged change is on disk, whatever the server's default says.
-            .options([("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")]);
+            .options([("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")])
+            // A prepared statement keeps its plan, also one that reads a whole table because that was small then.
+            // What is asked while others wait has an index. Compiling such short statements takes longer than they do.
+            .options([("enable_seqscan", "off"), ("jit", "off")]);
         let place = format!("{}:{}", options.get_host(), options.get_port());
         let pool = PgPoolOptions::new()
             .max_connections(connections)
@@ -212,16 +215,21 @@ fn migration_failed(source: sqlx::migrate::MigrateError) -> Error {
     }
 }
 
-const REGISTRY: (i64, &str, &str) = (1, "registry", include_str!("../../migrations/0001_registry.sql"));
-const GOVERNANCE: (i64, &str, &str) = (3, "governance", include_str!("../../migrations/0003_governance.sql"));
-const ATTEMPTS: (i64, &str, &str) = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
-const SQLITE: (i64, &str, &str) =
-    (2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"));
-const POSTGRES: (i64, &str, &str) =
-    (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql"));
+type Text = (i64, &'static str, &'static str);
 
-fn migrations(own: (i64, &'static str, &'static str)) -> Migrator {
-    let migrations = [REGISTRY, own, GOVERNANCE, ATTEMPTS].into_iter().map(|(version, description, sql)| {
+const REGISTRY: Text = (1, "registry", include_str!("../../migrations/0001_registry.sql"));
+const GOVERNANCE: Text = (3, "governance", include_str!("../../migrations/0003_governance.sql"));
+const ATTEMPTS: Text = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
+const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
+const POSTGRES: &[Text] = &[
+    (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
+    (5, "byte_order", include_str!("../../migrations/postgres/0005_byte_order.sql")),
+];
+
+fn migrations(own: &[Text]) -> Migrator {
+    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS], own].concat();
+    texts.sort_by_key(|(version, ..)| *version);
+    let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
     });
     Migrator::with_migrations(migrations.collect())

@@ -283,9 +283,11 @@ pub async fn stays(
     workload: &Workload,
     digest: &Digest,
 ) -> Result<Vec<(Stage, DateTime<Utc>, Option<DateTime<Utc>>)>> {
-    let sql = "SELECT m.stage, m.moved_at, n.moved_at FROM moves m
-               LEFT JOIN moves n ON n.workload = m.workload AND n.stage = m.stage AND n.number = m.number + 1
-               WHERE m.workload = $1 AND m.digest = $2 ORDER BY m.position DESC LIMIT $3";
+    // The next move is looked up for each of the few, whatever a planner without statistics thinks of joins.
+    let sql = "SELECT m.stage, m.moved_at, (SELECT n.moved_at FROM moves n WHERE n.workload = m.workload
+                   AND n.stage = m.stage AND n.number = m.number + 1)
+               FROM (SELECT workload, stage, number, moved_at, position FROM moves WHERE workload = $1 AND digest = $2
+                     ORDER BY position DESC LIMIT $3) AS m ORDER BY m.position DESC";
     let rows: Vec<(String, DateTime<Utc>, Option<DateTime<Utc>>)> =
         all!(tx, sql, workload.as_str(), digest.as_str(), STAYS_MAX);
     rows.into_iter().rev().map(|(stage, from, until)| Ok((read("moves", &stage)?, from, until))).collect()

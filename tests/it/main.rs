@@ -5,6 +5,7 @@ mod harness;
 
 /// The log's Merkle tree, checkpoints and proofs.
 mod audit;
+mod audit_recovery;
 /// The command line.
 mod cli;
 /// A server killed while clients push.
@@ -48,6 +49,7 @@ mod schemas;
 mod shutdown;
 /// Signing, and what `verify --key` says of it, by the real binary.
 mod signing;
+mod sql;
 /// The main job: push, resolve, render, climb, pull, verify.
 mod story;
 /// Two tenants.
