@@ -7,6 +7,7 @@ mod budget;
 mod contract_honest;
 mod dataset_lineage;
 mod drift_clear;
+mod effective;
 mod evaluation;
 mod evaluation_unseen;
 mod expression;
@@ -31,9 +32,10 @@ mod tests;
 
 pub use crate::model::access::Person;
 pub use base_pinned::is_pinned;
+pub use effective::{Effective, Level, Rules};
 pub use facts::{Facts, Freeze, Honesty, Source, Stay, Subject};
 pub use judge::{GateReport, Report, judge};
-pub use policy::{BUILT_IN, Effective, FreezeWindow, GateSpec, Level, Policy, Rule, Rules};
+pub use policy::{BUILT_IN, FreezeWindow, GateSpec, Policy, Rule};
 
 use crate::model::{
     digest::Digest,
