@@ -8,7 +8,8 @@ use crate::{
     client::Client,
     error::{Error, Result},
     model::{
-        event::{Change, Event, kind_of, position_of},
+        entry,
+        event::{Change, Event},
         merkle::{self, Frontier, TILE},
         name::Workload,
         note::Verifier,
@@ -256,8 +257,8 @@ fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::
         if line.is_empty() {
             continue;
         }
-        if position_of(line) != Some(tree.size()) {
-            let reason = match position_of(line) {
+        if entry::position(line) != Some(tree.size()) {
+            let reason = match entry::position(line) {
                 Some(other) => format!("the entry is missing, or not in its place: here is entry {other}"),
                 None => "the line is no event".to_owned(),
             };
@@ -290,7 +291,7 @@ fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::
 
 /// The epoch that an entry begins, if it does.
 fn epoch(line: &[u8]) -> Option<wire::LogEpoch> {
-    if kind_of(line) != Some(b"log_recovered") {
+    if entry::kind(line) != Some(b"log_recovered") {
         return None;
     }
     let event = Event::from_bytes(line).ok()?;

@@ -365,43 +365,6 @@ fn micros<S: serde::Serializer>(at: &DateTime<Utc>, serializer: S) -> Result<S::
     serializer.serialize_str(&time_text(at))
 }
 
-/// The kind of a stored event, read off its end: its keys are sorted, so kind and position come last.
-pub fn kind_of(bytes: &[u8]) -> Option<&[u8]> {
-    let open = bytes.strip_suffix(b"}")?;
-    let digits = open.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let rest = open[..open.len() - digits].strip_suffix(b"\",\"position\":")?;
-    let name = rest.iter().rev().take_while(|byte| **byte != b'"').count();
-    let (before, name) = rest.split_at(rest.len() - name);
-    before.ends_with(b",\"kind\":\"").then_some(name)
-}
-
-/// The position of a stored event, read off its end as its kind is.
-pub fn position_of(bytes: &[u8]) -> Option<u64> {
-    let open = bytes.strip_suffix(b"}")?;
-    let digits = open.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
-    let (rest, digits) = open.split_at(open.len() - digits);
-    let position = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    rest.ends_with(b",\"position\":").then_some(position)
-}
-
-/// The workload or repository of a stored event that is about one, read off its bytes: no quotation mark inside a text
-/// goes without its escape, so that a key is found nowhere else.
-pub fn workload_of(bytes: &[u8]) -> Option<&[u8]> {
-    let after = |key: &str| memchr::memmem::find(bytes, key.as_bytes()).map(|at| &bytes[at + key.len()..]);
-    let rest = after("\"workload\":\"").or_else(|| after("\"repository\":\""))?;
-    Some(&rest[..memchr::memchr(b'"', rest)?])
-}
-
-/// The time of a stored event, read off its bytes. Of a fixed width, so that texts are ordered as times are.
-pub fn time_of(bytes: &[u8]) -> Option<&[u8]> {
-    let key = b"\",\"at\":\"";
-    let at = memchr::memmem::find(bytes, key)? + key.len();
-    bytes.get(at..at + TIME).filter(|time| time.ends_with(b"Z"))
-}
-
-/// The length of a time in an event.
-const TIME: usize = "2026-01-02T03:04:05.000000Z".len();
-
 /// A time as events have it.
 pub fn time_text(at: &DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
@@ -450,20 +413,6 @@ mod tests {
             r#"{"actor":"ada","at":"2026-01-02T03:04:05.000000Z","data":{"user":"bob"},"kind":"user_disabled","position":7}"#
         );
         assert_eq!(Event::from_bytes(&bytes).unwrap(), event);
-        assert_eq!(kind_of(&bytes), Some(&b"user_disabled"[..]));
-        for other in [&b""[..], b"}", b"{\"kind\":\"x\"}", b"\"kind\":\"x\",\"position\":7"] {
-            assert_eq!(kind_of(other), None);
-        }
-        assert_eq!(position_of(&bytes), Some(7));
-        assert_eq!(position_of(b"{\"position\":7}"), None);
-        assert_eq!(time_of(&bytes), Some(time_text(&event.at).as_bytes()));
-        assert_eq!(time_of(br#"{"actor":"ada","at":"2026"}"#), None);
-        assert_eq!(workload_of(&bytes), None);
-        assert_eq!(
-            workload_of(br#"{"data":{"tag":"\"workload\":\"x/y","workload":"a/b"}}"#),
-            Some(&b"a/b"[..])
-        );
-        assert_eq!(workload_of(br#"{"data":{"repository":"a/b","tag":"v"}}"#), Some(&b"a/b"[..]));
     }
 
     #[test]

@@ -4,6 +4,7 @@ pub mod access;
 pub mod artifact;
 pub mod contract;
 pub mod digest;
+pub mod entry;
 pub mod event;
 pub mod evidence;
 pub mod json;

@@ -15,7 +15,8 @@ use crate::{
     },
     error::{Error, Result},
     model::{
-        event::{Change, Event, LogDamage, LogState, kind_of},
+        entry,
+        event::{Change, Event, LogDamage, LogState},
         merkle::{Frontier, Hash},
         note::{Checkpoint, Signer},
     },
@@ -291,7 +292,7 @@ async fn lost(tx: &mut Tx, mut named: Named, from: u64) -> Result<Vec<Lost>> {
             break;
         }
         at += entries.len() as u64;
-        let deleted = entries.iter().filter(|(_, bytes, _)| kind_of(bytes) == Some(b"manifest_deleted"));
+        let deleted = entries.iter().filter(|(_, bytes, _)| entry::kind(bytes) == Some(b"manifest_deleted"));
         let deleted = deleted.filter_map(|(_, bytes, _)| match Event::from_bytes(bytes).ok()?.change {
             Change::ManifestDeleted { repository, digest } => {
                 Some(Mention::Deleted { repository: repository.to_string(), digest })

@@ -9,7 +9,8 @@ use crate::{
     },
     model::{
         digest::{Digest, hex},
-        event::{Change, Event, Names, kind_of, time_of, time_text, workload_of},
+        entry,
+        event::{Change, Event, Names, time_text},
         merkle::{Frontier, Hash, TILE, TILE_LEVELS, leaf},
         note::{Checkpoint, Kept, Signer},
     },
@@ -158,16 +159,16 @@ impl Walk {
     }
 
     fn read(&mut self, position: u64, entry: &[u8], filed: &str) {
-        if let Some(time) = time_of(entry)
+        if let Some(time) = entry::time(entry)
             && time > &self.latest[..]
         {
             self.latest.clear();
             self.latest.extend_from_slice(time);
         }
         let text = |bytes| std::str::from_utf8(bytes).ok();
-        let kind = kind_of(entry).and_then(text);
+        let kind = entry::kind(entry).and_then(text);
         if let Some(kind) = kind
-            && let Some(workload) = workload_of(entry).and_then(text)
+            && let Some(workload) = entry::workload(entry).and_then(text)
             && SILENT.contains(&kind)
         {
             let namespace = workload.split('/').next().unwrap_or_default();
