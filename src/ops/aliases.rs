@@ -1,6 +1,6 @@
 //! Aliases: free labels on versions, with their history in the log.
 
-use super::{Context, manifests::set_tag, resolve};
+use super::{Context, resolve, tags::set_tag};
 use crate::{
     db::{Tx, log, namespaces, tags, versions},
     error::{Error, Result},

@@ -29,6 +29,7 @@ pub mod scrub;
 pub mod settle;
 pub mod start;
 pub mod status;
+pub mod tags;
 pub mod tokens;
 pub mod uploads;
 pub mod users;

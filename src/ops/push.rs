@@ -192,7 +192,7 @@ async fn commit(
     };
     let mut changes = vec![change];
     if last == 0 {
-        changes.extend(super::manifests::free_reserved_tags(&mut tx, workload).await?);
+        changes.extend(super::tags::free_reserved_tags(&mut tx, workload).await?);
     }
     let next = |changes: &[Change]| length + i64::try_from(changes.len()).unwrap_or_default();
     let mut evidence = Vec::new();

@@ -15,6 +15,7 @@ use crate::{
     ops::{
         PAGE_MAX,
         manifests::{self, Stored, Wanted},
+        tags::list_tags,
     },
 };
 use axum::{
@@ -127,7 +128,7 @@ pub async fn tags(
 ) -> Reply {
     let repository = repository(&namespace, &name)?;
     let (limit, last) = (count(&mut query)?, query.take("last").unwrap_or_default());
-    let mut tags = manifests::list_tags(&app, &repository, &last, limit + 1).await?;
+    let mut tags = list_tags(&app, &repository, &last, limit + 1).await?;
     let more = tags.len() as i64 > limit;
     tags.truncate(usize::try_from(limit).unwrap_or(0));
     let mut response = json(&serde_json::json!({ "name": repository, "tags": tags }), "application/json");
