@@ -19,9 +19,9 @@ pub mod policies;
 pub mod principals;
 pub mod promotions;
 pub mod stages;
-pub mod told;
 pub mod tags;
 pub mod tokens;
+pub mod told;
 pub mod uploads;
 pub mod versions;
 

@@ -60,8 +60,7 @@ pub async fn apply(
         return Ok(None);
     }
     let number = last.map_or(0, |row| row.number) + 1;
-    let sql =
-        "INSERT INTO policies (scope, number, digest, applied_at, applied_by, position) VALUES ($1, $2, $3, $4, $5, $6)";
+    let sql = "INSERT INTO policies (scope, number, digest, applied_at, applied_by, position) VALUES ($1, $2, $3, $4, $5, $6)";
     execute!(tx, sql, scope, number, digest.map(Digest::as_str), at, by.as_str(), position);
     Ok(Some(number))
 }

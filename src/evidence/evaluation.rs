@@ -95,7 +95,11 @@ fn name_metrics_without_value(metrics: &Value) -> Result<()> {
     match bad {
         Some((name, metric)) => Err(invalid(
             name,
-            format!("its value is not a number: {}", shorten(&metric["value"].to_string())),
+            match &metric["value"] {
+                Value::Null if metric.get("value").is_none() => "it has no value".to_owned(),
+                Value::String(text) => format!("its value is a text, not a number: {}", shorten(text)),
+                other => format!("its value is not a number: {}", shorten(&other.to_string())),
+            },
         )),
         None => Ok(()),
     }

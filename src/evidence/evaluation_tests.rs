@@ -78,6 +78,9 @@ fn metrics_that_cannot_be_so_are_refused() {
     }
     let error = read_text(&file(r#"{"value": null}"#)).unwrap_err();
     assert_eq!(error.message, "metric accuracy: its value is not a number: null");
+    assert_eq!(read_text(&file("{}")).unwrap_err().message, "metric accuracy: it has no value");
+    let error = read_text(&file(r#"{"value": "0.9"}"#)).unwrap_err();
+    assert_eq!(error.message, "metric accuracy: its value is a text, not a number: 0.9");
     let error = read_text(&file(r#"{"value": 0.9, "stderr": 0.1}"#)).unwrap_err();
     assert!(
         error.message.contains("unknown field `stderr`") && error.message.contains("line 1 column"),

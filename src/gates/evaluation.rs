@@ -1,9 +1,10 @@
 //! A metric reaches a threshold.
 
-use super::{Definition, Facts, Gate, Source, Verdict, define};
+use super::{Definition, Facts, Gate, Source, Subject, Verdict, define, named};
 use crate::model::evidence::{Evaluation, Evidence, EvidenceKind, Metric, Statement};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::collections::BTreeSet;
 
 pub const GATE: Definition = define::<Threshold>(
     "evaluation",
@@ -52,6 +53,25 @@ pub(super) fn newest<'a>(
     })
 }
 
+/// Who measured a subject on a suite although theirs does not count, as words to add.
+pub(super) fn uncounted(facts: &Facts, subject: &Subject, suite: &str, metric: Option<&str>) -> String {
+    let by =
+        facts.of(subject, EvidenceKind::Evaluation, &[]).filter_map(|evidence| match &evidence.statement {
+            Statement::Evaluation(evaluation)
+                if evaluation.suite == suite
+                    && metric.is_none_or(|metric| evaluation.metrics.contains_key(metric)) =>
+            {
+                Some(&evidence.by)
+            }
+            _ => None,
+        });
+    let by: BTreeSet<_> = by.collect();
+    match by.is_empty() {
+        true => String::new(),
+        false => format!("; what {} attached does not count here", named(by)),
+    }
+}
+
 impl Gate for Threshold {
     fn check(&self) -> Result<(), String> {
         if self.at_least.is_none() && self.at_most.is_none() {
@@ -65,8 +85,11 @@ impl Gate for Threshold {
         let Some((evidence, _, found)) =
             newest(facts.evidence(EvidenceKind::Evaluation, &self.from), suite, metric)
         else {
-            return Verdict::wait(format!("no evaluation on suite {suite} with {metric} that counts"))
-                .next(format!("gradus eval attach {} RESULTS.json", facts.reference()));
+            let others = uncounted(facts, &facts.candidate, suite, Some(metric));
+            return Verdict::wait(format!(
+                "no evaluation on suite {suite} with {metric} that counts{others}"
+            ))
+            .next(format!("gradus eval attach {} RESULTS.json", facts.reference()));
         };
         if self.unit.is_some() && self.unit != found.unit {
             let (given, wanted) =

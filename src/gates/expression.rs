@@ -58,8 +58,9 @@ struct Expression {
     /// True lets the version in, false does not; anything else waits. It can use `version`, `tier`, `kind`, `digest`,
     /// `base` (or null), `datasets` (a list of maps of name and digest), `parameters` (or null), `safety`, `formats`;
     /// `current` (null, or the same about the version now in the stage); `metrics` (suite, then metric, then `value`
-    /// and `n`; the newest that count); `stage`, `approvals` (how many), `authors`, `hours_in_previous_stage` and
-    /// `region`. For example `metrics.triage.accuracy.value >= 0.9 || size(datasets) > 2`.
+    /// and `n`; the newest that count); `stage`, `approvals` (how many; none are given unless a gate `approvals` of the
+    /// same rule asks for them), `authors`, `hours_in_previous_stage` and `region`. For example
+    /// `metrics.triage.accuracy.value >= 0.9 || size(datasets) > 2`.
     #[schemars(with = "String", length(max = 2000))]
     rule: Rule,
     /// What to say where it is not true.

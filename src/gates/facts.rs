@@ -5,7 +5,7 @@ use crate::{
     model::{
         access::{Person, PrincipalKind, Role},
         artifact::Dataset,
-        digest::Digest,
+        digest::{Digest, shorten},
         evidence::{Evidence, EvidenceKind, Examples, Statement},
         kind::Tier,
         name::PrincipalName,
@@ -15,7 +15,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// All of it, at one moment.
@@ -92,7 +92,7 @@ pub struct Freeze {
 }
 
 /// Whose evidence counts. A list of these is met by any of them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// A service, such as a CI system.
@@ -102,6 +102,24 @@ pub enum Source {
     /// Whoever has this role in the namespace now.
     #[serde(untagged)]
     Role(Role),
+}
+
+impl<'de> Deserialize<'de> for Source {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        match text.as_str() {
+            "service" => Ok(Self::Service),
+            "not_author" => Ok(Self::NotAuthor),
+            role => role.parse().map(Self::Role).map_err(|_| {
+                let roles: Vec<&str> = Role::ALL.iter().map(|role| role.name()).collect();
+                let known = roles.join(", ");
+                D::Error::custom(format!(
+                    "nobody's: {}; service, not_author or a role: {known}",
+                    shorten(&text)
+                ))
+            }),
+        }
+    }
 }
 
 impl Facts {

@@ -10,7 +10,9 @@
 //! test is held to a chance of error divided by the number of comparisons (Bonferroni).
 
 use super::{
-    Definition, Facts, Gate, Outcome, Source, Subject, Verdict, attach, define, evaluation::newest, named,
+    Definition, Facts, Gate, Outcome, Source, Subject, Verdict, attach, define,
+    evaluation::{newest, uncounted},
+    named,
 };
 use crate::model::{
     digest::Digest,
@@ -41,7 +43,7 @@ struct NoRegression {
     /// Suites to compare on. Empty: all that the version now in the stage was evaluated on.
     #[serde(default)]
     suites: Vec<String>,
-    /// Metrics to compare. Empty: all that both have.
+    /// Metrics to compare. Empty: all that the version now in the stage was measured by.
     #[serde(default)]
     metrics: Vec<String>,
     /// How much worse is still allowed, in the metric's own unit. Without it: 0.02 for a ratio and for pass and fail,
@@ -115,7 +117,13 @@ impl Gate for NoRegression {
             is_wanted(&self.suites, suite) && !metrics.is_empty()
         });
         if measured.is_empty() {
-            let reason = format!("{} has no evaluation that counts to compare with", current.version);
+            let others: Vec<String> =
+                self.suites.iter().map(|suite| uncounted(facts, current, suite, None)).collect();
+            let reason = format!(
+                "{} has no evaluation that counts to compare with{}",
+                current.version,
+                others.concat()
+            );
             return self.no_baseline(facts, reason);
         }
         let comparisons = match self.pair(facts, current, &measured) {
@@ -188,8 +196,9 @@ impl NoRegression {
                 let Some(new) = newest(evaluations, suite, metric) else {
                     // Leaving out what got worse must not help.
                     return Err(Verdict::wait(format!(
-                        "no evaluation on suite {suite} with {metric} that counts, which {} was measured on",
-                        current.version
+                        "no evaluation on suite {suite} with {metric} that counts, which {} was measured on{}",
+                        current.version,
+                        uncounted(facts, &facts.candidate, suite, Some(metric))
                     )));
                 };
                 let edition = &new.1.suite_digest;

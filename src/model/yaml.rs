@@ -26,7 +26,9 @@ pub fn read(text: &str) -> Result<Value, String> {
 /// Reads one document into a type: first the bounds and duplicate keys, for which a typed reader has no eye; then
 /// the fields, with their place in the error.
 pub fn read_into<T: de::DeserializeOwned>(text: &str) -> Result<T, String> {
-    read(text)?;
+    if read(text)?.is_null() {
+        return Err("the document is empty".to_owned());
+    }
     serde_norway::from_str(text).map_err(|error| error.to_string())
 }
 

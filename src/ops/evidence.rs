@@ -120,7 +120,8 @@ pub(super) async fn add(
         }
     }
     if !new.is_empty() {
-        let (new, _) = record(cx, actor, &attach, new, |evidence, said| attached(workload, evidence, said)).await?;
+        let (new, _) =
+            record(cx, actor, &attach, new, |evidence, said| attached(workload, evidence, said)).await?;
         all.extend(new.into_iter().map(|evidence| Attached { evidence, created: true }));
     }
     Ok(all)

@@ -94,7 +94,9 @@ pub async fn apply(cx: &Context, actor: &Actor, scope: &Scope, text: &[u8]) -> R
     check_scope(cx, &mut tx, scope).await?;
     let (position, _) = log::lock(&mut tx).await?;
     documents::keep(&mut tx, text).await?;
-    let Some(number) = policies::apply(&mut tx, &name, Some(&digest), now, &actor.principal, position).await? else {
+    let Some(number) =
+        policies::apply(&mut tx, &name, Some(&digest), now, &actor.principal, position).await?
+    else {
         return Ok(None);
     };
     let effective = effective(cx, &mut tx, &name).await?;

@@ -92,7 +92,9 @@ pub(super) async fn overtaken(tx: &mut Tx, row: &PromotionRow) -> Result<Option<
     }
     let Some(asked_on) = row.asked_on else { return Ok(None) };
     if stages::was_corrected(tx, &row.workload, &row.stage, asked_on).await? {
-        let why = format!("somebody moved the stage by rollback or override since this was asked for; it holds {what}");
+        let why = format!(
+            "somebody moved the stage by rollback or override since this was asked for; it holds {what}"
+        );
         return Ok(Some(Overtaken::AskAgain(why)));
     }
     let is_further = holds.is_some_and(|holds| holds > row.version)
