@@ -1,0 +1,138 @@
+//! Going on with a log after a backup was restored or damage was accepted.
+
+use super::audit::{checkpoint, entries, fill, fill_more, open, tamper, unguard, verify};
+use crate::harness::{Env, backends};
+use gradus::model::{access::Role, note::Verifier};
+use serde_json::{Value, json};
+
+async fn recover(env: &Env, checkpoint: &str, accept_damage: bool) -> crate::harness::Answer {
+    let body = json!({ "checkpoint": checkpoint, "reason": "the disk died", "accept_damage": accept_damage });
+    env.call("POST", "/v1/log/recover").json(body).send().await
+}
+
+/// Makes the database what it was when `log_head` was copied to `kept_head`.
+async fn go_back(env: &Env, size: u64) {
+    tamper(
+        env,
+        &[
+            &format!("DELETE FROM events WHERE position >= {size}"),
+            "DELETE FROM log_head",
+            "INSERT INTO log_head SELECT * FROM kept_head",
+        ],
+    )
+    .await;
+}
+
+backends! {
+    async fn a_restored_backup_goes_on_in_a_new_epoch(env: Env) {
+        env.namespace("acme").await;
+        fill(&env, 3).await;
+        let early = checkpoint(&env).await;
+        let key: Verifier = env.get("/v1/log/key").expect(200).await.text().parse().unwrap();
+        unguard(&env).await;
+        tamper(&env, &["CREATE TABLE kept_head AS SELECT * FROM log_head"]).await;
+        fill_more(&env).await;
+        let late = checkpoint(&env).await;
+        let (size, known) = (open(&env, &early).await.size, open(&env, &late).await.size);
+        assert_eq!(recover(&env, &late, false).await.code(), "nothing_to_recover");
+        go_back(&env, size).await;
+        assert_eq!(recover(&env, &early, false).await.code(), "nothing_to_recover");
+        let forged = late.replacen(&known.to_string(), "7777", 1);
+        assert_eq!(recover(&env, &forged, false).await.code(), "checkpoint_invalid");
+        let ada = env.person("ada", "*", Role::Auditor).await;
+        let body = json!({ "checkpoint": late, "reason": "r" });
+        env.call("POST", "/v1/log/recover").token(&ada).json(body).expect(403).await;
+        let length = verify(&env, None).await["size"].as_u64().unwrap();
+
+        let done = recover(&env, &late, false).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        let done = done.value();
+        assert_eq!((done["epoch"].as_u64(), done["position"].as_u64()), (Some(2), Some(length)));
+        let gap = known.checked_sub(length).filter(|gap| *gap > 0);
+        assert_eq!(done["gap"], json!(gap));
+        fill_more_people(&env).await;
+
+        let report = verify(&env, None).await;
+        assert_eq!(report["first_bad"], Value::Null, "{report}");
+        let epoch = &report["epochs"][0];
+        assert_eq!(epoch["known"]["size"], known, "{report}");
+        assert!(epoch["first"] == length && epoch["by"] == "admin" && epoch["reason"] == "the disk died", "{report}");
+        assert_eq!(verify(&env, Some(&early)).await["first_bad"], Value::Null);
+        // What was given up is never taken for a beginning of what there is now.
+        let lost = verify(&env, Some(&late)).await;
+        assert_eq!(lost["first_bad"]["position"].as_u64(), Some(length), "{lost}");
+        assert_eq!(recover(&env, &late, false).await.code(), "nothing_to_recover");
+        let now = checkpoint(&env).await;
+        let opened = key.open(&now).unwrap();
+        assert_eq!((opened.epoch(), opened.origin), (2, format!("{}/epoch-2", key.name())));
+        assert!(env.get("/v1/log/key").expect(200).await.text().contains("/epoch-2+"));
+        assert_eq!(verify(&env, Some(&now)).await["first_bad"], Value::Null);
+
+        // Back once more, to before the recovery: its number is not used again. A backup has no members of later.
+        go_back(&env, size).await;
+        tamper(&env, &["DELETE FROM members WHERE principal = 'ada'"]).await;
+        let report = verify(&env, Some(&now)).await;
+        assert!(report["first_bad"].is_object(), "{report}");
+        let done = recover(&env, &now, false).await;
+        assert_eq!(done.value()["epoch"], 3, "{}", done.text());
+        assert_eq!(verify(&env, None).await["first_bad"], Value::Null);
+    }
+
+    async fn damage_can_be_accepted_and_new_damage_is_found(env: Env) {
+        env.namespace("acme").await;
+        fill(&env, 300).await;
+        unguard(&env).await;
+        let kept = checkpoint(&env).await;
+        tamper(&env, &[
+            "UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 9) WHERE position = 8",
+            "DELETE FROM events WHERE position = 12",
+            "UPDATE events SET checkpoint = NULL WHERE position = 290",
+            "DELETE FROM log_tiles",
+        ]).await;
+        let refused = recover(&env, &kept, false).await;
+        assert_eq!((refused.status.as_u16(), refused.code()), (409, "log_damaged".to_owned()), "{}", refused.text());
+        let done = recover(&env, &kept, true).await;
+        assert_eq!(done.status, 200, "{}", done.text());
+        assert_eq!(done.value()["damage"]["position"], 8, "{}", done.text());
+        fill_more_people(&env).await;
+        let report = verify(&env, None).await;
+        assert_eq!(report["first_bad"], Value::Null, "{report}");
+        assert_eq!(report["epochs"][0]["damage"]["position"], 8, "{report}");
+        let begins = report["epochs"][0]["first"].as_u64().unwrap();
+        let lost: Value = serde_json::from_slice(&entries(&env).await[12]).unwrap();
+        assert_eq!((&lost["kind"], &lost["position"]), (&json!("entry_lost"), &json!(12)));
+        let proof = env.get("/v1/log/proof/8").expect(200).await;
+        assert!(proof.value()["proof"].as_str().unwrap().contains("/epoch-2"), "{}", proof.text());
+        tamper(&env, &["CREATE TABLE kept AS SELECT * FROM events"]).await;
+        for (harm, position) in [
+            ("UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 3) WHERE position = 4".to_owned(), 4),
+            ("UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 3) WHERE position = 100".to_owned(), 100),
+            ("UPDATE events SET checkpoint = NULL WHERE position = 200".to_owned(), 8),
+            (format!("UPDATE events SET bytes = (SELECT bytes FROM events WHERE position = 3) WHERE position = {}", begins + 1), begins + 1),
+            (format!("UPDATE events SET checkpoint = NULL WHERE position = {}", begins + 1), begins + 2),
+            ("UPDATE events SET kind = 'yanked' WHERE kind = 'log_recovered'".to_owned(), 8),
+        ] {
+            tamper(&env, &[&harm]).await;
+            let report = verify(&env, None).await;
+            assert_eq!(report["first_bad"]["position"], position, "{harm}: {report}");
+            tamper(&env, &["DELETE FROM events", "INSERT INTO events SELECT * FROM kept"]).await;
+            assert_eq!(verify(&env, None).await["first_bad"], Value::Null, "{harm}");
+        }
+        // What is far beyond the end is none of the log's.
+        tamper(&env, &["INSERT INTO events SELECT 9000000, bytes, checkpoint, kind, namespace, workload FROM kept WHERE position = 3"]).await;
+        assert_eq!(recover(&env, &kept, true).await.code(), "log_unreadable");
+        tamper(&env, &["DELETE FROM events WHERE position = 9000000"]).await;
+        // Once more, reaching back into what was accepted.
+        tamper(&env, &["DELETE FROM events WHERE position = 20"]).await;
+        let done = recover(&env, &kept, true).await.value();
+        assert!(done["epoch"] == 3 && done["damage"]["position"] == 8, "{done}");
+        let report = verify(&env, None).await;
+        assert!(report["first_bad"].is_null() && report["epochs"].as_array().unwrap().len() == 2, "{report}");
+    }
+}
+
+async fn fill_more_people(env: &Env) {
+    for name in ["after-a", "after-b", "after-c"] {
+        env.call("POST", "/v1/users").json(json!({ "name": name, "kind": "person" })).expect(201).await;
+    }
+}
