@@ -48,17 +48,23 @@ impl Proof {
     }
 }
 
-/// Writes a proof to a file, and its entry to another beside it.
-pub(super) fn write_proof(file: &Path, proof: &wire::LogProof, out: &Out) -> Result<()> {
+/// The file for the entry that a proof is about.
+pub(super) fn entry_beside(file: &Path) -> PathBuf {
     let mut entry = file.to_owned().into_os_string();
     entry.push(".entry");
+    entry.into()
+}
+
+/// Writes a proof to a file, and its entry to another beside it.
+pub(super) fn write_proof(file: &Path, proof: &wire::LogProof, out: &Out) -> Result<()> {
+    let entry = entry_beside(file);
     fs::write(file, &proof.proof)?;
     fs::write(&entry, &proof.entry)?;
     out.note(format!(
         "entry {} and its proof are written; check them with: gradus audit check {} --entry {} --key KEY",
         proof.position,
         file.display(),
-        Path::new(&entry).display()
+        entry.display()
     ));
     Ok(())
 }

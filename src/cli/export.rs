@@ -2,7 +2,7 @@
 
 use super::{
     argument, attest,
-    audit::write_proof,
+    audit::{entry_beside, write_proof},
     print::{Out, bytes, quoted},
 };
 use crate::{
@@ -54,8 +54,10 @@ impl Export {
         let (reference, format, file, force) = match self {
             Self::Dossier { reference, format, out, force } => (reference, format, out, force),
             Self::Attestation { reference, out: file, force } => {
-                if !force && file.exists() {
-                    return Err(exists(&file));
+                for written in [file.clone(), entry_beside(&file)] {
+                    if !force && written.exists() {
+                        return Err(exists(&written));
+                    }
                 }
                 let version = client.show(&reference).await?.version;
                 return write_proof(&file, &attest::fetch(client, &version).await?, out);

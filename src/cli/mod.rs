@@ -101,7 +101,7 @@ enum Verb {
     Eval(evidence::Eval),
     /// Sign a version's files, in the format of OpenSSF Model Signing
     Sign(sign::Sign),
-    /// Write what the registry knows for people and tools elsewhere: dossier
+    /// Write what the registry knows for people and tools elsewhere: dossier, attestation
     #[command(subcommand)]
     Export(export::Export),
     /// Move a stage to a version, if its gates pass (exit code 3: refused, 4: pending)

@@ -136,13 +136,13 @@ pub async fn ends(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
     Ok(row.and_then(|(least, most)| least.zip(most)))
 }
 
-/// A tile that no tree of this size has, if there is one.
-pub async fn stray_tile(tx: &mut Tx, size: u64) -> Result<Option<(i64, i64)>> {
+/// A tile that no tree of the log's size has, if there is one.
+pub async fn stray_tile(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
     let sql = "SELECT level, number FROM log_tiles WHERE level < 0 OR number < 0 OR level > 7
-               OR number >= $1 / CASE level WHEN 0 THEN 256 WHEN 1 THEN 65536 WHEN 2 THEN 16777216
+               OR number >= (SELECT position FROM log_head WHERE id = 1) / CASE level WHEN 0 THEN 256 WHEN 1 THEN 65536 WHEN 2 THEN 16777216
                    WHEN 3 THEN 4294967296 WHEN 4 THEN 1099511627776 ELSE 281474976710656 END
                ORDER BY level, number LIMIT 1";
-    Ok(optional!(tx, sql, to_sql(size)?))
+    Ok(optional!(tx, sql))
 }
 
 /// The bytes of a tile as they are, if it is there.

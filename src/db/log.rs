@@ -186,13 +186,17 @@ pub struct Head {
     pub size: u64,
     pub frontier: Vec<u8>,
     pub epoch: u64,
+    /// The time of the last event.
+    pub latest: Option<DateTime<Utc>>,
 }
 
+type HeadRow = (i64, Vec<u8>, i64, Option<DateTime<Utc>>);
+
 pub async fn stored_head(tx: &mut Tx) -> Result<Head> {
-    let row: Option<(i64, Vec<u8>, i64)> =
-        optional!(tx, "SELECT position, frontier, epoch FROM log_head WHERE id = 1");
-    let (size, frontier, epoch) = row.ok_or_else(no_head)?;
-    Ok(Head { size: of_sql(size)?, frontier, epoch: of_sql(epoch)? })
+    let row: Option<HeadRow> =
+        optional!(tx, "SELECT position, frontier, epoch, latest FROM log_head WHERE id = 1");
+    let (size, frontier, epoch, latest) = row.ok_or_else(no_head)?;
+    Ok(Head { size: of_sql(size)?, frontier, epoch: of_sql(epoch)?, latest })
 }
 
 /// Takes the head's lock early, for a change whose check must not race another's: nothing else is committed until this

@@ -119,7 +119,8 @@ pub async fn decide(
     };
     let statement = Statement::Approval(approval);
     let said = vec![statement.into()];
-    let (mut evidence, position) = referrer::record(cx, actor, &attach, said, change).await?;
+    let (mut evidence, position) =
+        referrer::record(cx, actor, workload, vec![(attach, said)], change).await?;
     let evidence = evidence.swap_remove(0);
     let promoted = settle::settle_workload(cx, workload).await;
     Ok(Decided {

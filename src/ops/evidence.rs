@@ -81,7 +81,8 @@ pub async fn attach(
         now: cx.clock.now(),
     };
     let statements = read(kind, &bytes, &about)?;
-    let attached = add(cx, actor, workload, &row.digest, Said { bytes, public_key, statements }).await?;
+    let attached =
+        add(cx, actor, workload, &row.digest, vec![Said { bytes, public_key, statements }]).await?;
     let promoted = settle::settle_workload(cx, workload).await;
     Ok(Outcome { version: row.version, attached, promoted })
 }
@@ -89,15 +90,40 @@ pub async fn attach(
 /// How long saying the same again adds nothing: a retry is no news, tomorrow's scan is.
 const AGAIN: TimeDelta = TimeDelta::hours(1);
 
-/// Attaches what was read, but for what the same person said just now and nobody has said anything about since.
+/// Attaches what was read, all of it or nothing, but for what the same person said just now and nobody has said anything
+/// about since.
 pub(super) async fn add(
     cx: &Arc<Context>,
     actor: &Actor,
     workload: &Workload,
     subject: &Digest,
-    said: Said,
+    files: Vec<Said>,
 ) -> Result<Vec<Attached>> {
-    let attach = said.attach(workload, subject);
+    let (mut all, mut new) = (Vec::new(), Vec::new());
+    for said in files {
+        let attach = said.attach(workload, subject);
+        let (known, rest) = known(cx, actor, workload, subject, said).await?;
+        all.extend(known.into_iter().map(|evidence| Attached { evidence, created: false }));
+        if !rest.is_empty() {
+            new.push((attach, rest));
+        }
+    }
+    if !new.is_empty() {
+        let change = |evidence: &Evidence, said| attached(workload, evidence, said);
+        let (new, _) = record(cx, actor, workload, new, change).await?;
+        all.extend(new.into_iter().map(|evidence| Attached { evidence, created: true }));
+    }
+    Ok(all)
+}
+
+/// What of a file was said before, and what is news.
+async fn known(
+    cx: &Context,
+    actor: &Actor,
+    workload: &Workload,
+    subject: &Digest,
+    said: Said,
+) -> Result<(Vec<Evidence>, Vec<Read>)> {
     let payload = Digest::sha256(&said.bytes);
     let mut tx = cx.db.read().await?;
     let same = rows::same(&mut tx, workload, subject, &payload, &actor.principal).await?;
@@ -105,9 +131,8 @@ pub(super) async fn add(
         true => Vec::new(),
         false => rows::about(&mut tx, workload, subject).await?,
     };
-    drop(tx);
     let now = cx.clock.now();
-    let (mut all, mut new) = (Vec::new(), Vec::new());
+    let (mut before, mut new) = (Vec::new(), Vec::new());
     for one in said.statements {
         let last = said_since.iter().rev().find(|last| last.statement.topic() == one.statement.topic());
         let is_recent = |last: &Evidence| {
@@ -115,16 +140,11 @@ pub(super) async fn add(
         };
         let known = same.iter().rev().find(|evidence| evidence.statement == one.statement);
         match known.filter(|_| last.is_some_and(is_recent)) {
-            Some(evidence) => all.push(Attached { evidence: evidence.clone(), created: false }),
+            Some(evidence) => before.push(evidence.clone()),
             None => new.push(one),
         }
     }
-    if !new.is_empty() {
-        let (new, _) =
-            record(cx, actor, &attach, new, |evidence, said| attached(workload, evidence, said)).await?;
-        all.extend(new.into_iter().map(|evidence| Attached { evidence, created: true }));
-    }
-    Ok(all)
+    Ok((before, new))
 }
 
 /// Reads files that were uploaded to go with a version that is not there yet. What is wrong with one of them is wrong
@@ -154,9 +174,19 @@ pub(super) async fn read_uploaded(
         public_key: None,
         now: cx.clock.now(),
     };
-    let mut all = Vec::new();
+    let (mut all, mut total) = (Vec::new(), 0);
     for digest in uploaded {
         let bytes = blobs::read_whole(cx, workload, digest, MAX_BYTES as u64).await?.to_vec();
+        total += bytes.len();
+        if total > UPLOADED_BYTES {
+            return Err(Error::too_large(
+                "evidence_too_large",
+                "the files of evidence that go with the push are too much at once",
+            )
+            .hint(format!(
+                "at most {UPLOADED_BYTES} bytes; attach the others later with gradus eval attach"
+            )));
+        }
         let statements = read(None, &bytes, &about)?;
         all.push(Said { bytes, public_key: None, statements });
     }
@@ -165,6 +195,8 @@ pub(super) async fn read_uploaded(
 
 /// Most files of evidence that go with a push.
 const UPLOADED_MAX: usize = 32;
+/// Most bytes of them together.
+const UPLOADED_BYTES: usize = 2 * MAX_BYTES;
 
 /// The files of a version as its manifest lists them, and which of them is a prompt that was taken along.
 pub(super) async fn files(

@@ -78,8 +78,8 @@ pub async fn push(cx: &Arc<Context>, actor: &Actor, workload: &Workload, draft: 
         let digest = prepared.digest.clone();
         let Some(mut pushed) = commit(cx, actor, workload, prepared, &wanted, &said).await? else { continue };
         if !said.is_empty() {
-            for said in said.into_iter().filter(|_| !pushed.created) {
-                pushed.evidence.extend(evidence::add(cx, actor, workload, &digest, said).await?);
+            if !pushed.created {
+                pushed.evidence = evidence::add(cx, actor, workload, &digest, said).await?;
             }
             // What was pending on content that was there under another number.
             settle::settle_workload(cx, workload).await;

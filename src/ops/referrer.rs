@@ -92,25 +92,35 @@ pub(super) fn attached(workload: &Workload, evidence: &Evidence, said: Digest) -
     }
 }
 
-/// Stores statements with the bytes they came from as evidence: all of them, or none. Answers them with the position of
-/// the first one's event.
+/// Stores statements with the bytes they came from as evidence, of one file or several: all of them, or none. Answers
+/// them with the position of the first one's event.
 pub(super) async fn record(
     cx: &Arc<Context>,
     actor: &Actor,
-    attach: &Attach<'_>,
-    statements: Vec<Read>,
+    workload: &Workload,
+    files: Vec<(Attach<'_>, Vec<Read>)>,
     change: impl Fn(&Evidence, Digest) -> Change,
 ) -> Result<(Vec<Evidence>, i64)> {
-    attach.put_blobs(cx).await?;
+    for (attach, _) in &files {
+        attach.put_blobs(cx).await?;
+    }
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
-    namespaces::lock_repository(&mut tx, attach.workload).await?;
+    namespaces::lock_repository(&mut tx, workload).await?;
     let (first, _) = log::lock(&mut tx).await?;
-    let recorded = attach.write(&mut tx, &actor.principal, statements, first, now).await?;
-    let changes = recorded.iter().map(|one| change(&one.evidence, one.said.clone())).collect();
+    let (mut position, mut all, mut changes) = (first, Vec::new(), Vec::new());
+    for (attach, statements) in files {
+        for Recorded { evidence, said } in
+            attach.write(&mut tx, &actor.principal, statements, position, now).await?
+        {
+            changes.push(change(&evidence, said));
+            all.push(evidence);
+            position += 1;
+        }
+    }
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    Ok((recorded.into_iter().map(|one| one.evidence).collect(), first))
+    Ok((all, first))
 }
 
 async fn insert(

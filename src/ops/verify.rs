@@ -124,8 +124,7 @@ pub(super) async fn examine(
     let (mut named, mut told) = (Named::default(), Told::default());
     let mut walk = go_through(tx, readers, walk, head.size, Some((&mut named, &mut told))).await?;
     let epoch = recoveries.last().map_or(1, |recovery| recovery.epoch);
-    let latest = log::head(tx).await?.1;
-    let is_signed = walk.end(&head, epoch, latest);
+    let is_signed = walk.end(&head, epoch);
     let mut lost = lost(tx, named, head.size).await?;
     lost.retain(|lost| !forgiven.iter().any(|one| one.digest == lost.digest && one.found == lost.found));
     let beside = lost.first().map(|lost| (lost.position, describe(lost)));
@@ -306,11 +305,14 @@ async fn lost(tx: &mut Tx, mut named: Named, from: u64) -> Result<Vec<Lost>> {
 
 /// Entries and tiles where none can be: before the first position, or after the end.
 async fn stray(tx: &mut Tx) -> Result<Option<(u64, String)>> {
+    let ends = audit::ends(tx).await?;
+    let stray = audit::stray_tile(tx).await?;
+    // Read after them: what others append meanwhile only makes it longer.
     let size = log::stored_head(tx).await?.size;
-    if let Some((level, number)) = audit::stray_tile(tx, size).await? {
+    if let Some((level, number)) = stray {
         return Ok(Some((size, format!("there is a tile that the log is too short for: {level}/{number}"))));
     }
-    let Some((least, most)) = audit::ends(tx).await? else { return Ok(None) };
+    let Some((least, most)) = ends else { return Ok(None) };
     Ok(match u64::try_from(most) {
         _ if least < 0 => Some((0, format!("there is an entry before the first one, at {least}"))),
         Ok(most) if most >= size => Some((

@@ -296,7 +296,7 @@ impl Walk {
     }
 
     /// What the head says of the end, and whether the end is signed.
-    pub fn end(&mut self, head: &Head, epoch: u64, latest: Option<DateTime<Utc>>) -> bool {
+    pub fn end(&mut self, head: &Head, epoch: u64) -> bool {
         let tree = self.tree();
         let is_whole = !self.is_cut && tree.size() == head.size;
         let verifier = self.signer.verifier(epoch);
@@ -309,7 +309,7 @@ impl Walk {
             if tree.to_bytes() != head.frontier {
                 self.is_bad(head.size, "the log's right edge, log_head.frontier, was changed");
             }
-            let latest = latest.map(|at| time_text(&at)).unwrap_or_default();
+            let latest = head.latest.map(|at| time_text(&at)).unwrap_or_default();
             if latest.as_bytes() != self.latest {
                 self.is_bad(head.size, "the time of the last event, log_head.latest, was changed");
             }

@@ -240,6 +240,28 @@ backends! {
         }
     }
 
+    async fn what_others_write_meanwhile_is_no_damage(env: Env) {
+        env.namespace("acme").await;
+        fill(&env, 230).await;
+        let root = env.root();
+        let writing = async {
+            for number in 0..40 {
+                env.clock.advance(std::time::Duration::from_secs(1));
+                root.push(&format!("text {number}")).await;
+                env.person(&format!("p{number}"), "acme", Role::Reader).await;
+            }
+        };
+        let verifying = async {
+            let mut times = 0;
+            while times < 60 {
+                let report = verify(&env, None).await;
+                assert_eq!(report["first_bad"], Value::Null, "{report}");
+                times += 1;
+            }
+        };
+        tokio::join!(writing, verifying);
+    }
+
     async fn proofs_and_tiles_hold_across_a_full_tile(env: Env) {
         env.namespace("acme").await;
         let early = open(&env, &checkpoint(&env).await).await;
