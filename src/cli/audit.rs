@@ -12,7 +12,7 @@ use crate::{
         event::{Change, Event},
         merkle::{self, Frontier, TILE},
         name::Workload,
-        note::Verifier,
+        note::{Checkpoint, Verifier},
     },
     wire,
 };
@@ -250,12 +250,15 @@ async fn export(client: &Client, file: &Path, out: &Out) -> Result<()> {
 
 /// The same walk as the registry's, over an export and with nothing but a checkpoint and the key.
 fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::LogReport> {
-    let known = key.open(checkpoint)?;
-    let bytes = super::files::read(file)?;
+    Ok(compare(&super::files::read(file)?, &key.open(checkpoint)?))
+}
+
+/// Compares the lines of an export with a checkpoint.
+fn compare(export: &[u8], known: &Checkpoint) -> wire::LogReport {
     let mut tree = Frontier::default();
-    let (mut start, mut epochs, mut bad) = (0, Vec::new(), None);
-    for end in memchr::memchr_iter(b'\n', &bytes).chain([bytes.len()]) {
-        let line = &bytes[start..end];
+    let (mut start, mut epochs, mut misplaced) = (0, Vec::new(), None);
+    for end in memchr::memchr_iter(b'\n', export).chain([export.len()]) {
+        let line = &export[start..end];
         start = end + 1;
         if tree.size() == known.size {
             break;
@@ -263,36 +266,38 @@ fn verify_export(file: &Path, checkpoint: &str, key: &Verifier) -> Result<wire::
         if line.is_empty() {
             continue;
         }
-        if entry::position(line) != Some(tree.size()) {
-            let reason = match entry::position(line) {
+        let says = entry::position(line);
+        if says != Some(tree.size()) && misplaced.is_none() {
+            let reason = match says {
                 Some(other) => format!("the entry is missing, or not in its place: here is entry {other}"),
                 None => "the line is no event".to_owned(),
             };
-            bad = Some(wire::BadEntry { position: tree.size(), reason });
-            break;
+            misplaced = Some((tree.size(), reason));
         }
         tree.push(merkle::leaf(line));
         epochs.extend(epoch(line));
     }
-    let whole = match (tree.size() == known.size, tree.root() == known.root) {
+    // A log may have been accepted with an entry out of its place; then the checkpoint says so too.
+    let bad = match (tree.size() == known.size, tree.root() == known.root) {
         (true, true) => None,
-        (true, false) => Some((
-            0,
-            format!(
+        (true, false) => misplaced.or_else(|| {
+            let which = format!(
                 "one of the {} entries up to the checkpoint is not what it says; which one, gradus audit verify tells \
                  on the server",
                 known.size
-            ),
-        )),
-        (false, _) => Some((tree.size(), "the export ends before the checkpoint".to_owned())),
+            );
+            Some((0, which))
+        }),
+        (false, _) => {
+            misplaced.or_else(|| Some((tree.size(), "the export ends before the checkpoint".to_owned())))
+        }
     };
-    let whole = whole.map(|(position, reason)| wire::BadEntry { position, reason });
-    Ok(wire::LogReport {
+    wire::LogReport {
         size: tree.size(),
         root: BASE64.encode(tree.root()),
         epochs,
-        first_bad: bad.or(whole),
-    })
+        first_bad: bad.map(|(position, reason)| wire::BadEntry { position, reason }),
+    }
 }
 
 /// The epoch that an entry begins, if it does.
@@ -337,5 +342,49 @@ pub(super) fn check(proof: &str, entry: &[u8], key: &Verifier) -> Result<(u64, u
     match merkle::verify_inclusion(leaf, index, checkpoint.size, &hashes, &checkpoint.root) {
         true => Ok((index, checkpoint.epoch())),
         false => Err(refuse("the entry is not in the log at this place")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(position: u64) -> String {
+        format!(
+            r#"{{"actor":"ada","at":"2026-01-02T03:04:05.000000Z","data":{{"user":"bob"}},"kind":"user_disabled","position":{position}}}"#
+        )
+    }
+
+    /// The checkpoint of a log with these lines.
+    fn known(lines: &[String]) -> Checkpoint {
+        let mut tree = Frontier::default();
+        lines.iter().for_each(|line| tree.push(merkle::leaf(line.as_bytes())));
+        Checkpoint { origin: "log".into(), size: tree.size(), root: tree.root() }
+    }
+
+    #[test]
+    fn an_export_that_is_not_what_was_signed_is_told_as_far_as_it_can_be() {
+        let lines: Vec<String> = (0..5).map(line).collect();
+        let known = known(&lines);
+        let said = |change: &dyn Fn(&mut Vec<String>)| {
+            let mut lines = lines.clone();
+            change(&mut lines);
+            compare(lines.join("\n").as_bytes(), &known).first_bad.map(|bad| (bad.position, bad.reason))
+        };
+        assert_eq!(said(&|_| {}), None);
+        assert_eq!(said(&|lines| lines.push("what came after".into())), None);
+        let here = |other| format!("the entry is missing, or not in its place: here is entry {other}");
+        assert_eq!(said(&|lines| drop(lines.remove(2))), Some((2, here(3))));
+        assert_eq!(said(&|lines| lines.swap(1, 3)), Some((1, here(3))));
+        assert_eq!(said(&|lines| lines[4] = "{}".into()), Some((4, "the line is no event".into())));
+        assert_eq!(said(&|lines| lines.truncate(4)).unwrap().0, 4);
+        let edited = said(&|lines| lines[1] = lines[1].replace("bob", "eve")).unwrap();
+        assert!(edited.0 == 0 && edited.1.starts_with("one of the 5 entries"), "{edited:?}");
+    }
+
+    #[test]
+    fn what_was_accepted_out_of_its_place_is_what_was_signed() {
+        let lines = [line(0), line(2), line(2)];
+        assert!(compare(lines.join("\n").as_bytes(), &known(&lines)).first_bad.is_none());
     }
 }
