@@ -81,10 +81,7 @@ impl Db {
             })?
             .application_name("gradus")
             // An acknowledged change is on disk, whatever the server's default says.
-            .options([("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")])
-            // A prepared statement keeps its plan, also one that reads a whole table because that was small then.
-            // What is asked while others wait has an index. Compiling such short statements takes longer than they do.
-            .options([("enable_seqscan", "off"), ("jit", "off")]);
+            .options([("synchronous_commit", "on"), ("default_transaction_isolation", "read committed")]);
         let place = format!("{}:{}", options.get_host(), options.get_port());
         let pool = PgPoolOptions::new()
             .max_connections(connections)
