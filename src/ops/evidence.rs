@@ -14,7 +14,7 @@ use crate::{
         access::Actor,
         artifact::{Artifact, File},
         digest::Digest,
-        evidence::{Evidence, EvidenceKind, MAX_BYTES},
+        evidence::{Evidence, EvidenceKind, MAX_BYTES, Statement},
         manifest::Manifest,
         name::Workload,
         reference::Reference,
@@ -81,6 +81,14 @@ pub async fn attach(
         now: cx.clock.now(),
     };
     let statements = read(kind, &bytes, &about)?;
+    let is_signed = |one: &Read| matches!(one.statement, Statement::Signature(_) | Statement::Provenance(_));
+    if public_key.is_some() && !statements.iter().any(is_signed) {
+        return Err(Error::invalid(
+            "public_key_unused",
+            "nothing in the file is signed, so no key is needed",
+        )
+        .hint("attach it without the public key"));
+    }
     let attached =
         add(cx, actor, workload, &row.digest, vec![Said { bytes, public_key, statements }]).await?;
     let promoted = settle::settle_workload(cx, workload).await;
