@@ -16,47 +16,42 @@ pub type MoveRow = (String, String, i64, String, String);
 /// Evidence: repository, digest, subject, statement, and whether there are examples.
 pub type EvidenceRow = (String, String, String, String, bool);
 
+/// The rows whose two columns are one of the pairs, of which there are at most [`AT_ONCE`]. A place that is left over asks
+/// for nothing.
 macro_rules! by_pairs {
-    ($select:literal) => {
-        concat!(
+    ($tx:expr, $select:literal, $keys:expr) => {{
+        let sql = concat!(
             $select,
             " IN (VALUES ($1, $2), ($3, $4), ($5, $6), ($7, $8), ($9, $10), ($11, $12), ($13, $14), ($15, $16))"
-        )
-    };
+        );
+        let given = $keys.iter().map(|(one, other)| (one.as_str(), other.as_str()));
+        let padded = given.chain(std::iter::repeat(("", ""))).take(AT_ONCE);
+        Ok(on!($tx, connection => {
+            let mut query = sqlx::query_as(sql);
+            for (one, other) in padded {
+                query = query.bind(one).bind(other);
+            }
+            query.fetch_all(connection).await?
+        }))
+    }};
 }
 
-/// A place that is left over asks for nothing.
-fn padded(keys: &[(String, String)]) -> impl Iterator<Item = (&str, &str)> {
-    let given = keys.iter().map(|(one, other)| (one.as_str(), other.as_str()));
-    given.chain(std::iter::repeat(("", ""))).take(AT_ONCE)
-}
-
-/// Versions by workload and number, at most [`AT_ONCE`].
+/// Versions by workload and number.
 pub async fn versions(tx: &mut Tx, keys: &[(String, String)]) -> Result<Vec<VersionRow>> {
-    let sql = by_pairs!(
-        "SELECT workload, version, digest, document, yanked_at IS NOT NULL FROM versions WHERE (workload, version)"
-    );
-    Ok(on!(tx, connection => {
-        let mut query = sqlx::query_as(sql);
-        for (workload, version) in padded(keys) {
-            query = query.bind(workload).bind(version);
-        }
-        query.fetch_all(connection).await?
-    }))
+    by_pairs!(
+        tx,
+        "SELECT workload, version, digest, document, yanked_at IS NOT NULL FROM versions WHERE (workload, version)",
+        keys
+    )
 }
 
-/// Evidence by repository and digest, at most [`AT_ONCE`].
+/// Evidence by repository and digest.
 pub async fn evidence(tx: &mut Tx, keys: &[(String, String)]) -> Result<Vec<EvidenceRow>> {
-    let sql = by_pairs!(
-        "SELECT repository, digest, subject, statement, examples IS NOT NULL FROM evidence WHERE (repository, digest)"
-    );
-    Ok(on!(tx, connection => {
-        let mut query = sqlx::query_as(sql);
-        for (repository, digest) in padded(keys) {
-            query = query.bind(repository).bind(digest);
-        }
-        query.fetch_all(connection).await?
-    }))
+    by_pairs!(
+        tx,
+        "SELECT repository, digest, subject, statement, examples IS NOT NULL FROM evidence WHERE (repository, digest)",
+        keys
+    )
 }
 
 /// The examples of a piece of evidence, as they are stored.

@@ -45,27 +45,39 @@ pub fn time(entry: &[u8]) -> Option<&[u8]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::event::{Change, Event, time_text};
+    use crate::model::{
+        digest::Digest,
+        event::{Change, Event, time_text},
+        name::Workload,
+    };
 
     #[test]
     fn what_is_read_off_the_bytes_is_what_the_event_says() {
-        let event = Event {
-            position: 7,
-            at: "2026-01-02T03:04:05Z".parse().unwrap(),
-            actor: "ada".parse().unwrap(),
-            change: Change::UserDisabled { user: "bob".parse().unwrap() },
-        };
-        let bytes = event.to_bytes().unwrap();
-        assert_eq!(kind(&bytes), Some(&b"user_disabled"[..]));
-        for other in [&b""[..], b"}", b"{\"kind\":\"x\"}", b"\"kind\":\"x\",\"position\":7"] {
-            assert_eq!(kind(other), None);
+        let (of, digest): (Workload, _) = ("a/b".parse().unwrap(), Digest::sha256(b""));
+        // What looks like a key in a text is none.
+        let tag = r#"","kind":"x","workload":"x/y","at":"#.to_owned();
+        let tagged = Change::Tagged { repository: of.clone(), tag, digest: digest.clone() };
+        let removed = Change::AliasRemoved { workload: of, alias: "champion".into(), from: digest };
+        let disabled = Change::UserDisabled { user: "bob".parse().unwrap() };
+        for (change, name) in [(tagged, "tagged"), (removed, "alias_removed"), (disabled, "user_disabled")] {
+            let at = "2026-01-02T03:04:05Z".parse().unwrap();
+            let event = Event { position: 17, at, actor: "ada".parse().unwrap(), change };
+            let bytes = event.to_bytes().unwrap();
+            assert_eq!(kind(&bytes), Some(name.as_bytes()));
+            assert_eq!(position(&bytes), Some(17));
+            assert_eq!(time(&bytes), Some(time_text(&event.at).as_bytes()));
+            assert_eq!(
+                workload(&bytes),
+                event.change.workload().map(|workload| workload.as_str().as_bytes())
+            );
         }
-        assert_eq!(position(&bytes), Some(7));
-        assert_eq!(position(b"{\"position\":7}"), None);
-        assert_eq!(time(&bytes), Some(time_text(&event.at).as_bytes()));
-        assert_eq!(time(br#"{"actor":"ada","at":"2026"}"#), None);
-        assert_eq!(workload(&bytes), None);
-        assert_eq!(workload(br#"{"data":{"tag":"\"workload\":\"x/y","workload":"a/b"}}"#), Some(&b"a/b"[..]));
-        assert_eq!(workload(br#"{"data":{"repository":"a/b","tag":"v"}}"#), Some(&b"a/b"[..]));
+        for other in
+            [&b""[..], b"}", b"{\"kind\":\"x\"}", b"\"kind\":\"x\",\"position\":7", b"{\"position\":7}"]
+        {
+            assert_eq!(
+                (kind(other), position(other), time(other), workload(other)),
+                (None, None, None, None)
+            );
+        }
     }
 }

@@ -1,8 +1,9 @@
-//! An attempt to move a stage as a record: how it begins and ends, and the events that tell of it.
+//! An attempt to move a stage as a record: how it begins and ends, the events that tell of it, and what it comes to when
+//! the stage moves meanwhile.
 
 use super::{Context, judgement::Judged};
 use crate::{
-    db::promotions::PromotionRow,
+    db::{Tx, promotions::PromotionRow, stages},
     error::{Error, Result},
     gates::Report,
     model::{digest::Digest, event::Change, name::PrincipalName, promotion::State},
@@ -99,4 +100,32 @@ pub(super) fn ended(row: &PromotionRow) -> Change {
         state: row.state,
         reason: row.reason.clone(),
     }
+}
+
+/// What became of the stage since a pending promotion was asked for.
+pub(super) enum Overtaken {
+    /// It does not hold what the request was bound to.
+    Otherwise(String),
+    /// It must not be moved from where it is by an older wish: somebody moved it by hand, or it is further than that.
+    AskAgain(String),
+}
+
+pub(super) async fn overtaken(tx: &mut Tx, row: &PromotionRow) -> Result<Option<Overtaken>> {
+    let holds = stages::holds(tx, &row.workload, &row.stage).await?;
+    let what = holds.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
+    if row.expected.is_some() && holds != row.expected {
+        let why = format!("the stage does not hold what was expected, but {what}");
+        return Ok(Some(Overtaken::Otherwise(why)));
+    }
+    let Some(asked_on) = row.asked_on else { return Ok(None) };
+    if stages::was_corrected(tx, &row.workload, &row.stage, asked_on).await? {
+        let why = format!(
+            "somebody moved the stage by rollback or override since this was asked for; it holds {what}"
+        );
+        return Ok(Some(Overtaken::AskAgain(why)));
+    }
+    let is_further = holds.is_some_and(|holds| holds > row.version)
+        && stages::moves(tx, &row.workload, &row.stage).await? > asked_on;
+    let why = || format!("the stage has gone on to {what} since this was asked for");
+    Ok(is_further.then(|| Overtaken::AskAgain(why())))
 }

@@ -3,12 +3,11 @@
 
 use super::{
     Context,
-    attempt::{end, new_row, refused, text, waiting},
+    attempt::{end, new_row, overtaken, refused, text, waiting},
     check_text,
     judgement::{Judged, judged, still_holds, time},
     policy::effective,
     resolve,
-    settle::overtaken,
 };
 use crate::{
     db::{
@@ -81,7 +80,7 @@ pub async fn promote(cx: &Context, actor: &Actor, ask: &Ask) -> Result<Promotion
         if ask.dry_run {
             return Ok(dry(cx, actor, judged));
         }
-        if let Some(promotion) = record(cx, &actor.principal, judged, Attempt::Asked(ask)).await? {
+        if let Some(promotion) = record(cx, &actor.principal, judged, Occasion::Asked(ask)).await? {
             return Ok(promotion);
         }
     }
@@ -226,7 +225,7 @@ fn already_there(cx: &Context, actor: &Actor, mut judged: Judged) -> Promotion {
 
 /// Why a promotion is decided about: somebody asks, or what is pending is looked at again.
 #[derive(Clone, Copy)]
-pub(super) enum Attempt<'a> {
+pub(super) enum Occasion<'a> {
     Asked(&'a Ask),
     Pending(&'a str),
 }
@@ -236,11 +235,11 @@ pub(super) async fn record(
     cx: &Context,
     who: &PrincipalName,
     mut judged: Judged,
-    attempt: Attempt<'_>,
+    occasion: Occasion<'_>,
 ) -> Result<Option<Promotion>> {
-    let overriding = match attempt {
-        Attempt::Asked(ask) => ask.overriding.as_deref(),
-        Attempt::Pending(_) => None,
+    let overriding = match occasion {
+        Occasion::Asked(ask) => ask.overriding.as_deref(),
+        Occasion::Pending(_) => None,
     };
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &judged.row.workload).await?;
@@ -254,9 +253,9 @@ pub(super) async fn record(
         return Ok(None);
     }
     let (workload, stage) = (&judged.row.workload.clone(), &judged.judgement.facts.stage.clone());
-    let pending = match attempt {
+    let pending = match occasion {
         // It may have ended since it was read, or the stage have moved.
-        Attempt::Pending(id) => match promotions::find(&mut tx, id).await? {
+        Occasion::Pending(id) => match promotions::find(&mut tx, id).await? {
             Some(row) if row.state == State::Pending => {
                 if report.outcome == Outcome::Pass && overtaken(&mut tx, &row).await?.is_some() {
                     return Ok(None);
@@ -265,7 +264,7 @@ pub(super) async fn record(
             }
             _ => return Ok(None),
         },
-        Attempt::Asked(_) => promotions::find_pending(&mut tx, workload, stage, &judged.row.version).await?,
+        Occasion::Asked(_) => promotions::find_pending(&mut tx, workload, stage, &judged.row.version).await?,
     };
     let passes = report.outcome == Outcome::Pass;
     let (mut overridden, mut number) = (false, None);
@@ -282,7 +281,7 @@ pub(super) async fn record(
         let mut row = PromotionRow { judgement, ..row };
         end(&mut row, State::Promoted, now, who, None);
         (row, vec![change])
-    } else if report.outcome == Outcome::Fail && matches!(attempt, Attempt::Asked(_)) {
+    } else if report.outcome == Outcome::Fail && matches!(occasion, Occasion::Asked(_)) {
         // A request is refused by itself; what was pending before stays so, and evidence may yet answer.
         let judgement = judged.judgement.keep(&mut tx).await?;
         let mut row = new_row(cx, who, &judged, judgement, State::Pending);
@@ -300,7 +299,7 @@ pub(super) async fn record(
                 (row, vec![change])
             }
         };
-        if let Attempt::Asked(ask) = attempt {
+        if let Occasion::Asked(ask) = occasion {
             row.asked_on = Some(stages::moves(&mut tx, workload, stage).await?);
             row.expected.clone_from(&ask.expect);
         }

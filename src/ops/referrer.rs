@@ -9,13 +9,13 @@ use crate::{
     model::{
         access::Actor,
         digest::Digest,
-        event::Change,
+        event::{Change, time_text},
         evidence::{Evidence, EvidenceKind, Examples, MAX_BYTES, Statement},
         manifest::{EMPTY_CONFIG, IMAGE, Manifest},
         name::{PrincipalName, Workload},
     },
 };
-use chrono::{DateTime, SecondsFormat, Utc};
+use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
@@ -181,7 +181,7 @@ fn manifest_of(
         "annotations": {
             BY: by,
             ABOUT: about,
-            CREATED: now.to_rfc3339_opts(SecondsFormat::Micros, true),
+            CREATED: time_text(&now),
         },
         "artifactType": statement.kind().artifact_type(),
         "config": layer(b"{}", EMPTY_CONFIG),

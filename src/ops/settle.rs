@@ -2,16 +2,15 @@
 
 use super::{
     Context,
-    attempt::{end, ended},
+    attempt::{Overtaken, end, ended, overtaken},
     judgement::{judged, time},
-    promote::{Attempt, Promotion, TRIES, check_may, record, standing},
+    promote::{Occasion, Promotion, TRIES, check_may, record, standing},
     resolve,
 };
 use crate::{
     db::{
-        Tx, log, namespaces,
+        log, namespaces,
         promotions::{self, PromotionRow},
-        stages,
     },
     error::Result,
     model::{name::Workload, promotion::State, reference::Selector},
@@ -67,40 +66,12 @@ pub(super) async fn settle(cx: &Context, id: &str) -> Result<Option<Promotion>> 
             judged.judgement.report.wait_for("asked_for", why, again);
         }
         let who = row.requested_by.clone();
-        if let Some(promotion) = record(cx, &who, judged, Attempt::Pending(&row.id)).await? {
+        if let Some(promotion) = record(cx, &who, judged, Occasion::Pending(&row.id)).await? {
             return Ok(Some(promotion));
         }
     }
     // It stays due, and is tried again.
     Ok(None)
-}
-
-/// What became of the stage since a pending promotion was asked for.
-pub(super) enum Overtaken {
-    /// It does not hold what the request was bound to.
-    Otherwise(String),
-    /// It must not be moved from where it is by an older wish: somebody moved it by hand, or it is further than that.
-    AskAgain(String),
-}
-
-pub(super) async fn overtaken(tx: &mut Tx, row: &PromotionRow) -> Result<Option<Overtaken>> {
-    let holds = stages::holds(tx, &row.workload, &row.stage).await?;
-    let what = holds.as_ref().map_or_else(|| "nothing".to_owned(), ToString::to_string);
-    if row.expected.is_some() && holds != row.expected {
-        let why = format!("the stage does not hold what was expected, but {what}");
-        return Ok(Some(Overtaken::Otherwise(why)));
-    }
-    let Some(asked_on) = row.asked_on else { return Ok(None) };
-    if stages::was_corrected(tx, &row.workload, &row.stage, asked_on).await? {
-        let why = format!(
-            "somebody moved the stage by rollback or override since this was asked for; it holds {what}"
-        );
-        return Ok(Some(Overtaken::AskAgain(why)));
-    }
-    let is_further = holds.is_some_and(|holds| holds > row.version)
-        && stages::moves(tx, &row.workload, &row.stage).await? > asked_on;
-    let why = || format!("the stage has gone on to {what} since this was asked for");
-    Ok(is_further.then(|| Overtaken::AskAgain(why())))
 }
 
 async fn give_up(cx: &Context, row: &PromotionRow, state: State, why: &str) -> Result<()> {

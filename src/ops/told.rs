@@ -26,24 +26,6 @@ pub(super) struct Told {
     bad: Option<(u64, String)>,
 }
 
-/// Whether an event tells of a row that is looked at here.
-pub(super) fn tells(change: &Change) -> bool {
-    use Change as C;
-    matches!(
-        change,
-        C::Pushed { .. }
-            | C::Yanked { .. }
-            | C::Promoted { .. }
-            | C::RolledBack { .. }
-            | C::EvidenceAttached { .. }
-            | C::Approved { .. }
-            | C::Rejected { .. }
-            | C::PolicyApplied { .. }
-            | C::MemberAdded { .. }
-            | C::MemberRemoved { .. }
-    )
-}
-
 struct ToldVersion {
     position: u64,
     key: (String, String),

@@ -1,7 +1,6 @@
 //! One pass over all entries: their hashes, the tree over them, the tiles and the checkpoints that were kept on the way.
 //! No database here: entries come in blocks, so that one is hashed while the next is read.
 
-use super::told::tells;
 use crate::{
     db::{
         audit::Block,
@@ -46,7 +45,7 @@ pub(super) struct Found {
     /// Full tiles above the lowest, to be compared with what is stored; all of them where they are made anew.
     pub tiles: Vec<(u32, u64, Vec<Hash>)>,
     pub mentions: Vec<Mention>,
-    /// What tells of rows elsewhere, with its position.
+    /// What entries tell that were read whole, with their positions.
     pub told: Vec<(u64, Change)>,
 }
 
@@ -197,7 +196,7 @@ impl Walk {
                 Mention::Named { position, place, repository: repository.clone(), digest: digest.clone() }
             })),
         }
-        if tells(&event.change) && !self.is_accepted(position) {
+        if !self.is_accepted(position) {
             self.found.told.push((position, event.change));
         }
     }
