@@ -2,6 +2,7 @@
 
 use crate::harness::{
     Backend, files,
+    home::Home,
     server::{Cli, Done, Setup},
 };
 use gradus::model::digest::Digest;
@@ -10,28 +11,6 @@ use std::{
     os::unix::fs::{PermissionsExt as _, symlink},
     path::Path,
 };
-
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> std::path::PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        Cli::new(self.0.path(), arguments)
-            .environment("GRADUS_DATA", self.path("data").to_str().unwrap())
-            .run()
-    }
-
-    fn push(&self, what: &str) -> Done {
-        self.run(&["push", files::example(what).to_str().unwrap(), "--to", "acme/x"])
-    }
-}
 
 #[test]
 fn usage_errors_name_the_nearest_and_end_with_2() {

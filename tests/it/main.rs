@@ -5,6 +5,7 @@ mod harness;
 
 /// The log's Merkle tree, checkpoints and proofs.
 mod audit;
+/// Going on with a log after a backup was restored or damage was accepted.
 mod audit_recovery;
 /// The command line.
 mod cli;
@@ -12,8 +13,12 @@ mod cli;
 mod crash;
 /// The database is not there, or goes away.
 mod database;
+/// Who says yes or no, and for how long that holds.
+mod decisions;
 /// What is known of a version, as documents for auditors and tools.
 mod dossier;
+/// Evidence of versions: with a push, after it, and again.
+mod evidence;
 /// The bucket, the database or the disk fails in the middle.
 mod faults;
 /// What goes and what stays; rot found and healed.
@@ -24,14 +29,15 @@ mod log;
 mod messages;
 /// The OCI view: manifests, tags, referrers, and what a semver tag does.
 mod oci;
-/// What a version must show: applied, inherited, tried on what was.
-mod overtaken;
 /// What takes its time, and what does not answer at all.
 mod patience;
+/// Promotions that wait, and what becomes of them when the world moves on.
+mod pending;
 /// What the registry finds in an artifact, whatever its names claim.
 mod pickle;
+/// What a version must show: applied, inherited, tried on what was.
 mod policies;
-/// Stages move: gates, approvals, overrides, rollback.
+/// Stages move by their gates, and by nothing else.
 mod promotion;
 /// Rendering, at every tier.
 mod prompts;
@@ -41,6 +47,8 @@ mod races;
 mod reads;
 /// Large downloads straight from the bucket.
 mod redirects;
+/// The way back: where it leads, and what is marked by it.
+mod rollback;
 /// Every route, every caller that may not.
 mod routes;
 /// The committed schemas.
@@ -49,6 +57,7 @@ mod schemas;
 mod shutdown;
 /// Signing, and what `verify --key` says of it, by the real binary.
 mod signing;
+/// The database itself, as the registry sets it up.
 mod sql;
 /// The main job: push, resolve, render, climb, pull, verify.
 mod story;

@@ -2,44 +2,19 @@
 
 use crate::harness::{
     files,
-    server::{Cli, Done, binary},
+    home::Home,
+    server::{Done, binary},
 };
-use std::{fs, path::PathBuf, process::Command};
+use std::{fs, process::Command};
 
-struct Home(tempfile::TempDir);
-
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
+/// A directory with these files.
+fn directory(home: &Home, name: &str, content: &[(&str, &[u8])]) -> String {
+    for (path, bytes) in content {
+        let file = home.path(name).join(path);
+        fs::create_dir_all(file.parent().unwrap()).unwrap();
+        fs::write(file, bytes).unwrap();
     }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn cli(&self, arguments: &[&str]) -> Cli {
-        Cli::new(self.0.path(), arguments)
-            .environment("GRADUS_DATA", self.path("data").to_str().unwrap())
-            .directory(self.0.path())
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        self.cli(arguments).run()
-    }
-
-    fn push(&self, what: &str) -> Done {
-        self.run(&["push", files::example(what).to_str().unwrap(), "--to", "acme/x"])
-    }
-
-    /// A directory with these files.
-    fn directory(&self, name: &str, content: &[(&str, &[u8])]) -> String {
-        for (path, bytes) in content {
-            let file = self.path(name).join(path);
-            fs::create_dir_all(file.parent().unwrap()).unwrap();
-            fs::write(file, bytes).unwrap();
-        }
-        name.to_owned()
-    }
+    name.to_owned()
 }
 
 fn last(done: &Done) -> &str {
@@ -199,7 +174,7 @@ fn hidden_files_and_another_base_are_named() {
     let home = Home::new();
     let model = files::safetensors(1);
     let directory =
-        home.directory("model", &[("model.safetensors", &model), (".git/config", b"x"), (".hidden", b"y")]);
+        directory(&home, "model", &[("model.safetensors", &model), (".git/config", b"x"), (".hidden", b"y")]);
     let done = home.run(&["push", &directory, "--to", "acme/x"]).expect(0);
     assert!(done.stderr.contains("note: 2 hidden files go along: .git/config, .hidden\n"), "{}", done.stderr);
     let adapter = files::example("lora");
@@ -213,8 +188,8 @@ fn hidden_files_and_another_base_are_named() {
 #[test]
 fn what_does_not_fit_is_refused_before_anything_is_made() {
     let home = Home::new();
-    let colliding = home.directory("case", &[("README", b"a"), ("readme", b"b")]);
-    let broken = home.directory("prompts", &[("bad.prompt.yaml", b"gradus: prompt/v1\nmessages: 7\n")]);
+    let colliding = directory(&home, "case", &[("README", b"a"), ("readme", b"b")]);
+    let broken = directory(&home, "prompts", &[("bad.prompt.yaml", b"gradus: prompt/v1\nmessages: 7\n")]);
     let broken = format!("{broken}/bad.prompt.yaml");
     fs::create_dir(home.path("empty")).unwrap();
     let model = files::example("model");

@@ -3,6 +3,7 @@
 use crate::harness::{
     Backend, Env,
     files::{self, upload},
+    home::Home,
     server::{Cli, Done},
 };
 use gradus::{
@@ -10,39 +11,20 @@ use gradus::{
     signing::{PrivateKey, Resource, sign, statement},
 };
 use serde_json::json;
-use std::{fs, path::PathBuf};
+use std::fs;
 use tower::ServiceExt as _;
 
-struct Home(tempfile::TempDir);
+fn push(home: &Home, what: &[&str]) -> Done {
+    let path = files::example(what[0]);
+    home.run(&[&["push", path.to_str().unwrap(), "--to", "acme/x"], &what[1..]].concat()).expect(0)
+}
 
-impl Home {
-    fn new() -> Self {
-        Self(tempfile::tempdir().unwrap())
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.0.path().join(name)
-    }
-
-    fn run(&self, arguments: &[&str]) -> Done {
-        Cli::new(self.0.path(), arguments)
-            .environment("GRADUS_DATA", self.path("data").to_str().unwrap())
-            .directory(self.0.path())
-            .run()
-    }
-
-    fn push(&self, what: &[&str]) -> Done {
-        let path = files::example(what[0]);
-        self.run(&[&["push", path.to_str().unwrap(), "--to", "acme/x"], &what[1..]].concat()).expect(0)
-    }
-
-    /// A new key in `NAME.pem`, with its public half in `NAME.pub`.
-    fn key(&self, name: &str) -> PrivateKey {
-        let (private, key) = PrivateKey::generate().unwrap();
-        fs::write(self.path(&format!("{name}.pem")), private).unwrap();
-        fs::write(self.path(&format!("{name}.pub")), key.public_pem()).unwrap();
-        key
-    }
+/// A new key in `NAME.pem`, with its public half in `NAME.pub`.
+fn new_key(home: &Home, name: &str) -> PrivateKey {
+    let (private, key) = PrivateKey::generate().unwrap();
+    fs::write(home.path(&format!("{name}.pem")), private).unwrap();
+    fs::write(home.path(&format!("{name}.pub")), key.public_pem()).unwrap();
+    key
 }
 
 fn signature_over(paths: &[&str], key: &PrivateKey) -> Vec<u8> {
@@ -59,10 +41,10 @@ const LORA: [&str; 2] = ["lora/adapter_config.json", "lora/adapter_model.safeten
 #[test]
 fn a_prompt_that_was_taken_over_may_be_left_out_of_a_signature() {
     let home = Home::new();
-    home.push(&["prompts/triage-1.prompt.yaml"]);
-    home.push(&["lora", "--base", "hf:org/model@abc"]);
+    push(&home, &["prompts/triage-1.prompt.yaml"]);
+    push(&home, &["lora", "--base", "hf:org/model@abc"]);
     home.run(&["pull", "acme/x:1.0.1", "--out", "out"]).expect(0);
-    let key = home.key("theirs");
+    let key = new_key(&home, "theirs");
     fs::write(home.path("model.sig"), signature_over(&LORA, &key)).unwrap();
     let attach = ["eval", "attach", "acme/x:1.0.1", "model.sig", "--public-key", "theirs.pub"];
     home.run(&attach).expect(0);
@@ -82,7 +64,7 @@ fn a_prompt_that_was_taken_over_may_be_left_out_of_a_signature() {
     let verify = ["verify", "acme/x:1.0.1", "--key", "theirs.pub", "--signature", "model.sig"];
     home.run(&verify).expect(6);
     // What is signed here covers the prompt.
-    home.key("ours");
+    new_key(&home, "ours");
     home.run(&["sign", "acme/x:1.0.1", "--key", "ours.pem"]).expect(0);
     let done = home.run(&["verify", "acme/x:1.0.1", "out", "--key", "ours.pub"]).expect(0);
     assert!(done.stderr.contains("signed with key") && !done.stderr.contains("covered"), "{}", done.stderr);
@@ -91,10 +73,10 @@ fn a_prompt_that_was_taken_over_may_be_left_out_of_a_signature() {
 #[test]
 fn a_signature_that_does_not_hold_ends_with_6_and_a_useless_key_with_1() {
     let home = Home::new();
-    home.push(&["model"]);
+    push(&home, &["model"]);
     let verify = |more: &[&str], code| home.run(&[&["verify", "acme/x:1.0.0"], more].concat()).expect(code);
-    let key = home.key("mine");
-    let stranger = home.key("strangers");
+    let key = new_key(&home, "mine");
+    let stranger = new_key(&home, "strangers");
     let done = verify(&["--key", "mine.pub"], 6);
     assert!(done.stderr.contains("acme/x:1.0.0 is not signed"), "{}", done.stderr);
     home.run(&["sign", "acme/x:1.0.0", "--key", "mine.pem", "--out", "m.sig"]).expect(0);
@@ -151,7 +133,7 @@ async fn a_server_cannot_pass_another_versions_signature_off() {
         digests.push(pushed.value()["version"]["digest"].as_str().unwrap().to_owned());
     }
     let home = Home::new();
-    home.key("mine");
+    new_key(&home, "mine");
     let token = env.admin.clone();
     let about = ["1.0.0".to_owned(), digests[0].clone()];
     let honest = liar(&env, &[], about.clone()).await;
@@ -186,8 +168,8 @@ async fn a_server_cannot_pass_another_versions_signature_off() {
 #[test]
 fn the_registry_attests_what_a_version_is() {
     let home = Home::new();
-    home.push(&["prompts/triage-1.prompt.yaml"]);
-    home.push(&["prompts/triage-2.prompt.yaml"]);
+    push(&home, &["prompts/triage-1.prompt.yaml"]);
+    push(&home, &["prompts/triage-2.prompt.yaml"]);
     let key = home.run(&["audit", "key"]).expect(0).stdout.trim().to_owned();
     for reference in ["acme/x:1.0.0", "acme/x:latest"] {
         let done = home.run(&["verify", reference, "--log-key", &key]).expect(0);
@@ -198,7 +180,7 @@ fn the_registry_attests_what_a_version_is() {
     home.run(&["export", "attestation", "acme/x:1.0.0", "--out", "word"]).expect(5);
     // Another log's key, and a table that says something else than the log.
     let other = Home::new();
-    other.push(&["prompts/triage-1.prompt.yaml"]);
+    push(&other, &["prompts/triage-1.prompt.yaml"]);
     let theirs = other.run(&["audit", "key"]).expect(0).stdout.trim().to_owned();
     home.run(&["verify", "acme/x:1.0.0", "--log-key", &theirs]).expect(6);
     change(

@@ -8,6 +8,7 @@
 mod call;
 pub mod files;
 pub mod govern;
+pub mod home;
 pub mod oci;
 pub mod proxy;
 pub mod server;
