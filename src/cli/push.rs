@@ -51,7 +51,8 @@ pub struct Push {
     /// A training dataset; may be given again
     #[arg(long = "dataset", value_name = "NAME=DIGEST|FILE", value_parser = dataset)]
     datasets: Vec<Dataset>,
-    /// A file that says something about it, such as SLSA provenance; may be given again. No version without it
+    /// A file that says something about it, such as SLSA provenance; may be given again. Where one is refused, no version
+    /// is made
     #[arg(long, value_name = "FILE")]
     evidence: Vec<PathBuf>,
 }
