@@ -117,6 +117,20 @@ impl std::error::Error for Error {
     }
 }
 
+type Cause = dyn std::error::Error + 'static;
+
+/// An error and what it came from, down to the first cause.
+pub fn causes(error: &Cause) -> impl Iterator<Item = &Cause> {
+    fn below<'a>(error: &&'a Cause) -> Option<&'a Cause> {
+        match error.downcast_ref::<std::io::Error>() {
+            // `source` of an I/O error leaves out the one it holds.
+            Some(io) => io.get_ref().map(|held| held as _),
+            None => error.source(),
+        }
+    }
+    std::iter::successors(Some(error), below)
+}
+
 impl From<std::io::Error> for Error {
     fn from(source: std::io::Error) -> Self {
         use std::io::ErrorKind::{NotFound, QuotaExceeded, StorageFull};

@@ -35,21 +35,11 @@ pub struct Log {
 }
 
 fn kind(text: &str) -> Result<String, String> {
-    let kinds = kinds();
-    if kinds.iter().any(|kind| kind == text) {
+    if Change::kinds().any(|kind| kind == text) {
         return Ok(text.to_owned());
     }
+    let kinds: Vec<&str> = Change::kinds().collect();
     Err(format!("not a kind of event: {} (kinds are {})", shorten(text), kinds.join(", ")))
-}
-
-/// All kinds of events, as the published schema lists them.
-fn kinds() -> Vec<String> {
-    let schema = schemars::schema_for!(Change).to_value();
-    let variants = schema["oneOf"].as_array().into_iter().flatten();
-    variants
-        .filter_map(|variant| variant["properties"]["kind"]["const"].as_str())
-        .map(str::to_owned)
-        .collect()
 }
 
 impl Log {
@@ -237,6 +227,21 @@ fn describe(change: &Change) -> String {
         C::Unfrozen { scope, stage, .. } => {
             let stage = stage.as_ref().map(|stage| format!(":{stage}")).unwrap_or_default();
             format!("lifted the freeze of {scope}{stage}")
+        }
+        C::HookAdded { hook, scope, to, on } => format!("added hook {hook} on {scope} to {to} for {on}"),
+        C::HookRemoved { hook, scope } => format!("removed hook {hook} on {scope}"),
+        C::HookRotated { hook, scope, until } => {
+            format!(
+                "gave hook {hook} on {scope} a new secret; the one before is valid until {}",
+                time(*until)
+            )
+        }
+        C::HookPaused { hook, scope, reason } => format!("paused hook {hook} on {scope}: {reason}"),
+        C::HookDisabled { hook, scope, reason } => format!("disabled hook {hook} on {scope}: {reason}"),
+        C::HookResumed { hook, scope } => format!("resumed hook {hook} on {scope}"),
+        C::HookTested { hook, scope } => format!("tested hook {hook} on {scope}"),
+        C::HookReplayed { hook, scope, delivery } => {
+            format!("sent event {delivery} to hook {hook} on {scope} once more")
         }
         C::LogRecovered { epoch, known, found, damage, reason, .. } => {
             let damage = damage

@@ -2,7 +2,7 @@
 
 use super::patience;
 use crate::{
-    error::{Error, Kind, Result},
+    error::{Error, Kind, Result, causes},
     wire,
 };
 use axum::body::Body;
@@ -274,12 +274,7 @@ fn failed(host: &str, error: reqwest::Error) -> Error {
 
 /// Whether TLS failed over the certificate.
 fn distrusts(error: &(dyn std::error::Error + 'static)) -> bool {
-    std::iter::successors(Some(error), |error| match error.downcast_ref::<std::io::Error>() {
-        // `source` of an I/O error leaves out the one it holds.
-        Some(io) => io.get_ref().map(|held| held as _),
-        None => error.source(),
-    })
-    .any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
+    causes(error).any(|error| matches!(error.downcast_ref(), Some(rustls::Error::InvalidCertificate(_))))
 }
 
 impl Reply {

@@ -1,6 +1,10 @@
 //! Events: everything that can have happened. The log's entries are the canonical JSON bytes made here,
 //! stored exactly as made; history, hooks and the audit log all derive from them.
 
+mod about;
+
+pub use about::{Names, STAGED};
+
 use super::{
     access::{PrincipalKind, Role, Scope},
     digest::Digest,
@@ -238,6 +242,53 @@ pub enum Change {
         stage: Option<Stage>,
         freeze: String,
     },
+    HookAdded {
+        hook: String,
+        /// `*`, a namespace or a workload.
+        scope: String,
+        /// Where it sends to, as far as that is no secret.
+        to: String,
+        /// Which events.
+        on: String,
+    },
+    HookRemoved {
+        hook: String,
+        scope: String,
+    },
+    /// A new secret signs; the one before is valid for a while.
+    HookRotated {
+        hook: String,
+        scope: String,
+        until: DateTime<Utc>,
+    },
+    /// Deliveries wait until somebody resumes it.
+    HookPaused {
+        hook: String,
+        scope: String,
+        reason: String,
+    },
+    /// Its receiver answered that it is gone for good. Nothing is queued for it any more.
+    HookDisabled {
+        hook: String,
+        scope: String,
+        reason: String,
+    },
+    HookResumed {
+        hook: String,
+        scope: String,
+    },
+    /// Goes to that hook only, whatever it listens to.
+    HookTested {
+        hook: String,
+        scope: String,
+    },
+    /// A delivery is sent once more.
+    HookReplayed {
+        hook: String,
+        scope: String,
+        /// Of the event that is delivered again.
+        delivery: i64,
+    },
     /// An admin has accepted a log that is not the one a kept checkpoint knew. The first entry of a new epoch.
     LogRecovered {
         epoch: u64,
@@ -271,81 +322,6 @@ pub struct LogDamage {
     pub position: u64,
     pub found: String,
     pub document: Digest,
-}
-
-/// Where the bytes are that an event names by digest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Names {
-    Document,
-    Manifest,
-}
-
-impl Change {
-    /// The namespace whose members may see the event; `None` for registry-wide ones.
-    pub fn namespace(&self) -> Option<String> {
-        match self {
-            Self::NamespaceCreated { namespace, .. } => Some(namespace.to_string()),
-            Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
-                (namespace != super::access::EVERYWHERE).then(|| namespace.clone())
-            }
-            Self::PolicyApplied { scope, .. } | Self::Frozen { scope, .. } | Self::Unfrozen { scope, .. } => {
-                let namespace = scope.split('/').next().unwrap_or_default();
-                (namespace != super::access::EVERYWHERE).then(|| namespace.to_owned())
-            }
-            _ => self.workload().map(|workload| workload.namespace().to_string()),
-        }
-    }
-
-    /// What the event names by digest, as far as the registry must still have it.
-    pub fn names(&self) -> Vec<(Names, &Digest)> {
-        use Names::{Document, Manifest};
-        match self {
-            Self::Pushed { digest, .. }
-            | Self::PushedAgain { digest, .. }
-            | Self::ManifestPushed { digest, .. } => vec![(Manifest, digest)],
-            Self::EvidenceAttached { subject, evidence, .. } => {
-                vec![(Manifest, subject), (Manifest, evidence)]
-            }
-            Self::Approved { digest, evidence, .. } | Self::Rejected { digest, evidence, .. } => {
-                vec![(Manifest, digest), (Manifest, evidence)]
-            }
-            Self::Promoted { digest, judgement, .. }
-            | Self::PromotionPending { digest, judgement, .. }
-            | Self::PromotionRefused { digest, judgement, .. } => {
-                vec![(Manifest, digest), (Document, judgement)]
-            }
-            Self::RolledBack { digest, .. } => vec![(Manifest, digest)],
-            Self::PolicyApplied { policy: Some(policy), .. } => vec![(Document, policy)],
-            Self::LogRecovered { damage: Some(damage), .. } => vec![(Document, &damage.document)],
-            _ => Vec::new(),
-        }
-    }
-
-    /// The workload the event is about, if it is about one.
-    pub fn workload(&self) -> Option<&Workload> {
-        match self {
-            Self::Pushed { workload, .. }
-            | Self::PushedAgain { workload, .. }
-            | Self::Yanked { workload, .. }
-            | Self::AliasSet { workload, .. }
-            | Self::AliasRemoved { workload, .. }
-            | Self::EvidenceAttached { workload, .. }
-            | Self::Approved { workload, .. }
-            | Self::Rejected { workload, .. }
-            | Self::Promoted { workload, .. }
-            | Self::PromotionPending { workload, .. }
-            | Self::PromotionRefused { workload, .. }
-            | Self::PromotionEnded { workload, .. }
-            | Self::RolledBack { workload, .. }
-            | Self::Ratified { workload, .. }
-            | Self::ManifestPushed { repository: workload, .. }
-            | Self::Tagged { repository: workload, .. }
-            | Self::Untagged { repository: workload, .. }
-            | Self::ManifestDeleted { repository: workload, .. }
-            | Self::BlobUnlinked { repository: workload, .. } => Some(workload),
-            _ => None,
-        }
-    }
 }
 
 /// One entry of the log. Its position is its place in commit order, from 0 without gaps.

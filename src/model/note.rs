@@ -89,6 +89,11 @@ impl Signer {
         Ok(Self { log: log.to_owned(), key, sealing })
     }
 
+    /// The log's name, of whatever epoch.
+    pub fn log(&self) -> &str {
+        &self.log
+    }
+
     pub fn verifier(&self, epoch: u64) -> Verifier {
         let mut public = [0; 32];
         public.copy_from_slice(self.key.public_key().as_ref());

@@ -1,0 +1,209 @@
+//! What a change is about: its kind, namespace, workload and stage, and what it names by digest.
+
+use super::Change;
+use crate::model::{access::EVERYWHERE, digest::Digest, name::Workload, stage::Stage};
+use std::sync::LazyLock;
+
+/// Where the bytes are that an event names by digest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Names {
+    Document,
+    Manifest,
+}
+
+/// Kinds of events that are about a stage.
+pub const STAGED: &[&str] = &[
+    "approved",
+    "rejected",
+    "promoted",
+    "promotion_pending",
+    "promotion_refused",
+    "promotion_ended",
+    "rolled_back",
+    "ratified",
+    "frozen",
+    "unfrozen",
+];
+
+impl Change {
+    /// The names of all kinds, as the published schema lists them.
+    pub fn kinds() -> impl Iterator<Item = &'static str> {
+        static KINDS: LazyLock<Vec<String>> = LazyLock::new(|| {
+            let schema = schemars::schema_for!(Change).to_value();
+            let variants = schema["oneOf"].as_array().into_iter().flatten();
+            let kind = |variant: &serde_json::Value| {
+                variant["properties"]["kind"]["const"].as_str().map(str::to_owned)
+            };
+            variants.filter_map(kind).collect()
+        });
+        KINDS.iter().map(String::as_str)
+    }
+
+    /// The name of the event's kind, as it is written.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::NamespaceCreated { .. } => "namespace_created",
+            Self::MemberAdded { .. } => "member_added",
+            Self::MemberRemoved { .. } => "member_removed",
+            Self::UserAdded { .. } => "user_added",
+            Self::UserDisabled { .. } => "user_disabled",
+            Self::TokenCreated { .. } => "token_created",
+            Self::TokenRevoked { .. } => "token_revoked",
+            Self::Pushed { .. } => "pushed",
+            Self::PushedAgain { .. } => "pushed_again",
+            Self::Yanked { .. } => "yanked",
+            Self::AliasSet { .. } => "alias_set",
+            Self::AliasRemoved { .. } => "alias_removed",
+            Self::ManifestPushed { .. } => "manifest_pushed",
+            Self::Tagged { .. } => "tagged",
+            Self::Untagged { .. } => "untagged",
+            Self::ManifestDeleted { .. } => "manifest_deleted",
+            Self::BlobUnlinked { .. } => "blob_unlinked",
+            Self::GarbageCollected { .. } => "garbage_collected",
+            Self::BlobQuarantined { .. } => "blob_quarantined",
+            Self::BlobRestored { .. } => "blob_restored",
+            Self::EvidenceAttached { .. } => "evidence_attached",
+            Self::Approved { .. } => "approved",
+            Self::Rejected { .. } => "rejected",
+            Self::Promoted { .. } => "promoted",
+            Self::PromotionPending { .. } => "promotion_pending",
+            Self::PromotionRefused { .. } => "promotion_refused",
+            Self::PromotionEnded { .. } => "promotion_ended",
+            Self::RolledBack { .. } => "rolled_back",
+            Self::Ratified { .. } => "ratified",
+            Self::PolicyApplied { .. } => "policy_applied",
+            Self::Frozen { .. } => "frozen",
+            Self::Unfrozen { .. } => "unfrozen",
+            Self::HookAdded { .. } => "hook_added",
+            Self::HookRemoved { .. } => "hook_removed",
+            Self::HookRotated { .. } => "hook_rotated",
+            Self::HookPaused { .. } => "hook_paused",
+            Self::HookDisabled { .. } => "hook_disabled",
+            Self::HookResumed { .. } => "hook_resumed",
+            Self::HookTested { .. } => "hook_tested",
+            Self::HookReplayed { .. } => "hook_replayed",
+            Self::LogRecovered { .. } => "log_recovered",
+            Self::EntryLost { .. } => "entry_lost",
+        }
+    }
+
+    /// The stage the event is about, if it is about one.
+    pub fn stage(&self) -> Option<&Stage> {
+        match self {
+            Self::Approved { stage, .. }
+            | Self::Rejected { stage, .. }
+            | Self::Promoted { stage, .. }
+            | Self::PromotionPending { stage, .. }
+            | Self::PromotionRefused { stage, .. }
+            | Self::PromotionEnded { stage, .. }
+            | Self::RolledBack { stage, .. }
+            | Self::Ratified { stage, .. } => Some(stage),
+            Self::Frozen { stage, .. } | Self::Unfrozen { stage, .. } => stage.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The workload, the namespace or the registry that the event is about.
+    fn scope(&self) -> Option<&str> {
+        match self {
+            Self::PolicyApplied { scope, .. }
+            | Self::Frozen { scope, .. }
+            | Self::Unfrozen { scope, .. }
+            | Self::HookAdded { scope, .. }
+            | Self::HookRemoved { scope, .. }
+            | Self::HookRotated { scope, .. }
+            | Self::HookPaused { scope, .. }
+            | Self::HookDisabled { scope, .. }
+            | Self::HookResumed { scope, .. }
+            | Self::HookTested { scope, .. }
+            | Self::HookReplayed { scope, .. } => Some(scope),
+            _ => None,
+        }
+    }
+
+    /// The namespace whose members may see the event; `None` for registry-wide ones.
+    pub fn namespace(&self) -> Option<String> {
+        match self {
+            Self::NamespaceCreated { namespace, .. } => Some(namespace.to_string()),
+            Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
+                (namespace != EVERYWHERE).then(|| namespace.clone())
+            }
+            _ => match self.scope() {
+                Some(scope) => {
+                    let namespace = scope.split('/').next().unwrap_or_default();
+                    (namespace != EVERYWHERE).then(|| namespace.to_owned())
+                }
+                None => self.workload().map(|workload| workload.namespace().to_string()),
+            },
+        }
+    }
+
+    /// What the event names by digest, as far as the registry must still have it.
+    pub fn names(&self) -> Vec<(Names, &Digest)> {
+        use Names::{Document, Manifest};
+        match self {
+            Self::Pushed { digest, .. }
+            | Self::PushedAgain { digest, .. }
+            | Self::ManifestPushed { digest, .. } => vec![(Manifest, digest)],
+            Self::EvidenceAttached { subject, evidence, .. } => {
+                vec![(Manifest, subject), (Manifest, evidence)]
+            }
+            Self::Approved { digest, evidence, .. } | Self::Rejected { digest, evidence, .. } => {
+                vec![(Manifest, digest), (Manifest, evidence)]
+            }
+            Self::Promoted { digest, judgement, .. }
+            | Self::PromotionPending { digest, judgement, .. }
+            | Self::PromotionRefused { digest, judgement, .. } => {
+                vec![(Manifest, digest), (Document, judgement)]
+            }
+            Self::RolledBack { digest, .. } => vec![(Manifest, digest)],
+            Self::PolicyApplied { policy: Some(policy), .. } => vec![(Document, policy)],
+            Self::LogRecovered { damage: Some(damage), .. } => vec![(Document, &damage.document)],
+            _ => Vec::new(),
+        }
+    }
+
+    /// The workload the event is about, if it is about one.
+    pub fn workload(&self) -> Option<&Workload> {
+        match self {
+            Self::Pushed { workload, .. }
+            | Self::PushedAgain { workload, .. }
+            | Self::Yanked { workload, .. }
+            | Self::AliasSet { workload, .. }
+            | Self::AliasRemoved { workload, .. }
+            | Self::EvidenceAttached { workload, .. }
+            | Self::Approved { workload, .. }
+            | Self::Rejected { workload, .. }
+            | Self::Promoted { workload, .. }
+            | Self::PromotionPending { workload, .. }
+            | Self::PromotionRefused { workload, .. }
+            | Self::PromotionEnded { workload, .. }
+            | Self::RolledBack { workload, .. }
+            | Self::Ratified { workload, .. }
+            | Self::ManifestPushed { repository: workload, .. }
+            | Self::Tagged { repository: workload, .. }
+            | Self::Untagged { repository: workload, .. }
+            | Self::ManifestDeleted { repository: workload, .. }
+            | Self::BlobUnlinked { repository: workload, .. } => Some(workload),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_with_a_stage_are_those_that_have_one() {
+        let schema = schemars::schema_for!(Change).to_value();
+        let mut staged = Vec::new();
+        for variant in schema["oneOf"].as_array().unwrap() {
+            let data = &variant["properties"]["data"];
+            if data["properties"]["stage"].is_object() {
+                staged.push(variant["properties"]["kind"]["const"].as_str().unwrap().to_owned());
+            }
+        }
+        assert_eq!(staged, STAGED);
+    }
+}
