@@ -10,6 +10,7 @@ pub mod dossier;
 pub mod error;
 pub mod evidence;
 pub mod gates;
+pub mod hooks;
 pub mod http;
 pub mod jobs;
 pub mod kinds;
