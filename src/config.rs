@@ -2,6 +2,7 @@
 //! environment variables besides the CLI's flags.
 
 use crate::error::{Error, Result};
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -25,6 +26,7 @@ pub struct Config {
     pub limits: Limits,
     pub schedule: Schedule,
     pub garbage: Garbage,
+    pub hooks: Hooks,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -104,6 +106,40 @@ pub struct Garbage {
     pub grace_hours: u32,
 }
 
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Hooks {
+    /// Networks that hooks may send to although they are not public, for example `10.1.0.0/16`. Plain `http://` and
+    /// `nats://` go to these only.
+    pub allow: Vec<IpNet>,
+    /// PEM file of authorities to trust besides the system's.
+    pub ca_file: Option<PathBuf>,
+    /// Attempts of a delivery before it is given up.
+    pub attempts: u32,
+    /// Seconds before the second attempt; each later wait is four times as long as the one before.
+    pub first_retry_seconds: u32,
+    /// Hours of the longest wait between two attempts.
+    pub longest_retry_hours: u32,
+    /// Seconds for one attempt.
+    pub timeout_seconds: u32,
+    /// Days that the log of deliveries is kept after they ended.
+    pub keep_days: u32,
+}
+
+impl Default for Hooks {
+    fn default() -> Self {
+        Self {
+            allow: Vec::new(),
+            ca_file: None,
+            attempts: 11,
+            first_retry_seconds: 5,
+            longest_retry_hours: 24,
+            timeout_seconds: 15,
+            keep_days: 30,
+        }
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         Self {
@@ -116,6 +152,7 @@ impl Default for Config {
             limits: Limits::default(),
             schedule: Schedule::default(),
             garbage: Garbage::default(),
+            hooks: Hooks::default(),
         }
     }
 }
@@ -190,6 +227,15 @@ impl Config {
         if least == 0 || store_seconds == 0 || self.database.connections == 0 {
             return refuse("limits and connections must be above zero".into());
         }
+        let Hooks { attempts, first_retry_seconds, longest_retry_hours, timeout_seconds, keep_days, .. } =
+            self.hooks;
+        if [attempts, first_retry_seconds, longest_retry_hours, timeout_seconds, keep_days].contains(&0) {
+            return refuse("numbers of [hooks] must be above zero".into());
+        }
+        if attempts > 100 || timeout_seconds > 300 || longest_retry_hours > 720 || keep_days > 3660 {
+            let most = "at most 100 attempts, 300 seconds for one, 720 hours between two and 3660 days kept";
+            return refuse(format!("[hooks] has a number that is too large: {most}"));
+        }
         Ok(())
     }
 
@@ -216,6 +262,18 @@ impl Config {
 /// The registry's secret from the environment.
 pub fn secret_from_environment() -> Option<String> {
     set("GRADUS_SECRET")
+}
+
+/// Networks from the environment that hooks may send to, besides the configuration's: separated by commas.
+pub fn hooks_allow_from_environment() -> Result<Vec<IpNet>> {
+    let Some(text) = set("GRADUS_HOOKS_ALLOW") else { return Ok(Vec::new()) };
+    let network = |one: &str| {
+        one.trim().parse().map_err(|_| {
+            Error::invalid("config_invalid", format!("GRADUS_HOOKS_ALLOW names no network: {one:?}"))
+                .hint("networks with commas between them, for example 127.0.0.0/8,10.1.0.0/16")
+        })
+    };
+    text.split(',').map(network).collect()
 }
 
 /// The name of the user of this machine.
@@ -259,6 +317,9 @@ mod tests {
             "lissten = '127.0.0.1:1'",
             "public_url = 'example.org'",
             "[database]\nconnections = 0",
+            "[hooks]\nallow = ['localhost']",
+            "[hooks]\nattempts = 0",
+            "[hooks]\ntimeout_seconds = 301",
             "[[stores]]\nname = '../x'\nurl = 'file:///x'\nregion = 'r'",
             "[[stores]]\nname = 'a'\nurl = 'file:///x'\nregion = 'r'\n[[stores]]\nname = 'a'\nurl = 'file:///y'\nregion = 'r'",
         ] {

@@ -28,6 +28,12 @@ pub struct RequestLabels {
     pub status: u16,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DeliveryLabels {
+    /// Of an attempt: `delivered` or `failed`; of a delivery that is given up besides: `dead`.
+    pub outcome: &'static str,
+}
+
 /// What the registry counts. Labels are operation names and numbers, never names of tenants.
 pub struct Metrics {
     registry: Registry,
@@ -38,6 +44,10 @@ pub struct Metrics {
     pub bytes_sent: Arc<Counter>,
     pub versions_created: Counter,
     pub panics: Counter,
+    pub deliveries: Family<DeliveryLabels, Counter>,
+    pub delivery_seconds: Histogram,
+    pub deliveries_pending: Gauge,
+    pub hooks_paused: Gauge,
 }
 
 impl Metrics {
@@ -61,6 +71,17 @@ impl Metrics {
         registry.register("sent_bytes", "Bytes of blobs sent", bytes_sent.clone());
         registry.register("versions_created", "Versions made", versions_created.clone());
         registry.register("panics", "Bugs that ended a request", panics.clone());
+        let deliveries = Family::<DeliveryLabels, Counter>::default();
+        let delivery_seconds = Histogram::new(buckets);
+        let (deliveries_pending, hooks_paused) = (Gauge::default(), Gauge::default());
+        registry.register("deliveries", "Attempts to deliver to hooks, by outcome", deliveries.clone());
+        registry.register("delivery_seconds", "Time of one attempt, in seconds", delivery_seconds.clone());
+        registry.register(
+            "deliveries_pending",
+            "Deliveries to be made, of all replicas",
+            deliveries_pending.clone(),
+        );
+        registry.register("hooks_paused", "Hooks that are paused or disabled", hooks_paused.clone());
         Self {
             registry,
             requests,
@@ -70,6 +91,10 @@ impl Metrics {
             bytes_sent: Arc::new(bytes_sent),
             versions_created,
             panics,
+            deliveries,
+            delivery_seconds,
+            deliveries_pending,
+            hooks_paused,
         }
     }
 

@@ -2,11 +2,12 @@
 
 use super::{
     epoch::Epoch,
+    outbox::Remembered,
     tx::{Handle, Inner, Tx},
 };
 use crate::{
     error::{Error, Result},
-    model::note::Signer,
+    model::{note::Signer, seal::Sealer},
 };
 use sqlx::{
     PgPool, Postgres, SqlSafeStr as _, SqlitePool,
@@ -21,6 +22,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+use tokio::sync::watch;
 
 pub(super) enum Pool {
     /// One writer: SQLite has one anyway, and a queue in front of it is fairer than its busy loop.
@@ -34,8 +36,13 @@ pub(super) enum Pool {
 pub struct Db {
     pub(super) pool: Pool,
     pub(super) epoch: Epoch,
+    /// Tells whoever waits that this process has appended to the log.
+    pub(super) grown: Arc<watch::Sender<i64>>,
+    pub(super) hooks: Arc<Remembered>,
     /// Signs the log; set once the secret was checked.
     signer: OnceLock<Arc<Signer>>,
+    /// Seals what must be kept and not be read; set with the signer.
+    sealer: OnceLock<Arc<Sealer>>,
 }
 
 const ACQUIRE: Duration = Duration::from_secs(10);
@@ -101,7 +108,14 @@ impl Db {
     }
 
     async fn ready(pool: Pool) -> Result<Self> {
-        let db = Self { pool, epoch: Epoch::default(), signer: OnceLock::new() };
+        let db = Self {
+            pool,
+            epoch: Epoch::default(),
+            grown: Arc::new(watch::channel(0).0),
+            hooks: Arc::default(),
+            signer: OnceLock::new(),
+            sealer: OnceLock::new(),
+        };
         let mut tx = db.read().await?;
         let length = super::log::length(&mut tx).await?.unwrap_or(0);
         db.epoch.known.store(length, std::sync::atomic::Ordering::SeqCst);
@@ -114,7 +128,7 @@ impl Db {
             Pool::Sqlite { read, .. } => Inner::Sqlite(Handle::Connection(read.acquire().await?)),
             Pool::Postgres(pool) => Inner::Postgres(Handle::Connection(acquire(pool).await?)),
         };
-        Ok(Tx::new(inner, self.epoch.known.clone(), self.signer.get().cloned()))
+        Ok(Tx::new(inner, self))
     }
 
     /// A transaction for writing. On SQLite it takes the write lock at once: a transaction that reads first
@@ -129,12 +143,24 @@ impl Db {
                 Inner::Postgres(Handle::Transaction(transaction))
             }
         };
-        Ok(Tx::new(inner, self.epoch.known.clone(), self.signer.get().cloned()))
+        Ok(Tx::new(inner, self))
     }
 
-    /// Lets the log be signed from now on.
-    pub fn sign_with(&self, signer: Signer) {
+    /// Lets the log be signed and secrets be sealed from now on.
+    pub fn use_keys(&self, signer: Signer, sealer: Sealer) {
         let _ = self.signer.set(Arc::new(signer));
+        let _ = self.sealer.set(Arc::new(sealer));
+    }
+
+    /// Changes whenever this process has appended to the log. Other replicas' entries have to be asked for.
+    pub fn grown(&self) -> watch::Receiver<i64> {
+        self.grown.subscribe()
+    }
+
+    /// What seals secrets.
+    pub fn sealer(&self) -> Result<&Sealer> {
+        let unchecked = || Error::internal("seal_key", "the registry's secret was not checked yet");
+        self.sealer.get().map(|sealer| &**sealer).ok_or_else(unchecked)
     }
 
     /// The log's key; `None` before the secret was checked.
@@ -217,14 +243,16 @@ type Text = (i64, &'static str, &'static str);
 const REGISTRY: Text = (1, "registry", include_str!("../../migrations/0001_registry.sql"));
 const GOVERNANCE: Text = (3, "governance", include_str!("../../migrations/0003_governance.sql"));
 const ATTEMPTS: Text = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
+const HOOKS: Text = (6, "hooks", include_str!("../../migrations/0006_hooks.sql"));
 const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
 const POSTGRES: &[Text] = &[
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
     (5, "byte_order", include_str!("../../migrations/postgres/0005_byte_order.sql")),
+    (9, "byte_order", include_str!("../../migrations/postgres/0009_byte_order.sql")),
 ];
 
 fn migrations(own: &[Text]) -> Migrator {
-    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS], own].concat();
+    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS], own].concat();
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

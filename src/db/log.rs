@@ -1,7 +1,7 @@
 //! The event log: append-only, gap-free, in commit order, and a Merkle tree over it that grows with it.
 
 use super::{
-    to_sql,
+    outbox, to_sql,
     tx::{Tx, all, execute, optional},
 };
 use crate::{
@@ -51,11 +51,12 @@ pub async fn append(
     changes: Vec<Change>,
 ) -> Result<i64> {
     let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-    let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position, frontier, epoch";
-    let row: Option<(i64, Vec<u8>, i64)> = optional!(tx, sql, count);
-    let (length, frontier, epoch) = row.ok_or_else(no_head)?;
+    let sql = "UPDATE log_head SET position = position + $1 WHERE id = 1 RETURNING position, frontier, epoch, hooks";
+    let row: Option<(i64, Vec<u8>, i64, i64)> = optional!(tx, sql, count);
+    let (length, frontier, of_epoch, hooks) = row.ok_or_else(no_head)?;
     let first = length - count;
-    let (start, epoch) = (of_sql(first)?, of_sql(epoch)?);
+    let (start, epoch) = (of_sql(first)?, of_sql(of_epoch)?);
+    let hooks = outbox::subscriptions(tx, hooks).await?;
     let mut frontier = Frontier::from_bytes(start, &frontier).ok_or_else(|| {
         Error::corrupt("log_head", 1, "the frontier is not that of a tree of this size").hint(DAMAGED)
     })?;
@@ -63,12 +64,13 @@ pub async fn append(
         let namespace = change.namespace();
         let workload = change.workload().map(ToString::to_string);
         let event = Event { position, at, actor: actor.clone(), change };
-        let (kind, bytes) = (kind(&event), event.to_bytes()?);
+        let (kind, bytes) = (event.change.kind(), event.to_bytes()?);
         frontier.push(merkle::leaf(&bytes));
         let checkpoint = if position + 1 == length { tx.checkpoint(epoch, start, &frontier) } else { None };
         let sql = "INSERT INTO events (position, bytes, kind, namespace, workload, checkpoint)
                    VALUES ($1, $2, $3, $4, $5, $6)";
-        execute!(tx, sql, position, bytes, &kind, &namespace, &workload, checkpoint);
+        execute!(tx, sql, position, bytes, kind, &namespace, &workload, checkpoint);
+        outbox::enqueue(tx, &hooks, &event, of_epoch).await?;
         if frontier.size().is_multiple_of(TILE) {
             fill_tiles(tx, frontier.size()).await?;
         }
@@ -149,13 +151,6 @@ pub async fn entries(tx: &mut Tx, first: u64, count: u64) -> Result<Vec<(i64, Ve
     let sql =
         "SELECT position, bytes, checkpoint FROM events WHERE position >= $1 ORDER BY position LIMIT $2";
     Ok(all!(tx, sql, to_sql(first)?, to_sql(count)?))
-}
-
-fn kind(event: &Event) -> String {
-    serde_json::to_value(&event.change)
-        .ok()
-        .and_then(|value| value["kind"].as_str().map(str::to_owned))
-        .unwrap_or_default()
 }
 
 /// Which events to list.

@@ -5,13 +5,16 @@
 
 mod connect;
 mod epoch;
+mod outbox;
 mod tx;
 
 pub mod audit;
 pub mod blobs;
+pub mod deliveries;
 pub mod documents;
 pub mod evidence;
 pub mod garbage;
+pub mod hooks;
 pub mod log;
 pub mod manifests;
 pub mod namespaces;

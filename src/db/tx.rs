@@ -3,6 +3,7 @@
 //! Rules that keep one text valid on both: `$1` placeholders; no `= ANY`, arrays or ILIKE; sums cast to
 //! BIGINT; times are parameters; duplicates by `ON CONFLICT DO NOTHING` and counting rows.
 
+use super::{connect::Db, outbox::Remembered};
 use crate::{
     error::Result,
     model::{merkle::Frontier, note::Signer},
@@ -15,6 +16,7 @@ use std::{
         atomic::{AtomicI64, Ordering},
     },
 };
+use tokio::sync::watch;
 
 pub(super) enum Inner {
     Sqlite(Handle<Sqlite>),
@@ -62,14 +64,26 @@ pub struct Tx {
     pub(super) inner: Inner,
     /// The log's length once this transaction is committed, if it appended.
     pub(super) length: Option<i64>,
-    /// The log's length as the process knows it (see `epoch`).
-    pub(super) known: Arc<AtomicI64>,
-    pub(super) signer: Option<Arc<Signer>>,
+    /// The log's length as the process knows it (see `epoch`), and who waits for it to grow.
+    known: Arc<AtomicI64>,
+    grown: Arc<watch::Sender<i64>>,
+    signer: Option<Arc<Signer>>,
+    /// The hooks that events are queued for (see `outbox`), and whether this transaction changes them.
+    pub(super) hooks: Arc<Remembered>,
+    pub(super) hooks_changed: bool,
 }
 
 impl Tx {
-    pub(super) fn new(inner: Inner, known: Arc<AtomicI64>, signer: Option<Arc<Signer>>) -> Self {
-        Self { inner, length: None, known, signer }
+    pub(super) fn new(inner: Inner, db: &Db) -> Self {
+        Self {
+            inner,
+            length: None,
+            known: db.epoch.known.clone(),
+            grown: db.grown.clone(),
+            signer: db.signer().cloned(),
+            hooks: db.hooks.clone(),
+            hooks_changed: false,
+        }
     }
 
     /// The root of the log and its signature after a transaction that began with entry `first`, as stored.
@@ -85,6 +99,11 @@ impl Tx {
         }
         if let Some(length) = self.length {
             self.known.fetch_max(length, Ordering::SeqCst);
+            self.grown.send_if_modified(|known| {
+                let is_news = length > *known;
+                *known = length.max(*known);
+                is_news
+            });
         }
         Ok(())
     }

@@ -1,11 +1,13 @@
 //! Things that run later. Time comes from tokio-cron-scheduler, used as a ticker only; which replica does a
 //! run is decided by a unique row, so a run happens once however many replicas tick.
 
+pub mod deliver;
+
 use crate::{
-    db::garbage::claim_tick,
+    db::{deliveries, garbage::claim_tick, hooks},
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
-    ops::{Context, garbage, scrub, settle as ops_settle},
+    ops::{Context, garbage, hooks as ops_hooks, scrub, settle as ops_settle},
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
@@ -73,6 +75,7 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
         })?;
         scheduler.add(job).await.map_err(failed)?;
     }
+    let context = cx.clone();
     let (cx, turn) = (cx.clone(), Arc::new(Mutex::new(())));
     let settle = Job::new_async(SETTLE, move |_, _| {
         let (cx, turn) = (cx.clone(), turn.clone());
@@ -84,12 +87,35 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
         })
     });
     scheduler.add(settle.map_err(failed)?).await.map_err(failed)?;
+    let counted = context;
+    let housekeeping = Job::new_async(HOUSEKEEPING, move |_, _| {
+        let cx = counted.clone();
+        Box::pin(async move { look_after_hooks(&cx).await })
+    });
+    scheduler.add(housekeeping.map_err(failed)?).await.map_err(failed)?;
     scheduler.start().await.map_err(failed)?;
     Ok(scheduler)
 }
 
 /// How often pending promotions are looked at: a soak may have ended, or one may have waited too long.
 const SETTLE: &str = "*/5 * * * * *";
+
+/// How often hooks are counted, and what ended long ago is forgotten.
+const HOUSEKEEPING: &str = "*/15 * * * * *";
+
+/// On every replica, since each shows the numbers and forgetting twice changes nothing.
+async fn look_after_hooks(cx: &Context) {
+    let work = async {
+        let mut tx = cx.db.read().await?;
+        cx.metrics.deliveries_pending.set(deliveries::count_pending(&mut tx, None).await?);
+        cx.metrics.hooks_paused.set(hooks::count_stopped(&mut tx).await?);
+        drop(tx);
+        ops_hooks::prune(cx).await
+    };
+    if let Err(error) = work.await {
+        tracing::error!(?error, "hooks could not be looked after");
+    }
+}
 
 /// On every replica, since judging one twice changes nothing.
 async fn settle(cx: &Context) {

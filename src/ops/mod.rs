@@ -13,6 +13,7 @@ pub mod events;
 pub mod evidence;
 pub mod freeze;
 pub mod garbage;
+pub mod hooks;
 pub mod inspect;
 pub mod judgement;
 pub mod listing;
@@ -55,11 +56,15 @@ use crate::{
     config::Config,
     db::Db,
     error::{Error, Result},
+    hooks::{Sender, address::Allowed, system_lookup},
     model::name::{Namespace, PrincipalName},
     telemetry::Metrics,
 };
-use std::sync::Arc;
-use tokio_util::task::TaskTracker;
+use std::{
+    sync::{Arc, OnceLock},
+    time::Duration,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Everything a verb works with. One per process, shared by all requests.
 pub struct Context {
@@ -75,6 +80,9 @@ pub struct Context {
     pub(crate) turns: turns::Turns,
     /// Bodies being received, each in a task of its own.
     pub(crate) receiving: TaskTracker,
+    /// Set when the process is asked to stop: what waits for something ends.
+    pub closing: CancellationToken,
+    sender: OnceLock<Arc<Sender>>,
 }
 
 impl Context {
@@ -96,7 +104,26 @@ impl Context {
             policies: policy::Cache::default(),
             turns: turns::Turns::default(),
             receiving: TaskTracker::new(),
+            closing: CancellationToken::new(),
+            sender: OnceLock::new(),
         })
+    }
+
+    /// What sends to hooks.
+    pub fn sender(&self) -> Result<Arc<Sender>> {
+        if let Some(sender) = self.sender.get() {
+            return Ok(sender.clone());
+        }
+        let hooks = &self.config.hooks;
+        let timeout = Duration::from_secs(hooks.timeout_seconds.into());
+        let allowed = Allowed::new(hooks.allow.clone());
+        let sender = Sender::new(allowed, timeout, hooks.ca_file.as_deref(), system_lookup())?;
+        Ok(self.sender.get_or_init(|| Arc::new(sender)).clone())
+    }
+
+    /// Sends by another one from the start.
+    pub fn send_by(&self, sender: Sender) {
+        let _ = self.sender.set(Arc::new(sender));
     }
 
     /// How long something unused is kept before garbage collection may take it.

@@ -11,6 +11,7 @@ use crate::{
         event::Change,
         name::PrincipalName,
         note::Signer,
+        seal::Sealer,
     },
 };
 use sha2::{Digest as _, Sha256};
@@ -82,6 +83,14 @@ impl Secret {
         Signer::new(&format!("gradus/{}", self.id()), &hash.finalize().into())
     }
 
+    /// The key that seals secrets in the database.
+    pub fn sealer(&self) -> Result<Sealer> {
+        let mut hash = Sha256::new();
+        hash.update(b"gradus sealing key\0");
+        hash.update(self.0);
+        Sealer::new(&hash.finalize().into())
+    }
+
     /// Names the secret without telling it.
     pub fn id(&self) -> String {
         let mut hash = Sha256::new();
@@ -115,7 +124,7 @@ pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
             .hint("give the secret the registry was first started with: GRADUS_SECRET, or [keys] file in the configuration"));
     }
     tx.commit().await?;
-    db.sign_with(secret.signer()?);
+    db.use_keys(secret.signer()?, secret.sealer()?);
     Ok(())
 }
 

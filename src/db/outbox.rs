@@ -1,0 +1,61 @@
+//! What is queued for hooks with an event, in its own transaction: there is no event that a hook listens to without its
+//! delivery, and no delivery without its event.
+
+use super::{
+    hooks,
+    tx::{Tx, execute},
+};
+use crate::{
+    error::Result,
+    model::{
+        event::Event,
+        hook::{self, Subscription},
+    },
+};
+use std::sync::{Arc, RwLock};
+
+/// The hooks as of one count of their changes. What was read under the log's lock with that count stays right for it.
+#[derive(Default)]
+pub(super) struct Remembered(RwLock<(i64, Arc<[Subscription]>)>);
+
+/// The hooks there are, where the log's head counts so many changes of them.
+pub(super) async fn subscriptions(tx: &mut Tx, count: i64) -> Result<Arc<[Subscription]>> {
+    {
+        let remembered = tx.hooks.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if remembered.0 == count && !tx.hooks_changed {
+            return Ok(remembered.1.clone());
+        }
+    }
+    let all: Arc<[Subscription]> = hooks::subscriptions(tx).await?.into();
+    // What this transaction changed itself may yet be rolled back.
+    if !tx.hooks_changed {
+        *tx.hooks.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = (count, all.clone());
+    }
+    Ok(all)
+}
+
+/// Queues an event for the hooks that listen to it.
+pub(super) async fn enqueue(tx: &mut Tx, hooks: &[Subscription], event: &Event, epoch: i64) -> Result<()> {
+    let lane = hook::lane(&event.change);
+    for hook in hooks.iter().filter(|hook| hook.wants(&event.change)) {
+        let sql = "INSERT INTO deliveries (hook, position, epoch, lane, state, attempts, failed, queued_at)
+                   VALUES ($1, $2, $3, $4, 'pending', 0, 0, $5)";
+        execute!(tx, sql, &hook.id, event.position, epoch, lane, event.at);
+        open_lane(tx, &hook.id, lane, event.at).await?;
+    }
+    Ok(())
+}
+
+/// Makes sure that a lane is looked at. One that is there keeps its time: what is queued in it goes first. Its row is
+/// locked all the same, so that a worker who finds the lane empty either sees what is queued here or has ended before.
+pub(super) async fn open_lane(
+    tx: &mut Tx,
+    hook: &str,
+    lane: &str,
+    due: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    let sql = "INSERT INTO lanes (hook, lane, due_at) VALUES ($1, $2, $3)
+               ON CONFLICT (hook, lane) DO UPDATE SET due_at = lanes.due_at";
+    execute!(tx, sql, hook, lane, due);
+    Ok(())
+}
