@@ -5,10 +5,11 @@ use crate::{
     blobs::Stores,
     client::Client,
     clock::System,
-    config::{Config, local_user},
+    config::{Config, hooks_allow_from_environment, local_user},
     db::Db,
     error::{Error, Result},
     http,
+    jobs::deliver::{self, Deliveries},
     model::name::PrincipalName,
     ops::{Context, claim, settle, start},
 };
@@ -25,9 +26,12 @@ use std::{
 /// How long a second process waits for the data directory.
 const LOCK_WAIT: Duration = Duration::from_secs(30);
 
+/// How long a command without a server goes on for the sake of hooks. What is not told then, the next command tells.
+const DELIVERY_WAIT: Duration = Duration::from_secs(10);
+
 pub struct Registry {
     pub client: Client,
-    local: Option<Local>,
+    local: Option<(Local, Deliveries)>,
 }
 
 /// A data directory in use by this process.
@@ -38,7 +42,11 @@ pub struct Local {
 
 impl Registry {
     pub async fn close(self) {
-        if let Some(local) = self.local {
+        if let Some((local, deliveries)) = self.local {
+            if let Err(error) = deliveries.settle(DELIVERY_WAIT).await {
+                tracing::error!(?error, "hooks were not told yet");
+            }
+            deliveries.close(DELIVERY_WAIT).await;
             local.context.db.close().await;
         }
     }
@@ -91,12 +99,15 @@ pub async fn open(global: &Global) -> Result<Registry> {
     start::ensure_local_user(&local.context, &user).await?;
     // Without a server nobody else looks at what waits.
     settle::settle_due(&local.context).await?;
+    let deliveries = deliver::start(&local.context)?;
     let client = Client::local(http::router(local.context.clone()));
-    Ok(Registry { client, local: Some(local) })
+    Ok(Registry { client, local: Some((local, deliveries)) })
 }
 
 pub fn load_config(global: &Global) -> Result<Config> {
-    global.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)
+    let mut config = global.config.as_deref().map_or_else(|| Ok(Config::default()), Config::load)?;
+    config.hooks.allow.extend(hooks_allow_from_environment()?);
+    Ok(config)
 }
 
 /// Opens the database and the stores below a data directory, and checks the secret.

@@ -11,6 +11,7 @@ mod demo;
 mod evidence;
 mod export;
 mod files;
+mod hook;
 mod log;
 mod login;
 mod look;
@@ -129,6 +130,9 @@ enum Verb {
     /// What versions must show before they enter a stage: show, test, apply, rm, gates
     #[command(subcommand)]
     Policy(policy::Policy),
+    /// Tell deployment systems what happens: add, list, show, test, deliveries, replay, pause, resume, rotate, rm
+    #[command(subcommand)]
+    Hook(hook::Hook),
     /// Tenants: create, list, show
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),
@@ -215,6 +219,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Freeze(freeze) => freeze.run(client, out).await,
         Verb::Unfreeze(unfreeze) => unfreeze.run(client, out).await,
         Verb::Policy(policy) => policy.run(client, out).await,
+        Verb::Hook(hook) => hook.run(client, out).await,
         Verb::Namespace(namespace) => namespace.run(client, out).await,
         Verb::Member(member) => member.run(client, out).await,
         Verb::User(user) => user.run(client, out).await,

@@ -8,7 +8,10 @@ use crate::{
     ops::{start, uploads},
 };
 use clap::Args;
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::{
+    net::{SocketAddr, ToSocketAddrs as _},
+    time::Duration,
+};
 
 #[derive(Args)]
 pub struct Serve {
@@ -39,9 +42,11 @@ impl Serve {
             out.note(format!("Next: GRADUS_TOKEN={token} gradus --server {public} whoami"));
         }
         let mut ticker = jobs::start(&context).await?;
+        let deliveries = jobs::deliver::start(&context)?;
         tracing::info!(data_dir = %data_dir.display(), "listening on {url}");
-        let served = door.serve(&config, http::router(context.clone())).await;
+        let served = door.serve(&config, http::router(context.clone()), context.closing.clone()).await;
         let _ = ticker.shutdown().await;
+        deliveries.close(Duration::from_secs(config.limits.shutdown_seconds)).await;
         uploads::settle(&context).await;
         context.db.close().await;
         served

@@ -180,6 +180,18 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/freezes/{namespace}/{name}" "freeze_workload", Namespace(Release), "Lets nothing enter the stages of a workload.", post(v1::policies::freeze), body: wire::NewFreeze, answer: wire::FreezeView),
         route!(DELETE "/v1/freezes/{namespace}/{name}" "unfreeze_workload", Namespace(Release), "Lifts a freeze of a workload.", delete(v1::policies::unfreeze), answer: wire::Page<wire::FreezeView>, query: STAGE_QUERY),
 
+        route!(GET "/v1/hooks" "hook_list", Token, "Hooks that the caller may administer.", get(v1::hooks::list), answer: wire::Page<wire::HookView>, query: HOOK_FILTERS),
+        route!(POST "/v1/hooks" "hook_add", Token, "Adds a hook; what its signatures are checked by is answered only now.", post(v1::hooks::add), body: wire::NewHook, answer: wire::HookAdded),
+        route!(GET "/v1/hooks/{hook}" "hook_show", Token, "A hook, and how it stands.", get(v1::hooks::show), answer: wire::HookDetails),
+        route!(DELETE "/v1/hooks/{hook}" "hook_rm", Token, "Takes a hook away.", delete(v1::hooks::remove)),
+        route!(POST "/v1/hooks/{hook}/pause" "hook_pause", Token, "Lets a hook wait; events go on to queue for it.", post(v1::hooks::pause), body: wire::PauseHook, answer: wire::HookView),
+        route!(POST "/v1/hooks/{hook}/resume" "hook_resume", Token, "Sends again, what waits first.", post(v1::hooks::resume), answer: wire::HookView),
+        route!(POST "/v1/hooks/{hook}/test" "hook_test", Token, "Queues a test event for a hook.", post(v1::hooks::test), answer: wire::HookTested),
+        route!(POST "/v1/hooks/{hook}/rotate" "hook_rotate", Token, "Gives a hook another secret; the one before is valid for a while.", post(v1::hooks::rotate), body: wire::RotateHook, answer: wire::HookRotated),
+        route!(GET "/v1/hooks/{hook}/deliveries" "hook_deliveries", Token, "What was queued for a hook, newest first.", get(v1::hooks::deliveries), answer: wire::Page<wire::DeliveryView>, query: DELIVERY_FILTERS),
+        route!(GET "/v1/hooks/{hook}/deliveries/{position}" "hook_delivery", Token, "A delivery with its last attempts.", get(v1::hooks::delivery), answer: wire::DeliveryDetails),
+        route!(POST "/v1/hooks/{hook}/deliveries/{position}/replay" "hook_replay", Token, "Sends an event to a hook once more.", post(v1::hooks::replay), answer: wire::DeliveryView),
+
         route!(GET "/v1/events" "log", Token, "The event log, oldest first; needs the auditor's role.", get(v1::admin::events), answer: wire::Page<Event>, query: EVENT_FILTERS),
         route!(GET "/v1/log/checkpoint" "audit_checkpoint", Token, "The log's size and root, signed (C2SP tlog-checkpoint).", get(v1::audit::checkpoint)),
         route!(GET "/v1/log/key" "audit_key", Token, "The log's public key (C2SP signed-note).", get(v1::audit::key)),
@@ -209,6 +221,16 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+const HOOK_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("scope", "only hooks of exactly this scope: `*`, a namespace or a workload"),
+];
+const DELIVERY_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("state", "only pending, delivered or dead ones"),
+];
 const TOKEN_FILTERS: &[(&str, &str)] = &[
     ("cursor", "where to go on: `next` of the page before"),
     ("limit", "entries on a page, at most 1000"),

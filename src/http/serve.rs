@@ -14,6 +14,7 @@ use std::{
     net::{SocketAddr, TcpListener},
     time::Duration,
 };
+use tokio_util::sync::CancellationToken;
 
 /// How long a client may take to send the head of a request (slow-loris).
 const HEAD_TIME: Duration = Duration::from_secs(15);
@@ -65,11 +66,11 @@ impl Door {
         format!("{scheme}://{}", self.address)
     }
 
-    /// Serves until SIGTERM or SIGINT.
-    pub async fn serve(self, config: &Config, router: Router) -> Result<()> {
+    /// Serves until SIGTERM or SIGINT, which cancels `closing`.
+    pub async fn serve(self, config: &Config, router: Router, closing: CancellationToken) -> Result<()> {
         let handle = Handle::new();
         let grace = Duration::from_secs(config.limits.shutdown_seconds);
-        tokio::spawn(shut_down_on_signal(handle.clone(), grace));
+        tokio::spawn(shut_down_on_signal(handle.clone(), grace, closing));
         let service = router.into_make_service();
         match self.certificate {
             None => {
@@ -102,7 +103,7 @@ async fn load(tls: &Tls) -> Result<RustlsConfig> {
     })
 }
 
-async fn shut_down_on_signal(handle: Handle<SocketAddr>, grace: Duration) {
+async fn shut_down_on_signal(handle: Handle<SocketAddr>, grace: Duration, closing: CancellationToken) {
     use tokio::signal::unix::{SignalKind, signal};
     let Ok(mut terminate) = signal(SignalKind::terminate()) else { return };
     tokio::select! {
@@ -110,5 +111,6 @@ async fn shut_down_on_signal(handle: Handle<SocketAddr>, grace: Duration) {
         _ = tokio::signal::ctrl_c() => {}
     }
     tracing::info!("shutting down: running requests may end, new ones are refused");
+    closing.cancel();
     handle.graceful_shutdown(Some(grace));
 }

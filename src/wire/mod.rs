@@ -2,8 +2,10 @@
 //! own live in `model`; here are only their envelopes. All are published in `schemas/openapi.json`.
 
 mod governance;
+mod hooks;
 
 pub use governance::*;
+pub use hooks::*;
 
 use crate::{
     kinds::Inspection,

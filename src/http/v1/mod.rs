@@ -5,6 +5,7 @@ pub mod admin;
 pub mod audit;
 pub mod dossier;
 pub mod evidence;
+pub mod hooks;
 pub mod policies;
 pub mod stages;
 pub mod versions;
