@@ -23,6 +23,10 @@ mod evidence;
 mod faults;
 /// What goes and what stays; rot found and healed.
 mod garbage;
+/// Hooks: what is queued, sent, tried again and given up.
+mod hooks;
+/// What hooks must not reach, and receivers that misbehave.
+mod hooks_hostile;
 /// The event log: gap-free, exact, append-only.
 mod log;
 /// What the command line says: next steps, early refusals, what is left out.

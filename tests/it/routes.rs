@@ -32,6 +32,7 @@ fn path(route: &Route, namespace: &str) -> String {
         .replace("{stage}", "production")
         .replace("{promotion}", "0190a0a0000070008000000000000000")
         .replace("{*tile}", "0/000")
+        .replace("{hook}", "0190a0a0000070008000000000000000")
         .replace("{position}", "0")
         .replace("{reference}", "1.0.0")
 }

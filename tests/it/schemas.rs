@@ -29,6 +29,9 @@ fn published_schemas_are_the_types() {
     check("openapi.json", &format!("{:#}\n", gradus::http::openapi()));
     check("resolution.schema.json", &schema::<Resolution>());
     check("event.schema.json", &schema::<Event>());
+    for (kind, schema) in gradus::hooks::cloud_event::schemas() {
+        check(&format!("events/{kind}.schema.json"), &format!("{schema:#}\n"));
+    }
     check("inspection.schema.json", &schema::<Inspection>());
     check("policy.schema.json", &schema::<Policy>());
     check("evaluation.schema.json", &format!("{:#}\n", evidence::evaluation::schema()));
@@ -131,6 +134,10 @@ backends! {
         let promoted = promoted.json(json!({ "version": "1.0.0" })).expect(409).await;
         assert_eq!(promoted.code(), "version_yanked");
         push(&env, &["prompts/triage-2.prompt.yaml"], json!({})).await;
+        let hook = json!({ "scope": "acme", "on": "*", "url": "https://1.1.1.1/" });
+        let hook = env.call("POST", "/v1/hooks").json(hook).expect(201).await.value();
+        assert_satisfies(&answer_schema(&openapi, "/v1/hooks", "post"), &hook, "hook");
+        let hook = hook["id"].as_str().unwrap();
         let promoted = env.call("POST", &format!("/v1/workloads/{WORKLOAD}/stages/production/promote"));
         let promoted = promoted.json(json!({ "version": "1.0.5" })).expect(200).await.value();
         assert_eq!(promoted["state"], "promoted", "{promoted}");
@@ -139,6 +146,9 @@ backends! {
         for route in routes().into_iter().filter(|route| route.method == "GET" && route.path.starts_with("/v1") && route.answer.is_some()) {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/{WORKLOAD}/promotions/{promotion}"),
+                "hook_show" => format!("/v1/hooks/{hook}"),
+                "hook_deliveries" => format!("/v1/hooks/{hook}/deliveries"),
+                "hook_delivery" => format!("/v1/hooks/{hook}/deliveries/{}", promoted["position"]),
                 "audit_proof" => "/v1/log/proof/1".to_owned(),
                 "workload_proof" => format!("/v1/workloads/{WORKLOAD}/proof/{}", promoted["position"]),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=3".to_owned(),

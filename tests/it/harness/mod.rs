@@ -6,11 +6,13 @@
 #![allow(dead_code, clippy::print_stderr)]
 
 mod call;
+pub mod certificate;
 pub mod files;
 pub mod govern;
 pub mod home;
 pub mod oci;
 pub mod proxy;
+pub mod receiver;
 pub mod server;
 pub mod session;
 
