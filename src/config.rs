@@ -78,6 +78,8 @@ pub struct Limits {
     pub concurrency: usize,
     /// The same for uploads, downloads until they begin to stream, and pushes of versions.
     pub transfers: usize,
+    /// Watchers of the log at a time.
+    pub watchers: usize,
     /// Seconds for a request that is not a transfer.
     pub request_seconds: u64,
     /// Seconds without a byte after which an upload or download is cut.
@@ -168,6 +170,7 @@ impl Default for Limits {
         Self {
             concurrency: 512,
             transfers: 256,
+            watchers: 10_000,
             request_seconds: 60,
             idle_seconds: 60,
             store_seconds: 30,
@@ -251,6 +254,11 @@ impl Config {
     /// Where the CLI keeps its own files (the login): `$XDG_CONFIG_HOME/gradus` or `~/.config/gradus`.
     pub fn default_config_dir() -> Result<PathBuf> {
         home("XDG_CONFIG_HOME", ".config").map(|directory| directory.join("gradus"))
+    }
+
+    /// Where `gradus watch` remembers how far it has come.
+    pub fn default_state_dir() -> Result<PathBuf> {
+        home("XDG_STATE_HOME", ".local/state").map(|directory| directory.join("gradus"))
     }
 
     /// Where the CLI remembers the digests of files it pushed.

@@ -48,6 +48,7 @@ pub struct Metrics {
     pub delivery_seconds: Histogram,
     pub deliveries_pending: Gauge,
     pub hooks_paused: Gauge,
+    pub watchers: Gauge,
 }
 
 impl Metrics {
@@ -73,7 +74,8 @@ impl Metrics {
         registry.register("panics", "Bugs that ended a request", panics.clone());
         let deliveries = Family::<DeliveryLabels, Counter>::default();
         let delivery_seconds = Histogram::new(buckets);
-        let (deliveries_pending, hooks_paused) = (Gauge::default(), Gauge::default());
+        let (deliveries_pending, hooks_paused, watchers) =
+            (Gauge::default(), Gauge::default(), Gauge::default());
         registry.register("deliveries", "Attempts to deliver to hooks, by outcome", deliveries.clone());
         registry.register("delivery_seconds", "Time of one attempt, in seconds", delivery_seconds.clone());
         registry.register(
@@ -82,6 +84,7 @@ impl Metrics {
             deliveries_pending.clone(),
         );
         registry.register("hooks_paused", "Hooks that are paused or disabled", hooks_paused.clone());
+        registry.register("watchers", "Streams of the log under way", watchers.clone());
         Self {
             registry,
             requests,
@@ -95,6 +98,7 @@ impl Metrics {
             delivery_seconds,
             deliveries_pending,
             hooks_paused,
+            watchers,
         }
     }
 

@@ -27,6 +27,7 @@ mod sign;
 mod stages;
 mod usage;
 mod users;
+mod watch;
 
 use crate::error::{Error, Kind, Result};
 use clap::{Args, Parser, Subcommand};
@@ -133,6 +134,8 @@ enum Verb {
     /// Tell deployment systems what happens: add, list, show, test, deliveries, replay, pause, resume, rotate, rm
     #[command(subcommand)]
     Hook(hook::Hook),
+    /// Wait for what happens to a reference, and run a command on each change
+    Watch(watch::Watch),
     /// Tenants: create, list, show
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),
@@ -220,6 +223,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Unfreeze(unfreeze) => unfreeze.run(client, out).await,
         Verb::Policy(policy) => policy.run(client, out).await,
         Verb::Hook(hook) => hook.run(client, out).await,
+        Verb::Watch(watch) => watch.run(client, out).await,
         Verb::Namespace(namespace) => namespace.run(client, out).await,
         Verb::Member(member) => member.run(client, out).await,
         Verb::User(user) => user.run(client, out).await,

@@ -9,12 +9,14 @@ mod patience;
 mod pull;
 mod transport;
 mod upload;
+mod watch;
 
 pub use digests::Digests;
 pub use hashing::hash_file;
 pub use pull::{Contents, PullOutcome, Pulled};
 pub use transport::{Call, Client, Reply};
 pub use upload::{Sent, Upload};
+pub use watch::Watching;
 
 /// Told how many bytes have moved, for progress bars.
 pub type Progress = std::sync::Arc<dyn Fn(u64) + Send + Sync>;

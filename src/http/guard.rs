@@ -18,7 +18,7 @@ use crate::{
 };
 use axum::{
     extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
-    http::{HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -65,7 +65,7 @@ fn is_oci(uri: &Uri) -> bool {
 pub async fn no_such_route(State(app): State<App>, request: Request) -> Response {
     // Strangers learn nothing of which routes there are; a path of another shape is a name we refuse.
     let uri = request.uri().clone();
-    let error = match caller(&app, authorization(&request)).await {
+    let error = match caller(&app, authorization(request.headers())).await {
         Ok(_) if is_oci(&uri) => {
             Error::not_found("repository_unknown", "no such repository: a name has exactly two segments")
         }
@@ -81,7 +81,7 @@ pub async fn no_such_route(State(app): State<App>, request: Request) -> Response
 
 pub async fn no_such_method(State(app): State<App>, request: Request) -> Response {
     let uri = request.uri().clone();
-    let error = match caller(&app, authorization(&request)).await {
+    let error = match caller(&app, authorization(request.headers())).await {
         Ok(_) => {
             Error::not_allowed("method_not_allowed", format!("this route does not take {}", request.method()))
         }
@@ -225,6 +225,7 @@ pub struct Needs {
     access: Access,
     operation: &'static str,
     transfer: bool,
+    watch: bool,
     is_oci: bool,
     json: bool,
     takes_query: bool,
@@ -236,8 +237,10 @@ impl Needs {
             access: route.access,
             operation: route.operation,
             transfer: route.transfer,
+            watch: route.watch,
             is_oci: route.path.starts_with("/v2"),
-            json: route.method == Method::GET && route.answer.is_some(),
+            // An answer that is a stream has no entity tag.
+            json: route.method == Method::GET && route.answer.is_some() && !route.watch,
             takes_query: route.path.starts_with("/v2") || !route.query.is_empty(),
         }
     }
@@ -273,7 +276,7 @@ pub async fn admit(
         let response = next.run(request).await;
         Ok(if json { super::answer::conditional(response, if_none_match).await } else { response })
     };
-    let outcome = match gate.route.transfer {
+    let outcome = match gate.route.transfer || gate.route.watch {
         true => work.await,
         false => tokio::time::timeout(gate.limits.time, work).await.unwrap_or_else(|_| Err(too_slow())),
     };
@@ -292,6 +295,8 @@ async fn place(gate: &Gate) -> Result<Option<SemaphorePermit<'_>>> {
     let busy = || Error::unavailable("server_busy", "the server has too much to do, try again");
     let places = match (gate.route.access, gate.route.transfer) {
         (Access::Open, _) => return Ok(None),
+        // Who watches has a place of another kind.
+        _ if gate.route.watch => return Ok(None),
         (_, true) => &gate.limits.transfers,
         (_, false) => &gate.limits.requests,
     };
@@ -305,7 +310,7 @@ async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Re
     if gate.route.access == Access::Open {
         return Ok(());
     }
-    let actor = caller(&gate.app, authorization(request)).await?;
+    let actor = caller(&gate.app, authorization(request.headers())).await?;
     match gate.route.access {
         Access::Open | Access::Token => {}
         Access::Everywhere(permission) => actor.require_everywhere(permission)?,
@@ -332,13 +337,13 @@ async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Re
 }
 
 /// Who is calling: Bearer with a token, or Basic with any user name and the token as password.
-async fn caller(app: &App, authorization: Option<HeaderValue>) -> Result<Arc<Actor>> {
+pub async fn caller(app: &App, authorization: Option<HeaderValue>) -> Result<Arc<Actor>> {
     match authorization {
         None => ops::access::without_token(app),
         Some(value) => ops::access::authenticate(app, &oci::auth::token_of(&value)?).await,
     }
 }
 
-fn authorization(request: &Request) -> Option<HeaderValue> {
-    request.headers().get(header::AUTHORIZATION).cloned()
+pub fn authorization(headers: &HeaderMap) -> Option<HeaderValue> {
+    headers.get(header::AUTHORIZATION).cloned()
 }

@@ -38,6 +38,8 @@ pub struct Route {
     pub access: Access,
     /// Moves blobs, or reads many: no time limit but for silence.
     pub transfer: bool,
+    /// May wait for what happens: no time limit, and no place among the requests.
+    pub watch: bool,
     pub summary: &'static str,
     pub body: Option<Schema>,
     pub answer: Option<Schema>,
@@ -65,6 +67,11 @@ const EVENT_FILTERS: &[(&str, &str)] = &[
     ("namespace", "only this namespace"),
     ("workload", "only this workload"),
     ("kind", "only events of this kind"),
+    ("on", "only these, as hooks listen: `promoted:production,rolled_back`"),
+    (
+        "wait",
+        "seconds to wait where there is nothing yet, at most 55; `next` then always says where to go on",
+    ),
 ];
 const PENDING_FILTERS: &[(&str, &str)] = &[
     ("cursor", "where to go on: `next` of the page before"),
@@ -86,10 +93,10 @@ const STAGE_QUERY: &[(&str, &str)] =
 const CONSISTENCY_QUERY: &[(&str, &str)] = &[("from", "a size"), ("to", "a later size")];
 const DIFF_QUERY: &[(&str, &str)] = &[("from", "a reference"), ("to", "a reference")];
 
-/// One row. Options follow the handler: `body: T`, `answer: T`, `query: LIST`, `transfer`.
+/// One row. Options follow the handler: `body: T`, `answer: T`, `query: LIST`, `transfer`, `watch`.
 macro_rules! route {
     ($method:ident $path:literal $operation:literal, $access:expr, $summary:literal, $router:ident($handler:path)
-     $(, body: $body:ty)? $(, answer: $answer:ty)? $(, query: $query:expr)? $(, transfer: $transfer:literal)?) => {{
+     $(, body: $body:ty)? $(, answer: $answer:ty)? $(, query: $query:expr)? $(, transfer: $transfer:literal)? $(, watch: $watch:literal)?) => {{
         #[allow(unused_mut, unused_assignments)]
         let mut route = Route {
             method: Method::$method,
@@ -97,6 +104,7 @@ macro_rules! route {
             operation: $operation,
             access: $access,
             transfer: false,
+            watch: false,
             summary: $summary,
             body: None,
             answer: None,
@@ -107,6 +115,7 @@ macro_rules! route {
         $(route.answer = Some(schema_of::<$answer>);)?
         $(route.query = $query;)?
         $(route.transfer = $transfer;)?
+        $(route.watch = $watch;)?
         route
     }};
 }
@@ -192,7 +201,7 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/v1/hooks/{hook}/deliveries/{position}" "hook_delivery", Token, "A delivery with its last attempts.", get(v1::hooks::delivery), answer: wire::DeliveryDetails),
         route!(POST "/v1/hooks/{hook}/deliveries/{position}/replay" "hook_replay", Token, "Sends an event to a hook once more.", post(v1::hooks::replay), answer: wire::DeliveryView),
 
-        route!(GET "/v1/events" "log", Token, "The event log, oldest first; needs the auditor's role.", get(v1::admin::events), answer: wire::Page<Event>, query: EVENT_FILTERS),
+        route!(GET "/v1/events" "log", Token, "The event log, oldest first: a page, with `wait` one that is waited for, or with `Accept: text/event-stream` a stream. Readers see what is about workloads, auditors all.", get(v1::events::events), answer: wire::Page<Event>, query: EVENT_FILTERS, watch: true),
         route!(GET "/v1/log/checkpoint" "audit_checkpoint", Token, "The log's size and root, signed (C2SP tlog-checkpoint).", get(v1::audit::checkpoint)),
         route!(GET "/v1/log/key" "audit_key", Token, "The log's public key (C2SP signed-note).", get(v1::audit::key)),
         route!(GET "/v1/log/tile/{*tile}" "audit_tile", Everywhere(Audit), "Hashes and entries of the log (C2SP tlog-tiles).", get(v1::audit::tile)),

@@ -11,6 +11,7 @@ pub mod decide;
 pub mod dossier;
 pub mod events;
 pub mod evidence;
+pub mod follow;
 pub mod freeze;
 pub mod garbage;
 pub mod hooks;
@@ -64,6 +65,7 @@ use std::{
     sync::{Arc, OnceLock},
     time::Duration,
 };
+use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Everything a verb works with. One per process, shared by all requests.
@@ -82,6 +84,9 @@ pub struct Context {
     pub(crate) receiving: TaskTracker,
     /// Set when the process is asked to stop: what waits for something ends.
     pub closing: CancellationToken,
+    /// Places of those who watch the log.
+    pub watchers: Arc<Semaphore>,
+    pub(crate) tail: follow::Tail,
     sender: OnceLock<Arc<Sender>>,
 }
 
@@ -93,6 +98,7 @@ impl Context {
         config: Config,
         local: Option<PrincipalName>,
     ) -> Arc<Self> {
+        let watchers = Arc::new(Semaphore::new(config.limits.watchers.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             db,
             stores,
@@ -105,6 +111,8 @@ impl Context {
             turns: turns::Turns::default(),
             receiving: TaskTracker::new(),
             closing: CancellationToken::new(),
+            watchers,
+            tail: follow::Tail::default(),
             sender: OnceLock::new(),
         })
     }

@@ -96,7 +96,8 @@ async fn a_receiver_that_misbehaves_is_told_of_and_nothing_is_lost() {
     let (to_metadata, huge) =
         (to_metadata.await, Receiver::answering(|_| vec![b'x'; 1 << 20].into_response()).await);
     let endless = Receiver::answering(|_| {
-        let pieces = std::iter::repeat_n(Bytes::from_static(&[b'y'; 4096]), 1 << 20).map(Ok::<_, std::io::Error>);
+        let pieces =
+            std::iter::repeat_n(Bytes::from_static(&[b'y'; 4096]), 1 << 20).map(Ok::<_, std::io::Error>);
         Body::from_stream(futures_util::stream::iter(pieces)).into_response()
     });
     let endless = endless.await;

@@ -73,3 +73,5 @@ mod tls;
 mod uploads;
 /// Version numbers, references, races.
 mod versions;
+/// Following the log: streams, long polls, `gradus watch`.
+mod watch;

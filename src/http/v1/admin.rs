@@ -1,39 +1,15 @@
-//! The log, garbage collection, scrubbing.
+//! Garbage collection, scrubbing.
 
 use crate::{
-    error::Error,
     http::{
         App, Caller,
-        answer::{Answer, JsonBody, Query, page},
+        answer::{Answer, JsonBody},
     },
-    model::event::Event,
-    ops::{events, garbage, scrub},
+    ops::{garbage, scrub},
     wire,
 };
 use axum::{Json, extract::State};
 use chrono::TimeDelta;
-
-pub async fn events(
-    State(app): State<App>,
-    Caller(actor): Caller,
-    mut query: Query,
-) -> Answer<wire::Page<Event>> {
-    let (cursor, limit) = query.page()?;
-    let filter = events::Filter {
-        namespace: query.parse("namespace")?,
-        workload: query.parse("workload")?,
-        kind: query.take("kind"),
-    };
-    query.done()?;
-    let from = match cursor.as_str() {
-        "" => 0,
-        text => text
-            .parse()
-            .map_err(|_| Error::invalid("cursor_invalid", "the cursor of the log is a position"))?,
-    };
-    let rows = events::list(&app, &actor, &filter, from, limit + 1).await?;
-    Ok(Json(page(rows, limit, |event| (event.position + 1).to_string(), |event| event)))
-}
 
 pub async fn gc(
     State(app): State<App>,

@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin;
 pub mod audit;
 pub mod dossier;
+pub mod events;
 pub mod evidence;
 pub mod hooks;
 pub mod policies;
