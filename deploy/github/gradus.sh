@@ -57,11 +57,10 @@ pull() {
   line=$(gradus pull "$REFERENCE" --out "${OUT:-model}")
   echo "$line"
   say_version "$line"
-  if [ -n "${LOG_KEY:-}" ]; then
-    # By digest, so that it is the version just pulled that is checked, wherever the stage is by now.
-    read -r name digest _ <<< "$line"
-    gradus verify "${name%:*}@$digest" "${OUT:-model}" --log-key "$LOG_KEY"
-  fi
+  # By digest, so that it is the version just pulled that is checked, wherever the stage is by now. It also refuses
+  # files that were there before.
+  read -r name digest _ <<< "$line"
+  gradus verify "${name%:*}@$digest" "${OUT:-model}" ${LOG_KEY:+--log-key "$LOG_KEY"}
 }
 
 report() {
