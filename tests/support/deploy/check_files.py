@@ -5,7 +5,6 @@ import re
 
 import kubernetes_validate
 import yaml
-
 from deployed import (
     DEPLOY,
     KUSTOMIZATIONS,
@@ -19,6 +18,7 @@ from deployed import (
     passes,
     program,
     refuses,
+    tools,
 )
 from models import accepted_by, as_hera_has_it, known_to_kserve
 
@@ -27,8 +27,6 @@ folder = run.folder
 # The oldest supported version of Kubernetes and the newest that the schemas know.
 KUBERNETES = ("1.32", "1.37")
 OWN_KINDS = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1")
-
-
 SECRET = r"\b[0-9a-f]{32,}\b|\bGK[0-9a-f]{20,}|BEGIN [A-Z ]*PRIVATE KEY|\bgradus_[\w-]{30,}"
 
 
@@ -40,7 +38,10 @@ def write(file, text):
 def parse_groovy(text):
     from groovy_parser.parser import parse_and_digest_groovy_content
 
-    parse_and_digest_groovy_content(text)
+    # A text that it has parsed it knows again.
+    known = tools.cache() / "groovy"
+    known.mkdir(exist_ok=True)
+    parse_and_digest_groovy_content(text, cache_directory=known)
 
 
 def inline_scripts():
@@ -57,7 +58,9 @@ def inline_scripts():
         before = content.get("before_script", [])
         if "script" in content:
             # GitLab runs the lines as one script, in bash where the image has it. `tier` is read to be left out.
-            text = "\n".join([*before, *content["script"]]).replace("read -r name digest tier", "read -r _ digest _")
+            text = "\n".join([*before, *content["script"]]).replace(
+                "read -r name digest tier", "read -r _ digest _"
+            )
             yield f"gitlab {job}", "/bin/bash", text
         if "after_script" in content:
             yield f"gitlab {job} after", "/bin/bash", "\n".join(content["after_script"])
@@ -96,7 +99,7 @@ def named(value):
 
 
 JENKINSFILE = (DEPLOY / "jenkins" / "Jenkinsfile").read_text()
-# Parsing Groovy takes ten seconds, so that it goes on beside the rest.
+# Parsing Groovy takes ten seconds the first time, so that it goes on beside the rest.
 pool = concurrent.futures.ProcessPoolExecutor(1)
 groovy = pool.submit(parse_groovy, JENKINSFILE)
 bad_groovy = pool.submit(parse_groovy, "pipeline { agent any\n stages { ( }\n }")
@@ -224,10 +227,14 @@ def what_is_named_in_the_kubernetes_objects_is_there():
             for wanted in named(one):
                 # The secret is made by create-secret.sh.
                 if wanted not in (("Secret", "gradus"), ("Secret", "gradus-tls")) and wanted not in there:
-                    raise AssertionError(f"{place}: {one['kind']} names {wanted[0]} {wanted[1]}, which is not there")
+                    raise AssertionError(
+                        f"{place}: {one['kind']} names {wanted[0]} {wanted[1]}, which is not there"
+                    )
     registry = {one["kind"]: one for one in documents(kustomize("kubernetes"))}
     pods = registry["Deployment"]["spec"]["template"]["metadata"]["labels"]
-    equal(registry["Deployment"]["spec"]["selector"]["matchLabels"], pods, "labels that the Deployment selects")
+    equal(
+        registry["Deployment"]["spec"]["selector"]["matchLabels"], pods, "labels that the Deployment selects"
+    )
     equal(registry["Service"]["spec"]["selector"], pods, "labels that the Service selects")
     budget = registry["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"]
     equal(budget, pods, "labels that the budget selects")
@@ -242,7 +249,9 @@ def pods_run_without_any_right():
     equal(pod["automountServiceAccountToken"], False, "automountServiceAccountToken")
     context = container["securityContext"]
     equal(context["readOnlyRootFilesystem"], True, "readOnlyRootFilesystem")
-    equal((context["allowPrivilegeEscalation"], context["capabilities"]), (False, {"drop": ["ALL"]}), "rights")
+    equal(
+        (context["allowPrivilegeEscalation"], context["capabilities"]), (False, {"drop": ["ALL"]}), "rights"
+    )
     probes = [container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")]
     equal(probes, ["/healthz", "/readyz"], "probes")
 
@@ -270,7 +279,12 @@ def argo_events_and_workflows_accept_their_objects_by_heras_models():
     from hera.events.models import EventSource, Sensor
     from hera.workflows.models import Workflow, WorkflowTemplate
 
-    models = {"EventSource": EventSource, "Sensor": Sensor, "WorkflowTemplate": WorkflowTemplate, "Workflow": Workflow}
+    models = {
+        "EventSource": EventSource,
+        "Sensor": Sensor,
+        "WorkflowTemplate": WorkflowTemplate,
+        "Workflow": Workflow,
+    }
     seen = set()
     for document in documents(kustomize("argo/workflows")):
         if document["apiVersion"] == "argoproj.io/v1alpha1":

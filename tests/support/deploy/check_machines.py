@@ -4,7 +4,6 @@ import re
 import shutil
 
 import yaml
-
 from deployed import DEPLOY, Checks, equal, passes, refuses
 
 run = Checks(__doc__)
@@ -36,7 +35,11 @@ def docker_compose_accepts_its_file_with_the_secrets_that_setup_makes():
     read = yaml.safe_load(passes("docker-compose", "--file", place / "compose.yaml", "config"))
     equal(set(read["services"]), {"gradus", "postgres", "garage"}, "services")
     for secret in read["secrets"].values():
-        equal((place / "secrets" / secret["file"].rsplit("/", 1)[1]).exists(), True, f"{secret['file']} was made")
+        equal(
+            (place / "secrets" / secret["file"].rsplit("/", 1)[1]).exists(),
+            True,
+            f"{secret['file']} was made",
+        )
     text = (place / "compose.yaml").read_text()
     (place / "compose.yaml").write_text(text.replace("condition: service_healthy", "condition: healthy"))
     refuses("docker-compose", "--file", place / "compose.yaml", "config")
@@ -54,7 +57,11 @@ def what_gradus_postgresql_and_garage_are_told_in_compose_fits_together():
     equal(f"s3://{environment['GARAGE_DEFAULT_BUCKET']}/" in config, True, "bucket")
     garage = (place / "garage.toml").read_text()
     equal(re.search(r's3_region = "(\w+)"', garage)[1], re.search(r'region = "(\w+)"', config)[1], "region")
-    equal(re.fullmatch(r"[0-9a-f]{64}", (place / "secrets" / "gradus-secret").read_text()) is None, False, "secret")
+    equal(
+        re.fullmatch(r"[0-9a-f]{64}", (place / "secrets" / "gradus-secret").read_text()) is None,
+        False,
+        "secret",
+    )
 
 
 @run.check

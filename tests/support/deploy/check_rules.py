@@ -1,18 +1,13 @@
-"""promtool reads and tries the alert rules, and the queries of the dashboard; both name only metrics that there are."""
+"""promtool reads and tries the alerts, and reads the queries of the dashboard; the metrics they name are there."""
 
 import json
 import re
-import sys
+import urllib.error
 import urllib.request
 from pathlib import Path
 
 import yaml
-
-from deployed import DEPLOY, Checks, equal, load, passes, refuses
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from support import tools  # noqa: E402
+from deployed import DEPLOY, Checks, equal, load, passes, refuses, tools
 
 run = Checks(__doc__)
 promtool = tools.promtool()
@@ -77,23 +72,28 @@ def every_alert_says_how_bad_it_is_what_it_means_and_what_to_do():
     for group in ALERTS:
         for rule in group["rules"]:
             equal(rule["labels"]["severity"] in ("page", "ticket"), True, f"severity of {rule['alert']}")
-            equal("Do: " in rule["annotations"]["description"] or "`" in rule["annotations"]["description"], True,
-                  f"what to do about {rule['alert']}")
+            equal(
+                "Do: " in rule["annotations"]["description"] or "`" in rule["annotations"]["description"],
+                True,
+                f"what to do about {rule['alert']}",
+            )
             equal(bool(rule["annotations"]["summary"]), True, f"summary of {rule['alert']}")
 
 
 @run.check
 def the_operators_rules_are_the_same():
     made = passes(DEPLOY / "kubernetes" / "monitoring" / "make-rule.sh")
-    equal((DEPLOY / "kubernetes" / "monitoring" / "prometheus-rule.yaml").read_text(), made, "prometheus-rule.yaml")
+    equal(
+        (DEPLOY / "kubernetes" / "monitoring" / "prometheus-rule.yaml").read_text(),
+        made,
+        "prometheus-rule.yaml",
+    )
     equal(yaml.safe_load(made)["spec"]["groups"], ALERTS, "groups")
 
 
 @run.check
 def promtool_accepts_every_query_of_the_dashboard():
-    rules = [
-        {"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(queries())
-    ]
+    rules = [{"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(queries())]
     text = yaml.safe_dump({"groups": [{"name": "panels", "rules": rules}]})
     passes(promtool, "check", "rules", written("panels.yaml", text))
 
@@ -117,9 +117,13 @@ def the_dashboard_has_the_shape_that_grafana_reads():
     equal(variables, {"datasource", "job"}, "variables")
     for panel in PANELS:
         equal(panel["type"] in ("stat", "timeseries"), True, f"type of {panel['title']}")
-        equal(panel["datasource"], {"type": "prometheus", "uid": "${datasource}"}, f"source of {panel['title']}")
+        equal(
+            panel["datasource"], {"type": "prometheus", "uid": "${datasource}"}, f"source of {panel['title']}"
+        )
         equal(bool(panel["description"]), True, f"description of {panel['title']}")
-        equal(len({target["refId"] for target in panel["targets"]}), len(panel["targets"]), "names of queries")
+        equal(
+            len({target["refId"] for target in panel["targets"]}), len(panel["targets"]), "names of queries"
+        )
 
 
 @run.check

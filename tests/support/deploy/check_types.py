@@ -2,14 +2,20 @@
 
 import json
 import os
-import sys
 from pathlib import Path
 
-from deployed import DEPLOY, KUSTOMIZATIONS, Checks, documents, equal, kustomize, load, passes, refuses
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
-
-from support import tools  # noqa: E402
+from deployed import (
+    DEPLOY,
+    KUSTOMIZATIONS,
+    Checks,
+    documents,
+    equal,
+    kustomize,
+    load,
+    passes,
+    refuses,
+    tools,
+)
 
 run = Checks(__doc__)
 MODULES = tools.deploy_modules()
@@ -31,7 +37,15 @@ def compiled(objects):
     for number, one in enumerate(objects):
         lines.append(f"export const one{number}: I{one['kind']} = {json.dumps(one)};")
     (folder / "objects.ts").write_text("\n".join(lines))
-    options = ("--noEmit", "--strict", "--skipLibCheck", "--module", "nodenext", "--moduleResolution", "nodenext")
+    options = (
+        "--noEmit",
+        "--strict",
+        "--skipLibCheck",
+        "--module",
+        "nodenext",
+        "--moduleResolution",
+        "nodenext",
+    )
     return ("node", MODULES / "node_modules" / "typescript" / "bin" / "tsc", *options, folder / "objects.ts")
 
 
@@ -42,7 +56,9 @@ def actionlint_accepts_the_workflow():
 
     equal(found(DEPLOY / "github" / "workflow.yml"), [], "what actionlint found")
     bad = run.folder / "bad.yml"
-    bad.write_text((DEPLOY / "github" / "workflow.yml").read_text().replace("steps.push.outputs", "steps.pushed.outputs"))
+    bad.write_text(
+        (DEPLOY / "github" / "workflow.yml").read_text().replace("steps.push.outputs", "steps.pushed.outputs")
+    )
     equal(len(found(bad)), 1, "what actionlint finds in a step that is not there")
 
 

@@ -1,5 +1,6 @@
 """What the checks of deploy/ share: where its files are, and how they are read and their programs run."""
 
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,9 @@ ROOT = Path(__file__).resolve().parents[3]
 DEPLOY = ROOT / "deploy"
 sys.path.insert(0, str(ROOT / "tests" / "support" / "clients"))
 
-from checks import Checks, equal, first_line  # noqa: E402, F401
+from checks import Checks, equal  # noqa: E402, F401
+
+from support import tools  # noqa: E402, F401
 
 # These have tests of their own.
 OTHERS = ("examples", "policies", "config.example.toml")
@@ -21,7 +24,9 @@ def files(*patterns):
     """The files in deploy/ that match, without generated and secret ones."""
     found = {file for pattern in patterns for file in DEPLOY.rglob(pattern) if file.is_file()}
     return sorted(
-        file for file in found if file.relative_to(DEPLOY).parts[0] not in OTHERS and "secrets" not in file.parts
+        file
+        for file in found
+        if file.relative_to(DEPLOY).parts[0] not in OTHERS and "secrets" not in file.parts
     )
 
 
@@ -69,7 +74,9 @@ def refuses(*command, **options):
     raise AssertionError(f"{Path(command[0]).name} did not find what was made wrong")
 
 
+@functools.cache
 def kustomize(folder):
+    """What a kustomization builds, as text."""
     return passes(program("kubectl"), "kustomize", DEPLOY / folder)
 
 
