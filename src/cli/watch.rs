@@ -168,14 +168,7 @@ impl Watch {
     }
 
     /// Tells of a change or runs the command, and remembers that it is done.
-    async fn turn(
-        &self,
-        _: &Client,
-        turn: &Turn,
-        state: &mut State,
-        file: &PathBuf,
-        out: &Out,
-    ) -> Result<()> {
+    async fn turn(&self, turn: &Turn, state: &mut State, file: &PathBuf, out: &Out) -> Result<()> {
         let Turn { kind, version, digest, position, event, .. } = turn;
         match &self.exec {
             None => {
