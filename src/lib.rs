@@ -11,6 +11,7 @@ pub mod error;
 pub mod evidence;
 pub mod gates;
 pub mod http;
+pub mod identity;
 pub mod jobs;
 pub mod kinds;
 pub mod model;
