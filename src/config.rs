@@ -1,6 +1,11 @@
 //! Configuration: one struct, from a TOML file, with defaults that work for a laptop. The only reader of
 //! environment variables besides the CLI's flags.
 
+mod issuers;
+
+pub(crate) use issuers::is_protected;
+pub use issuers::{Issuer, Oidc};
+
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
 use std::{
@@ -25,6 +30,9 @@ pub struct Config {
     pub limits: Limits,
     pub schedule: Schedule,
     pub garbage: Garbage,
+    pub oidc: Oidc,
+    /// Who else says who somebody is: providers of OpenID Connect. Empty: nobody.
+    pub issuers: Vec<Issuer>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -116,6 +124,8 @@ impl Default for Config {
             limits: Limits::default(),
             schedule: Schedule::default(),
             garbage: Garbage::default(),
+            oidc: Oidc::default(),
+            issuers: Vec::new(),
         }
     }
 }
@@ -190,7 +200,7 @@ impl Config {
         if least == 0 || store_seconds == 0 || self.database.connections == 0 {
             return refuse("limits and connections must be above zero".into());
         }
-        Ok(())
+        issuers::check(self).or_else(refuse)
     }
 
     /// Where data lives when no directory is named: `$GRADUS_DATA`, else `$XDG_DATA_HOME/gradus`, else
@@ -216,6 +226,23 @@ impl Config {
 /// The registry's secret from the environment.
 pub fn secret_from_environment() -> Option<String> {
     set("GRADUS_SECRET")
+}
+
+/// Where a job finds the proof of who it is. Of a token only whether it is there may be shown.
+pub enum JobIdentity {
+    /// The token itself, as GitLab and others put it into the environment.
+    Token(String),
+    /// GitHub Actions: where to ask for one, and the permission to do so.
+    GitHub { url: String, permission: String },
+}
+
+/// What the environment says of who this job is.
+pub fn job_identity() -> Option<JobIdentity> {
+    if let Some(token) = set("GRADUS_ID_TOKEN") {
+        return Some(JobIdentity::Token(token));
+    }
+    let (url, permission) = (set("ACTIONS_ID_TOKEN_REQUEST_URL")?, set("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?);
+    Some(JobIdentity::GitHub { url, permission })
 }
 
 /// The name of the user of this machine.
@@ -251,6 +278,7 @@ mod tests {
             example.lines().map(|line| line.strip_prefix("#~ ").unwrap_or(line).to_owned() + "\n").collect();
         let config = Config::parse(&all).unwrap();
         assert!(config.database.url.is_some() && !config.stores.is_empty() && config.tls.is_some());
+        assert!(!config.issuers.is_empty());
     }
 
     #[test]
