@@ -9,6 +9,7 @@ use super::{
     name::{Namespace, PrincipalName, Workload},
     promotion::State,
     stage::Stage,
+    trust::Conditions,
     version::Version,
 };
 use crate::error::{Error, Result};
@@ -53,6 +54,23 @@ pub enum Change {
     TokenRevoked {
         token: String,
         user: PrincipalName,
+    },
+    /// Identities of an issuer that fit the claims may act in the namespace from now on.
+    TrustAdded {
+        namespace: Namespace,
+        rule: String,
+        issuer: String,
+        issuer_url: String,
+        claims: Conditions,
+        roles: Vec<Role>,
+        /// The service they act as.
+        principal: PrincipalName,
+    },
+    /// They may no more, and what tokens they were given by the rule have ended.
+    TrustRemoved {
+        namespace: Namespace,
+        rule: String,
+        principal: PrincipalName,
     },
     Pushed {
         workload: Workload,
@@ -284,7 +302,9 @@ impl Change {
     /// The namespace whose members may see the event; `None` for registry-wide ones.
     pub fn namespace(&self) -> Option<String> {
         match self {
-            Self::NamespaceCreated { namespace, .. } => Some(namespace.to_string()),
+            Self::NamespaceCreated { namespace, .. }
+            | Self::TrustAdded { namespace, .. }
+            | Self::TrustRemoved { namespace, .. } => Some(namespace.to_string()),
             Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
                 (namespace != super::access::EVERYWHERE).then(|| namespace.clone())
             }

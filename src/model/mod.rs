@@ -20,5 +20,6 @@ pub mod reference;
 pub mod resolution;
 pub mod scope;
 pub mod stage;
+pub mod trust;
 pub mod version;
 pub mod yaml;
