@@ -217,14 +217,16 @@ type Text = (i64, &'static str, &'static str);
 const REGISTRY: Text = (1, "registry", include_str!("../../migrations/0001_registry.sql"));
 const GOVERNANCE: Text = (3, "governance", include_str!("../../migrations/0003_governance.sql"));
 const ATTEMPTS: Text = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
+const TRUST: Text = (8, "trust", include_str!("../../migrations/0008_trust.sql"));
 const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
 const POSTGRES: &[Text] = &[
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
     (5, "byte_order", include_str!("../../migrations/postgres/0005_byte_order.sql")),
+    (9, "byte_order", include_str!("../../migrations/postgres/0009_byte_order.sql")),
 ];
 
 fn migrations(own: &[Text]) -> Migrator {
-    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS], own].concat();
+    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, TRUST], own].concat();
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

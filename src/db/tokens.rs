@@ -50,11 +50,12 @@ impl TryFrom<Row> for TokenRow {
     }
 }
 
-pub async fn insert(tx: &mut Tx, row: &TokenRow, hash: &str) -> Result<()> {
+/// `rule` is the rule of trust that the token is given by, if it is.
+pub async fn insert(tx: &mut Tx, row: &TokenRow, hash: &str, rule: Option<&str>) -> Result<()> {
     let scope = serde_json::to_string(&row.scope)
         .map_err(|source| Error::internal("token_encoding", "a scope could not be written").source(source))?;
-    let sql = "INSERT INTO tokens (id, hash, principal, label, scope, created_at, expires_at)
-               VALUES ($1, $2, $3, $4, $5, $6, $7)";
+    let sql = "INSERT INTO tokens (id, hash, principal, label, scope, created_at, expires_at, trust)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8)";
     execute!(
         tx,
         sql,
@@ -64,7 +65,8 @@ pub async fn insert(tx: &mut Tx, row: &TokenRow, hash: &str) -> Result<()> {
         &row.label,
         scope,
         row.created_at,
-        row.expires_at
+        row.expires_at,
+        rule
     );
     Ok(())
 }
@@ -86,6 +88,18 @@ pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<TokenRow>> {
 /// Answers false if it was revoked before.
 pub async fn revoke(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<bool> {
     Ok(execute!(tx, "UPDATE tokens SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL", id, at) == 1)
+}
+
+/// Revokes all that a rule of trust gave.
+pub async fn revoke_of_rule(tx: &mut Tx, rule: &str, at: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE tokens SET revoked_at = $2 WHERE trust = $1 AND revoked_at IS NULL", rule, at);
+    Ok(())
+}
+
+/// Forgets what a rule of trust gave and has expired before a time.
+pub async fn forget_of_rule(tx: &mut Tx, rule: &str, before: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "DELETE FROM tokens WHERE trust = $1 AND expires_at < $2", rule, before);
+    Ok(())
 }
 
 /// Tokens after the id `after`, of one principal or of all.
