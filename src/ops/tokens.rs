@@ -59,7 +59,7 @@ pub async fn create(cx: &Context, actor: &Actor, new: NewToken) -> Result<(Strin
     if principal.disabled {
         return Err(Error::conflict("user_disabled", format!("the user is disabled: {user}")));
     }
-    let (secret, change) = issue(cx, &mut tx, &user, &new.label, scope, Some(expires_at)).await?;
+    let (secret, change) = issue(cx, &mut tx, &user, &new.label, scope, Some(expires_at), None).await?;
     let Change::TokenCreated { token, .. } = &change else {
         return Err(Error::internal("token_encoding", "a token was not made"));
     };
@@ -88,6 +88,7 @@ fn narrowed(old: &Scope, new: Scope) -> Result<Scope> {
     }
 }
 
+/// Makes a token; `rule` is the rule of trust that gives it, if one does.
 pub(super) async fn issue(
     cx: &Context,
     tx: &mut Tx,
@@ -95,6 +96,7 @@ pub(super) async fn issue(
     label: &str,
     scope: Scope,
     expires_at: Option<DateTime<Utc>>,
+    rule: Option<&str>,
 ) -> Result<(String, Change)> {
     let secret = format!("{TOKEN_PREFIX}{}", hex(&random()?));
     let row = TokenRow {
@@ -106,7 +108,7 @@ pub(super) async fn issue(
         expires_at,
         revoked_at: None,
     };
-    tokens::insert(tx, &row, &hex(&hash_token(&secret))).await?;
+    tokens::insert(tx, &row, &hex(&hash_token(&secret)), rule).await?;
     let change = Change::TokenCreated {
         token: row.id,
         user: user.clone(),

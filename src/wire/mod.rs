@@ -2,8 +2,10 @@
 //! own live in `model`; here are only their envelopes. All are published in `schemas/openapi.json`.
 
 mod governance;
+mod trust;
 
 pub use governance::*;
+pub use trust::*;
 
 use crate::{
     kinds::Inspection,

@@ -7,4 +7,5 @@ pub mod dossier;
 pub mod evidence;
 pub mod policies;
 pub mod stages;
+pub mod trust;
 pub mod versions;
