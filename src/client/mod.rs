@@ -4,6 +4,7 @@ mod api;
 mod digests;
 mod governance;
 mod hashing;
+pub mod oidc;
 mod patience;
 mod pull;
 mod transport;
