@@ -18,6 +18,8 @@ pub struct TokenRow {
     pub created_at: DateTime<Utc>,
     pub expires_at: Option<DateTime<Utc>>,
     pub revoked_at: Option<DateTime<Utc>>,
+    /// The rule of trust that gave it, if one did.
+    pub rule: Option<String>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -29,13 +31,14 @@ struct Row {
     created_at: DateTime<Utc>,
     expires_at: Option<DateTime<Utc>>,
     revoked_at: Option<DateTime<Utc>>,
+    trust: Option<String>,
 }
 
 impl TryFrom<Row> for TokenRow {
     type Error = Error;
 
     fn try_from(row: Row) -> Result<Self> {
-        let Row { id, principal, label, scope, created_at, expires_at, revoked_at } = row;
+        let Row { id, principal, label, scope, created_at, expires_at, revoked_at, trust } = row;
         let scope = serde_json::from_str(&scope)
             .map_err(|_| Error::corrupt("tokens", &id, "the scope cannot be read"))?;
         Ok(Self {
@@ -46,12 +49,12 @@ impl TryFrom<Row> for TokenRow {
             created_at,
             expires_at,
             revoked_at,
+            rule: trust,
         })
     }
 }
 
-/// `rule` is the rule of trust that the token is given by, if it is.
-pub async fn insert(tx: &mut Tx, row: &TokenRow, hash: &str, rule: Option<&str>) -> Result<()> {
+pub async fn insert(tx: &mut Tx, row: &TokenRow, hash: &str) -> Result<()> {
     let scope = serde_json::to_string(&row.scope)
         .map_err(|source| Error::internal("token_encoding", "a scope could not be written").source(source))?;
     let sql = "INSERT INTO tokens (id, hash, principal, label, scope, created_at, expires_at, trust)
@@ -66,21 +69,19 @@ pub async fn insert(tx: &mut Tx, row: &TokenRow, hash: &str, rule: Option<&str>)
         scope,
         row.created_at,
         row.expires_at,
-        rule
+        &row.rule
     );
     Ok(())
 }
 
 pub async fn find_by_hash(tx: &mut Tx, hash: &str) -> Result<Option<TokenRow>> {
-    let sql =
-        "SELECT id, principal, label, scope, created_at, expires_at, revoked_at FROM tokens WHERE hash = $1";
+    let sql = "SELECT id, principal, label, scope, created_at, expires_at, revoked_at, trust FROM tokens WHERE hash = $1";
     let row: Option<Row> = optional!(tx, sql, hash);
     row.map(TokenRow::try_from).transpose()
 }
 
 pub async fn find(tx: &mut Tx, id: &str) -> Result<Option<TokenRow>> {
-    let sql =
-        "SELECT id, principal, label, scope, created_at, expires_at, revoked_at FROM tokens WHERE id = $1";
+    let sql = "SELECT id, principal, label, scope, created_at, expires_at, revoked_at, trust FROM tokens WHERE id = $1";
     let row: Option<Row> = optional!(tx, sql, id);
     row.map(TokenRow::try_from).transpose()
 }
@@ -109,7 +110,7 @@ pub async fn list(
     after: &str,
     limit: i64,
 ) -> Result<Vec<TokenRow>> {
-    let sql = "SELECT id, principal, label, scope, created_at, expires_at, revoked_at FROM tokens
+    let sql = "SELECT id, principal, label, scope, created_at, expires_at, revoked_at, trust FROM tokens
                WHERE id > $1 AND ($2 IS NULL OR principal = $2) ORDER BY id LIMIT $3";
     let rows: Vec<Row> = all!(tx, sql, after, principal.map(PrincipalName::as_str), limit);
     rows.into_iter().map(TokenRow::try_from).collect()

@@ -59,7 +59,8 @@ pub async fn create(cx: &Context, actor: &Actor, new: NewToken) -> Result<(Strin
     if principal.disabled {
         return Err(Error::conflict("user_disabled", format!("the user is disabled: {user}")));
     }
-    let (secret, change) = issue(cx, &mut tx, &user, &new.label, scope, Some(expires_at), None).await?;
+    let rule = actor.rule.as_deref().filter(|_| user == actor.principal);
+    let (secret, change) = issue(cx, &mut tx, &user, &new.label, scope, Some(expires_at), rule).await?;
     let Change::TokenCreated { token, .. } = &change else {
         return Err(Error::internal("token_encoding", "a token was not made"));
     };
@@ -88,7 +89,7 @@ fn narrowed(old: &Scope, new: Scope) -> Result<Scope> {
     }
 }
 
-/// Makes a token; `rule` is the rule of trust that gives it, if one does.
+/// Makes a token; `rule` is the rule of trust that gives it, if one does, also by way of another token.
 pub(super) async fn issue(
     cx: &Context,
     tx: &mut Tx,
@@ -107,8 +108,9 @@ pub(super) async fn issue(
         created_at: cx.clock.now(),
         expires_at,
         revoked_at: None,
+        rule: rule.map(str::to_owned),
     };
-    tokens::insert(tx, &row, &hex(&hash_token(&secret)), rule).await?;
+    tokens::insert(tx, &row, &hex(&hash_token(&secret))).await?;
     let change = Change::TokenCreated {
         token: row.id,
         user: user.clone(),
