@@ -26,10 +26,12 @@ fn rsa_key() -> rsa::KeyPair {
     .unwrap()
 }
 
+type Sign = Box<dyn Fn(&[u8]) -> Vec<u8>>;
+
 /// A key pair of an issuer, as it signs and as it publishes it.
 struct Pair {
     jwk: Value,
-    sign: Box<dyn Fn(&[u8]) -> Vec<u8>>,
+    sign: Sign,
 }
 
 fn pair(algorithm: Algorithm) -> Pair {
@@ -239,7 +241,7 @@ fn a_key_is_used_for_what_it_is_for() {
         ("x", json!("AAAA")),
         ("x", json!(format!("{}=", P256_X))),
     ] {
-        assert_eq!(judged(&[change.clone()]), Err("identity_key_unknown"), "{change:?}");
+        assert_eq!(judged(std::slice::from_ref(&change)), Err("identity_key_unknown"), "{change:?}");
     }
     // A point that is not on the curve.
     assert_eq!(judged(&[("y", json!(P256_X))]), Err("identity_signature_invalid"));

@@ -51,7 +51,8 @@ fn fits(wanted: &str, claim: &Value) -> bool {
     match (claim, wanted.strip_suffix('*').filter(|prefix| prefix.ends_with('/'))) {
         (Value::String(claim), Some(prefix)) => claim.len() > prefix.len() && claim.starts_with(prefix),
         (Value::String(claim), None) => claim == wanted,
-        (Value::Bool(_) | Value::Number(_), None) => claim.to_string() == wanted,
+        (Value::Bool(claim), None) => claim.to_string() == wanted,
+        (Value::Number(claim), None) => claim.to_string() == wanted,
         _ => false,
     }
 }
