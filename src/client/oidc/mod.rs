@@ -59,7 +59,11 @@ impl Provider {
 
     fn endpoint(&self, name: &str) -> Result<&str> {
         match self.document[name].as_str() {
-            Some(url) if is_protected(url) => Ok(url),
+            Some(url)
+                if is_protected(url) && (url.starts_with("https://") || self.url.starts_with("http://")) =>
+            {
+                Ok(url)
+            }
             Some(_) => Err(invalid(&self.url, &format!("{name} is not https"))),
             None => Err(Error::invalid("login_unsupported", format!("{} has no {name}", self.url))
                 .hint("try the other way to log in: --device or --browser")),
