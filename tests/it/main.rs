@@ -23,6 +23,8 @@ mod evidence;
 mod faults;
 /// What goes and what stays; rot found and healed.
 mod garbage;
+/// Tokens for identities of other systems.
+mod keyless;
 /// The event log: gap-free, exact, append-only.
 mod log;
 /// What the command line says: next steps, early refusals, what is left out.

@@ -9,6 +9,7 @@ mod call;
 pub mod files;
 pub mod govern;
 pub mod home;
+pub mod issuer;
 pub mod oci;
 pub mod proxy;
 pub mod server;
