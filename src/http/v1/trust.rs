@@ -18,7 +18,8 @@ use axum::{
     response::{IntoResponse as _, Response},
 };
 
-pub async fn issuers(State(app): State<App>) -> Answer<wire::Page<wire::IssuerView>> {
+pub async fn issuers(State(app): State<App>, query: Query) -> Answer<wire::Page<wire::IssuerView>> {
+    query.done()?;
     let view = |issuer: &crate::config::Issuer| wire::IssuerView {
         name: issuer.name.clone(),
         url: issuer.url.clone(),
@@ -30,8 +31,10 @@ pub async fn issuers(State(app): State<App>) -> Answer<wire::Page<wire::IssuerVi
 
 pub async fn exchange(
     State(app): State<App>,
+    query: Query,
     JsonBody(asked): JsonBody<wire::Exchange>,
 ) -> Result<Response, Problem> {
+    query.done()?;
     let wanted = keyless::Wanted { namespace: asked.namespace, rule: asked.rule };
     let mut response = match keyless::exchange(&app, &asked.token, wanted).await {
         Ok(given) => {
