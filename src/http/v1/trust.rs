@@ -32,9 +32,10 @@ pub async fn issuers(State(app): State<App>, query: Query) -> Answer<wire::Page<
 pub async fn exchange(
     State(app): State<App>,
     query: Query,
-    JsonBody(asked): JsonBody<wire::Exchange>,
+    body: Result<JsonBody<wire::Exchange>, Problem>,
 ) -> Result<Response, Problem> {
     query.done()?;
+    let JsonBody(asked) = body?;
     let wanted = keyless::Wanted { namespace: asked.namespace, rule: asked.rule };
     let mut response = match keyless::exchange(&app, &asked.token, wanted).await {
         Ok(given) => {
