@@ -1,5 +1,4 @@
--- All texts are compared byte by byte, as SQLite does, whatever the cluster's language: in an order of its own a column
--- cannot be joined by another's index.
+-- The texts of later tables too: see 0005.
 DO $$
 DECLARE
     it RECORD;
