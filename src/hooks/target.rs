@@ -177,7 +177,7 @@ fn parse(text: &str) -> Result<Url> {
     }
     match url.host() {
         None => Err(refuse("it has no host")),
-        Some(Host::Domain(name)) if name.is_empty() => Err(refuse("it has no host")),
+        Some(Host::Domain("")) => Err(refuse("it has no host")),
         Some(_) if carrier(&url) == Carrier::Nats && !matches!(url.path(), "" | "/") => {
             Err(refuse("a NATS server has no path; name the subject by --subject"))
         }

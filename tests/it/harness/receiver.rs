@@ -38,11 +38,12 @@ impl Received {
     }
 }
 
+type Got = Arc<Mutex<Vec<Received>>>;
 type Answering = dyn Fn(&Received) -> Response + Send + Sync;
 
 pub struct Receiver {
     pub url: String,
-    got: Arc<Mutex<Vec<Received>>>,
+    got: Got,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -53,7 +54,7 @@ impl Receiver {
     }
 
     pub async fn answering(answer: impl Fn(&Received) -> Response + Send + Sync + 'static) -> Self {
-        let got = Arc::<Mutex<Vec<Received>>>::default();
+        let got = Got::default();
         let answer: Arc<Answering> = Arc::new(answer);
         let router = Router::new().fallback(take).with_state((got.clone(), answer));
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -90,7 +91,7 @@ impl Drop for Receiver {
 }
 
 async fn take(
-    State((got, answer)): State<(Arc<Mutex<Vec<Received>>>, Arc<Answering>)>,
+    State((got, answer)): State<(Got, Arc<Answering>)>,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
