@@ -124,7 +124,7 @@ backends! {
         env.call("PUT", "/v1/workloads/acme/x/aliases/champion").json(json!({ "to": "1.0.0" })).expect(200).await;
         let promoted = env.call("POST", "/v1/workloads/acme/x/stages/production/promote").json(json!({ "version": "1.0.0" }));
         let promotion = promoted.expect(200).await.value()["id"].as_str().unwrap().to_owned();
-        let reads: Vec<_> = routes().into_iter().filter(|route| route.method == "GET" && route.answer.is_some()).collect();
+        let reads: Vec<_> = routes().into_iter().filter(|route| route.method == "GET" && route.answer.is_some()).filter(|route| !route.path.contains("{hook}")).collect();
         assert!(reads.len() >= 12);
         for route in reads {
             let path = match route.operation {

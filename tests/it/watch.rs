@@ -252,6 +252,7 @@ async fn a_command_runs_on_each_change_and_resumes_where_it_was() {
         "--to",
         "production",
         "--override",
+        "-m",
         "it was not the version",
     ]);
     let child = watch(home.path(), &setup.url, &token, "acme/x:production", 1).await;
