@@ -124,8 +124,11 @@ backends! {
         env.call("PUT", "/v1/workloads/acme/x/aliases/champion").json(json!({ "to": "1.0.0" })).expect(200).await;
         let promoted = env.call("POST", "/v1/workloads/acme/x/stages/production/promote").json(json!({ "version": "1.0.0" }));
         let promotion = promoted.expect(200).await.value()["id"].as_str().unwrap().to_owned();
-        let reads: Vec<_> = routes().into_iter().filter(|route| route.method == "GET" && route.answer.is_some()).filter(|route| !route.path.contains("{hook}")).collect();
+        let reads: Vec<_> = routes().into_iter().filter(|route| route.method == "GET" && route.answer.is_some()).collect();
         assert!(reads.len() >= 12);
+        let hook = json!({ "scope": "acme", "on": "*", "url": "https://1.1.1.1/" });
+        let hook = env.call("POST", "/v1/hooks").json(hook).expect(201).await.value()["id"].as_str().unwrap().to_owned();
+        let tested = env.call("POST", &format!("/v1/hooks/{hook}/test")).expect(200).await.value()["position"].to_string();
         for route in reads {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/acme/x/promotions/{promotion}"),
@@ -133,7 +136,7 @@ backends! {
                 "workload_proof" => "/v1/workloads/acme/x/proof/4".to_owned(),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=2".to_owned(),
                 "diff" => "/v1/diff?from=acme/x:1.0.0&to=acme/x:1.0.0".to_owned(),
-                _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion").replace("{stage}", "production"),
+                _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion").replace("{stage}", "production").replace("{hook}", &hook).replace("{position}", &tested),
             };
             let tag = env.get(&path).expect(200).await.header("etag").to_owned();
             assert!(tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'), "{path}: {tag}");
