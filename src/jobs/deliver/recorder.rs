@@ -173,22 +173,34 @@ async fn record(
     }
     deliveries::record(tx, hook, *position, row, DeliveryState::Dead, failed, Some(now)).await?;
     cx.metrics.deliveries.get_or_create(&DeliveryLabels { outcome: "dead" }).inc();
-    let why = attempt.error.clone().unwrap_or_default();
-    if attempt.verdict == Verdict::Gone {
-        stopping.push(Stopping { hook: hook.clone(), state: HookState::Disabled, why });
-        leave(cx, tx, hook, lane).await?;
-        return Ok(Next::Stop);
+    let Some(stopped) = stop(tx, outcome, failed, since).await? else {
+        return go_on(cx, tx, outcome, state).await;
+    };
+    stopping.push(Stopping {
+        hook: hook.clone(),
+        state: stopped,
+        why: attempt.error.clone().unwrap_or_default(),
+    });
+    // Nothing of the lane goes out until the hook is stopped; if that never happens, others go on after the lease's time.
+    let due = if lane == TEST_LANE { now } else { until };
+    deliveries::release(tx, hook, lane, due).await?;
+    Ok(Next::Stop)
+}
+
+/// Whether what was given up says that the hook is to be sent nothing more, and how it stands then.
+async fn stop(
+    tx: &mut Tx,
+    outcome: &Outcome,
+    failed: i64,
+    since: Option<DateTime<Utc>>,
+) -> Result<Option<HookState>> {
+    if outcome.attempt.verdict == Verdict::Gone {
+        return Ok(Some(HookState::Disabled));
     }
     // Nothing was delivered since before the first attempt of what is given up now: the receiver is down, not the message bad.
-    let tried = deliveries::attempts(tx, hook, *position, failed).await?;
-    if let (Some(since), Some(first)) = (since, tried.first())
-        && since <= first.started_at
-    {
-        stopping.push(Stopping { hook: hook.clone(), state: HookState::Paused, why });
-        leave(cx, tx, hook, lane).await?;
-        return Ok(Next::Stop);
-    }
-    go_on(cx, tx, outcome, state).await
+    let tried = deliveries::attempts(tx, &outcome.served.hook, outcome.position, failed).await?;
+    let down = since.zip(tried.first()).is_some_and(|(since, first)| since <= first.started_at);
+    Ok(down.then_some(HookState::Paused))
 }
 
 async fn go_on(cx: &Context, tx: &mut Tx, outcome: &Outcome, state: HookState) -> Result<Next> {
