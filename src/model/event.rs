@@ -7,6 +7,7 @@ pub use about::{Names, STAGED};
 
 use super::{
     access::{PrincipalKind, Role, Scope},
+    deployment::Target,
     digest::Digest,
     evidence::EvidenceKind,
     kind::{Kind, Tier},
@@ -242,6 +243,14 @@ pub enum Change {
         stage: Option<Stage>,
         freeze: String,
     },
+    /// A deployer's report: the version runs there.
+    DeploymentRunning(Deployed),
+    /// It runs there, and is not healthy.
+    DeploymentUnhealthy(Deployed),
+    /// It was to run there, and does not.
+    DeploymentFailed(Deployed),
+    /// The workload does not run there any more.
+    DeploymentRetired(Deployed),
     HookAdded {
         hook: String,
         /// `*`, a namespace or a workload.
@@ -306,6 +315,23 @@ pub enum Change {
     EntryLost {
         epoch: u64,
     },
+}
+
+/// What a deployer says of a target.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(inline)]
+pub struct Deployed {
+    pub workload: Workload,
+    pub target: Target,
+    /// The stage it follows; `null`: it was put there by version.
+    pub stage: Option<Stage>,
+    pub version: Version,
+    pub digest: Digest,
+    /// What was said last of its health, if anything was.
+    pub healthy: Option<bool>,
+    /// Where a person sees more of it.
+    pub url: Option<String>,
+    pub message: Option<String>,
 }
 
 /// A state of the log: its epoch, how many entries, and the root over them in base64.
