@@ -115,7 +115,7 @@ pub(super) fn difference(it: &wire::DeploymentView) -> Option<String> {
     };
     let wanted = match desired.digest == it.digest {
         true => String::new(),
-        false => format!(" and not {}", desired.version),
+        false => format!("; {} is wanted", desired.version),
     };
     Some(format!("{}: {} {has}{wanted}, for {}", stage, it.target, ago(since)))
 }
