@@ -2,12 +2,13 @@
 //! stored exactly as made; history, hooks and the audit log all derive from them.
 
 mod about;
+mod parts;
 
 pub use about::{Names, STAGED};
+pub use parts::{Deployed, LogDamage, LogState};
 
 use super::{
     access::{PrincipalKind, Role, Scope},
-    deployment::Target,
     digest::Digest,
     evidence::EvidenceKind,
     kind::{Kind, Tier},
@@ -315,39 +316,6 @@ pub enum Change {
     EntryLost {
         epoch: u64,
     },
-}
-
-/// What a deployer says of a target.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-#[schemars(inline)]
-pub struct Deployed {
-    pub workload: Workload,
-    pub target: Target,
-    /// The stage it follows; `null`: it was put there by version.
-    pub stage: Option<Stage>,
-    pub version: Version,
-    pub digest: Digest,
-    /// What was said last of its health, if anything was.
-    pub healthy: Option<bool>,
-    /// Where a person sees more of it.
-    pub url: Option<String>,
-    pub message: Option<String>,
-}
-
-/// A state of the log: its epoch, how many entries, and the root over them in base64.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct LogState {
-    pub epoch: u64,
-    pub size: u64,
-    pub root: String,
-}
-
-/// Damage that was accepted: where it begins, what was found there, and the document with all of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct LogDamage {
-    pub position: u64,
-    pub found: String,
-    pub document: Digest,
 }
 
 /// One entry of the log. Its position is its place in commit order, from 0 without gaps.
