@@ -1,0 +1,410 @@
+"""Every command line in deploy/ is one that the binary takes, and the scripts do what they say: against a real server,
+with stand-ins for clusters."""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import yaml
+from deployed import (
+    DEPLOY,
+    KUSTOMIZATIONS,
+    OUR_IMAGE,
+    ROOT,
+    Checks,
+    documents,
+    equal,
+    files,
+    kustomize,
+    name,
+    passes,
+)
+from lines import Help, Line, in_text
+
+run = Checks(__doc__)
+gradus, folder = run.gradus, run.folder
+EXAMPLES = DEPLOY / "examples"
+BASE = "hf:acme/tiny-llama@4f2a9c1d7be3056c8a91f0d2e6b7c3845a1908fe"
+DIGEST = "sha256:" + "ab" * 32
+
+
+def lines():
+    """All command lines in deploy/: in texts, and as arguments of containers with the image of Gradus."""
+    for file in files("*"):
+        yield from in_text(name(file), file.read_text())
+    compose = yaml.safe_load((DEPLOY / "docker" / "compose.yaml").read_text())
+    yield Line("docker/compose.yaml", tuple(compose["services"]["gradus"]["command"]))
+    dockerfile = (DEPLOY / "docker" / "Dockerfile").read_text()
+    yield Line(
+        "docker/Dockerfile", tuple(json.loads(re.search(r"^CMD (\[.*\])$", dockerfile, re.MULTILINE)[1]))
+    )
+    for place in KUSTOMIZATIONS:
+        for document in documents(kustomize(place)):
+            for container in containers(document):
+                if "command" not in container:
+                    yield Line(place, tuple(container["args"]))
+
+
+def containers(value):
+    if isinstance(value, list):
+        for part in value:
+            yield from containers(part)
+    elif isinstance(value, dict):
+        if str(value.get("image", "")).startswith(OUR_IMAGE):
+            yield value
+        for part in value.values():
+            yield from containers(part)
+
+
+def script(path, environment=None, expect=0, cwd=None, programs=None):
+    """Runs a script of deploy/ as its callers do; returns what it printed."""
+    env = gradus.env | {"PATH": f"{programs or gradus.binary.parent}:{os.environ['PATH']}"}
+    done = subprocess.run(
+        [DEPLOY / path],
+        env=env | {key: str(value) for key, value in (environment or {}).items()},
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    equal(done.returncode, expect, f"exit code of {path}, which says\n{done.stdout}\n")
+    return done.stdout
+
+
+# The command lines, one check for each verb.
+
+help_ = Help(gradus.binary)
+by_verb = {}
+for line in lines():
+    verbs, _ = help_.verbs(line)
+    by_verb.setdefault(verbs, []).append(line)
+for verbs, found in sorted(by_verb.items()):
+
+    def taken(found=found):
+        wrong = [
+            f"{line.where}: gradus {' '.join(line.words)}: {why}"
+            for line in found
+            if (why := help_.complaint(line))
+        ]
+        if wrong:
+            raise AssertionError("not taken: " + "; ".join(dict.fromkeys(wrong)))
+
+    taken.__name__ = f"gradus {' '.join(verbs)} is written as the binary takes it"
+    run.check(taken)
+
+
+@run.check
+def a_wrong_command_line_would_be_found():
+    for bad in (
+        "gradus push model",
+        "gradus promote a/b:1 --too staging",
+        "gradus resolve",
+        "gradus pull a/b:1 c/d:2",
+        "gradus verify a/b:1 x y",
+        "gradus eval attached a/b:1 x",
+    ):
+        (line,) = in_text("here", bad)
+        equal(help_.complaint(line) is not None, True, f"complaint about {bad}")
+
+
+@run.check
+def the_configurations_are_read():
+    shutil.copytree(DEPLOY / "docker", folder / "docker")
+    passes(folder / "docker" / "setup.sh")
+    for file in (DEPLOY / "kubernetes" / "gradus.toml", folder / "docker" / "secrets" / "gradus.toml"):
+        command = [gradus.binary, "--data-dir", folder / "none", "--config", file, "list"]
+        done = subprocess.run(command, env={"HOME": str(folder)}, capture_output=True, text=True, timeout=60)
+        # Read, and then its database is not there.
+        equal((done.returncode, "[database_unavailable]" in done.stderr), (9, True), f"{file}: {done.stderr}")
+
+
+# The GitHub action's script, with the real binary against the real server.
+
+
+def action(number, command, expect=0, **inputs):
+    """Runs the action as a job would; returns its outputs."""
+    temporary = folder / f"runner-{number}"
+    temporary.mkdir(exist_ok=True)
+    output = temporary / "output"
+    output.write_text("")
+    given = {"RUNNER_TEMP": temporary, "GITHUB_OUTPUT": output, "COMMAND": command}
+    # Inputs that are not given are there and empty.
+    empty = dict.fromkeys(
+        ("WORKLOAD REFERENCE CONTENT CONTRACT BASE DATASET EVIDENCE LOG_KEY TARGET URL").split(), ""
+    )
+    script("github/gradus.sh", empty | given | inputs, expect)
+    return dict(line.split("=", 1) for line in output.read_text().splitlines())
+
+
+def push_first():
+    return action(
+        1,
+        "push",
+        WORKLOAD="acme/deployed",
+        CONTENT=EXAMPLES / "prompts" / "triage-1.prompt.yaml",
+        CONTRACT=EXAMPLES / "contract.json",
+        EVIDENCE=f"{EXAMPLES / 'evidence' / 'evaluation-1.json'}\n\n",
+    )
+
+
+@run.check
+def the_action_pushes_promotes_and_pulls():
+    pushed = push_first()
+    equal(pushed["version"], "acme/deployed:1.0.0", "version")
+    equal(pushed["reference"].startswith("acme/deployed@sha256:"), True, "reference by digest")
+    equal(gradus.json("eval", "list", "acme/deployed:1.0.0") != [], True, "evidence")
+    for stage in ("staging", "production"):
+        equal(action(1, "promote", REFERENCE=pushed["reference"], STAGE=stage)["state"], "promoted", stage)
+    key = gradus.cli("audit", "key").strip()
+    pulled = action(1, "pull", REFERENCE="acme/deployed:production", OUT=folder / "pulled", LOG_KEY=key)
+    equal(pulled, pushed, "what production is")
+    equal([file.name for file in (folder / "pulled").iterdir()], ["triage-1.prompt.yaml"], "files")
+
+
+@run.check
+def the_action_refuses_leftovers_and_what_it_does_not_know():
+    (folder / "leftover").mkdir()
+    (folder / "leftover" / "old.safetensors").write_text("old")
+    action(1, "pull", expect=6, REFERENCE="acme/deployed:production", OUT=folder / "leftover")
+    action(1, "destroy", expect=2)
+    action(1, "push", expect=2, WORKLOAD="acme/deployed")
+
+
+@run.check
+def a_promotion_that_waits_is_no_failure_of_the_action_unless_it_shall_be():
+    inputs = {"WORKLOAD": "acme/deployed", "CONTENT": EXAMPLES / "lora", "BASE": BASE}
+    pushed = action(1, "push", DATASET=f"train={EXAMPLES / 'datasets' / 'triage-train.jsonl'}", **inputs)
+    action(1, "promote", REFERENCE=pushed["reference"], STAGE="staging")
+    asked = {"REFERENCE": pushed["reference"], "STAGE": "production"}
+    equal(action(1, "promote", **asked), {"state": "pending"}, "state")
+    action(1, "promote", expect=4, PENDING="fail", **asked)
+    without = action(
+        1, "push", **(inputs | {"WORKLOAD": "acme/without-dataset", "CONTRACT": EXAMPLES / "contract.json"})
+    )
+    action(1, "promote", expect=3, REFERENCE=without["reference"], STAGE="staging")
+
+
+@run.check
+def the_action_reports_a_deployment():
+    action(
+        1, "report", REFERENCE="acme/deployed:1.0.0", TARGET="eu-1", STATUS="running", URL="https://x.example"
+    )
+
+
+# The consumer's script.
+
+
+@run.check
+def a_pod_pulls_what_is_in_production_and_again_after_it_moved():
+    out = folder / "models"
+    out.mkdir()
+    (out / "left-by-another-try").write_text("x")
+    pull = {
+        "MODEL": "acme/deployed:production",
+        "OUT": out,
+        "XDG_CONFIG_HOME": folder / "pod",
+        "GRADUS_LOG_KEY": gradus.cli("audit", "key").strip(),
+    }
+    script("consumer/pull.sh", pull)
+    equal([file.name for file in out.iterdir()], ["triage-1.prompt.yaml"], "files")
+    (out / "triage-1.prompt.yaml").unlink()
+    script("consumer/pull.sh", pull)
+    equal([file.name for file in out.iterdir()], ["triage-1.prompt.yaml"], "files after a second start")
+    script("consumer/pull.sh", pull | {"MODEL": "acme/deployed:1.0.1"})
+    equal("adapter_config.json" in [file.name for file in out.iterdir()], True, "the other version")
+    script(
+        "consumer/pull.sh",
+        pull | {"MODEL": f"acme/deployed@{gradus.json('resolve', 'acme/deployed:1.0.0')['digest']}"},
+    )
+    equal([file.name for file in out.iterdir()], ["triage-1.prompt.yaml"], "files of the first again")
+    script("consumer/pull.sh", pull | {"MODEL": "acme/deployed:9.9.9"}, expect=7)
+
+
+# Scripts for `gradus watch --exec`, with stand-ins that write down how they were called.
+
+EVENT = {
+    "GRADUS_REFERENCE": "acme/ticket-triage:production",
+    "GRADUS_WORKLOAD": "acme/ticket-triage",
+    "GRADUS_STAGE": "production",
+    "GRADUS_VERSION": "1.4.0",
+    "GRADUS_DIGEST": DIGEST,
+    "GRADUS_KIND": "promoted",
+    "GRADUS_POSITION": "42",
+}
+MODEL = f"acme/ticket-triage@{DIGEST}"
+
+
+def stand_ins(case, kubectl=""):
+    """A folder with a gradus and a kubectl that write down their arguments; `kubectl` says what else that one does."""
+    programs = folder / case
+    programs.mkdir()
+    for program, then in (("gradus", ""), ("kubectl", kubectl)):
+        text = f'#!/bin/sh\necho {program} "$*" | tr "\\n" " " >> {programs}/calls\necho >> {programs}/calls\n{then}\n'
+        (programs / program).write_text(text)
+        (programs / program).chmod(0o755)
+    return programs
+
+
+def calls(programs):
+    return [" ".join(line.split()) for line in (programs / "calls").read_text().splitlines()]
+
+
+@run.check
+def the_rollout_of_a_deployment_sets_the_digest_waits_and_reports():
+    programs = stand_ins("rollout")
+    script("vllm/rollout.sh", EVENT | {"URL": "https://triage.example.org"}, programs=programs)
+    equal(
+        calls(programs),
+        [
+            f"kubectl set env deployment/ticket-triage --containers=model MODEL={MODEL}",
+            "kubectl rollout status deployment/ticket-triage --timeout=1200s",
+            f"gradus deployment report {MODEL} --target cluster-1/ticket-triage --status running"
+            " --url https://triage.example.org",
+        ],
+        "calls",
+    )
+
+
+@run.check
+def a_rollout_that_fails_is_reported_and_taken_back():
+    programs = stand_ins("failed", kubectl='case "$*" in "rollout status"*) exit 1 ;; esac')
+    script("vllm/rollout.sh", EVENT, expect=1, programs=programs)
+    equal(
+        calls(programs)[2:],
+        [
+            f"gradus deployment report {MODEL} --target cluster-1/ticket-triage --status failed",
+            "kubectl rollout undo deployment/ticket-triage",
+        ],
+        "calls",
+    )
+
+
+@run.check
+def the_rollout_of_an_inference_service_patches_the_place_where_its_model_is():
+    programs = stand_ins("service", kubectl='[ "$1" != get ] || echo acme/ticket-triage@before')
+    script("kserve/rollout.sh", EVENT, programs=programs)
+    done = calls(programs)
+    equal(
+        done[-1],
+        f"gradus deployment report {MODEL} --target cluster-1/ticket-triage --status running",
+        "report",
+    )
+    (patch,) = [json.loads(call.split(" --patch ")[1]) for call in done if " patch " in call]
+    (service,) = [one for one in documents(kustomize("kserve")) if one["kind"] == "InferenceService"]
+    place = service["spec"]
+    for key in patch[1]["path"].split("/")[2:-1]:
+        place = place[int(key)] if isinstance(place, list) else place[key]
+    equal((place["name"], patch[0]["value"]), ("MODEL", "MODEL"), "name at the place of the patch")
+    equal((patch[0]["op"], patch[1]["op"], patch[1]["value"]), ("test", "replace", MODEL), "patch")
+    broken = stand_ins("service-failed", kubectl='[ "$1" != get ] || echo before\n[ "$1" != wait ] || exit 1')
+    script("kserve/rollout.sh", EVENT, expect=1, programs=broken)
+    equal('"value": "before"' in calls(broken)[-1], True, "it is set back to what was before")
+
+
+@run.check
+def the_pin_is_pushed_to_git_also_when_somebody_else_pushes():
+    env = {
+        **{key: "ada" for key in ("GIT_AUTHOR_NAME", "GIT_COMMITTER_NAME")},
+        **{key: "ada@example.org" for key in ("GIT_AUTHOR_EMAIL", "GIT_COMMITTER_EMAIL")},
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_SYSTEM": "/dev/null",
+    }
+
+    def git(*arguments, cwd=folder):
+        return passes("git", *arguments, cwd=cwd, env=os.environ | env)
+
+    git("init", "--quiet", "--bare", "--initial-branch=main", "remote.git")
+    git("clone", "--quiet", "remote.git", "deployments")
+    clone = folder / "deployments"
+    git("checkout", "--quiet", "-b", "main", cwd=clone)
+    shutil.copytree(DEPLOY / "argo" / "cd" / "ticket-triage", clone / "ticket-triage")
+    git("add", ".", cwd=clone)
+    git("commit", "--quiet", "--message", "Begin", cwd=clone)
+    git("push", "--quiet", "origin", "main", cwd=clone)
+    git("clone", "--quiet", "remote.git", "others")
+    others = folder / "others"
+    (others / "README").write_text("theirs")
+    git("add", ".", cwd=others)
+    git("commit", "--quiet", "--message", "Theirs", cwd=others)
+
+    # Their push arrives between this script's fetch and its push, once.
+    hook = clone / ".git" / "hooks" / "pre-push"
+    hook.write_text(
+        f"#!/bin/sh\nunset GIT_DIR\n[ -e {folder}/once ] && exit\n"
+        f"touch {folder}/once\ngit -C {others} push -q origin main\n"
+    )
+    hook.chmod(0o755)
+    script("argo/cd/pin.sh", EVENT | env, cwd=clone)
+    git("fetch", "--quiet", cwd=others)
+    subjects = git("log", "--format=%s", "origin/main", cwd=others).splitlines()
+    equal(subjects, ["Run acme/ticket-triage:1.4.0 (promoted, entry 42)", "Theirs", "Begin"], "commits")
+    pinned = git("show", "origin/main:ticket-triage/model.env", cwd=others)
+    equal(f"\nMODEL={MODEL}\n" in pinned, True, "the line in git")
+    equal(
+        "already" in script("argo/cd/pin.sh", EVENT | env, cwd=clone), True, "nothing to do the second time"
+    )
+
+
+@run.check
+def another_pin_rolls_the_pods():
+    def built(digest):
+        place = folder / f"pin-{digest[:2]}"
+        shutil.copytree(DEPLOY, place, ignore=shutil.ignore_patterns("secrets"))
+        (place / "argo" / "cd" / "ticket-triage" / "model.env").write_text(
+            f"MODEL=acme/ticket-triage@sha256:{digest}\n"
+        )
+        objects = documents(
+            passes(Path(os.sys.executable).parent / "kubectl", "kustomize", place / "argo/cd/ticket-triage")
+        )
+        (deployment,) = [one for one in objects if one["kind"] == "Deployment"]
+        (first, *_) = deployment["spec"]["template"]["spec"]["initContainers"][0]["env"]
+        equal((first["name"], "value" in first), ("MODEL", False), "the model comes from git")
+        return first["valueFrom"]["configMapKeyRef"]["name"]
+
+    equal(built("a" * 64) == built("b" * 64), False, "the same name for another version")
+
+
+@run.check
+def the_container_is_healthy_while_the_server_answers():
+    healthcheck = DEPLOY / "docker" / "healthcheck"
+    passes(healthcheck, gradus.env["GRADUS_SERVER"].rsplit(":", 1)[1])
+    equal(
+        subprocess.run([healthcheck, "1"], capture_output=True).returncode == 0,
+        False,
+        "healthy without a server",
+    )
+
+
+@run.check
+def the_image_is_built_from_all_that_the_sources_include():
+    dockerfile = (DEPLOY / "docker" / "Dockerfile").read_text()
+    copied = {
+        one for line in re.findall(r"^COPY (?!--)(.*) \S+$", dockerfile, re.MULTILINE) for one in line.split()
+    }
+    allowed = re.findall(
+        r"^!(.*)$", (DEPLOY / "docker" / "Dockerfile.dockerignore").read_text(), re.MULTILINE
+    )
+    equal(copied, set(allowed), "what is copied and what is not ignored")
+    for source in (ROOT / "src").rglob("*.rs"):
+        for included in re.findall(r'include_(?:str|bytes|dir)!\(\s*"([^"]+)"', source.read_text()):
+            file = (source.parent / included).resolve().relative_to(ROOT)
+            equal(
+                file.parts[0] in copied, True, f"{file}, which {source.relative_to(ROOT)} includes, is copied"
+            )
+    version = re.search(r'^rust-version = "(.*)"$', (ROOT / "Cargo.toml").read_text(), re.MULTILINE)[1]
+    equal(f"FROM rust:{version}-" in dockerfile, True, f"Rust {version} in the Dockerfile")
+    # Cargo must be content with these files alone: the manifest names tests, which are not copied.
+    place = folder / "image"
+    place.mkdir()
+    for one in copied:
+        copy = shutil.copytree if (ROOT / one).is_dir() else shutil.copy2
+        copy(ROOT / one, place / one)
+    passes("cargo", "metadata", "--locked", "--offline", "--no-deps", "--format-version=1", cwd=place)
+
+
+run.exit()
