@@ -58,6 +58,8 @@ def client_python():
 
 def signing_python():
     return cache() / f"model-signing-{MODEL_SIGNING_VERSION}" / "bin" / "python"
+
+
 def tlog_python():
     """Of the independent verifier of transparency logs."""
     return cache() / f"tlog-scales-{TLOG_VERSION}" / "bin" / "python"

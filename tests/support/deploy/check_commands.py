@@ -1,6 +1,7 @@
 """Every command line in deploy/ is one that the binary takes, and the scripts do what they say: against a real server,
 with stand-ins for clusters."""
 
+import base64
 import json
 import os
 import re
@@ -110,6 +111,29 @@ def a_wrong_command_line_would_be_found():
     ):
         (line,) = in_text("here", bad)
         equal(help_.complaint(line) is not None, True, f"complaint about {bad}")
+
+
+@run.check
+def the_registry_takes_every_hook_that_these_files_add():
+    # What help does not tell: which options go together, and what a scope, a filter and a secret look like.
+    place = folder / "hooks"
+    place.mkdir()
+    (place / "hook-secret").write_text("whsec_" + base64.b64encode(b"k" * 32).decode())
+    for token in ("repo-token", "trigger-token"):
+        (place / token).write_text("t0ken")
+
+    def add(*words, expect=0):
+        done = subprocess.run(
+            [gradus.binary, *words], cwd=place, env=gradus.env, capture_output=True, text=True, timeout=30
+        )
+        equal(done.returncode, expect, f"gradus {' '.join(words)}, which says\n{done.stderr}\n")
+
+    added = [line for line in by_verb[("hook", "add")] if not line.mentioned]
+    equal(len(added) > 3, True, "as many hooks as there should be")
+    for line in added:
+        add(*line.words)
+    secret = [line for line in added if "--token-file" in line.words][0]
+    add(*secret.words, "--secret-file", "hook-secret", expect=1)
 
 
 @run.check
