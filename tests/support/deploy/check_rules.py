@@ -1,7 +1,9 @@
 """promtool reads and tries the alerts, and reads the queries of the dashboard; the metrics they name are there."""
 
+import http.server
 import json
 import re
+import threading
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -34,8 +36,29 @@ def queries():
             yield panel["title"], target["expr"].replace("$__rate_interval", "5m").replace("$job", "gradus")
 
 
+def deliver():
+    """Has the server tell a receiver of an event, and try in vain to: what it has never counted it does not show."""
+
+    class Receiver(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["content-length"]))
+            self.send_response(204)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Receiver) as receiver:
+        threading.Thread(target=receiver.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{receiver.server_port}/"
+        added = run.gradus.json("hook", "add", "acme", "--url", url)
+        run.gradus.cli("hook", "test", added["id"])
+        receiver.shutdown()
+    run.gradus.cli("hook", "test", added["id"], expect=9)
+
+
 def exposed():
-    """The names of all samples that the running server shows, and the operations that it counts."""
+    """The metrics that the running server shows, the names of their samples, and the values of two labels."""
     for path in ("readyz", "v1/whoami"):
         try:
             urllib.request.urlopen(f"{run.gradus.env['GRADUS_SERVER']}/{path}").close()
@@ -43,10 +66,13 @@ def exposed():
             pass
     with urllib.request.urlopen(f"{run.gradus.env['GRADUS_SERVER']}/metrics") as response:
         text = response.read().decode()
-    names = set()
-    for name, kind in re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE):
-        names |= {name + suffix for suffix in SUFFIXES[kind]}
-    return names, set(re.findall(r'operation="(\w+)"', text))
+    kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
+    names = {name + suffix for name, kind in kinds.items() for suffix in SUFFIXES[kind]}
+    return set(kinds), names, {label: set(re.findall(rf'\b{label}="(\w+)"', text)) for label in ("operation", "outcome")}
+
+
+deliver()
+metrics, names, labels = exposed()
 
 
 @run.check
@@ -127,14 +153,13 @@ def the_dashboard_has_the_shape_that_grafana_reads():
 
 
 @run.check
-def the_operations_that_rules_name_are_the_services():
-    _, operations = exposed()
+def the_operations_and_outcomes_that_queries_name_are_the_servers():
     for where, query in queries():
-        for operation in re.findall(r'operation!?="(\w+)"', query):
-            equal(operation in operations, True, f"{where}: an operation {operation}")
+        for label, values in labels.items():
+            for value in re.findall(rf'\b{label}!?="(\w+)"', query):
+                equal(value in values, True, f"{where}: {label} {value}")
 
 
-names, _ = exposed()
 used = {}
 for where, query in queries():
     for metric in re.findall(r"\bgradus_\w+", query):
@@ -147,5 +172,13 @@ for metric, places in sorted(used.items()):
 
     there.__name__ = f"the server shows {metric.replace('_', ' ')}"
     run.check(there)
+
+
+@run.check
+def the_dashboard_shows_every_metric_of_the_server():
+    shown = " ".join(target["expr"] for panel in PANELS for target in panel["targets"])
+    missing = [metric for metric in sorted(metrics) if not re.search(rf"\b{metric}(_total|_bucket)?\{{", shown)]
+    equal(missing, [], "metrics without a panel")
+
 
 run.exit()
