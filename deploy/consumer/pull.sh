@@ -1,10 +1,12 @@
 #!/bin/sh
 # Fetches $MODEL, for example acme/ticket-triage:production, into the folder $OUT and verifies it, for an
-# initContainer. Needs GRADUS_SERVER, and in IDENTITY_FILE the pod's service account token.
+# initContainer. Needs GRADUS_SERVER, and in IDENTITY_FILE the pod's service account token; for a registry that trusts
+# no issuer, GRADUS_TOKEN instead.
 set -eu
 : "${MODEL:?}" "${OUT:?}" "${GRADUS_SERVER:?}"
 export XDG_CONFIG_HOME="${XDG_CONFIG_HOME:-/tmp/gradus}"
-[ -n "${GRADUS_TOKEN:-}" ] || gradus login "$GRADUS_SERVER" --oidc --identity-file "$IDENTITY_FILE"
+[ -n "${GRADUS_TOKEN:-}" ] || \
+  gradus login "$GRADUS_SERVER" --oidc --namespace "${MODEL%%/*}" --identity-file "$IDENTITY_FILE"
 
 # Asked once, and by digest from then on: the stage may move between two commands.
 # It prints WORKLOAD:VERSION DIGEST and more.

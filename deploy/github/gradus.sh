@@ -68,18 +68,26 @@ report() {
   need TARGET target
   local options=()
   [ -z "${URL:-}" ] || options+=(--url "$URL")
-  gradus deployment report "$REFERENCE" --target "$TARGET" --status "${STATUS:-running}" "${options[@]}"
+  [ -z "${HEALTH:-}" ] || options+=(--health "$HEALTH")
+  [ -z "${MESSAGE:-}" ] || options+=(-m "$MESSAGE")
+  gradus deployment report "$REFERENCE" ${STAGE:+--stage "$STAGE"} --target "$TARGET" \
+    --status "${STATUS:-running}" "${options[@]}"
 }
 
-# The login is this job's: it is stored where the job's files are, and its token ends within the hour.
-export XDG_CONFIG_HOME="${RUNNER_TEMP:?}/gradus-login"
-# A token of one's own is for registries that trust no issuer of identities yet.
-[ -n "${GRADUS_TOKEN:-}" ] || gradus login "$GRADUS_SERVER" --oidc
-
 case "$COMMAND" in
-  push | promote | pull | report) "$COMMAND" ;;
+  push | promote | pull | report) ;;
   *)
     echo "::error::no such command: $COMMAND (push, promote, pull or report)"
     exit 2
     ;;
 esac
+
+# The login is this step's: its token lives for minutes, and is forgotten when the step ends. A token of one's own is
+# for registries that trust no issuer of identities yet.
+if [ -z "${GRADUS_TOKEN:-}" ]; then
+  export XDG_CONFIG_HOME="${RUNNER_TEMP:?}/gradus-login"
+  trap 'gradus logout --quiet > /dev/null' EXIT
+  name=${REFERENCE:-$WORKLOAD}
+  gradus login "$GRADUS_SERVER" --oidc --namespace "${name%%/*}"
+fi
+"$COMMAND"

@@ -114,6 +114,17 @@ def a_wrong_command_line_would_be_found():
 
 
 @run.check
+def whoever_logs_in_or_reports_says_all_that_the_registry_asks_for():
+    # What help calls optional: a job acts in one namespace, and a digest alone is in no stage.
+    logins = [line for line in by_verb[("login",)] if "--oidc" in line.words and not line.mentioned]
+    reports = [line for line in by_verb[("deployment", "report")] if not line.mentioned]
+    equal((len(logins) > 5, len(reports) > 5), (True, True), "as many logins and reports as there should be")
+    for found, option in ((logins, "--namespace"), (reports, "--stage")):
+        for line in found:
+            equal(option in line.words, True, f"{option} in {line.where}: gradus {' '.join(line.words)}")
+
+
+@run.check
 def the_registry_takes_every_hook_that_these_files_add():
     # What help does not tell: which options go together, and what a scope, a filter and a secret look like.
     place = folder / "hooks"

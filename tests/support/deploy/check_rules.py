@@ -68,7 +68,10 @@ def exposed():
         text = response.read().decode()
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
     names = {name + suffix for name, kind in kinds.items() for suffix in SUFFIXES[kind]}
-    return set(kinds), names, {label: set(re.findall(rf'\b{label}="(\w+)"', text)) for label in ("operation", "outcome")}
+    values = {
+        label: set(re.findall(rf'\b{label}="(\w+)"', text)) for label in ("operation", "outcome")
+    }
+    return set(kinds), names, values
 
 
 deliver()
