@@ -8,6 +8,14 @@ set -eu
 file=${PIN_FILE:-ticket-triage/model.env}
 branch=${PIN_BRANCH:-main}
 
+# Whoever was away hears of all that happened meanwhile. What the stage has left since must not run again.
+now=$(gradus resolve "$GRADUS_WORKLOAD:$GRADUS_STAGE")
+now=${now#* }
+if [ "${now%% *}" != "$GRADUS_DIGEST" ]; then
+  echo "$GRADUS_STAGE has moved on from $GRADUS_WORKLOAD:$GRADUS_VERSION" >&2
+  exit 0
+fi
+
 # Somebody else may push at the same moment; then the line is written again, on top of theirs.
 for _ in 1 2 3 4 5; do
   git fetch --quiet origin "$branch"

@@ -86,7 +86,9 @@ KUSTOMIZATIONS = (
     "kubernetes/monitoring",
     "consumer",
     "vllm",
+    "vllm/watcher",
     "kserve",
+    "kserve/watcher",
     "argo/workflows",
     "argo/cd/ticket-triage",
 )
