@@ -47,8 +47,13 @@ access_key_id = "$key"
 secret_access_key = "$key_secret"
 allow_http = "true"
 
+# Signs the log and seals the secrets of hooks; another replica needs the same.
 [keys]
 file = "/run/secrets/gradus-secret"
+
+# For hooks to what is not public, such as a CI server beside it: its address, for example "192.168.7.20/32".
+[hooks]
+allow = []
 
 [schedule]
 gc = "0 0 3 * * *"
@@ -56,4 +61,4 @@ scrub = "0 0 4 * * Sun"
 END
 # Last, so that a run that was stopped halfway is done again.
 mv secrets/gradus.toml.new secrets/gradus.toml
-echo "made secrets/; back up secrets/gradus-secret: without it the registry does not start" >&2
+echo "made secrets/; back up secrets/gradus-secret: without it the registry does not start, and hooks do not open" >&2

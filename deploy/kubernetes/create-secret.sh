@@ -3,9 +3,10 @@
 #
 #   ./create-secret.sh FOLDER [KUBECTL_OPTION ...]
 #
-# FOLDER holds the files secret (64 hexadecimal digits, `openssl rand -hex 32`; back it up), postgres-password,
-# s3-access-key-id and s3-secret-access-key, each without a newline at its end. With an operator that makes secrets
-# from a vault, have it make one with the same keys instead.
+# FOLDER holds the files secret (64 hexadecimal digits, `openssl rand -hex 32`), postgres-password, s3-access-key-id and
+# s3-secret-access-key, the last three without a newline at their ends. Back up secret: without it the registry does not
+# start, and the secrets of hooks in its database do not open. With an operator that makes secrets from a vault, have it
+# make one with the same keys instead.
 set -eu
 folder=$1
 shift
