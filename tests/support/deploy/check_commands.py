@@ -6,7 +6,9 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import yaml
@@ -170,7 +172,7 @@ def action(number, command, expect=0, **inputs):
     given = {"RUNNER_TEMP": temporary, "GITHUB_OUTPUT": output, "COMMAND": command}
     # Inputs that are not given are there and empty.
     empty = dict.fromkeys(
-        ("WORKLOAD REFERENCE CONTENT CONTRACT BASE DATASET EVIDENCE LOG_KEY TARGET URL").split(), ""
+        "WORKLOAD REFERENCE CONTENT CONTRACT BASE DATASET EVIDENCE STAGE LOG_KEY TARGET URL HEALTH MESSAGE".split(), ""
     )
     script("github/gradus.sh", empty | given | inputs, expect)
     return dict(line.split("=", 1) for line in output.read_text().splitlines())
@@ -226,9 +228,10 @@ def a_promotion_that_waits_is_no_failure_of_the_action_unless_it_shall_be():
 
 @run.check
 def the_action_reports_a_deployment():
-    action(
-        1, "report", REFERENCE="acme/deployed:1.0.0", TARGET="eu-1", STATUS="running", URL="https://x.example"
-    )
+    where = {"REFERENCE": "acme/deployed:1.0.0", "STAGE": "production", "TARGET": "eu-1"}
+    action(1, "report", URL="https://x.example", MESSAGE="job 7", **where)
+    action(1, "report", STATUS="failed", HEALTH="unhealthy", **where)
+    equal("eu-1" in gradus.cli("where", "acme/deployed:1.0.0"), True, "the target is known")
 
 
 # The consumer's script.
@@ -272,13 +275,16 @@ EVENT = {
     "GRADUS_POSITION": "42",
 }
 MODEL = f"acme/ticket-triage@{DIGEST}"
+REPORT = f"gradus deployment report {MODEL} --stage production --target cluster-1/ticket-triage --status"
 
 
-def stand_ins(case, kubectl=""):
-    """A folder with a gradus and a kubectl that write down their arguments; `kubectl` says what else that one does."""
+def stand_ins(case, kubectl="", digest=DIGEST):
+    """A folder with a gradus and a kubectl that write down their arguments; `kubectl` says what else that one does,
+    `digest` what the stage holds."""
     programs = folder / case
     programs.mkdir()
-    for program, then in (("gradus", ""), ("kubectl", kubectl)):
+    resolve = f'[ "$1" != resolve ] || echo acme/ticket-triage:1.4.0 {digest} weights'
+    for program, then in (("gradus", resolve), ("kubectl", kubectl)):
         text = f'#!/bin/sh\necho {program} "$*" | tr "\\n" " " >> {programs}/calls\necho >> {programs}/calls\n{then}\n'
         (programs / program).write_text(text)
         (programs / program).chmod(0o755)
@@ -292,14 +298,14 @@ def calls(programs):
 @run.check
 def the_rollout_of_a_deployment_sets_the_digest_waits_and_reports():
     programs = stand_ins("rollout")
-    script("vllm/rollout.sh", EVENT | {"URL": "https://triage.example.org"}, programs=programs)
+    script("vllm/watcher/rollout.sh", EVENT | {"URL": "https://triage.example.org"}, programs=programs)
     equal(
         calls(programs),
         [
+            "gradus resolve acme/ticket-triage:production",
             f"kubectl set env deployment/ticket-triage --containers=model MODEL={MODEL}",
             "kubectl rollout status deployment/ticket-triage --timeout=1200s",
-            f"gradus deployment report {MODEL} --target cluster-1/ticket-triage --status running"
-            " --url https://triage.example.org",
+            f"{REPORT} running --url https://triage.example.org",
         ],
         "calls",
     )
@@ -308,11 +314,11 @@ def the_rollout_of_a_deployment_sets_the_digest_waits_and_reports():
 @run.check
 def a_rollout_that_fails_is_reported_and_taken_back():
     programs = stand_ins("failed", kubectl='case "$*" in "rollout status"*) exit 1 ;; esac')
-    script("vllm/rollout.sh", EVENT, expect=1, programs=programs)
+    script("vllm/watcher/rollout.sh", EVENT, expect=1, programs=programs)
     equal(
-        calls(programs)[2:],
+        calls(programs)[3:],
         [
-            f"gradus deployment report {MODEL} --target cluster-1/ticket-triage --status failed",
+            f"{REPORT} failed",
             "kubectl rollout undo deployment/ticket-triage",
         ],
         "calls",
@@ -320,13 +326,103 @@ def a_rollout_that_fails_is_reported_and_taken_back():
 
 
 @run.check
+def what_the_stage_has_left_since_is_not_deployed():
+    programs = stand_ins("overtaken", digest="sha256:" + "cd" * 32)
+    for file in ("vllm/watcher/rollout.sh", "kserve/watcher/rollout.sh", "argo/cd/pin.sh"):
+        equal("has moved on" in script(file, EVENT, programs=programs), True, f"what {file} says")
+    equal(calls(programs), ["gradus resolve acme/ticket-triage:production"] * 3, "calls")
+
+
+@run.check
+def in_a_pod_the_rollout_logs_in_again_before_it_reports():
+    programs = stand_ins("pod-rollout")
+    pod = {"IDENTITY_FILE": "/token", "GRADUS_SERVER": "https://models.example.org"}
+    script("vllm/watcher/rollout.sh", EVENT | pod, programs=programs)
+    login = "gradus login https://models.example.org --oidc --namespace acme --identity-file /token"
+    done = calls(programs)
+    equal((done[0], done[-2:]), (login, [login, f"{REPORT} running"]), "calls")
+
+
+@run.check
+def the_watcher_logs_in_and_follows_the_stage():
+    programs = stand_ins("watcher")
+    pod = {"IDENTITY_FILE": "/token", "GRADUS_SERVER": "https://models.example.org", "GRADUS_TOKEN": ""}
+    follow = {"REFERENCE": "acme/ticket-triage:production", "ROLLOUT": "sh rollout.sh"}
+    script("consumer/watch.sh", pod | follow, programs=programs)
+    equal(
+        calls(programs),
+        [
+            "gradus login https://models.example.org --oidc --namespace acme --identity-file /token",
+            "gradus watch acme/ticket-triage:production --retries 2 --exec sh rollout.sh",
+        ],
+        "calls",
+    )
+
+
+@run.check
+def argo_cd_has_what_became_of_a_sync_reported():
+    (place,) = [one for one in KUSTOMIZATIONS if one.startswith("argo/cd")]
+    jobs = [one for one in documents(kustomize(place)) if one["kind"] == "Job"]
+    hooks = {one["metadata"]["annotations"]["argocd.argoproj.io/hook"]: one for one in jobs}
+    for hook, status in (("PostSync", "running"), ("SyncFail", "failed")):
+        programs = stand_ins(f"report-{status}")
+        (container,) = hooks[hook]["spec"]["template"]["spec"]["containers"]
+        given = {one["name"]: one["value"] for one in container["env"] if "value" in one}
+        # What the cluster fills in.
+        given |= {"MODEL": MODEL, "JOB": hooks[hook]["metadata"]["name"], "GRADUS_SERVER": "https://x.example"}
+        equal(container["command"], ["sh", "/etc/gradus/report.sh"], "command")
+        script("consumer/report.sh", given | {"GRADUS_TOKEN": "t"}, programs=programs)
+        equal(calls(programs), [f"{REPORT} {status}"], f"calls after {hook}")
+
+
+@run.check
+def a_promotion_is_rolled_out_by_the_watcher_and_reported():
+    """All of it but the cluster: a real server, a real watcher, a stand-in for kubectl only."""
+    programs = stand_ins("whole")
+    (programs / "gradus").unlink()
+    follow = {
+        "REFERENCE": "acme/watched:production",
+        "ROLLOUT": f"sh {DEPLOY}/vllm/watcher/rollout.sh",
+        "XDG_STATE_HOME": str(folder / "watched"),
+        "PATH": f"{programs}:{gradus.binary.parent}:{os.environ['PATH']}",
+    }
+    prompts = EXAMPLES / "prompts"
+    contract = ("--contract", EXAMPLES / "contract.json")
+    gradus.cli("push", prompts / "triage-1.prompt.yaml", "--to", "acme/watched", *contract)
+    gradus.cli("eval", "attach", "acme/watched:1.0.0", EXAMPLES / "evidence" / "evaluation-1.json")
+    watcher = subprocess.Popen(
+        [DEPLOY / "consumer" / "watch.sh"],
+        env=gradus.env | follow,
+        stdin=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        for stage in ("staging", "production"):
+            gradus.cli("promote", "acme/watched:1.0.0", "--to", stage)
+        digest = gradus.json("resolve", "acme/watched:1.0.0")["digest"]
+        ends = time.monotonic() + 20
+        while "cluster-1/ticket-triage" not in gradus.cli("where", "acme/watched:1.0.0"):
+            equal(time.monotonic() < ends, True, "reported in time")
+            time.sleep(0.2)
+    finally:
+        os.killpg(watcher.pid, signal.SIGTERM)
+        watcher.wait(timeout=10)
+    equal(
+        calls(programs)[0],
+        f"kubectl set env deployment/ticket-triage --containers=model MODEL=acme/watched@{digest}",
+        "what is rolled",
+    )
+
+
+@run.check
 def the_rollout_of_an_inference_service_patches_the_place_where_its_model_is():
     programs = stand_ins("service", kubectl='[ "$1" != get ] || echo acme/ticket-triage@before')
-    script("kserve/rollout.sh", EVENT, programs=programs)
+    script("kserve/watcher/rollout.sh", EVENT, programs=programs)
     done = calls(programs)
     equal(
         done[-1],
-        f"gradus deployment report {MODEL} --target cluster-1/ticket-triage --status running",
+        f"{REPORT} running",
         "report",
     )
     (patch,) = [json.loads(call.split(" --patch ")[1]) for call in done if " patch " in call]
@@ -337,7 +433,7 @@ def the_rollout_of_an_inference_service_patches_the_place_where_its_model_is():
     equal((place["name"], patch[0]["value"]), ("MODEL", "MODEL"), "name at the place of the patch")
     equal((patch[0]["op"], patch[1]["op"], patch[1]["value"]), ("test", "replace", MODEL), "patch")
     broken = stand_ins("service-failed", kubectl='[ "$1" != get ] || echo before\n[ "$1" != wait ] || exit 1')
-    script("kserve/rollout.sh", EVENT, expect=1, programs=broken)
+    script("kserve/watcher/rollout.sh", EVENT, expect=1, programs=broken)
     equal('"value": "before"' in calls(broken)[-1], True, "it is set back to what was before")
 
 
@@ -374,15 +470,15 @@ def the_pin_is_pushed_to_git_also_when_somebody_else_pushes():
         f"touch {folder}/once\ngit -C {others} push -q origin main\n"
     )
     hook.chmod(0o755)
-    script("argo/cd/pin.sh", EVENT | env, cwd=clone)
+    programs = stand_ins("pin")
+    script("argo/cd/pin.sh", EVENT | env, cwd=clone, programs=programs)
     git("fetch", "--quiet", cwd=others)
     subjects = git("log", "--format=%s", "origin/main", cwd=others).splitlines()
     equal(subjects, ["Run acme/ticket-triage:1.4.0 (promoted, entry 42)", "Theirs", "Begin"], "commits")
     pinned = git("show", "origin/main:ticket-triage/model.env", cwd=others)
     equal(f"\nMODEL={MODEL}\n" in pinned, True, "the line in git")
-    equal(
-        "already" in script("argo/cd/pin.sh", EVENT | env, cwd=clone), True, "nothing to do the second time"
-    )
+    again = script("argo/cd/pin.sh", EVENT | env, cwd=clone, programs=programs)
+    equal("already" in again, True, "nothing to do the second time")
 
 
 @run.check

@@ -2,6 +2,8 @@
 
 import concurrent.futures
 import re
+import tomllib
+from pathlib import Path
 
 import kubernetes_validate
 import yaml
@@ -26,7 +28,7 @@ run = Checks(__doc__)
 folder = run.folder
 # The oldest supported version of Kubernetes and the newest that the schemas know.
 KUBERNETES = ("1.32", "1.37")
-OWN_KINDS = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1")
+OWN_KINDS = ("v1", "apps/v1", "batch/v1", "policy/v1", "networking.k8s.io/v1", "rbac.authorization.k8s.io/v1")
 SECRET = r"\b[0-9a-f]{32,}\b|\bGK[0-9a-f]{20,}|BEGIN [A-Z ]*PRIVATE KEY|\bgradus_[\w-]{30,}"
 
 
@@ -241,19 +243,65 @@ def what_is_named_in_the_kubernetes_objects_is_there():
 
 
 @run.check
-def pods_run_without_any_right():
+def all_replicas_have_the_same_secret():
+    """What one seals, such as the secrets of hooks, the others open; and what makes it is not in the configuration."""
     (deployment,) = [one for one in documents(kustomize("kubernetes")) if one["kind"] == "Deployment"]
     pod = deployment["spec"]["template"]["spec"]
-    (container,) = pod["containers"]
-    equal(pod["securityContext"]["runAsNonRoot"], True, "runAsNonRoot")
-    equal(pod["automountServiceAccountToken"], False, "automountServiceAccountToken")
-    context = container["securityContext"]
-    equal(context["readOnlyRootFilesystem"], True, "readOnlyRootFilesystem")
-    equal(
-        (context["allowPrivilegeEscalation"], context["capabilities"]), (False, {"drop": ["ALL"]}), "rights"
-    )
+    volumes = {one["name"]: one for one in pod["volumes"]}
+    mounts = {one["mountPath"]: volumes[one["name"]] for one in pod["containers"][0]["volumeMounts"]}
+    file = Path(tomllib.loads((DEPLOY / "kubernetes" / "gradus.toml").read_text())["keys"]["file"])
+    items = [(one["key"], one["path"]) for one in mounts[str(file.parent)]["secret"]["items"]]
+    equal(items, [("secret", file.name)], "what is mounted where the configuration reads the secret")
+    equal(deployment["spec"]["replicas"], 3, "replicas")
+    # Facts and bytes are nobody's own either.
+    config = tomllib.loads((DEPLOY / "kubernetes" / "gradus.toml").read_text())
+    shared = (config["database"]["url"].split(":")[0], config["stores"][0]["url"].split(":")[0])
+    equal(shared, ("postgres", "s3"), "database and store")
+
+
+@run.check
+def what_is_probed_is_there():
+    (deployment,) = [one for one in documents(kustomize("kubernetes")) if one["kind"] == "Deployment"]
+    (container,) = deployment["spec"]["template"]["spec"]["containers"]
     probes = [container[probe]["httpGet"]["path"] for probe in ("livenessProbe", "readinessProbe")]
     equal(probes, ["/healthz", "/readyz"], "probes")
+
+
+def containers(value, pod=None):
+    """Every `(container, security context of its pod)` in an object."""
+    if isinstance(value, list):
+        for part in value:
+            yield from containers(part, pod)
+    elif isinstance(value, dict):
+        if "image" in value or "modelFormat" in value:
+            yield value, pod or {}
+        elif "securityContext" in value:
+            pod = value["securityContext"]
+        for part in value.values():
+            yield from containers(part, pod)
+
+
+@run.check
+def containers_run_without_any_right():
+    seen = 0
+    for place in KUSTOMIZATIONS:
+        for document in documents(kustomize(place)):
+            for container, pod in containers(document):
+                seen += 1
+                where = f"{place}: {document['kind']} {container.get('name', container.get('image'))}"
+                context = pod | container.get("securityContext", {})
+                equal(context.get("runAsNonRoot"), True, f"runAsNonRoot of {where}")
+                equal(context.get("allowPrivilegeEscalation"), False, f"allowPrivilegeEscalation of {where}")
+                equal(context.get("capabilities"), {"drop": ["ALL"]}, f"capabilities of {where}")
+                equal(context.get("seccompProfile"), {"type": "RuntimeDefault"}, f"seccompProfile of {where}")
+                # KServe's servers write where they like.
+                if "modelFormat" not in container:
+                    equal(context.get("readOnlyRootFilesystem"), True, f"readOnlyRootFilesystem of {where}")
+                # A tag that moves is not what was tried.
+                if "image" in container:
+                    tag = container["image"].rpartition(":")[2]
+                    equal(bool(re.match(r"v?\d", tag)), True, f"version of the image of {where}")
+    equal(seen > 12, True, "as many containers as there should be")
 
 
 @run.check

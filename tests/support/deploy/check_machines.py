@@ -2,6 +2,8 @@
 
 import re
 import shutil
+import tomllib
+from pathlib import Path
 
 import yaml
 from deployed import DEPLOY, Checks, equal, passes, refuses
@@ -55,6 +57,9 @@ def what_gradus_postgresql_and_garage_are_told_in_compose_fits_together():
     equal(f'"{environment["GARAGE_DEFAULT_ACCESS_KEY"]}"' in config, True, "access key")
     equal(f'"{environment["GARAGE_DEFAULT_SECRET_KEY"]}"' in config, True, "secret access key")
     equal(f"s3://{environment['GARAGE_DEFAULT_BUCKET']}/" in config, True, "bucket")
+    mounted = yaml.safe_load((place / "compose.yaml").read_text())["services"]["gradus"]["secrets"]
+    secret = Path(tomllib.loads(config)["keys"]["file"])
+    equal((str(secret.parent), secret.name in mounted), ("/run/secrets", True), "secret of the registry")
     garage = (place / "garage.toml").read_text()
     equal(re.search(r's3_region = "(\w+)"', garage)[1], re.search(r'region = "(\w+)"', config)[1], "region")
     equal(
