@@ -171,9 +171,8 @@ def action(number, command, expect=0, **inputs):
     output.write_text("")
     given = {"RUNNER_TEMP": temporary, "GITHUB_OUTPUT": output, "COMMAND": command}
     # Inputs that are not given are there and empty.
-    empty = dict.fromkeys(
-        "WORKLOAD REFERENCE CONTENT CONTRACT BASE DATASET EVIDENCE STAGE LOG_KEY TARGET URL HEALTH MESSAGE".split(), ""
-    )
+    names = "WORKLOAD REFERENCE CONTENT CONTRACT BASE DATASET EVIDENCE STAGE LOG_KEY TARGET URL HEALTH MESSAGE"
+    empty = dict.fromkeys(names.split(), "")
     script("github/gradus.sh", empty | given | inputs, expect)
     return dict(line.split("=", 1) for line in output.read_text().splitlines())
 
