@@ -12,7 +12,8 @@ HERE = Path(__file__).resolve().parent
 
 # Each is a program of its own, with the arguments of the client tests: (script, interpreter, what it needs).
 SCRIPTS = (
-    ("check_commands.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS, tools.GIT)),
+    ("check_commands.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS,)),
+    ("check_scripts.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS, tools.GIT)),
     ("check_files.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS,)),
     ("check_types.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS, tools.NODE, tools.DEPLOY_MODULES)),
     ("check_rules.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS, tools.PROMTOOL)),

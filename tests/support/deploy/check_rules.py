@@ -68,9 +68,7 @@ def exposed():
         text = response.read().decode()
     kinds = dict(re.findall(r"^# TYPE (\w+) (\w+)$", text, re.MULTILINE))
     names = {name + suffix for name, kind in kinds.items() for suffix in SUFFIXES[kind]}
-    values = {
-        label: set(re.findall(rf'\b{label}="(\w+)"', text)) for label in ("operation", "outcome")
-    }
+    values = {label: set(re.findall(rf'\b{label}="(\w+)"', text)) for label in ("operation", "outcome")}
     return set(kinds), names, values
 
 
@@ -180,7 +178,9 @@ for metric, places in sorted(used.items()):
 @run.check
 def the_dashboard_shows_every_metric_of_the_server():
     shown = " ".join(target["expr"] for panel in PANELS for target in panel["targets"])
-    missing = [metric for metric in sorted(metrics) if not re.search(rf"\b{metric}(_total|_bucket)?\{{", shown)]
+    missing = [
+        metric for metric in sorted(metrics) if not re.search(rf"\b{metric}(_total|_bucket)?\{{", shown)
+    ]
     equal(missing, [], "metrics without a panel")
 
 
