@@ -6,4 +6,6 @@ set -eu
 export XDG_CONFIG_HOME="${XDG_CONFIG_HOME:-/tmp/gradus}"
 [ -n "${GRADUS_TOKEN:-}" ] || \
   gradus login "$GRADUS_SERVER" --oidc --namespace "${MODEL%%/*}" --identity-file "$IDENTITY_FILE"
-gradus deployment report "$MODEL" --stage "$STAGE" --target "$TARGET" --status "${JOB##*-}" ${URL:+--url "$URL"}
+# 3: by its policy the stage has gone back for it, which is no reason to report again.
+gradus deployment report "$MODEL" --stage "$STAGE" --target "$TARGET" --status "${JOB##*-}" ${URL:+--url "$URL"} \
+  || [ $? -eq 3 ]
