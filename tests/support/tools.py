@@ -17,6 +17,7 @@ MLFLOW_VERSION = "3.17.2"
 MODEL_SIGNING_VERSION = "1.1.1"
 CYCLONEDX_VERSION = "11.12.0"
 TLOG_VERSION = "0.0.3"
+OIDC_PROVIDER_VERSION = "9.13.3"
 
 
 def cache():
@@ -47,6 +48,11 @@ def mlflow_python():
 
 def cyclonedx_python():
     return cache() / f"cyclonedx-{CYCLONEDX_VERSION}" / "bin" / "python"
+
+
+def oidc_provider():
+    """The folder that npm's OpenID Connect provider is installed in."""
+    return cache() / f"oidc-provider-{OIDC_PROVIDER_VERSION}"
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,15 @@ def virtual_environment(python, *requirements):
         folder = python.parent.parent
         run([sys.executable, "-m", "venv", "--clear", folder])
         run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
+
+    return build
+
+
+def npm_package(folder, requirement):
+    def build():
+        # Without scripts: none of what it needs is built here.
+        quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+        run(["npm", "install", "--prefix", folder, *quiet, requirement])
 
     return build
 
@@ -141,6 +156,16 @@ MLFLOW = Tool(
     lambda: succeeds([mlflow_python(), "-c", "import mlflow"]),
     build=virtual_environment(mlflow_python(), f"mlflow=={MLFLOW_VERSION}"),
     takes="a minute",
+)
+
+
+NODE = Tool(
+    "node and npm", lambda: all(map(shutil.which, ("node", "npm"))), debian=("nodejs", "npm")
+)
+OIDC_PROVIDER = Tool(
+    f"npm: oidc-provider {OIDC_PROVIDER_VERSION}",
+    lambda: (oidc_provider() / "node_modules" / "oidc-provider" / "package.json").exists(),
+    build=npm_package(oidc_provider(), f"oidc-provider@{OIDC_PROVIDER_VERSION}"),
 )
 
 
