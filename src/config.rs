@@ -1,6 +1,11 @@
 //! Configuration: one struct, from a TOML file, with defaults that work for a laptop. The only reader of
 //! environment variables besides the CLI's flags.
 
+mod issuers;
+
+pub(crate) use issuers::is_protected;
+pub use issuers::{Issuer, Oidc};
+
 use crate::error::{Error, Result};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -27,6 +32,9 @@ pub struct Config {
     pub schedule: Schedule,
     pub garbage: Garbage,
     pub hooks: Hooks,
+    pub oidc: Oidc,
+    /// Who else says who somebody is: providers of OpenID Connect. Empty: nobody.
+    pub issuers: Vec<Issuer>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
@@ -155,6 +163,8 @@ impl Default for Config {
             schedule: Schedule::default(),
             garbage: Garbage::default(),
             hooks: Hooks::default(),
+            oidc: Oidc::default(),
+            issuers: Vec::new(),
         }
     }
 }
@@ -239,7 +249,7 @@ impl Config {
             let most = "at most 100 attempts, 300 seconds for one, 720 hours between two and 3660 days kept";
             return refuse(format!("[hooks] has a number that is too large: {most}"));
         }
-        Ok(())
+        issuers::check(self).or_else(refuse)
     }
 
     /// Where data lives when no directory is named: `$GRADUS_DATA`, else `$XDG_DATA_HOME/gradus`, else
@@ -284,6 +294,23 @@ pub fn hooks_allow_from_environment() -> Result<Vec<IpNet>> {
     text.split(',').map(network).collect()
 }
 
+/// Where a job finds the proof of who it is. Of a token only whether it is there may be shown.
+pub enum JobIdentity {
+    /// The token itself, as GitLab and others put it into the environment.
+    Token(String),
+    /// GitHub Actions: where to ask for one, and the permission to do so.
+    GitHub { url: String, permission: String },
+}
+
+/// What the environment says of who this job is.
+pub fn job_identity() -> Option<JobIdentity> {
+    if let Some(token) = set("GRADUS_ID_TOKEN") {
+        return Some(JobIdentity::Token(token));
+    }
+    let (url, permission) = (set("ACTIONS_ID_TOKEN_REQUEST_URL")?, set("ACTIONS_ID_TOKEN_REQUEST_TOKEN")?);
+    Some(JobIdentity::GitHub { url, permission })
+}
+
 /// The name of the user of this machine.
 pub fn local_user() -> String {
     set("USER").or_else(|| set("LOGNAME")).unwrap_or_else(|| "user".to_owned())
@@ -317,6 +344,7 @@ mod tests {
             example.lines().map(|line| line.strip_prefix("#~ ").unwrap_or(line).to_owned() + "\n").collect();
         let config = Config::parse(&all).unwrap();
         assert!(config.database.url.is_some() && !config.stores.is_empty() && config.tls.is_some());
+        assert!(!config.issuers.is_empty());
     }
 
     #[test]

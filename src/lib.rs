@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod gates;
 pub mod hooks;
 pub mod http;
+pub mod identity;
 pub mod jobs;
 pub mod kinds;
 pub mod model;

@@ -174,6 +174,13 @@ fn describe(change: &Change) -> String {
         C::UserDisabled { user } => format!("disabled {user}"),
         C::TokenCreated { token, user, .. } => format!("made token {token} for {user}"),
         C::TokenRevoked { token, user } => format!("revoked token {token} of {user}"),
+        C::TrustAdded { namespace, issuer, roles, principal, .. } => {
+            let roles: Vec<&str> = roles.iter().map(|role| role.name()).collect();
+            format!("let identities of {issuer} act as {principal} ({}) in {namespace}", roles.join(", "))
+        }
+        C::TrustRemoved { namespace, rule, principal } => {
+            format!("took the rule {rule} of {namespace} away, by which identities acted as {principal}")
+        }
         C::Pushed { workload, version, digest, tier, .. } => {
             format!("pushed {workload}:{version} ({tier}) {}", digest.short())
         }

@@ -17,6 +17,7 @@ mod log;
 mod login;
 mod look;
 mod nearest;
+mod oidc;
 mod policy;
 mod print;
 mod promote;
@@ -26,6 +27,7 @@ mod render;
 mod serve;
 mod sign;
 mod stages;
+mod trust;
 mod usage;
 mod users;
 mod watch;
@@ -154,9 +156,12 @@ enum Verb {
     /// Tokens: create, list, revoke
     #[command(subcommand)]
     Token(users::TokenVerb),
+    /// Let identities of other systems act in a namespace, without a token of ours: add, list, rm
+    #[command(subcommand)]
+    Trust(trust::Trust),
     /// Say who you are to the registry
     Whoami,
-    /// Store a server and a token for later commands
+    /// Store a server and a token for later commands; with --oidc get that for who you are elsewhere
     Login(login::Login),
     /// Forget the server and the token that `login` stored
     Logout,
@@ -236,6 +241,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Member(member) => member.run(client, out).await,
         Verb::User(user) => user.run(client, out).await,
         Verb::Token(token) => token.run(client, out).await,
+        Verb::Trust(trust) => trust.run(client, out).await,
         Verb::Whoami => access::whoami(client, out).await,
         Verb::Log(log) => log.run(client, out).await,
         Verb::Audit(audit) => audit.run(client, out).await,

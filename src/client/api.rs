@@ -116,6 +116,29 @@ impl Client {
         self.send(Call::new(Method::DELETE, format!("/v1/tokens/{}", escape(id)))).await.map(drop)
     }
 
+    pub async fn issuers(&self) -> Result<Vec<wire::IssuerView>> {
+        let page: Page<wire::IssuerView> = self.json(get("/v1/oidc")).await?;
+        Ok(page.items)
+    }
+
+    pub async fn exchange(&self, asked: &wire::Exchange) -> Result<wire::Exchanged> {
+        self.json(Call::new(Method::POST, "/v1/oidc/token").json(asked)?).await
+    }
+
+    pub async fn list_trust(&self, namespace: &Namespace) -> Result<Vec<wire::TrustView>> {
+        self.pages(&format!("/v1/trust/{namespace}"), "", usize::MAX).await
+    }
+
+    pub async fn add_trust(&self, namespace: &Namespace, new: &wire::NewTrust) -> Result<wire::TrustView> {
+        self.json(Call::new(Method::POST, format!("/v1/trust/{namespace}")).json(new)?).await
+    }
+
+    pub async fn remove_trust(&self, namespace: &Namespace, rule: &str) -> Result<()> {
+        self.send(Call::new(Method::DELETE, format!("/v1/trust/{namespace}/{}", escape(rule))))
+            .await
+            .map(drop)
+    }
+
     pub async fn list_workloads(&self, namespace: Option<&Namespace>) -> Result<Vec<wire::WorkloadView>> {
         let query = namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
         self.pages("/v1/workloads", &query, usize::MAX).await

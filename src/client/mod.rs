@@ -6,6 +6,7 @@ mod digests;
 mod governance;
 mod hashing;
 mod hooks;
+pub mod oidc;
 mod patience;
 mod pull;
 mod transport;

@@ -245,6 +245,7 @@ const GOVERNANCE: Text = (3, "governance", include_str!("../../migrations/0003_g
 const ATTEMPTS: Text = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
 const HOOKS: Text = (6, "hooks", include_str!("../../migrations/0006_hooks.sql"));
 const DEPLOYMENTS: Text = (7, "deployments", include_str!("../../migrations/0007_deployments.sql"));
+const TRUST: Text = (8, "trust", include_str!("../../migrations/0008_trust.sql"));
 const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
 const POSTGRES: &[Text] = &[
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
@@ -253,7 +254,7 @@ const POSTGRES: &[Text] = &[
 ];
 
 fn migrations(own: &[Text]) -> Migrator {
-    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS], own].concat();
+    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST], own].concat();
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -26,6 +26,7 @@ pub mod stages;
 pub mod tags;
 pub mod tokens;
 pub mod told;
+pub mod trust;
 pub mod uploads;
 pub mod versions;
 

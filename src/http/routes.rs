@@ -138,6 +138,8 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/metrics" "metrics", Open, "Counters in OpenMetrics text; no names of tenants.", get(health::metrics)),
         route!(GET "/v1/openapi.json" "openapi", Open, "This description.", get(health::openapi)),
         route!(GET "/v2/token" "oci_token", Open, "Turns Basic credentials into a Bearer token (it checks them itself).", get(oci::auth::token)),
+        route!(GET "/v1/oidc" "oidc_issuers", Open, "Issuers whose identity tokens count here.", get(v1::trust::issuers), answer: wire::Page<wire::IssuerView>),
+        route!(POST "/v1/oidc/token" "oidc_exchange", Open, "Gives a token for an identity token, which it checks itself.", post(v1::trust::exchange), body: wire::Exchange, answer: wire::Exchanged),
 
         route!(GET "/v1/whoami" "whoami", Token, "Who the token belongs to and what it may do.", get(v1::access::whoami), answer: wire::Whoami),
         route!(GET "/v1/namespaces" "namespace_list", Token, "Namespaces the caller may see.", get(v1::access::list_namespaces), answer: wire::Page<wire::NamespaceView>, query: PAGING),
@@ -152,6 +154,9 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/v1/tokens" "token_list", Token, "The caller's tokens; with `all=true` everybody's.", get(v1::access::list_tokens), answer: wire::Page<wire::TokenView>, query: TOKEN_FILTERS),
         route!(POST "/v1/tokens" "token_create", Token, "Makes a token, no wider than the caller's own.", post(v1::access::create_token), body: wire::NewToken, answer: wire::TokenCreated),
         route!(DELETE "/v1/tokens/{token}" "token_revoke", Token, "Revokes a token.", delete(v1::access::revoke_token)),
+        route!(GET "/v1/trust/{namespace}" "trust_list", Namespace(Read), "Rules by which identities of issuers may act in a namespace.", get(v1::trust::list), answer: wire::Page<wire::TrustView>, query: PAGING),
+        route!(POST "/v1/trust/{namespace}" "trust_add", Namespace(Administer), "Lets identities act in a namespace.", post(v1::trust::add), body: wire::NewTrust, answer: wire::TrustView),
+        route!(DELETE "/v1/trust/{namespace}/{rule}" "trust_rm", Namespace(Administer), "Takes a rule away, and ends its tokens.", delete(v1::trust::remove)),
 
         route!(GET "/v1/workloads" "list", Token, "Workloads the caller may see.", get(v1::versions::list_workloads), answer: wire::Page<wire::WorkloadView>, query: WORKLOAD_FILTERS),
         route!(POST "/v1/workloads/{namespace}/{name}/present" "present", Namespace(Write), "Tells which files need not be sent.", post(v1::versions::present), body: wire::Present, answer: wire::Present),

@@ -173,6 +173,8 @@ pub struct Actor {
     pub scope: Scope,
     /// When the token behind this call stops working.
     pub expires_at: Option<DateTime<Utc>>,
+    /// The rule of trust that gave the token, if one did. What is made with it ends with it.
+    pub rule: Option<String>,
 }
 
 impl Actor {
@@ -184,6 +186,7 @@ impl Actor {
             roles: [(EVERYWHERE.to_owned(), vec![Role::Admin])].into(),
             scope: Scope::default(),
             expires_at: None,
+            rule: None,
         }
     }
 
@@ -273,6 +276,7 @@ mod tests {
             roles: by_namespace,
             scope,
             expires_at: None,
+            rule: None,
         }
     }
 

@@ -15,6 +15,7 @@ use super::{
     name::{Namespace, PrincipalName, Workload},
     promotion::State,
     stage::Stage,
+    trust::Conditions,
     version::Version,
 };
 use crate::error::{Error, Result};
@@ -59,6 +60,23 @@ pub enum Change {
     TokenRevoked {
         token: String,
         user: PrincipalName,
+    },
+    /// Identities of an issuer that fit the claims may act in the namespace from now on.
+    TrustAdded {
+        namespace: Namespace,
+        rule: String,
+        issuer: String,
+        issuer_url: String,
+        claims: Conditions,
+        roles: Vec<Role>,
+        /// The service they act as.
+        principal: PrincipalName,
+    },
+    /// They may no more, and what tokens they were given by the rule have ended.
+    TrustRemoved {
+        namespace: Namespace,
+        rule: String,
+        principal: PrincipalName,
     },
     Pushed {
         workload: Workload,

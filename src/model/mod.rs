@@ -23,5 +23,6 @@ pub mod resolution;
 pub mod scope;
 pub mod seal;
 pub mod stage;
+pub mod trust;
 pub mod version;
 pub mod yaml;

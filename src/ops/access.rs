@@ -61,6 +61,7 @@ async fn load(cx: &Context, hash: &[u8; 32]) -> Result<Actor> {
         roles,
         scope: token.scope,
         expires_at: token.expires_at,
+        rule: token.rule,
     })
 }
 

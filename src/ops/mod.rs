@@ -18,7 +18,9 @@ pub mod freeze;
 pub mod garbage;
 pub mod hooks;
 pub mod inspect;
+mod issuers;
 pub mod judgement;
+pub mod keyless;
 pub mod listing;
 pub mod manifests;
 pub mod namespaces;
@@ -35,6 +37,7 @@ pub mod start;
 pub mod status;
 pub mod tags;
 pub mod tokens;
+pub mod trust;
 pub mod uploads;
 pub mod users;
 pub mod verify;
@@ -82,6 +85,8 @@ pub struct Context {
     pub(crate) memo: memo::Memo,
     pub(crate) policies: policy::Cache,
     pub(crate) turns: turns::Turns,
+    /// Whose identity tokens count, as far as they were asked for their keys.
+    pub(crate) issuers: issuers::Issuers,
     /// Bodies being received, each in a task of its own.
     pub(crate) receiving: TaskTracker,
     /// Set when the process is asked to stop: what waits for something ends.
@@ -111,6 +116,7 @@ impl Context {
             memo: memo::Memo::default(),
             policies: policy::Cache::default(),
             turns: turns::Turns::default(),
+            issuers: issuers::Issuers::default(),
             receiving: TaskTracker::new(),
             closing: CancellationToken::new(),
             watchers,

@@ -152,7 +152,8 @@ pub async fn bootstrap(cx: &Context) -> Result<Option<String>> {
     if !add_admin(cx, &mut tx, &admin, PrincipalKind::Person, &mut changes).await? {
         return Ok(None); // another replica was first
     }
-    let (secret, change) = tokens::issue(cx, &mut tx, &admin, "bootstrap", Scope::default(), None).await?;
+    let (secret, change) =
+        tokens::issue(cx, &mut tx, &admin, "bootstrap", Scope::default(), None, None).await?;
     changes.push(change);
     log::append(&mut tx, cx.clock.now(), &admin, changes).await?;
     tx.commit().await?;

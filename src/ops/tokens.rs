@@ -59,7 +59,8 @@ pub async fn create(cx: &Context, actor: &Actor, new: NewToken) -> Result<(Strin
     if principal.disabled {
         return Err(Error::conflict("user_disabled", format!("the user is disabled: {user}")));
     }
-    let (secret, change) = issue(cx, &mut tx, &user, &new.label, scope, Some(expires_at)).await?;
+    let rule = actor.rule.as_deref().filter(|_| user == actor.principal);
+    let (secret, change) = issue(cx, &mut tx, &user, &new.label, scope, Some(expires_at), rule).await?;
     let Change::TokenCreated { token, .. } = &change else {
         return Err(Error::internal("token_encoding", "a token was not made"));
     };
@@ -88,6 +89,7 @@ fn narrowed(old: &Scope, new: Scope) -> Result<Scope> {
     }
 }
 
+/// Makes a token; `rule` is the rule of trust that gives it, if one does, also by way of another token.
 pub(super) async fn issue(
     cx: &Context,
     tx: &mut Tx,
@@ -95,6 +97,7 @@ pub(super) async fn issue(
     label: &str,
     scope: Scope,
     expires_at: Option<DateTime<Utc>>,
+    rule: Option<&str>,
 ) -> Result<(String, Change)> {
     let secret = format!("{TOKEN_PREFIX}{}", hex(&random()?));
     let row = TokenRow {
@@ -105,6 +108,7 @@ pub(super) async fn issue(
         created_at: cx.clock.now(),
         expires_at,
         revoked_at: None,
+        rule: rule.map(str::to_owned),
     };
     tokens::insert(tx, &row, &hex(&hash_token(&secret))).await?;
     let change = Change::TokenCreated {

@@ -4,10 +4,12 @@
 mod deployments;
 mod governance;
 mod hooks;
+mod trust;
 
 pub use deployments::*;
 pub use governance::*;
 pub use hooks::*;
+pub use trust::*;
 
 use crate::{
     kinds::Inspection,

@@ -29,6 +29,8 @@ mod garbage;
 mod hooks;
 /// What hooks must not reach, and receivers that misbehave.
 mod hooks_hostile;
+/// Tokens for identities of other systems.
+mod keyless;
 /// The event log: gap-free, exact, append-only.
 mod log;
 /// What the command line says: next steps, early refusals, what is left out.

@@ -11,7 +11,8 @@ use gradus::{
 use std::time::Duration;
 
 /// The routes that answer strangers.
-const OPEN: [&str; 5] = ["/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v2/token"];
+const OPEN: [&str; 7] =
+    ["/healthz", "/readyz", "/metrics", "/v1/openapi.json", "/v2/token", "/v1/oidc", "/v1/oidc/token"];
 
 /// The route's path with something in every place.
 fn path(route: &Route, namespace: &str) -> String {
@@ -29,6 +30,7 @@ fn path(route: &Route, namespace: &str) -> String {
         .replace("{version}", "1.0.0")
         .replace("{tag}", "1.0.0")
         .replace("{alias}", "champion")
+        .replace("{rule}", "0190a0a0000070008000000000000000")
         .replace("{stage}", "production")
         .replace("{promotion}", "0190a0a0000070008000000000000000")
         .replace("{*tile}", "0/000")

@@ -132,11 +132,11 @@ def clean_environment(home=None, **extra):
     `home` is a folder for configuration, caches and data of programs that follow the XDG names; HOME itself
     stays, because the Rust toolchain lives there.
     """
-    ours = ("GRADUS_SERVER", "GRADUS_TOKEN", "GRADUS_DATA", "GRADUS_SECRET")
+    ours = ("GRADUS_SERVER", "GRADUS_TOKEN", "GRADUS_DATA", "GRADUS_SECRET", "GRADUS_ID_TOKEN")
     env = {
         name: value
         for name, value in os.environ.items()
-        if name not in ours and not name.startswith("GRADUS_TEST_")
+        if name not in ours and not name.startswith(("GRADUS_TEST_", "ACTIONS_ID_TOKEN_"))
     }
     if home:
         env |= {

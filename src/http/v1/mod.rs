@@ -10,4 +10,5 @@ pub mod evidence;
 pub mod hooks;
 pub mod policies;
 pub mod stages;
+pub mod trust;
 pub mod versions;

@@ -53,6 +53,8 @@ impl Change {
             Self::UserDisabled { .. } => "user_disabled",
             Self::TokenCreated { .. } => "token_created",
             Self::TokenRevoked { .. } => "token_revoked",
+            Self::TrustAdded { .. } => "trust_added",
+            Self::TrustRemoved { .. } => "trust_removed",
             Self::Pushed { .. } => "pushed",
             Self::PushedAgain { .. } => "pushed_again",
             Self::Yanked { .. } => "yanked",
@@ -143,7 +145,9 @@ impl Change {
     /// The namespace whose members may see the event; `None` for registry-wide ones.
     pub fn namespace(&self) -> Option<String> {
         match self {
-            Self::NamespaceCreated { namespace, .. } => Some(namespace.to_string()),
+            Self::NamespaceCreated { namespace, .. }
+            | Self::TrustAdded { namespace, .. }
+            | Self::TrustRemoved { namespace, .. } => Some(namespace.to_string()),
             Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
                 (namespace != EVERYWHERE).then(|| namespace.clone())
             }

@@ -10,6 +10,7 @@ pub mod certificate;
 pub mod files;
 pub mod govern;
 pub mod home;
+pub mod issuer;
 pub mod oci;
 pub mod proxy;
 pub mod receiver;
