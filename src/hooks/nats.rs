@@ -1,5 +1,5 @@
-//! Sending to NATS JetStream: published with the message's id, so that the stream drops repeats, and acknowledged by the
-//! stream before it counts as delivered.
+//! Sending to NATS JetStream: published with an id, so that the stream drops repeats, and acknowledged by the stream
+//! before it counts as delivered.
 
 use super::{
     message::Message,
@@ -46,7 +46,8 @@ impl Nats {
             Err(attempt) => return attempt,
         };
         let mut headers = HeaderMap::new();
-        headers.insert("Nats-Msg-Id", message.id.as_str());
+        // A stream looks for repeats under all its subjects: what goes to another subject is none.
+        headers.insert("Nats-Msg-Id", format!("{subject}/{}", message.id));
         for (name, value) in &message.headers {
             headers.insert(*name, value.as_str());
         }
