@@ -74,7 +74,14 @@ impl Nats {
                 }
                 // The next attempt looks the name up anew.
                 self.connections.lock().await.remove(&key);
-                Attempt::failed("unacknowledged", format!("the stream did not acknowledge: {error}"))
+                // A server only drops what a user may not do.
+                let hint = match error.kind() {
+                    Why::TimedOut => {
+                        format!("; may the user publish to {subject} and subscribe to _INBOX.>?")
+                    }
+                    _ => String::new(),
+                };
+                Attempt::failed("unacknowledged", format!("the stream did not acknowledge: {error}{hint}"))
             }
         }
     }
