@@ -1,5 +1,6 @@
 """The outside programs the tests use: what is missing, how it is installed, where slow builds are kept."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -17,6 +18,15 @@ MLFLOW_VERSION = "3.17.2"
 MODEL_SIGNING_VERSION = "1.1.1"
 CYCLONEDX_VERSION = "11.12.0"
 TLOG_VERSION = "0.0.3"
+
+# What reads the messages of hooks: the libraries of the standards they follow, and what else checks them.
+HOOK_READERS_FROM_PYPI = (
+    "standardwebhooks==1.1.0",
+    "cloudevents==2.2.0",
+    "cryptography==50.0.2",
+    "jsonschema[format-nongpl]==4.26.0",
+)
+HOOK_READERS_FROM_NPM = ("standardwebhooks@1.1.1", "cloudevents@10.0.0")
 
 
 def cache():
@@ -36,6 +46,8 @@ def client_python():
 
 def signing_python():
     return cache() / f"model-signing-{MODEL_SIGNING_VERSION}" / "bin" / "python"
+
+
 def tlog_python():
     """Of the independent verifier of transparency logs."""
     return cache() / f"tlog-scales-{TLOG_VERSION}" / "bin" / "python"
@@ -47,6 +59,15 @@ def mlflow_python():
 
 def cyclonedx_python():
     return cache() / f"cyclonedx-{CYCLONEDX_VERSION}" / "bin" / "python"
+
+
+def hooks_python():
+    return cache() / "hook-readers" / "bin" / "python"
+
+
+def hooks_modules():
+    """The folder of node_modules with the readers of hooks that come from npm."""
+    return cache() / "hook-readers-npm"
 
 
 @dataclass(frozen=True)
@@ -89,6 +110,32 @@ def virtual_environment(python, *requirements):
         run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
 
     return build
+
+
+def has_packages(python, requirements):
+    """Whether an environment has these very versions. Extras are not looked at."""
+    wanted = [requirement.split("==") for requirement in requirements]
+    pairs = {name.partition("[")[0]: version for name, version in wanted}
+    code = f"from importlib.metadata import version as v; assert all(v(n) == w for n, w in {pairs}.items())"
+    return succeeds([python, "-c", code])
+
+
+def npm_packages(folder, *requirements):
+    def build():
+        # Without scripts: none of what it needs is built here.
+        quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+        run(["npm", "install", "--prefix", folder, *quiet, *requirements])
+
+    return build
+
+
+def has_modules(folder, requirements):
+    """Whether a folder has these very versions from npm."""
+    wanted = [requirement.rsplit("@", 1) for requirement in requirements]
+    files = [(folder / "node_modules" / name / "package.json", version) for name, version in wanted]
+    return all(
+        file.exists() and json.loads(file.read_text())["version"] == version for file, version in files
+    )
 
 
 C_COMPILER = Tool(
@@ -135,6 +182,17 @@ TLOG = Tool(
     f"PyPI: tlog-scales {TLOG_VERSION}",
     lambda: succeeds([tlog_python(), "-c", "import tlog_scales.reader"]),
     build=virtual_environment(tlog_python(), f"tlog-scales=={TLOG_VERSION}"),
+)
+NODE = Tool("node and npm", lambda: all(map(shutil.which, ("node", "npm"))), debian=("nodejs", "npm"))
+HOOK_READERS = Tool(
+    "PyPI: " + ", ".join(HOOK_READERS_FROM_PYPI),
+    lambda: has_packages(hooks_python(), HOOK_READERS_FROM_PYPI),
+    build=virtual_environment(hooks_python(), *HOOK_READERS_FROM_PYPI),
+)
+HOOK_MODULES = Tool(
+    "npm: " + ", ".join(HOOK_READERS_FROM_NPM),
+    lambda: has_modules(hooks_modules(), HOOK_READERS_FROM_NPM),
+    build=npm_packages(hooks_modules(), *HOOK_READERS_FROM_NPM),
 )
 MLFLOW = Tool(
     f"PyPI: mlflow {MLFLOW_VERSION}",
