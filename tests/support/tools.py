@@ -25,6 +25,7 @@ HOOK_READERS_FROM_PYPI = (
     "cloudevents==2.2.0",
     "cryptography==50.0.2",
     "jsonschema[format-nongpl]==4.26.0",
+    "nats-py==2.16.0",
 )
 HOOK_READERS_FROM_NPM = ("standardwebhooks@1.1.1", "cloudevents@10.0.0")
 
@@ -184,6 +185,7 @@ TLOG = Tool(
     build=virtual_environment(tlog_python(), f"tlog-scales=={TLOG_VERSION}"),
 )
 NODE = Tool("node and npm", lambda: all(map(shutil.which, ("node", "npm"))), debian=("nodejs", "npm"))
+NATS_SERVER = Tool("nats-server", on_path("nats-server"), debian=("nats-server",))
 HOOK_READERS = Tool(
     "PyPI: " + ", ".join(HOOK_READERS_FROM_PYPI),
     lambda: has_packages(hooks_python(), HOOK_READERS_FROM_PYPI),

@@ -20,6 +20,7 @@ SCRIPTS = (
     ("with_cyclonedx.py", tools.cyclonedx_python(), (tools.CYCLONEDX,)),
     ("with_tlog.py", tools.tlog_python(), (tools.TLOG,)),
     ("with_webhooks.py", tools.hooks_python(), (tools.HOOK_READERS, tools.NODE, tools.HOOK_MODULES)),
+    ("with_nats.py", tools.hooks_python(), (tools.HOOK_READERS, tools.NATS_SERVER, tools.OPENSSL)),
 )
 # What hooks send to in the tests is on this machine, which they may only when they are allowed to.
 LOOPBACK = {"GRADUS_HOOKS_ALLOW": "127.0.0.0/8"}
