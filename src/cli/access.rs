@@ -96,7 +96,7 @@ pub struct Membership {
     /// A user or service
     #[arg(value_parser = argument::<PrincipalName>)]
     who: PrincipalName,
-    /// reader, contributor, approver, releaser, auditor or admin
+    /// reader, contributor, approver, releaser, deployer, auditor or admin
     #[arg(value_parser = argument::<Role>)]
     role: Role,
 }

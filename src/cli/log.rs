@@ -228,6 +228,16 @@ fn describe(change: &Change) -> String {
             let stage = stage.as_ref().map(|stage| format!(":{stage}")).unwrap_or_default();
             format!("lifted the freeze of {scope}{stage}")
         }
+        C::DeploymentRunning(it) => {
+            format!("reported that {}:{} runs on {}", it.workload, it.version, it.target)
+        }
+        C::DeploymentUnhealthy(it) => {
+            format!("reported that {}:{} is not healthy on {}", it.workload, it.version, it.target)
+        }
+        C::DeploymentFailed(it) => {
+            format!("reported that {}:{} failed on {}", it.workload, it.version, it.target)
+        }
+        C::DeploymentRetired(it) => format!("reported that {} runs no more on {}", it.workload, it.target),
         C::HookAdded { hook, scope, to, on } => format!("added hook {hook} on {scope} to {to} for {on}"),
         C::HookRemoved { hook, scope } => format!("removed hook {hook} on {scope}"),
         C::HookRotated { hook, scope, until } => {

@@ -8,6 +8,7 @@ mod attest;
 mod audit;
 mod connect;
 mod demo;
+mod deployment;
 mod evidence;
 mod export;
 mod files;
@@ -136,6 +137,11 @@ enum Verb {
     Hook(hook::Hook),
     /// Wait for what happens to a reference, and run a command on each change
     Watch(watch::Watch),
+    /// Say what runs where: report
+    #[command(subcommand)]
+    Deployment(deployment::Deployment),
+    /// Show which targets run a workload, a stage or a version, against what should run there
+    Where(deployment::Where),
     /// Tenants: create, list, show
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),
@@ -224,6 +230,8 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Policy(policy) => policy.run(client, out).await,
         Verb::Hook(hook) => hook.run(client, out).await,
         Verb::Watch(watch) => watch.run(client, out).await,
+        Verb::Deployment(deployment) => deployment.run(client, out).await,
+        Verb::Where(places) => places.run(client, out).await,
         Verb::Namespace(namespace) => namespace.run(client, out).await,
         Verb::Member(member) => member.run(client, out).await,
         Verb::User(user) => user.run(client, out).await,

@@ -196,6 +196,16 @@ pub fn time(at: chrono::DateTime<chrono::Utc>) -> String {
 }
 
 /// As one word of a shell command.
+/// How long ago something was, in the largest unit that fits.
+pub fn ago(at: chrono::DateTime<chrono::Utc>) -> String {
+    let minutes = (chrono::Utc::now() - at).num_minutes().max(0);
+    match minutes {
+        0..=119 => format!("{minutes} min"),
+        120..=2879 => format!("{} h", minutes / 60),
+        _ => format!("{} days", minutes / 1440),
+    }
+}
+
 pub fn quoted(word: &str) -> String {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,=^".contains(c);
     match !word.is_empty() && word.chars().all(is_plain) {

@@ -3,6 +3,7 @@
 use super::{
     argument,
     audit::Proof,
+    deployment::difference,
     print::{Out, time},
     promote::{gates, pending_line},
 };
@@ -57,6 +58,9 @@ impl Status {
                 &["STAGE", "VERSION", "SINCE", "BY", ""],
                 &status.stages.iter().map(row).collect::<Vec<_>>(),
             );
+            for stage in &status.stages {
+                stage.deployments.iter().filter_map(difference).for_each(|line| out.line(line));
+            }
             for step in &status.unratified {
                 let reason = step.reason.clone().unwrap_or_default();
                 out.line(format!(
@@ -88,6 +92,10 @@ fn notes(stage: &wire::StageView, step: &wire::MoveView) -> String {
             step.from.as_ref().map(|from| format!(" from {from}")).unwrap_or_default(),
             step.reason.clone().unwrap_or_default()
         )),
+    }
+    if !stage.deployments.is_empty() {
+        let right = stage.deployments.iter().filter(|it| it.differs_since.is_none()).count();
+        notes.push(format!("on {right} of {} targets", stage.deployments.len()));
     }
     if stage.yanked {
         notes.push("yanked since".to_owned());

@@ -1,6 +1,7 @@
 //! Typed calls to a registry: over HTTP, or in-process to the same router. The CLI's only door.
 
 mod api;
+mod deployments;
 mod digests;
 mod governance;
 mod hashing;

@@ -244,6 +244,7 @@ const REGISTRY: Text = (1, "registry", include_str!("../../migrations/0001_regis
 const GOVERNANCE: Text = (3, "governance", include_str!("../../migrations/0003_governance.sql"));
 const ATTEMPTS: Text = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
 const HOOKS: Text = (6, "hooks", include_str!("../../migrations/0006_hooks.sql"));
+const DEPLOYMENTS: Text = (7, "deployments", include_str!("../../migrations/0007_deployments.sql"));
 const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
 const POSTGRES: &[Text] = &[
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
@@ -252,7 +253,7 @@ const POSTGRES: &[Text] = &[
 ];
 
 fn migrations(own: &[Text]) -> Migrator {
-    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS], own].concat();
+    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS], own].concat();
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -35,6 +35,7 @@ pub struct Due {
     pub event: Vec<u8>,
 }
 
+#[derive(sqlx::FromRow)]
 pub struct AttemptRow {
     pub number: i64,
     pub started_at: DateTime<Utc>,
@@ -216,40 +217,15 @@ pub async fn list(
     rows.into_iter().map(|row| delivery(hook, row)).collect()
 }
 
-#[derive(sqlx::FromRow)]
-struct Attempted {
-    number: i64,
-    started_at: DateTime<Utc>,
-    millis: i64,
-    request_digest: String,
-    request_bytes: i64,
-    status: Option<i64>,
-    error: Option<String>,
-    answer_digest: Option<String>,
-    answer_bytes: Option<i64>,
-    answer: Option<String>,
-}
-
 /// The last attempts of a delivery, oldest first.
 pub async fn attempts(tx: &mut Tx, hook: &str, position: i64, limit: i64) -> Result<Vec<AttemptRow>> {
     let sql =
         "SELECT number, started_at, millis, request_digest, request_bytes, status, error, answer_digest,
                    answer_bytes, answer
                FROM attempts WHERE hook = $1 AND position = $2 ORDER BY number DESC LIMIT $3";
-    let rows: Vec<Attempted> = all!(tx, sql, hook, position, limit);
-    let row = |it: Attempted| AttemptRow {
-        number: it.number,
-        started_at: it.started_at,
-        millis: it.millis,
-        request_digest: it.request_digest,
-        request_bytes: it.request_bytes,
-        status: it.status,
-        error: it.error,
-        answer_digest: it.answer_digest,
-        answer_bytes: it.answer_bytes,
-        answer: it.answer,
-    };
-    Ok(rows.into_iter().rev().map(row).collect())
+    let mut rows: Vec<AttemptRow> = all!(tx, sql, hook, position, limit);
+    rows.reverse();
+    Ok(rows)
 }
 
 /// How many are pending: of one hook, or of all.

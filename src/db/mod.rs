@@ -11,6 +11,7 @@ mod tx;
 pub mod audit;
 pub mod blobs;
 pub mod deliveries;
+pub mod deployments;
 pub mod documents;
 pub mod evidence;
 pub mod garbage;

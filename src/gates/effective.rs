@@ -181,12 +181,13 @@ impl Effective {
 
     /// What of one level's own policy names stages that are not in the line, and so would never be asked.
     pub fn check_own(&self, policy: &Policy) -> Result<()> {
-        let soaks = policy.rules.values().flat_map(BTreeMap::values).flat_map(|rule| &rule.gates);
-        let soaks = soaks.filter(|gate| gate.definition.name == super::soak::GATE.name);
-        let soaked = soaks.filter_map(|gate| gate.parameters.get("stage").and_then(Value::as_str));
+        let gates = policy.rules.values().flat_map(BTreeMap::values).flat_map(|rule| &rule.gates);
+        let looking_back = [super::soak::GATE.name, super::deployment_healthy::GATE.name];
+        let gates = gates.filter(|gate| looking_back.contains(&gate.definition.name));
+        let looked_at = gates.filter_map(|gate| gate.parameters.get("stage").and_then(Value::as_str));
         let ruled = policy.rules.values().flat_map(BTreeMap::keys).map(Stage::as_str);
         let frozen = policy.freezes.iter().flat_map(|freeze| &freeze.stages).map(Stage::as_str);
-        for name in ruled.chain(frozen).chain(soaked) {
+        for name in ruled.chain(frozen).chain(looked_at) {
             if !self.stages.iter().any(|stage| stage.as_str() == name) {
                 let names: Vec<&str> = self.stages.iter().map(Stage::as_str).collect();
                 return Err(Error::invalid(

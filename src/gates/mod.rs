@@ -6,6 +6,7 @@ mod base_pinned;
 mod budget;
 mod contract_honest;
 mod dataset_lineage;
+mod deployment_healthy;
 mod drift_clear;
 mod effective;
 mod evaluation;
@@ -35,7 +36,7 @@ pub use base_pinned::is_pinned;
 pub use effective::{Effective, Level, Rules};
 pub use facts::{Facts, Freeze, Honesty, Source, Stay, Subject};
 pub use judge::{GateReport, Report, judge};
-pub use policy::{BUILT_IN, FreezeWindow, GateSpec, Policy, Rule};
+pub use policy::{BUILT_IN, Bake, FreezeWindow, GateSpec, OnUnhealthy, Policy, Rule};
 
 use crate::model::{
     digest::Digest,
@@ -47,7 +48,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// All gates, in the order in which `gradus policy gates` prints them.
-pub const GATES: [&Definition; 21] = [
+pub const GATES: [&Definition; 22] = [
     &lints::GATE,
     &contract_honest::GATE,
     &safe_formats::GATE,
@@ -65,6 +66,7 @@ pub const GATES: [&Definition; 21] = [
     &licence::GATE,
     &scan_clean::GATE,
     &drift_clear::GATE,
+    &deployment_healthy::GATE,
     &fresh::GATE,
     &residency::GATE,
     &expression::GATE,
@@ -200,7 +202,9 @@ fn attach(facts: &Facts, kind: EvidenceKind) -> String {
         EvidenceKind::Signature => format!("gradus sign {reference} --key KEY.pem"),
         EvidenceKind::Approval => format!("gradus approve {reference} --to {} -m WHY", facts.stage),
         EvidenceKind::DriftReport => format!("run a drift check of {reference}"),
-        EvidenceKind::DeploymentHealth => format!("report on a deployment of {reference}"),
+        EvidenceKind::DeploymentHealth => {
+            format!("gradus deployment report {reference} --target NAME --status running --health healthy")
+        }
         kind => format!("gradus eval attach {reference} FILE --kind {kind}"),
     }
 }
@@ -211,7 +215,7 @@ fn moment(at: DateTime<Utc>) -> String {
 }
 
 /// A list for messages: at most five names, then how many more.
-fn named<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
+pub(crate) fn named<T: ToString>(names: impl IntoIterator<Item = T>) -> String {
     const SHOWN: usize = 5;
     let mut names: Vec<String> = names.into_iter().map(|name| name.to_string()).collect();
     let more = names.len().saturating_sub(SHOWN);

@@ -21,6 +21,8 @@ pub const MAX_BYTES: usize = 256 << 10;
 const STAGES_MAX: usize = 10;
 const GATES_MAX: usize = 50;
 const FREEZES_MAX: usize = 200;
+/// Longest bake in minutes: thirty days.
+const BAKE_MAX: u32 = 30 * 24 * 60;
 
 /// The policies that come with the registry: name and text. The first holds where nothing else is said.
 pub const BUILT_IN: [(&str, &str); 2] = [
@@ -96,6 +98,38 @@ pub struct Rule {
     pub skip: bool,
     #[serde(default)]
     pub gates: Vec<GateSpec>,
+    /// What follows from how it fares right after it has entered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Bake>,
+}
+
+/// The time after a promotion in which deployments that are not healthy have consequences.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Bake {
+    /// Minutes since the promotion.
+    #[schemars(range(min = 1, max = 43200))]
+    pub minutes: u32,
+    #[serde(default)]
+    pub on_unhealthy: OnUnhealthy,
+    /// So many targets must have failed or be unhealthy at the same time; one if nothing is said.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 1000))]
+    pub targets: u32,
+}
+
+fn one() -> u32 {
+    1
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum OnUnhealthy {
+    /// Hooks are told, no more.
+    #[default]
+    Notify,
+    /// The stage goes back to the previous good version.
+    Rollback,
 }
 
 pub(super) fn releasers() -> Vec<Role> {
@@ -248,6 +282,13 @@ impl Policy {
             for (stage, rule) in stages {
                 if rule.gates.len() > GATES_MAX {
                     return Err(format!("rules.{tier}.{stage}.gates: at most {GATES_MAX}"));
+                }
+                if let Some(bake) = &rule.bake
+                    && !((1..=BAKE_MAX).contains(&bake.minutes) && (1..=1000).contains(&bake.targets))
+                {
+                    return Err(format!(
+                        "rules.{tier}.{stage}.bake: 1 to {BAKE_MAX} minutes, 1 to 1000 targets"
+                    ));
                 }
                 if rule.roles.is_empty() {
                     return Err(format!("rules.{tier}.{stage}.roles: nobody could promote"));

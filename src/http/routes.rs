@@ -79,6 +79,12 @@ const PENDING_FILTERS: &[(&str, &str)] = &[
     ("namespace", "only this namespace"),
     ("mine", "only what the caller can approve or reject: true or false"),
 ];
+const DEPLOYMENT_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("of", "only targets that follow this stage, or have this version: a TAG or digest"),
+    ("retired", "also targets that do not run the workload any more: true or false"),
+];
 const EVIDENCE_QUERY: &[(&str, &str)] = &[
     ("kind", "what kind of evidence the file is; without it the file tells"),
     (
@@ -121,7 +127,7 @@ macro_rules! route {
 }
 
 use Access::{Everywhere, Namespace, Open, Token};
-use Permission::{Administer, Attest, Audit, Read, Release, Write};
+use Permission::{Administer, Attest, Audit, Read, Release, Report, Write};
 
 /// All routes.
 #[rustfmt::skip]
@@ -174,6 +180,8 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/workloads/{namespace}/{name}/stages/{stage}/rollback" "rollback", Namespace(Read), "Moves a stage back to the previous good version; who may, the policy says.", post(v1::stages::rollback), body: wire::Rollback, answer: wire::RolledBackView),
         route!(GET "/v1/workloads/{namespace}/{name}/stages/{stage}/history" "history", Namespace(Read), "What was in a stage, newest first.", get(v1::stages::history), answer: wire::Page<wire::MoveView>, query: PAGING),
         route!(GET "/v1/workloads/{namespace}/{name}/proof/{position}" "workload_proof", Namespace(Read), "An entry of the log about the workload, with the proof that it is in the log.", get(v1::audit::workload_proof), answer: wire::LogProof),
+        route!(PUT "/v1/workloads/{namespace}/{name}/deployments/{target}" "deployment_report", Namespace(Report), "Says what runs on a target, and how it fares.", put(v1::deployments::report), body: wire::ReportDeployment, answer: wire::ReportedView),
+        route!(GET "/v1/workloads/{namespace}/{name}/deployments" "where", Namespace(Read), "Which targets run a workload, against what their stages ask for.", get(v1::deployments::list), answer: wire::Page<wire::DeploymentView>, query: DEPLOYMENT_FILTERS),
         route!(GET "/v1/pending" "pending", Token, "Promotions that wait, of namespaces the caller may see.", get(v1::stages::pending), answer: wire::Page<wire::PendingView>, query: PENDING_FILTERS),
         route!(GET "/v1/gates" "policy_gates", Token, "All gates, with the schemas of their parameters.", get(v1::policies::gates), answer: wire::Page<wire::GateView>),
         route!(GET "/v1/policies/{namespace}" "policy_show", Namespace(Read), "What holds in a namespace, or with `*` in the registry.", get(v1::policies::show), answer: wire::PolicyView),

@@ -24,6 +24,8 @@ pub enum Role {
     Approver,
     /// Promotes and rolls back.
     Releaser,
+    /// Reports what runs where, and how it fares: a cluster's agent or a CI system, which needs no more.
+    Deployer,
     /// Reads the event log.
     Auditor,
     /// Everything, members included.
@@ -31,8 +33,15 @@ pub enum Role {
 }
 
 impl Role {
-    pub const ALL: [Self; 6] =
-        [Self::Reader, Self::Contributor, Self::Approver, Self::Releaser, Self::Auditor, Self::Admin];
+    pub const ALL: [Self; 7] = [
+        Self::Reader,
+        Self::Contributor,
+        Self::Approver,
+        Self::Releaser,
+        Self::Deployer,
+        Self::Auditor,
+        Self::Admin,
+    ];
 
     pub fn name(self) -> &'static str {
         match self {
@@ -40,6 +49,7 @@ impl Role {
             Self::Contributor => "contributor",
             Self::Approver => "approver",
             Self::Releaser => "releaser",
+            Self::Deployer => "deployer",
             Self::Auditor => "auditor",
             Self::Admin => "admin",
         }
@@ -52,8 +62,12 @@ impl Role {
                 matches!(permission, Permission::Read | Permission::Write | Permission::Attest)
             }
             Self::Auditor => matches!(permission, Permission::Read | Permission::Audit),
+            Self::Deployer => matches!(permission, Permission::Read | Permission::Report),
             Self::Releaser => {
-                matches!(permission, Permission::Read | Permission::Attest | Permission::Release)
+                matches!(
+                    permission,
+                    Permission::Read | Permission::Attest | Permission::Release | Permission::Report
+                )
             }
             Self::Approver => matches!(permission, Permission::Read | Permission::Attest),
             Self::Reader => permission == Permission::Read,
@@ -73,7 +87,7 @@ impl FromStr for Role {
     fn from_str(text: &str) -> Result<Self> {
         Self::ALL.into_iter().find(|role| role.name() == text).ok_or_else(|| {
             Error::invalid("role_invalid", format!("not a role: {}", super::digest::shorten(text)))
-                .hint("roles are reader, contributor, approver, releaser, auditor and admin")
+                .hint("roles are reader, contributor, approver, releaser, deployer, auditor and admin")
         })
     }
 }
@@ -88,6 +102,8 @@ pub enum Permission {
     Attest,
     /// Freeze and unfreeze. Who may promote and roll back, the policy says.
     Release,
+    /// Report deployments.
+    Report,
     /// Read the event log.
     Audit,
     /// Manage the members of a namespace, or with no namespace the whole registry.
@@ -213,6 +229,7 @@ impl Actor {
             Permission::Write => "the role contributor or admin",
             Permission::Attest => "the role contributor, approver, releaser or admin",
             Permission::Release => "the role releaser or admin",
+            Permission::Report => "the role deployer, releaser or admin",
             Permission::Audit => "the role auditor or admin",
             Permission::Administer => "the role admin",
         };

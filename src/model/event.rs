@@ -2,8 +2,10 @@
 //! stored exactly as made; history, hooks and the audit log all derive from them.
 
 mod about;
+mod parts;
 
 pub use about::{Names, STAGED};
+pub use parts::{Deployed, LogDamage, LogState};
 
 use super::{
     access::{PrincipalKind, Role, Scope},
@@ -242,6 +244,14 @@ pub enum Change {
         stage: Option<Stage>,
         freeze: String,
     },
+    /// A deployer's report: the version runs there.
+    DeploymentRunning(Deployed),
+    /// It runs there, and is not healthy.
+    DeploymentUnhealthy(Deployed),
+    /// It was to run there, and does not.
+    DeploymentFailed(Deployed),
+    /// The workload does not run there any more.
+    DeploymentRetired(Deployed),
     HookAdded {
         hook: String,
         /// `*`, a namespace or a workload.
@@ -306,22 +316,6 @@ pub enum Change {
     EntryLost {
         epoch: u64,
     },
-}
-
-/// A state of the log: its epoch, how many entries, and the root over them in base64.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct LogState {
-    pub epoch: u64,
-    pub size: u64,
-    pub root: String,
-}
-
-/// Damage that was accepted: where it begins, what was found there, and the document with all of it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
-pub struct LogDamage {
-    pub position: u64,
-    pub found: String,
-    pub document: Digest,
 }
 
 /// One entry of the log. Its position is its place in commit order, from 0 without gaps.

@@ -311,6 +311,14 @@ pub enum DriftVerdict {
 pub struct DeploymentHealth {
     pub target: String,
     pub healthy: bool,
+    /// The stage the target follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Since when it has been so, with these bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 /// A statement with what makes it evidence: about which bytes, by whom, when.

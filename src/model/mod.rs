@@ -3,6 +3,7 @@
 pub mod access;
 pub mod artifact;
 pub mod contract;
+pub mod deployment;
 pub mod digest;
 pub mod entry;
 pub mod event;

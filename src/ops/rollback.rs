@@ -12,9 +12,15 @@ use crate::{
     },
     error::{Error, Result},
     model::{
-        access::Actor, event::Change, name::Workload, promotion::MoveKind, stage::Stage, version::Version,
+        access::Actor,
+        event::Change,
+        name::{PrincipalName, Workload},
+        promotion::MoveKind,
+        stage::Stage,
+        version::Version,
     },
 };
+use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
 /// Most versions that one event names as marked.
@@ -54,14 +60,52 @@ pub async fn rollback(
     let stage = effective.stage(stage.as_str())?;
     let roles: BTreeSet<_> = principals::now_in(&mut tx, actor, &workload.namespace()).await?;
     check_may(&effective.rollback, &roles, &format!("roll back {workload}:{stage}"))?;
-    let current = stages::current(&mut tx, workload, stage).await?.ok_or_else(|| {
+    let by = By { who: &actor.principal, at: now, reason };
+    let done = go_back(&mut tx, workload, stage, to, &by).await?;
+    if dry_run {
+        return Ok(RolledBack { position: None, ..done });
+    }
+    tx.commit().await?;
+    Ok(done)
+}
+
+/// The same for a policy, which needs no role, in a transaction that has locked the repository.
+pub(super) async fn by_policy(
+    cx: &Context,
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    reason: &str,
+) -> Result<RolledBack> {
+    let (_, latest) = log::lock(tx).await?;
+    let at = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
+    let who = PrincipalName::local("policy");
+    go_back(tx, workload, stage, None, &By { who: &who, at, reason }).await
+}
+
+/// Who moves a stage back, when and why.
+struct By<'a> {
+    who: &'a PrincipalName,
+    at: DateTime<Utc>,
+    reason: &'a str,
+}
+
+/// Moves the stage. The repository and the log are locked.
+async fn go_back(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    to: Option<&Version>,
+    by: &By<'_>,
+) -> Result<RolledBack> {
+    let current = stages::current(tx, workload, stage).await?.ok_or_else(|| {
         Error::not_found("stage_empty", format!("nothing has entered this stage: {workload}:{stage}"))
             .hint(format!("gradus promote {workload}:VERSION --to {stage}"))
     })?;
-    let entered = stages::entry_of(&mut tx, workload, stage).await?.unwrap_or(current.number);
-    let target = target(&mut tx, &current, entered, to).await?;
-    let marked = stages::standing_after(&mut tx, workload, stage, &target, NAMED_MAX).await?;
-    let (position, _) = log::lock(&mut tx).await?;
+    let entered = stages::entry_of(tx, workload, stage).await?.unwrap_or(current.number);
+    let target = target(tx, &current, entered, to).await?;
+    let marked = stages::standing_after(tx, workload, stage, &target, NAMED_MAX).await?;
+    let (position, _) = log::lock(tx).await?;
     let step = Move {
         workload: workload.clone(),
         stage: stage.clone(),
@@ -70,28 +114,25 @@ pub async fn rollback(
         version: target.version.clone(),
         digest: target.digest.clone(),
         from: Some(current.version.clone()),
-        at: now,
-        by: actor.principal.clone(),
-        reason: Some(reason.to_owned()),
+        at: by.at,
+        by: by.who.clone(),
+        reason: Some(by.reason.to_owned()),
         judgement: None,
         position,
         ratified_by: None,
         ratified_at: None,
     };
+    stages::insert(tx, &step, target.number).await?;
+    stages::roll_back_to(tx, workload, stage, &target, step.at).await?;
+    promotions::stir(tx, workload.as_str(), step.at).await?;
     let done = RolledBack {
         from: current.version.clone(),
         to: step.version.clone(),
         digest: step.digest.clone(),
         number: step.number,
-        position: (!dry_run).then_some(position),
+        position: Some(position),
         marked: marked.clone(),
     };
-    if dry_run {
-        return Ok(done);
-    }
-    stages::insert(&mut tx, &step, target.number).await?;
-    stages::roll_back_to(&mut tx, workload, stage, &target, step.at).await?;
-    promotions::stir(&mut tx, workload.as_str(), step.at).await?;
     let change = Change::RolledBack {
         workload: step.workload,
         version: step.version,
@@ -100,10 +141,9 @@ pub async fn rollback(
         number: step.number,
         from: current.version,
         marked,
-        reason: reason.to_owned(),
+        reason: by.reason.to_owned(),
     };
-    log::append(&mut tx, step.at, &actor.principal, vec![change]).await?;
-    tx.commit().await?;
+    log::append(tx, step.at, by.who, vec![change]).await?;
     Ok(done)
 }
 

@@ -1,8 +1,15 @@
 //! Looking at the promotion line: what is in each stage, what waits, and how it came to be so.
 
-use super::{Context, attempt::report_of as read_report, judgement::Judgement, policy::effective, snapshot};
+use super::{
+    Context,
+    attempt::report_of as read_report,
+    deployments::{Where, against},
+    judgement::Judgement,
+    policy::effective,
+    snapshot,
+};
 use crate::{
-    db::{Tx, evidence, manifests, namespaces, principals, promotions, stages, versions},
+    db::{Tx, deployments, evidence, manifests, namespaces, principals, promotions, stages, versions},
     error::{Error, Result},
     gates::{Freeze, Outcome, Report},
     model::{
@@ -29,6 +36,8 @@ pub struct StageStatus {
     pub current: Option<Move>,
     pub is_yanked: bool,
     pub freezes: Vec<Freeze>,
+    /// The targets that follow it, as their deployers report.
+    pub deployments: Vec<Where>,
 }
 
 pub struct Waiting {
@@ -66,7 +75,9 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
         };
         let mut freezes = snapshot::freezes(&mut tx, workload, &effective, stage, now).await?;
         freezes.retain(|freeze| freeze.from <= now);
-        line.push(StageStatus { stage: stage.clone(), current, is_yanked, freezes });
+        let follow = deployments::list(&mut tx, workload, None, Some(stage), false, "", SHOWN_MAX).await?;
+        let deployments = follow.into_iter().map(|it| against(it, current.as_ref())).collect();
+        line.push(StageStatus { stage: stage.clone(), current, is_yanked, freezes, deployments });
     }
     let mut pending = Vec::new();
     for row in promotions::pending_of(&mut tx, workload, SHOWN_MAX).await? {

@@ -1,5 +1,6 @@
 //! Envelopes of evidence, policies, promotions and stages.
 
+use super::deployments::DeploymentView;
 use crate::{
     gates::{FreezeWindow, Report, Rule},
     model::{
@@ -157,6 +158,8 @@ pub struct StageView {
     /// What is there was yanked since.
     pub yanked: bool,
     pub freezes: Vec<FrozenView>,
+    /// The targets that follow it, at most a hundred.
+    pub deployments: Vec<DeploymentView>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

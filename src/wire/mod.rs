@@ -1,9 +1,11 @@
 //! Requests and answers of `/v1`, shared by the server and the client. Values that mean something on their
 //! own live in `model`; here are only their envelopes. All are published in `schemas/openapi.json`.
 
+mod deployments;
 mod governance;
 mod hooks;
 
+pub use deployments::*;
 pub use governance::*;
 pub use hooks::*;
 

@@ -15,6 +15,8 @@ mod crash;
 mod database;
 /// Who says yes or no, and for how long that holds.
 mod decisions;
+/// What runs where, and what follows from it.
+mod deployments;
 /// What is known of a version, as documents for auditors and tools.
 mod dossier;
 /// Evidence of versions: with a push, after it, and again.

@@ -142,10 +142,11 @@ backends! {
             Access::Namespace(Permission::Read) | Access::Open | Access::Token => None,
             _ => Some(403),
         };
-        let more: [(&str, Role, &[Permission]); 4] = [
+        let more: [(&str, Role, &[Permission]); 5] = [
             ("reader", Role::Reader, &[]),
             ("approver", Role::Approver, &[Permission::Attest]),
-            ("releaser", Role::Releaser, &[Permission::Attest, Permission::Release]),
+            ("releaser", Role::Releaser, &[Permission::Attest, Permission::Release, Permission::Report]),
+            ("deployer", Role::Deployer, &[Permission::Report]),
             ("auditor", Role::Auditor, &[Permission::Audit]),
         ];
         for (name, role, may) in more {
@@ -157,7 +158,7 @@ backends! {
             refused(&env, name, Some(&token), needs).await;
         }
         let needs_admin = |route: &Route| match route.access {
-            Access::Namespace(Permission::Administer | Permission::Release) | Access::Everywhere(_) => Some(403),
+            Access::Namespace(Permission::Administer | Permission::Release | Permission::Report) | Access::Everywhere(_) => Some(403),
             _ => None,
         };
         let contributor = env.person("contributor", "acme", Role::Contributor).await;

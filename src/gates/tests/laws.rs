@@ -36,6 +36,16 @@ fn decided(facts: &mut Facts, by: &str, decision: Decision) {
     add(facts, by, statement);
 }
 
+fn health(target: &str, healthy: bool) -> Statement {
+    Statement::DeploymentHealth(DeploymentHealth {
+        target: target.to_owned(),
+        healthy,
+        stage: Some(stage("staging")),
+        since: None,
+        message: None,
+    })
+}
+
 #[rustfmt::skip]
 fn samples() -> Vec<Sample> {
     let from = json!(["approver"]);
@@ -93,6 +103,9 @@ fn samples() -> Vec<Sample> {
         Sample { gate: "drift_clear", parameters: json!({ "from": from }),
             good: |facts, by| { add(facts, by, drift("inputs", DriftVerdict::Clear)); },
             bad: |facts, by| { add(facts, by, drift("inputs", DriftVerdict::Drift)); } },
+        Sample { gate: "deployment_healthy", parameters: json!({ "minutes": 0, "from": from }),
+            good: |facts, by| { add(facts, by, health("eu-1", true)); },
+            bad: |facts, by| { add(facts, by, health("eu-1", false)); } },
         Sample { gate: "evidence_fresh", parameters: json!({ "kind": "scan", "max_days": 7, "from": from }),
             good: |facts, by| { add(facts, by, scan("modelscan 0.8.8", &[])); },
             bad: |facts, _| facts.now += TimeDelta::days(30) },

@@ -1,13 +1,20 @@
 //! The promotion line: promote, approve, reject, withdraw, ratify, roll back, status, history, pending.
 
-use super::versions::{reference, workload};
+use super::{
+    deployments::deployment_view,
+    versions::{reference, workload},
+};
 use crate::{
     error::Result,
     http::{
         App, Caller,
         answer::{Answer, JsonBody, Query, page},
     },
-    model::{evidence::Decision, name::Namespace, stage::Stage},
+    model::{
+        evidence::Decision,
+        name::{Namespace, Workload},
+        stage::Stage,
+    },
     ops::{
         decide,
         promote::{self, Promotion},
@@ -173,7 +180,16 @@ pub async fn rollback(
     let to = body.to.as_ref();
     let done =
         ops_rollback::rollback(&app, &actor, &workload, &stage, to, &body.reason, body.dry_run).await?;
-    Ok(Json(wire::RolledBackView {
+    Ok(Json(rolled_back_view(workload, stage, done, body.dry_run)))
+}
+
+pub(super) fn rolled_back_view(
+    workload: Workload,
+    stage: Stage,
+    done: ops_rollback::RolledBack,
+    dry_run: bool,
+) -> wire::RolledBackView {
+    wire::RolledBackView {
         workload,
         stage,
         from: done.from,
@@ -182,8 +198,8 @@ pub async fn rollback(
         number: done.number,
         position: done.position,
         marked: done.marked,
-        dry_run: body.dry_run,
-    }))
+        dry_run,
+    }
 }
 
 fn pending_view(waiting: ops_status::Waiting) -> wire::PendingView {
@@ -215,6 +231,7 @@ pub async fn status(
         current: stage.current.map(|step| move_view(step, None)),
         yanked: stage.is_yanked,
         freezes: stage.freezes.into_iter().map(frozen).collect(),
+        deployments: stage.deployments.into_iter().map(deployment_view).collect(),
     };
     Ok(Json(wire::StatusView {
         workload,

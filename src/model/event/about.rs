@@ -1,6 +1,6 @@
 //! What a change is about: its kind, namespace, workload and stage, and what it names by digest.
 
-use super::Change;
+use super::{Change, Deployed};
 use crate::model::{access::EVERYWHERE, digest::Digest, name::Workload, stage::Stage};
 use std::sync::LazyLock;
 
@@ -23,6 +23,10 @@ pub const STAGED: &[&str] = &[
     "ratified",
     "frozen",
     "unfrozen",
+    "deployment_running",
+    "deployment_unhealthy",
+    "deployment_failed",
+    "deployment_retired",
 ];
 
 impl Change {
@@ -74,6 +78,10 @@ impl Change {
             Self::PolicyApplied { .. } => "policy_applied",
             Self::Frozen { .. } => "frozen",
             Self::Unfrozen { .. } => "unfrozen",
+            Self::DeploymentRunning(_) => "deployment_running",
+            Self::DeploymentUnhealthy(_) => "deployment_unhealthy",
+            Self::DeploymentFailed(_) => "deployment_failed",
+            Self::DeploymentRetired(_) => "deployment_retired",
             Self::HookAdded { .. } => "hook_added",
             Self::HookRemoved { .. } => "hook_removed",
             Self::HookRotated { .. } => "hook_rotated",
@@ -99,6 +107,17 @@ impl Change {
             | Self::RolledBack { stage, .. }
             | Self::Ratified { stage, .. } => Some(stage),
             Self::Frozen { stage, .. } | Self::Unfrozen { stage, .. } => stage.as_ref(),
+            _ => self.deployed().and_then(|deployed| deployed.stage.as_ref()),
+        }
+    }
+
+    /// What a deployer's report says.
+    pub fn deployed(&self) -> Option<&Deployed> {
+        match self {
+            Self::DeploymentRunning(deployed)
+            | Self::DeploymentUnhealthy(deployed)
+            | Self::DeploymentFailed(deployed)
+            | Self::DeploymentRetired(deployed) => Some(deployed),
             _ => None,
         }
     }
@@ -185,7 +204,7 @@ impl Change {
             | Self::Untagged { repository: workload, .. }
             | Self::ManifestDeleted { repository: workload, .. }
             | Self::BlobUnlinked { repository: workload, .. } => Some(workload),
-            _ => None,
+            _ => self.deployed().map(|deployed| &deployed.workload),
         }
     }
 }

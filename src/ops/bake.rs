@@ -1,0 +1,58 @@
+//! What follows from a version that fares badly right after it came into a stage.
+
+use super::{
+    Context,
+    deployments::TARGETS_MAX,
+    rollback::{self, RolledBack},
+};
+use crate::{
+    db::{Tx, deployments, stages, versions},
+    error::Result,
+    gates::{Effective, OnUnhealthy, named},
+    model::{
+        deployment::{Deployment, MESSAGE_MAX, Status},
+        promotion::MoveKind,
+    },
+};
+use chrono::TimeDelta;
+
+/// Moves the stage back where its policy says so: the target follows the stage, has what the stage holds, and that came in
+/// by a promotion that is still baking. After a rollback, by whomever, nothing goes back by itself until somebody promotes.
+/// The repository is locked.
+pub(super) async fn consequence(
+    cx: &Context,
+    tx: &mut Tx,
+    effective: &Effective,
+    it: &Deployment,
+) -> Result<Option<RolledBack>> {
+    let Some(stage) = &it.stage else { return Ok(None) };
+    let Some(current) = stages::current(tx, &it.workload, stage).await? else { return Ok(None) };
+    if current.digest != it.digest || current.kind == MoveKind::RolledBack {
+        return Ok(None);
+    }
+    let Some(version) = versions::find(tx, &it.workload, &current.version).await? else { return Ok(None) };
+    let rules = effective.rules(version.tier, stage).ok();
+    let Some(bake) = rules.and_then(|rules| rules.rule.bake.as_ref()) else { return Ok(None) };
+    let is_over = it.reported_at - current.at > TimeDelta::minutes(i64::from(bake.minutes));
+    if bake.on_unhealthy != OnUnhealthy::Rollback || is_over {
+        return Ok(None);
+    }
+    let there =
+        deployments::list(tx, &it.workload, Some(&it.digest), Some(stage), false, "", TARGETS_MAX).await?;
+    let bad: Vec<_> = there.iter().filter(|other| other.is_bad()).map(|other| &other.target).collect();
+    if bad.len() < bake.targets as usize {
+        return Ok(None);
+    }
+    let wrong = if it.status == Status::Failed { "failed" } else { "is not healthy" };
+    let why = it.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
+    let reason = format!("by the policy's bake: {} {wrong} at {}{why}", it.version, named(bad));
+    let reason: String = reason.chars().take(MESSAGE_MAX).collect();
+    match rollback::by_policy(cx, tx, &it.workload, stage, &reason).await {
+        Ok(done) => Ok(Some(done)),
+        Err(error) if error.code == "rollback_nowhere" => {
+            tracing::warn!(workload = %it.workload, %stage, %error, "the policy asks for a rollback that cannot be");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
