@@ -1,5 +1,5 @@
-//! Sending to NATS JetStream: published with the message's id, so that the stream drops repeats, and acknowledged by the
-//! stream before it counts as delivered.
+//! Sending to NATS JetStream: published with an id, so that the stream drops repeats, and acknowledged by the stream
+//! before it counts as delivered.
 
 use super::{
     message::Message,
@@ -18,7 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OnceCell};
 use url::Url;
 
 const PORT: u16 = 4222;
@@ -28,9 +28,12 @@ const KEPT_MAX: usize = 64;
 /// One connection per server and credentials.
 type Key = (String, Option<String>);
 
+/// Made by whoever needs it first. Others who need the same wait for it, and nobody else does.
+type Connection = Arc<OnceCell<async_nats::Client>>;
+
 pub struct Nats {
     ca_file: Option<PathBuf>,
-    connections: Mutex<HashMap<Key, async_nats::Client>>,
+    connections: Mutex<HashMap<Key, Connection>>,
 }
 
 impl Nats {
@@ -46,7 +49,8 @@ impl Nats {
             Err(attempt) => return attempt,
         };
         let mut headers = HeaderMap::new();
-        headers.insert("Nats-Msg-Id", message.id.as_str());
+        // A stream looks for repeats under all its subjects: what goes to another subject is none.
+        headers.insert("Nats-Msg-Id", format!("{subject}/{}", message.id));
         for (name, value) in &message.headers {
             headers.insert(*name, value.as_str());
         }
@@ -70,30 +74,40 @@ impl Nats {
                 }
                 // The next attempt looks the name up anew.
                 self.connections.lock().await.remove(&key);
-                Attempt::failed("unacknowledged", format!("the stream did not acknowledge: {error}"))
+                // A server only drops what a user may not do.
+                let hint = match error.kind() {
+                    Why::TimedOut => {
+                        format!("; may the user publish to {subject} and subscribe to _INBOX.>?")
+                    }
+                    _ => String::new(),
+                };
+                Attempt::failed("unacknowledged", format!("the stream did not acknowledge: {error}{hint}"))
             }
         }
     }
 
     async fn connection(&self, gate: &Gate, url: &Url, key: &Key) -> Result<async_nats::Client, Attempt> {
+        let connection = self.kept(key).await;
+        let made = connection.get_or_try_init(|| async {
+            let host = url.host_str().unwrap_or_default();
+            let addresses = gate.addresses(host, url.port().unwrap_or(PORT), is_encrypted(url)).await;
+            let addresses = addresses.map_err(|closed| match closed {
+                Closed::Refused(refused) => Attempt::failed(Refused::CODE, refused),
+                Closed::Unknown(error) => {
+                    Attempt::failed("unreachable", format!("no address of {host}: {error}"))
+                }
+            })?;
+            self.connect(url, host, &addresses, key.1.as_deref()).await
+        });
+        made.await.cloned()
+    }
+
+    async fn kept(&self, key: &Key) -> Connection {
         let mut connections = self.connections.lock().await;
-        if let Some(client) = connections.get(key) {
-            return Ok(client.clone());
-        }
-        let host = url.host_str().unwrap_or_default();
-        let addresses = gate.addresses(host, url.port().unwrap_or(PORT), is_encrypted(url)).await;
-        let addresses = addresses.map_err(|closed| match closed {
-            Closed::Refused(refused) => Attempt::failed(Refused::CODE, refused),
-            Closed::Unknown(error) => {
-                Attempt::failed("unreachable", format!("no address of {host}: {error}"))
-            }
-        })?;
-        let client = self.connect(url, host, &addresses, key.1.as_deref()).await?;
-        if connections.len() >= KEPT_MAX {
+        if connections.len() >= KEPT_MAX && !connections.contains_key(key) {
             connections.clear();
         }
-        connections.insert(key.clone(), client.clone());
-        Ok(client)
+        connections.entry(key.clone()).or_default().clone()
     }
 
     /// Connects to addresses that were checked, never to a name, nor to servers that the cluster tells of.

@@ -1,5 +1,6 @@
 """The outside programs the tests use: what is missing, how it is installed, where slow builds are kept."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -41,6 +42,16 @@ DEPLOY_FROM_NPM = (
 )
 OIDC_PROVIDER_VERSION = "9.13.3"
 
+# What reads the messages of hooks: the libraries of the standards they follow, and what else checks them.
+HOOK_READERS_FROM_PYPI = (
+    "standardwebhooks==1.1.0",
+    "cloudevents==2.2.0",
+    "cryptography==50.0.2",
+    "jsonschema[format-nongpl]==4.26.0",
+    "nats-py==2.16.0",
+)
+HOOK_READERS_FROM_NPM = ("standardwebhooks@1.1.1", "cloudevents@10.0.0")
+
 
 def cache():
     """Where slow builds are kept: outside the clone, so that a fresh clone does not build them again."""
@@ -72,6 +83,15 @@ def mlflow_python():
 
 def cyclonedx_python():
     return cache() / f"cyclonedx-{CYCLONEDX_VERSION}" / "bin" / "python"
+
+
+def hooks_python():
+    return cache() / "hook-readers" / "bin" / "python"
+
+
+def hooks_modules():
+    """The folder of node_modules with the readers of hooks that come from npm."""
+    return cache() / "hook-readers-npm"
 
 
 def deploy_python():
@@ -133,6 +153,32 @@ def virtual_environment(python, *requirements):
         run([python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements])
 
     return build
+
+
+def has_packages(python, requirements):
+    """Whether an environment has these very versions. Extras are not looked at."""
+    wanted = [requirement.split("==") for requirement in requirements]
+    pairs = {name.partition("[")[0]: version for name, version in wanted}
+    code = f"from importlib.metadata import version as v; assert all(v(n) == w for n, w in {pairs}.items())"
+    return succeeds([python, "-c", code])
+
+
+def npm_packages(folder, *requirements):
+    def build():
+        # Without scripts: none of what it needs is built here.
+        quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
+        run(["npm", "install", "--prefix", folder, *quiet, *requirements])
+
+    return build
+
+
+def has_modules(folder, requirements):
+    """Whether a folder has these very versions from npm."""
+    wanted = [requirement.rsplit("@", 1) for requirement in requirements]
+    files = [(folder / "node_modules" / name / "package.json", version) for name, version in wanted]
+    return all(
+        file.exists() and json.loads(file.read_text())["version"] == version for file, version in files
+    )
 
 
 def has_list(folder, packages):
@@ -227,6 +273,17 @@ TLOG = Tool(
     build=virtual_environment(tlog_python(), f"tlog-scales=={TLOG_VERSION}"),
 )
 NODE = Tool("node and npm", lambda: all(map(shutil.which, ("node", "npm"))), debian=("nodejs", "npm"))
+NATS_SERVER = Tool("nats-server", on_path("nats-server"), debian=("nats-server",))
+HOOK_READERS = Tool(
+    "PyPI: " + ", ".join(HOOK_READERS_FROM_PYPI),
+    lambda: has_packages(hooks_python(), HOOK_READERS_FROM_PYPI),
+    build=virtual_environment(hooks_python(), *HOOK_READERS_FROM_PYPI),
+)
+HOOK_MODULES = Tool(
+    "npm: " + ", ".join(HOOK_READERS_FROM_NPM),
+    lambda: has_modules(hooks_modules(), HOOK_READERS_FROM_NPM),
+    build=npm_packages(hooks_modules(), *HOOK_READERS_FROM_NPM),
+)
 GIT = Tool("git", on_path("git"), debian=("git",))
 COMPOSE = Tool("docker-compose", on_path("docker-compose"), debian=("docker-compose",))
 SYSTEMD_ANALYZE = Tool("systemd-analyze", on_path("systemd-analyze"), debian=("systemd",))
