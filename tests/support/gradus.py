@@ -77,11 +77,11 @@ def run_cli(binary, arguments, env, expect=0, timeout=600):
 
 
 @contextlib.contextmanager
-def serving(binary, data, log_folder, config=None, token=None, name="gradus"):
+def serving(binary, data, log_folder, config=None, token=None, name="gradus", env=None):
     """Starts a server on the data directory and yields a `Gradus` when it is ready.
 
     `token` is for a second start on the same database, which prints none. `config` is the text of a
-    configuration file.
+    configuration file, `env` is added to the environment.
     """
     url_host = f"127.0.0.1:{free_port()}"
     home, log = Path(log_folder) / "home", Path(log_folder) / f"{name}.log"
@@ -90,7 +90,8 @@ def serving(binary, data, log_folder, config=None, token=None, name="gradus"):
         file = Path(log_folder) / f"{name}.toml"
         file.write_text(config)
         command += ["--config", file]
-    with Server(name, command, log, env=clean_environment(home, NO_COLOR="1")) as server:
+    env = clean_environment(home, NO_COLOR="1", **(env or {}))
+    with Server(name, command, log, env=env) as server:
         url = f"http://{url_host}"
         server.wait_until(lambda: answers(f"{url}/readyz"), every=0.002)
         if token is None:

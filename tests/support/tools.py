@@ -17,6 +17,7 @@ MLFLOW_VERSION = "3.17.2"
 MODEL_SIGNING_VERSION = "1.1.1"
 CYCLONEDX_VERSION = "11.12.0"
 TLOG_VERSION = "0.0.3"
+BUILDBOT_VERSION = "4.3.0"
 
 
 def cache():
@@ -47,6 +48,10 @@ def mlflow_python():
 
 def cyclonedx_python():
     return cache() / f"cyclonedx-{CYCLONEDX_VERSION}" / "bin" / "python"
+
+
+def buildbot_python():
+    return cache() / f"buildbot-{BUILDBOT_VERSION}" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -135,6 +140,20 @@ TLOG = Tool(
     f"PyPI: tlog-scales {TLOG_VERSION}",
     lambda: succeeds([tlog_python(), "-c", "import tlog_scales.reader"]),
     build=virtual_environment(tlog_python(), f"tlog-scales=={TLOG_VERSION}"),
+)
+BUILDBOT = Tool(
+    f"PyPI: buildbot {BUILDBOT_VERSION}",
+    lambda: succeeds(
+        [buildbot_python(), "-c", "import buildbot.www.service, buildbot_www, buildbot_worker, standardwebhooks"]
+    ),
+    # Without buildbot-www it answers no HTTP at all, hooks and REST API included.
+    build=virtual_environment(
+        buildbot_python(),
+        f"buildbot=={BUILDBOT_VERSION}",
+        f"buildbot-www=={BUILDBOT_VERSION}",
+        f"buildbot-worker=={BUILDBOT_VERSION}",
+        "standardwebhooks==1.1.0",
+    ),
 )
 MLFLOW = Tool(
     f"PyPI: mlflow {MLFLOW_VERSION}",

@@ -19,7 +19,10 @@ SCRIPTS = (
     ("with_model_signing.py", tools.signing_python(), (tools.MODEL_SIGNING,)),
     ("with_cyclonedx.py", tools.cyclonedx_python(), (tools.CYCLONEDX,)),
     ("with_tlog.py", tools.tlog_python(), (tools.TLOG,)),
+    ("with_buildbot.py", tools.buildbot_python(), (tools.BUILDBOT,)),
 )
+# What hooks send to in the tests is on this machine, which they may only when they are allowed to.
+LOOPBACK = {"GRADUS_HOOKS_ALLOW": "127.0.0.0/8"}
 TOOLS = tuple(dict.fromkeys(tool for *_, needs in SCRIPTS for tool in needs))
 
 
@@ -33,7 +36,8 @@ def run_all(root, backend, missing, logs, report):
     `backend` is `(name, configuration text or None)`; the name is part of what the report says.
     """
     name, config = backend
-    with serving(binary(root), logs / f"{name}-data", logs, config, name=f"gradus-{name}") as gradus:
+    data, called = logs / f"{name}-data", f"gradus-{name}"
+    with serving(binary(root), data, logs, config, name=called, env=LOOPBACK) as gradus:
         gradus.cli("namespace", "create", "acme")
         for script, python, needs in SCRIPTS:
             if absent := [tool.name for tool in needs if tool.name in missing]:
