@@ -48,8 +48,8 @@ class Buildbot:
         for file in ("master.cfg", "gradus_hook.py"):
             shutil.copy(FILES / file, self.master)
         address, password = f"127.0.0.1:{self.workers}", self.secrets["worker-password"]
-        worker = [self.programs / "buildbot-worker", "create-worker", self.worker, address, "deployer", password]
-        capture(worker, **quietly)
+        worker = ["create-worker", self.worker, address, "deployer", password]
+        capture([self.programs / "buildbot-worker", *worker], **quietly)
 
     def start(self):
         """Starts the master, waits until it answers, and lets a worker connect."""
@@ -68,9 +68,8 @@ class Buildbot:
 
     def get(self, what, **query):
         """What the REST API lists."""
-        with urllib.request.urlopen(
-            f"{self.url}/api/v2/{what}?{urllib.parse.urlencode(query)}", timeout=10
-        ) as answer:
+        url = f"{self.url}/api/v2/{what}?{urllib.parse.urlencode(query)}"
+        with urllib.request.urlopen(url, timeout=10) as answer:
             return json.load(answer)[what.rpartition("/")[2]]
 
     def builds(self):
@@ -91,7 +90,7 @@ class Buildbot:
             found = self.builds()
             return found if len(found) >= count and all(build["complete"] for build in found) else None
 
-        return self.running[0].wait_until(ready, seconds=45)
+        return self.running[0].wait_until(ready, seconds=45, every=0.2)
 
     def steps(self, build):
         """`{name: result}` of the steps that a build ran; 0 is success, 2 failure, 3 skipped."""
@@ -102,7 +101,8 @@ class Buildbot:
         found = []
         for step in self.get(f"builds/{build['buildid']}/steps"):
             for log in self.get(f"steps/{step['stepid']}/logs"):
-                with urllib.request.urlopen(f"{self.url}/api/v2/logs/{log['logid']}/raw", timeout=10) as answer:
+                raw = f"{self.url}/api/v2/logs/{log['logid']}/raw"
+                with urllib.request.urlopen(raw, timeout=10) as answer:
                     found.append((step["name"], answer.read().decode(errors="replace")))
         return found
 
