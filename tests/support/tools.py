@@ -51,6 +51,7 @@ HOOK_READERS_FROM_PYPI = (
     "nats-py==2.16.0",
 )
 HOOK_READERS_FROM_NPM = ("standardwebhooks@1.1.1", "cloudevents@10.0.0")
+BUILDBOT_VERSION = "4.3.0"
 
 
 def cache():
@@ -111,6 +112,10 @@ def promtool():
 def oidc_provider():
     """The folder that npm's OpenID Connect provider is installed in."""
     return cache() / f"oidc-provider-{OIDC_PROVIDER_VERSION}"
+
+
+def buildbot_python():
+    return cache() / f"buildbot-{BUILDBOT_VERSION}" / "bin" / "python"
 
 
 @dataclass(frozen=True)
@@ -302,6 +307,19 @@ PROMTOOL = Tool(
     "Debian: promtool, out of the package prometheus",
     lambda: succeeds([promtool(), "--version"]),
     build=build_promtool,
+BUILDBOT = Tool(
+    f"PyPI: buildbot {BUILDBOT_VERSION}",
+    lambda: succeeds(
+        [buildbot_python(), "-c", "import buildbot.www.service, buildbot_www, buildbot_worker, standardwebhooks"]
+    ),
+    # Without buildbot-www it answers no HTTP at all, hooks and REST API included.
+    build=virtual_environment(
+        buildbot_python(),
+        f"buildbot=={BUILDBOT_VERSION}",
+        f"buildbot-www=={BUILDBOT_VERSION}",
+        f"buildbot-worker=={BUILDBOT_VERSION}",
+        "standardwebhooks==1.1.0",
+    ),
 )
 MLFLOW = Tool(
     f"PyPI: mlflow {MLFLOW_VERSION}",

@@ -22,6 +22,7 @@ SCRIPTS = (
     ("with_webhooks.py", tools.hooks_python(), (tools.HOOK_READERS, tools.NODE, tools.HOOK_MODULES)),
     ("with_nats.py", tools.hooks_python(), (tools.HOOK_READERS, tools.NATS_SERVER, tools.OPENSSL)),
     ("with_oidc.py", sys.executable, (tools.NODE, tools.OIDC_PROVIDER)),
+    ("with_buildbot.py", tools.buildbot_python(), (tools.BUILDBOT,)),
 )
 # They start a server with a configuration of their own, so once is enough.
 OWN_SERVER = ("with_oidc.py",)
