@@ -223,15 +223,6 @@ def build_promtool():
         shutil.copy2(Path(folder) / "package" / "usr" / "bin" / "promtool", promtool())
 
 
-def npm_package(folder, requirement):
-    def build():
-        # Without scripts: none of what it needs is built here.
-        quiet = ("--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error")
-        run(["npm", "install", "--prefix", folder, *quiet, requirement])
-
-    return build
-
-
 C_COMPILER = Tool(
     "C compiler and make",
     lambda: all(map(shutil.which, ("cc", "make", "pkg-config"))),
@@ -307,6 +298,7 @@ PROMTOOL = Tool(
     "Debian: promtool, out of the package prometheus",
     lambda: succeeds([promtool(), "--version"]),
     build=build_promtool,
+)
 BUILDBOT = Tool(
     f"PyPI: buildbot {BUILDBOT_VERSION}",
     lambda: succeeds(
@@ -327,15 +319,10 @@ MLFLOW = Tool(
     build=virtual_environment(mlflow_python(), f"mlflow=={MLFLOW_VERSION}"),
     takes="a minute",
 )
-
-
-NODE = Tool(
-    "node and npm", lambda: all(map(shutil.which, ("node", "npm"))), debian=("nodejs", "npm")
-)
 OIDC_PROVIDER = Tool(
     f"npm: oidc-provider {OIDC_PROVIDER_VERSION}",
     lambda: (oidc_provider() / "node_modules" / "oidc-provider" / "package.json").exists(),
-    build=npm_package(oidc_provider(), f"oidc-provider@{OIDC_PROVIDER_VERSION}"),
+    build=npm_packages(oidc_provider(), f"oidc-provider@{OIDC_PROVIDER_VERSION}"),
 )
 
 
