@@ -39,10 +39,10 @@ pub struct Add {
     /// An issuer, as the registry's configuration calls it
     #[arg(long)]
     issuer: String,
-    /// What a claim must say, NAME=VALUE or NAME=BEGINNING/*; all that are given must fit
+    /// What a claim must say (of a list one item), NAME=VALUE or NAME=BEGINNING/*; all that are given must fit
     #[arg(long = "claim", required = true, value_name = "NAME=VALUE", value_parser = claim)]
     claims: Vec<(String, String)>,
-    /// What they may do: reader, contributor, releaser or auditor; may be given again
+    /// What they may do: reader, contributor, releaser, deployer or auditor; may be given again
     #[arg(long = "role", required = true, value_parser = argument::<Role>)]
     roles: Vec<Role>,
     /// What to call the service, behind the namespace's name [default: as the issuer]

@@ -45,9 +45,17 @@ impl Conditions {
     }
 }
 
-/// Texts are equal, or begin with what stands before the `*` of `…/*`. Numbers and truth values are compared as JSON
-/// writes them. Lists and objects fit nothing.
+/// Of a list one item must fit, such as one of somebody's groups.
 fn fits(wanted: &str, claim: &Value) -> bool {
+    match claim {
+        Value::Array(items) => items.iter().any(|item| is_said(wanted, item)),
+        one => is_said(wanted, one),
+    }
+}
+
+/// Texts are equal, or begin with what stands before the `*` of `…/*`. Numbers and truth values are compared as JSON
+/// writes them. Objects, and lists in lists, fit nothing.
+fn is_said(wanted: &str, claim: &Value) -> bool {
     match (claim, wanted.strip_suffix('*').filter(|prefix| prefix.ends_with('/'))) {
         (Value::String(claim), Some(prefix)) => claim.len() > prefix.len() && claim.starts_with(prefix),
         (Value::String(claim), None) => claim == wanted,
@@ -101,7 +109,7 @@ pub fn check_roles(mut roles: Vec<Role>) -> Result<Vec<Role>> {
             "trust_role_invalid",
             format!("a service does not get this role: {role}"),
         )
-        .hint("roles of a rule are reader, contributor, releaser and auditor"));
+        .hint("roles of a rule are reader, contributor, releaser, deployer and auditor"));
     }
     if roles.is_empty() {
         return Err(Error::invalid("trust_role_invalid", "a rule gives at least one role")
@@ -142,7 +150,7 @@ mod tests {
     fn all_claims_must_fit() {
         let claims = json!({
             "sub": "repo:acme/triage:ref:refs/heads/main", "repository": "acme/triage", "run": 7, "protected": true,
-            "groups": ["dev"], "kubernetes.io": { "namespace": "acme" }, "missing": null,
+            "groups": ["acme/dev", "ops", 7, ["root"], { "name": "root" }], "kubernetes.io": { "namespace": "acme" }, "missing": null,
         });
         let fit = |pairs: &[(&str, &str)]| conditions(pairs).unwrap().fit(claims.as_object().unwrap());
         for good in [
@@ -151,6 +159,9 @@ mod tests {
             &[("sub", "repo:acme/*"), ("repository", "acme/triage")],
             &[("sub", "repo:acme/triage:ref:refs/heads/*")],
             &[("run", "7"), ("protected", "true")],
+            &[("groups", "ops")],
+            &[("groups", "7")],
+            &[("groups", "acme/*")],
         ] {
             assert!(fit(good), "{good:?}");
         }
@@ -169,7 +180,9 @@ mod tests {
             &[("run", "7.0")],
             &[("run", "/*")],
             &[("groups", "dev")],
-            &[("groups", "[\"dev\"]")],
+            &[("groups", "acme/dev,ops")],
+            &[("groups", "[\"ops\"]")],
+            &[("groups", "root")],
             &[("kubernetes.io", "acme")],
             &[("missing", "null")],
         ] {
@@ -178,6 +191,91 @@ mod tests {
         // What a prefix leaves open is something.
         let empty = json!({ "repository": "acme/" });
         assert!(!conditions(&[("repository", "acme/*")]).unwrap().fit(empty.as_object().unwrap()));
+    }
+
+    /// Claims as the systems document them: what a job of `acme` has, a rule that fits it, and what nobody else's job may
+    /// get by it.
+    #[test]
+    fn jobs_of_known_systems_are_told_apart() {
+        let github = json!({
+            "iss": "https://token.actions.githubusercontent.com", "aud": "https://models.example.org",
+            "sub": "repo:acme/triage:environment:production", "repository": "acme/triage", "repository_id": "74",
+            "repository_owner": "acme", "repository_owner_id": "65", "repository_visibility": "private",
+            "environment": "production", "ref": "refs/heads/main", "ref_type": "branch", "ref_protected": "true",
+            "sha": "0f5c", "head_ref": "", "base_ref": "", "actor": "ada", "actor_id": "12", "event_name": "push",
+            "workflow": "release", "workflow_ref": "acme/triage/.github/workflows/release.yml@refs/heads/main",
+            "job_workflow_ref": "acme/ci/.github/workflows/push.yml@refs/heads/main", "run_id": "30", "run_number": "10",
+            "run_attempt": "2", "runner_environment": "github-hosted",
+        });
+        let gitlab = json!({
+            "iss": "https://gitlab.example.org", "aud": "https://models.example.org",
+            "sub": "project_path:acme/ml/triage:ref_type:branch:ref:main", "namespace_id": "72",
+            "namespace_path": "acme/ml", "project_id": "20", "project_path": "acme/ml/triage", "user_id": "1",
+            "user_login": "ada", "user_access_level": "maintainer", "groups_direct": ["acme/ml", "acme/leads"],
+            "user_identities": [{ "provider": "github", "extern_uid": "2435223452345" }], "pipeline_id": "574",
+            "pipeline_source": "push", "job_id": "302", "ref": "main", "ref_type": "branch",
+            "ref_path": "refs/heads/main", "ref_protected": "true", "environment": "production",
+            "environment_protected": "true", "deployment_tier": "production", "runner_id": 1,
+            "runner_environment": "self-hosted", "sha": "714a",
+        });
+        let kubernetes = json!({
+            "iss": "https://kubernetes.default.svc.cluster.local", "aud": ["https://models.example.org"],
+            "sub": "system:serviceaccount:acme:deployer",
+            "kubernetes.io": {
+                "namespace": "acme", "node": { "name": "n1", "uid": "1" }, "pod": { "name": "p1", "uid": "2" },
+                "serviceaccount": { "name": "deployer", "uid": "3" }, "warnafter": 1_718_000_000,
+            },
+        });
+        for (claims, rule, [name, other]) in [
+            (
+                &github,
+                &[("repository", "acme/triage"), ("ref", "refs/heads/main")][..],
+                ["ref", "refs/heads/evil"],
+            ),
+            (&github, &[("repository_id", "74"), ("environment", "production")], ["repository_id", "75"]),
+            (
+                &github,
+                &[("repository_owner_id", "65"), ("ref_protected", "true")],
+                ["ref_protected", "false"],
+            ),
+            (
+                &github,
+                &[("sub", "repo:acme/triage:environment:production")],
+                ["sub", "repo:acme/triage:pull_request"],
+            ),
+            (&github, &[("sub", "repo:acme/*")], ["sub", "repo:acme-evil/triage:environment:production"]),
+            (
+                &github,
+                &[
+                    ("repository_owner", "acme"),
+                    ("job_workflow_ref", "acme/ci/.github/workflows/push.yml@refs/heads/*"),
+                ],
+                ["job_workflow_ref", "acme/ci/.github/workflows/push.yml@refs/pull/7/merge"],
+            ),
+            (
+                &gitlab,
+                &[("project_path", "acme/*"), ("ref_path", "refs/heads/main")],
+                ["project_path", "acme2/ml/triage"],
+            ),
+            (&gitlab, &[("project_id", "20"), ("environment_protected", "true")], ["project_id", "200"]),
+            (
+                &gitlab,
+                &[("namespace_path", "acme/ml"), ("groups_direct", "acme/leads")],
+                ["groups_direct", "acme"],
+            ),
+            (&gitlab, &[("project_id", "20"), ("runner_id", "1")], ["runner_id", "11"]),
+            (
+                &kubernetes,
+                &[("sub", "system:serviceaccount:acme:deployer")],
+                ["sub", "system:serviceaccount:rival:deployer"],
+            ),
+        ] {
+            let conditions = conditions(rule).unwrap();
+            let mut claims = claims.as_object().unwrap().clone();
+            assert!(conditions.fit(&claims), "{rule:?}");
+            claims.insert(name.to_owned(), json!(other)).unwrap();
+            assert!(!conditions.fit(&claims), "{rule:?} {name}={other}");
+        }
     }
 
     #[test]

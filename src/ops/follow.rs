@@ -203,7 +203,10 @@ async fn step(cx: &Context, now: &mut Seen) -> Result<()> {
             let event = Event::from_bytes(&bytes)?;
             let takes_rights = matches!(
                 event.change,
-                Change::MemberRemoved { .. } | Change::UserDisabled { .. } | Change::TokenRevoked { .. }
+                Change::MemberRemoved { .. }
+                    | Change::UserDisabled { .. }
+                    | Change::TokenRevoked { .. }
+                    | Change::TrustRemoved { .. }
             );
             now.length = position + 1;
             if takes_rights {

@@ -138,6 +138,15 @@ fn choose(
 }
 
 async fn for_person(cx: &Context, issuer: &Issuer, identity: &Identity, wanted: Wanted) -> Result<Given> {
+    // One for several clients may have been given to another, who must not come in as whoever logged in there.
+    let given_to = identity.claims.get("azp");
+    if (given_to.is_some() || identity.audiences.len() > 1)
+        && given_to.and_then(serde_json::Value::as_str) != issuer.client_id.as_deref()
+    {
+        let message = "the identity token was given to another client of its issuer";
+        return Err(Error::unauthenticated("identity_audience_wrong", message)
+            .hint("log in with: gradus login SERVER --oidc"));
+    }
     let claim = issuer.people.as_deref().unwrap_or_default();
     let said = identity.claims.get(claim).and_then(serde_json::Value::as_str).ok_or_else(|| {
         Error::forbidden(

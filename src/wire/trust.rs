@@ -27,9 +27,9 @@ pub struct IssuerView {
 pub struct NewTrust {
     /// A configured issuer by its name.
     pub issuer: String,
-    /// What claims must say, all of them: the text itself, or its beginning and `/*`.
+    /// What claims must say, all of them: the text itself, or its beginning and `/*`. Of a list one item must.
     pub claims: BTreeMap<String, String>,
-    /// reader, contributor, releaser or auditor.
+    /// reader, contributor, releaser, deployer or auditor.
     pub roles: Vec<Role>,
     /// What the service is called behind the namespace's name and `__`; without it as the issuer.
     #[serde(default)]

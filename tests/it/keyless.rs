@@ -1,16 +1,19 @@
 //! Tokens for identities of other systems: who gets one, and who does not. The issuer here signs whatever it is told to,
 //! which real ones do not.
 
-use crate::harness::{
-    Answer, Backend, Env, backends, files,
-    issuer::{Issuer, Key, unsigned},
-    server::{Cli, Setup},
+/// Issuers and what they sign: forged tokens, changed keys, authorities.
+mod issuers;
+/// People who log in, and what the command line says.
+mod people;
+
+use crate::{
+    harness::{
+        Answer, Backend, Env, backends, files,
+        issuer::{Issuer, Key},
+    },
+    watch::Stream,
 };
-use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
-use gradus::{
-    clock::Clock as _,
-    model::access::{PrincipalKind, Role},
-};
+use gradus::{clock::Clock as _, model::access::Role};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -143,128 +146,6 @@ backends! {
         it.env.get("/v1/whoami").token(token).expect(401).await;
     }
 
-    async fn forged_tokens_open_nothing(env: Env) {
-        let it = Keyless::new(env.backend).await;
-        it.rule("acme", json!({})).await;
-        it.given(&it.claims()).await;
-        let before = it.log_length().await;
-        let (good, now) = (it.claims(), it.env.clock.now().timestamp());
-        let stranger = Key::new("one");
-        let header = |more: Value| {
-            let mut header = json!({ "alg": "ES256", "kid": "one" });
-            more.as_object().unwrap().iter().for_each(|(name, value)| header[name] = value.clone());
-            header
-        };
-        let hmac = |header: Value| {
-            // The published key as the secret.
-            let secret = ring::hmac::Key::new(ring::hmac::HMAC_SHA256, it.key.jwk().to_string().as_bytes());
-            let signed = unsigned(&header, &good);
-            format!("{signed}.{}", B64.encode(ring::hmac::sign(&secret, signed.as_bytes())))
-        };
-        let changed = |name: &str, value: Value| it.key.sign(&it.claims_with(name, value));
-        let spliced = {
-            let (mine, other) = (it.key.sign(&good), it.key.sign(&it.claims_with("sub", json!("x"))));
-            format!("{}.{}", other.rsplit_once('.').unwrap().0, mine.rsplit_once('.').unwrap().1)
-        };
-        for (token, code) in [
-            ("".to_owned(), "identity_malformed"),
-            ("gradus_0000".to_owned(), "identity_malformed"),
-            ("x".repeat(20_000), "identity_malformed"),
-            (format!("{}.", unsigned(&header(json!({ "alg": "none" })), &good)), "identity_algorithm_refused"),
-            (hmac(header(json!({ "alg": "HS256" }))), "identity_algorithm_refused"),
-            (hmac(header(json!({}))), "identity_signature_invalid"),
-            (it.key.sign_with(&header(json!({ "alg": "EdDSA" })), &good), "identity_algorithm_refused"),
-            (it.key.sign_with(&header(json!({ "alg": "RS256" })), &good), "identity_key_unknown"),
-            (stranger.sign_with(&header(json!({ "jku": "http://127.0.0.1:9/keys" })), &good), "identity_header_refused"),
-            (stranger.sign_with(&header(json!({ "jwk": stranger.jwk() })), &good), "identity_header_refused"),
-            (stranger.sign_with(&header(json!({ "x5u": "http://127.0.0.1:9/c" })), &good), "identity_header_refused"),
-            (it.key.sign_with(&header(json!({ "crit": ["exp"] })), &good), "identity_header_refused"),
-            (it.key.sign_with(&header(json!({ "typ": "at+jwt" })), &good), "identity_header_refused"),
-            (stranger.sign(&good), "identity_signature_invalid"),
-            (spliced, "identity_signature_invalid"),
-            (Key::new("two").sign(&good), "identity_key_unknown"),
-            (changed("iss", json!("https://evil.example.org")), "identity_issuer_unknown"),
-            (changed("iss", json!(format!("{}/", it.issuer.url))), "identity_issuer_unknown"),
-            (changed("aud", json!("https://other.example.org")), "identity_audience_wrong"),
-            (changed("aud", json!([])), "identity_audience_wrong"),
-            (changed("exp", json!(now)), "identity_expired"),
-            (changed("exp", json!(now + 30 * 24 * 3600)), "identity_too_long_lived"),
-            (changed("exp", Value::Null), "identity_claim_invalid"),
-            (changed("nbf", json!(now + 90)), "identity_not_yet_valid"),
-            (changed("iat", json!(now + 90)), "identity_not_yet_valid"),
-            (changed("sub", json!("")), "identity_claim_invalid"),
-            (changed("repository", json!("evil/triage")), "identity_unmatched"),
-            (changed("repository", json!("acme/triage-2")), "identity_unmatched"),
-            (changed("repository", json!(["acme/triage"])), "identity_unmatched"),
-        ] {
-            assert_eq!(it.code(&token).await, code, "{token}");
-        }
-        assert_eq!(it.exchange("x.y.z").await.header("www-authenticate"), "Bearer realm=\"gradus\"");
-        let unread = it.ask(json!({ "token": it.key.sign(&good), "namespace": "acme", "roles": ["admin"] })).await;
-        assert_eq!((unread.status.as_u16(), unread.code().as_str()), (400, "body_invalid"));
-        let nowhere = it.ask(json!({ "token": it.key.sign(&good) })).await;
-        assert_eq!((nowhere.status.as_u16(), nowhere.code().as_str()), (400, "namespace_missing"));
-
-        // Of all that nothing stays, and who is who they say still gets in.
-        assert_eq!(it.log_length().await, before);
-        it.given(&good).await;
-    }
-
-    async fn keys_are_fetched_kept_and_rotated(env: Env) {
-        let it = Keyless::new(env.backend).await;
-        it.rule("acme", json!({})).await;
-        assert_eq!(it.issuer.asked(), 0, "an issuer nobody comes from is not asked");
-        // Who comes at the same moment shares one question.
-        let tokens = [(); 8].map(|()| it.key.sign(&it.claims()));
-        for answer in futures_util::future::join_all(tokens.iter().map(|token| it.exchange(token))).await {
-            assert_eq!(answer.status, 201, "{}", answer.text());
-        }
-        it.given(&it.claims()).await;
-        assert_eq!(it.issuer.asked(), 1);
-
-        // A key that is not there is asked for at most every half minute.
-        let next = Key::new("two");
-        it.issuer.publish(&[&it.key, &next]);
-        for _ in 0..3 {
-            assert_eq!(it.code(&next.sign(&it.claims())).await, "identity_key_unknown");
-        }
-        assert_eq!(it.issuer.asked(), 1);
-        it.env.clock.advance(Duration::from_secs(30));
-        assert_eq!(it.exchange(&next.sign(&it.claims())).await.status, 201);
-        assert_eq!(it.issuer.asked(), 2);
-
-        // A key that was taken away counts no more once what is kept has grown old.
-        it.issuer.publish(&[&next]);
-        it.given(&it.claims()).await;
-        it.env.clock.advance(Duration::from_secs(10 * 60));
-        assert_eq!(it.code(&it.key.sign(&it.claims())).await, "identity_key_unknown");
-        assert_eq!(it.issuer.asked(), 3);
-
-        // While the issuer is down, old keys do for a day.
-        it.issuer.down(true);
-        it.env.clock.advance(Duration::from_secs(23 * 3600));
-        assert_eq!(it.exchange(&next.sign(&it.claims())).await.status, 201);
-        assert_eq!(it.exchange(&next.sign(&it.claims())).await.status, 201);
-        assert_eq!(it.issuer.asked(), 4, "it is not asked again and again");
-        assert_eq!(it.code(&Key::new("three").sign(&it.claims())).await, "issuer_unreachable");
-        it.env.clock.advance(Duration::from_secs(3600));
-        let down = it.exchange(&next.sign(&it.claims())).await;
-        assert_eq!((down.status.as_u16(), down.code().as_str()), (503, "issuer_unreachable"));
-        it.issuer.down(false);
-        it.env.clock.advance(Duration::from_secs(5));
-        assert_eq!(it.exchange(&next.sign(&it.claims())).await.status, 201);
-
-        // Another replica has none of this in memory.
-        let other = it.env.replica().await;
-        let body = json!({ "token": next.sign(&it.claims()), "namespace": "acme" });
-        other.call("POST", "/v1/oidc/token").json(body).expect(201).await;
-        // An issuer that says it is another one is not believed.
-        *it.issuer.shown.other_name.lock().unwrap() = Some("https://evil.example.org".into());
-        let third = it.env.replica().await;
-        let body = json!({ "token": next.sign(&it.claims()), "namespace": "acme" });
-        assert_eq!(third.call("POST", "/v1/oidc/token").json(body).expect(503).await.code(), "issuer_invalid");
-    }
-
     async fn a_namespace_speaks_for_itself_only(env: Env) {
         let it = Keyless::new(env.backend).await;
         it.rule("acme", json!({})).await;
@@ -370,6 +251,21 @@ backends! {
         assert_eq!(it.given(&it.claims()).await["principal"], "acme__ci");
     }
 
+    async fn a_stream_ends_with_its_rule(env: Env) {
+        let it = Keyless::new(env.backend).await;
+        let rule = it.rule("acme", json!({})).await;
+        let token = it.given(&it.claims()).await["token"].as_str().unwrap().to_owned();
+        // Another rule gives the same role, so that no role is taken away.
+        it.rule("acme", json!({ "claims": { "sub": "another" } })).await;
+        let mut stream = Stream::open(&it.env, &token, "namespace=acme", None).await;
+        files::push_prompt(&it.env, "acme/triage", "one", json!({})).await;
+        assert_eq!(stream.next().await.unwrap()["kind"], "pushed");
+        assert_eq!(stream.next().await.unwrap()["kind"], "promoted");
+        it.env.call("DELETE", &format!("/v1/trust/acme/{rule}")).expect(204).await;
+        files::push_prompt(&it.env, "acme/triage", "two", json!({})).await;
+        assert_eq!(stream.next().await, None);
+    }
+
     async fn what_jobs_were_given_is_not_kept_for_ever(env: Env) {
         let it = Keyless::new(env.backend).await;
         it.rule("acme", json!({})).await;
@@ -382,128 +278,4 @@ backends! {
         let of_jobs = tokens["items"].as_array().unwrap().iter().filter(|token| token["user"] == "acme__ci").count();
         assert_eq!(of_jobs, 1, "{tokens}");
     }
-
-    async fn people_log_in_by_tokens_made_out_to_the_client(env: Env) {
-        let it = Keyless::new(env.backend).await;
-        it.env.person("bob", "rival", Role::Reader).await;
-        it.env.call("POST", "/v1/users").json(json!({ "name": "robot", "kind": "service" })).expect(201).await;
-        let person = |login: Value| {
-            let mut claims = it.claims_with("aud", json!("cli"));
-            claims["login"] = login;
-            it.key.sign(&claims)
-        };
-        let given = it.ask(json!({ "token": person(json!("ada")) })).await;
-        assert_eq!(given.status, 201, "{}", given.text());
-        let given = given.value();
-        assert_eq!((&given["principal"], &given["kind"], &given["scope"]), (&json!("ada"), &json!("person"), &json!({})));
-        let token = given["token"].as_str().unwrap();
-        it.env.call("PUT", "/v1/members/acme/bob/reader").token(token).expect(204).await;
-        // With a namespace the token is narrowed to it.
-        let narrowed = it.ask(json!({ "token": person(json!("bob")), "namespace": "acme" })).await.value();
-        let narrowed = narrowed["token"].as_str().unwrap();
-        it.env.get("/v1/namespaces/acme").token(narrowed).expect(200).await;
-        it.env.get("/v1/namespaces/rival").token(narrowed).expect(403).await;
-
-        for unknown in ["eve", "robot", "Ada", "local:tester", "ada\n", "../ada", ""] {
-            let refused = it.ask(json!({ "token": person(json!(unknown)) })).await;
-            assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "person_unknown"), "{unknown}");
-        }
-        for unnamed in [Value::Null, json!(7), json!(["ada"])] {
-            assert_eq!(it.ask(json!({ "token": person(unnamed.clone()) })).await.code(), "person_unnamed", "{unnamed}");
-        }
-        it.env.call("POST", "/v1/users/bob/disable").expect(204).await;
-        assert_eq!(it.ask(json!({ "token": person(json!("bob")) })).await.code(), "person_unknown");
-
-        // A job's token does not make a person, whatever it claims; nor does both at once.
-        it.rule("acme", json!({})).await;
-        for audience in [json!("gradus"), json!(["gradus", "cli"]), json!(["cli", "gradus"])] {
-            let mut claims = it.claims_with("aud", audience);
-            claims["login"] = json!("ada");
-            assert_eq!(it.given(&claims).await["principal"], "acme__ci");
-        }
-        let users = it.env.get("/v1/users").expect(200).await.value();
-        let service = users["items"].as_array().unwrap().iter().find(|user| user["name"] == "acme__ci").unwrap();
-        assert_eq!(service["kind"], json!(PrincipalKind::Service));
-        it.env.clock.advance(Duration::from_secs(480 * 60));
-        it.env.get("/v1/whoami").token(token).expect(401).await;
-    }
-}
-
-/// What is said on the command line, where no provider is needed for it.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_command_line_says_what_is_missing() {
-    let directory = tempfile::tempdir().expect("a directory");
-    let key = Key::new("one");
-    let (one, other) = (Issuer::start(&[&key]).await, Issuer::start(&[&key]).await);
-    let issuers = vec![one.configured("one"), other.configured("other")];
-    let setup = Setup::with(Backend::SqliteLocal, directory.path(), |config| config.issuers = issuers).await;
-    let server = setup.start();
-    let admin = server.bootstrap_token().expect("the first start prints it");
-    let (home, url) = (directory.path(), server.url.as_str());
-    let as_admin = |arguments: &[&str]| {
-        Cli::new(home, arguments).environment("GRADUS_SERVER", url).environment("GRADUS_TOKEN", &admin).run()
-    };
-    let add = |claims: &[&str]| {
-        as_admin(&[&["trust", "add", "acme", "--issuer", "one", "--role", "reader"], claims].concat())
-    };
-    as_admin(&["namespace", "create", "acme"]).expect(0);
-    let added = add(&["--claim", "sub=job", "--claim", "ref=main"]).expect(0);
-    assert!(added.stderr.contains("acts as acme__one (reader) in acme"), "{added:#?}");
-    assert!(added.stderr.contains(&format!("gradus login {url} --oidc --namespace acme")), "{added:#?}");
-    let listed = as_admin(&["trust", "list", "acme"]).expect(0).stdout;
-    assert!(listed.contains(added.stdout.trim()) && listed.contains("ref=main sub=job"), "{listed}");
-    for (claims, code, words) in [
-        (&[][..], 2, "--claim"),
-        (&["--claim", "sub"], 2, "a claim is NAME=VALUE"),
-        (&["--claim", "sub=a", "--claim", "sub=b"], 2, "given twice: sub"),
-        (&["--claim", "ref=main"], 1, "[claims_too_wide]"),
-        (&["--claim", "sub=a", "--role", "approver"], 1, "[trust_role_invalid]"),
-        (&["--claim", "sub=a", "--as", "b__c"], 1, "[service_name_invalid]"),
-    ] {
-        let refused = add(claims).expect(code).stderr;
-        assert!(refused.contains(words) && refused.contains("hint: "), "{refused}");
-    }
-    let login = |arguments: &[&str], token: Option<&str>| {
-        let cli = Cli::new(home, &[&["login", url], arguments].concat());
-        token
-            .map_or_else(
-                || Cli::new(home, &[&["login", url], arguments].concat()),
-                |token| cli.environment("GRADUS_ID_TOKEN", token),
-            )
-            .run()
-    };
-    for (arguments, code, words) in [
-        (&["--oidc"][..], 1, "[identity_missing]"),
-        (&["--namespace", "acme"], 2, "--oidc"),
-        (&["--oidc", "--device", "--browser"], 2, "--browser"),
-        (&["--oidc", "--identity-file", "/nowhere"], 1, "[identity_unreadable]"),
-        (&["--oidc", "--device"], 1, "[issuer_ambiguous]"),
-        (&["--oidc", "--device", "--issuer", "third"], 1, "it knows: one, other"),
-        (&["--oidc", "--device", "--issuer", "one"], 1, "--browser"),
-    ] {
-        let refused = login(arguments, None).expect(code).stderr;
-        assert!(refused.contains(words), "{arguments:?}: {refused}");
-    }
-    let now = gradus::clock::System.now().timestamp();
-    let token = key.sign(&json!({ "iss": one.url, "aud": "gradus", "sub": "job", "ref": "main", "iat": now, "exp": now + 300 }));
-    let refused = login(&["--oidc"], Some(&token)).expect(1).stderr;
-    assert!(
-        refused.contains("[namespace_missing]") && refused.contains("--namespace NAMESPACE"),
-        "{refused}"
-    );
-    let done = login(&["--oidc", "--namespace", "acme"], Some(&token)).expect(0);
-    assert!(
-        done.stderr.contains("as acme__one, as one says of job; until ") && !done.stderr.contains("gradus_"),
-        "{done:#?}"
-    );
-    let me = Cli::new(home, &["whoami"]).run().expect(0).stdout;
-    assert!(me.contains("acme__one (service)") && me.contains("acme: reader"), "{me}");
-    as_admin(&["trust", "rm", "acme", added.stdout.trim()]).expect(0);
-    Cli::new(home, &["whoami"]).run().expect(8);
-    let told = as_admin(&["log"]).expect(0).stdout;
-    assert!(
-        told.contains("let identities of one act as acme__one (reader) in acme")
-            && told.contains("took the rule "),
-        "{told}"
-    );
 }

@@ -12,14 +12,14 @@ use std::{process::Stdio, time::Duration};
 use tower::ServiceExt as _;
 
 /// A stream under way.
-struct Stream {
+pub struct Stream {
     position: i64,
     body: BodyDataStream,
     text: String,
 }
 
 impl Stream {
-    async fn open(env: &Env, token: &str, query: &str, last: Option<i64>) -> Self {
+    pub async fn open(env: &Env, token: &str, query: &str, last: Option<i64>) -> Self {
         let mut request = Request::get(format!("/v1/events?{query}"))
             .header("authorization", format!("Bearer {token}"))
             .header("accept", "text/event-stream");
@@ -35,7 +35,7 @@ impl Stream {
     }
 
     /// The next event; `None` when the stream has ended.
-    async fn next(&mut self) -> Option<Value> {
+    pub async fn next(&mut self) -> Option<Value> {
         loop {
             while let Some((line, rest)) = self.text.split_once('\n') {
                 let (line, rest) = (line.to_owned(), rest.to_owned());

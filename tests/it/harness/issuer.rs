@@ -2,7 +2,7 @@
 //! tests/support/clients.
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD as B64};
-use gradus::config;
+use gradus::config::{self, Tls};
 use ring::{
     rand::SystemRandom,
     signature::{ECDSA_P256_SHA256_FIXED_SIGNING as P256, EcdsaKeyPair, KeyPair as _},
@@ -66,9 +66,20 @@ pub struct Shown {
 
 impl Issuer {
     pub async fn start(keys: &[&Key]) -> Self {
+        Self::with(keys, None).await
+    }
+
+    /// One with a certificate.
+    pub async fn with_tls(keys: &[&Key], tls: Tls) -> Self {
+        Self::with(keys, Some(tls)).await
+    }
+
+    async fn with(keys: &[&Key], tls: Option<Tls>) -> Self {
         use axum::{Json, Router, http::StatusCode, routing::get};
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        listener.set_nonblocking(true).expect("a listener that is waited for");
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let shown = Arc::new(Shown::default());
         let (for_keys, for_name, name) = (shown.clone(), shown.clone(), url.clone());
         let document = move || async move {
@@ -86,7 +97,18 @@ impl Issuer {
         let router = Router::new()
             .route("/.well-known/openid-configuration", get(document))
             .route("/keys", get(keys_of));
-        tokio::spawn(async move { axum::serve(listener, router).await });
+        match tls {
+            None => {
+                let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+                tokio::spawn(async move { axum::serve(listener, router).await });
+            }
+            Some(Tls { certificate, key }) => {
+                let _ = rustls::crypto::ring::default_provider().install_default();
+                let config = axum_server::tls_rustls::RustlsConfig::from_pem_file(certificate, key).await;
+                let server = axum_server::from_tcp_rustls(listener, config.expect("a certificate"));
+                tokio::spawn(server.expect("a server").serve(router.into_make_service()));
+            }
+        }
         let issuer = Self { url, shown };
         issuer.publish(keys);
         issuer
