@@ -4,7 +4,7 @@ use super::Global;
 use crate::{
     blobs::Stores,
     client::Client,
-    clock::System,
+    clock::{Clock as _, System},
     config::{Config, hooks_allow_from_environment, local_user},
     db::Db,
     error::{Error, Result},
@@ -130,7 +130,7 @@ pub async fn open_local(data_dir: &Path, config: Config, local: Option<Principal
     };
     let secret = start::Secret::load(&config, data_dir, start::is_new(&db).await?)?;
     start::check_secret(&db, &secret).await?;
-    start::release_uploads(&db).await?;
+    start::release_leases(&db, System.now()).await?;
     let silence = Duration::from_secs(config.limits.store_seconds);
     let stores = Stores::open(&config.stores, silence, data_dir)?;
     claim::claim(&db, &stores).await?;

@@ -107,6 +107,12 @@ pub async fn release(tx: &mut Tx, hook: &str, lane: &str, due: DateTime<Utc>) ->
     Ok(())
 }
 
+/// Gives back all lanes that somebody holds.
+pub async fn release_all(tx: &mut Tx, now: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE lanes SET lease = NULL, due_at = $1 WHERE lease IS NOT NULL", now);
+    Ok(())
+}
+
 /// Ends a lane that has nothing more to send. Whoever queues something waits for its row and makes it anew.
 pub async fn close(tx: &mut Tx, hook: &str, lane: &str) -> Result<()> {
     execute!(tx, "DELETE FROM lanes WHERE hook = $1 AND lane = $2", hook, lane);

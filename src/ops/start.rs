@@ -3,7 +3,7 @@
 use super::{Context, tokens};
 use crate::{
     config::{self, Config},
-    db::{Db, Tx, log, principals, uploads},
+    db::{Db, Tx, deliveries, log, principals, uploads},
     error::{Error, Result},
     model::{
         access::{EVERYWHERE, PrincipalKind, Role, Scope},
@@ -14,6 +14,7 @@ use crate::{
         seal::Sealer,
     },
 };
+use chrono::{DateTime, Utc};
 use sha2::{Digest as _, Sha256};
 use std::{io::Write as _, os::unix::fs::OpenOptionsExt as _, path::Path};
 
@@ -128,12 +129,13 @@ pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
     Ok(())
 }
 
-/// Lets uploads go on at once that a killed process was receiving. Only on SQLite: there one process has the whole
-/// data directory, so their writer is gone. On PostgreSQL another replica may be writing, and leases run out.
-pub async fn release_uploads(db: &Db) -> Result<()> {
+/// Lets uploads and deliveries go on at once that a killed process was at. Only on SQLite: there one process has the whole
+/// data directory, so whoever held them is gone. On PostgreSQL another replica may be at them, and leases run out.
+pub async fn release_leases(db: &Db, now: DateTime<Utc>) -> Result<()> {
     if db.is_sqlite() {
         let mut tx = db.write().await?;
         uploads::release_all(&mut tx).await?;
+        deliveries::release_all(&mut tx, now).await?;
         tx.commit().await?;
     }
     Ok(())

@@ -27,6 +27,8 @@ mod faults;
 mod garbage;
 /// Hooks: what is queued, sent, tried again and given up.
 mod hooks;
+/// A server killed while hooks are told.
+mod hooks_crash;
 /// What hooks must not reach, and receivers that misbehave.
 mod hooks_hostile;
 /// Tokens for identities of other systems.
