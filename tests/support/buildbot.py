@@ -38,7 +38,6 @@ class Buildbot:
             BUILDBOT_SECRETS=secret_folder,
             **settings,
         )
-
         self.running = []
         self.create()
 
@@ -70,7 +69,8 @@ class Buildbot:
         """What the REST API lists."""
         url = f"{self.url}/api/v2/{what}?{urllib.parse.urlencode(query)}"
         with urllib.request.urlopen(url, timeout=10) as answer:
-            return json.load(answer)[what.rpartition("/")[2]]
+            (found,) = [value for name, value in json.load(answer).items() if name != "meta"]
+        return found
 
     def builds(self):
         """All builds, oldest first, each with its properties as `{name: value}`."""
@@ -98,13 +98,12 @@ class Buildbot:
 
     def printed(self, build):
         """What each step of a build printed: `[(name, text)]`."""
-        found = []
-        for step in self.get(f"builds/{build['buildid']}/steps"):
-            for log in self.get(f"steps/{step['stepid']}/logs"):
-                raw = f"{self.url}/api/v2/logs/{log['logid']}/raw"
-                with urllib.request.urlopen(raw, timeout=10) as answer:
-                    found.append((step["name"], answer.read().decode(errors="replace")))
-        return found
+        return [
+            (step["name"], chunk["content"])
+            for step in self.get(f"builds/{build['buildid']}/steps")
+            for log in self.get(f"steps/{step['stepid']}/logs")
+            for chunk in self.get(f"logs/{log['logid']}/contents")
+        ]
 
     def texts(self):
         """Everything that it wrote down: its own logs, and what the steps of all builds printed."""
