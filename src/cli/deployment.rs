@@ -146,7 +146,9 @@ impl Where {
             out.note(format!("no deployment of {} was reported", self.reference));
             out.note(format!(
                 "next: {}",
-                out.command(&format!("deployment report {reference} --target NAME --status running"))
+                out.command(&format!(
+                    "deployment report {reference} --stage STAGE --target NAME --status running"
+                ))
             ));
         }
         Ok(())

@@ -169,11 +169,14 @@ impl Deployment {
     ) -> Observed {
         let same = before.filter(|before| before.digest == report.digest && before.status != Status::Retired);
         let healthy = match report.status {
-            Status::Running => report.healthy.or_else(|| same.and_then(|same| same.healthy)),
+            // What failed and runs now is not unhealthy because it failed.
+            Status::Running => report
+                .healthy
+                .or_else(|| same.filter(|same| same.status == Status::Running).and_then(|same| same.healthy)),
             Status::Failed => Some(false),
             Status::Retired => None,
         };
-        let as_before = same.filter(|same| same.healthy == healthy);
+        let as_before = same.filter(|same| same.healthy == healthy && same.stage == report.stage);
         let now = Self {
             workload: workload.clone(),
             target: target.clone(),
@@ -295,6 +298,24 @@ mod tests {
         assert_eq!((other.now.healthy, other.now.since), (None, at(61)), "another version starts anew");
         let gone = observe(Some(&first.now), report("a", Status::Retired, None), 62);
         assert!(gone.is_news && !gone.is_evidence && gone.now.healthy.is_none());
+    }
+
+    #[test]
+    fn what_failed_and_runs_now_has_no_health_yet() {
+        let failed = observe(None, report("a", Status::Failed, None), 0);
+        assert!(failed.now.is_bad());
+        let runs = observe(Some(&failed.now), report("a", Status::Running, None), 5);
+        assert!(runs.is_news && !runs.now.is_bad() && runs.now.healthy.is_none());
+    }
+
+    #[test]
+    fn health_counts_for_the_stage_it_was_reported_in() {
+        let first = observe(None, report("a", Status::Running, Some(true)), 0);
+        let elsewhere =
+            Report { stage: Some("staging".parse().unwrap()), ..report("a", Status::Running, Some(true)) };
+        let moved = observe(Some(&first.now), elsewhere, 60);
+        assert!(moved.is_evidence);
+        assert_eq!(moved.now.healthy_since, Some(at(60)));
     }
 
     #[test]
