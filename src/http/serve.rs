@@ -74,7 +74,8 @@ impl Door {
         let service = router.into_make_service();
         match self.certificate {
             None => {
-                let mut server = axum_server::from_tcp(self.listener)?.handle(handle);
+                // HTTP/2 is agreed on by TLS. To look for it in plain text costs each connection 8 KiB.
+                let mut server = axum_server::from_tcp(self.listener)?.handle(handle).http1_only();
                 limit_heads(server.http_builder());
                 server.serve(service).await?;
             }

@@ -87,7 +87,7 @@ pub struct Follower {
 impl Follower {
     /// From a position on; without one from what happens next. A position that the log has not reached is refused.
     pub async fn new(cx: &Arc<Context>, filter: events::Filter, cursor: Option<i64>) -> Result<Self> {
-        let (length, _) = log::head(&mut cx.db.read().await?).await?;
+        let length = cx.db.epoch().await?;
         let cursor = cursor.unwrap_or(length);
         if !(0..=length).contains(&cursor) {
             return Err(Error::invalid(
@@ -136,7 +136,8 @@ impl Follower {
                     self.cursor = kept.last().map_or(length, |entry| entry.event.position + 1);
                     kept
                 }
-                None => self.catch_up(length).await?,
+                // In a box, as who has caught up does not need the room any more.
+                None => Box::pin(self.catch_up(length)).await?,
             };
             found.retain(|entry| self.filter.passes(&entry.event));
             if !found.is_empty() {

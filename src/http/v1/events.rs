@@ -117,6 +117,8 @@ impl Watcher {
         place: OwnedSemaphorePermit,
     ) -> Self {
         let (looked_at, counted) = (follower.cursor, Counted::new(&app));
+        // A copy, as the header itself keeps the whole buffer that the request was read into.
+        let authorization = authorization.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
         Self { app, actor, authorization, follower, looked_at, _place: place, _counted: counted }
     }
 
@@ -143,7 +145,8 @@ impl Watcher {
             return true;
         }
         self.looked_at = rights;
-        match guard::caller(&self.app, self.authorization.clone()).await {
+        // In a box, as most watchers never come here and all would keep room for it.
+        match Box::pin(guard::caller(&self.app, self.authorization.clone())).await {
             Ok(actor) => actor.roles == self.actor.roles,
             Err(_) => false,
         }
