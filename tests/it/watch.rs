@@ -200,6 +200,22 @@ async fn seen(home: &std::path::Path, lines: usize) -> Vec<String> {
     panic!("it was not told: {:?}", std::fs::read_to_string(home.join("seen")));
 }
 
+/// Waits until a watcher has written down what it told last. One that is killed before tells it again.
+async fn remembered(home: &std::path::Path) {
+    let told = std::fs::metadata(home.join("seen")).unwrap().modified().unwrap();
+    for _ in 0..1500 {
+        let files = std::fs::read_dir(home.join(".local/state/gradus/watch")).unwrap();
+        let files =
+            files.map(|file| file.unwrap()).filter(|file| file.path().extension() == Some("json".as_ref()));
+        let mut times = files.map(|file| file.metadata().unwrap().modified().unwrap());
+        if times.any(|time| time >= told) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("nothing was written down");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_command_runs_on_each_change_and_resumes_where_it_was() {
     let home = tempfile::tempdir().unwrap();
@@ -241,8 +257,8 @@ async fn a_command_runs_on_each_change_and_resumes_where_it_was() {
     assert_eq!(words(&lines[2])[..], ["rolled_back", "production", "1.0.0"]);
     assert!(lines[2].contains("sha256:"));
     // The watcher goes away and comes back: what happened meanwhile is told, what was told is not.
+    remembered(home.path()).await;
     drop(child);
-    tokio::time::sleep(Duration::from_millis(100)).await;
     let refused = Cli::new(home.path(), &["promote", &format!("acme/x:{newest}"), "--to", "production"]);
     let refused = refused.environment("GRADUS_SERVER", &setup.url).environment("GRADUS_TOKEN", &token).run();
     assert_eq!(refused.code, 3, "it was rolled back: {}", refused.stderr);
