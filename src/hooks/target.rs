@@ -133,10 +133,15 @@ impl Target {
     /// Takes what must not be seen out of a text that a receiver answered.
     pub fn redact(&self, text: &str) -> String {
         let mut hidden: Vec<&str> = self.secrets.iter().map(|signing| signing.secret.text()).collect();
+        // A user and a password are secrets each.
         hidden.extend(self.token.as_deref());
-        if self.template == Template::Slack {
-            hidden.push(&self.url);
-        }
+        hidden.extend(self.token.iter().flat_map(|token| token.split(':')).filter(|part| !part.is_empty()));
+        // Receivers like to say what they were asked for, and many know their callers by a query or a path.
+        let url = self.url().ok();
+        let parts = url.iter().flat_map(|url| [Some(url.as_str()), url.query(), Some(url.path())]);
+        hidden.extend(parts.flatten().filter(|part| part.len() > 1));
+        // The longest first, or a part would leave the rest of the whole behind.
+        hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         hidden.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
 }
@@ -223,6 +228,9 @@ mod tests {
         let target = plain("https://a.example.org/").unwrap();
         let secret = target.secrets[0].secret.text().to_owned();
         assert_eq!(target.redact(&format!("bad signature, {secret}!")), "bad signature, …!");
+        let target = plain("https://a.example.org/in/abc?key=xyz").unwrap();
+        assert_eq!(target.redact("cannot POST /in/abc?key=xyz"), "cannot POST …?…");
+        assert_eq!(target.redact("https://a.example.org/in/abc?key=xyz is gone"), "… is gone");
     }
 
     #[test]
