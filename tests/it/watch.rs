@@ -157,8 +157,21 @@ backends! {
         push(&env, W, "two").await;
         assert_eq!(stream.next().await.unwrap()["kind"], "pushed");
         assert_eq!(stream.next().await.unwrap()["kind"], "promoted");
-        env.call("DELETE", "/v1/members/acme/rob/reader").expect(204).await;
-        push(&env, W, "three").await;
+        let length = env.get("/v1/events?limit=1000").expect(200).await.value()["items"].as_array().unwrap().len();
+        let path = format!("/v1/events?namespace=acme&cursor={length}&wait=20");
+        let waiting = env.get(&path).token(&reader).expect(200);
+        let places = env.cx.watchers.available_permits();
+        let take = async {
+            while env.cx.watchers.available_permits() == places {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            env.call("DELETE", "/v1/members/acme/rob/reader").expect(204).await;
+            push(&env, W, "three").await;
+        };
+        let (answer, ()) = tokio::join!(waiting, take);
+        let answer = answer.value();
+        assert_eq!((&answer["items"], &answer["next"]), (&json!([]), &json!(length.to_string())), "nor does a page that was waited for");
+        env.get(&path).token(&reader).expect(403).await;
         assert_eq!(stream.next().await, None, "what was taken away ends at once");
     }
 }

@@ -74,11 +74,14 @@ pub async fn events(
             format!("wait is 0 to {WAIT_MAX} seconds, not: {}", crate::model::digest::shorten(&wait)),
         )
     })?;
-    let _place = place(&app)?;
-    let mut follower = Follower::new(&app, filter, Some(from)).await?;
-    let mut found = follower.next(Duration::from_secs(seconds)).await?;
-    found.truncate(usize::try_from(limit).unwrap_or(0));
-    let next = found.last().map_or(follower.cursor, |last| last.event.position + 1);
+    let place = place(&app)?;
+    let follower = Follower::new(&app, filter, Some(from)).await?;
+    let mut watcher = Watcher::new(app, actor, guard::authorization(&headers), follower, place);
+    let mut found = watcher.follower.next(Duration::from_secs(seconds)).await?;
+    // Whose rights were taken meanwhile gets nothing more; the next request says why.
+    let end = if watcher.may_go_on().await { watcher.follower.cursor } else { from };
+    found.truncate(if end == from { 0 } else { usize::try_from(limit).unwrap_or(0) });
+    let next = found.last().map_or(end, |last| last.event.position + 1);
     let items = found.iter().map(|entry| entry.event.clone()).collect();
     Ok(Json(wire::Page { items, next: Some(next.to_string()) }).into_response())
 }
@@ -96,7 +99,7 @@ fn place(app: &App) -> Result<OwnedSemaphorePermit> {
     })
 }
 
-/// One stream under way.
+/// One stream, or one page that is waited for, under way.
 struct Watcher {
     app: App,
     actor: Arc<Actor>,
@@ -116,10 +119,11 @@ impl Watcher {
         follower: Follower,
         place: OwnedSemaphorePermit,
     ) -> Self {
-        let (looked_at, counted) = (follower.cursor, Counted::new(&app));
+        let counted = Counted::new(&app);
         // A copy, as the header itself keeps the whole buffer that the request was read into.
         let authorization = authorization.and_then(|value| HeaderValue::from_bytes(value.as_bytes()).ok());
-        Self { app, actor, authorization, follower, looked_at, _place: place, _counted: counted }
+        // Who was let in may have lost their rights before this began to follow: so the first look is at all that is known of.
+        Self { app, actor, authorization, follower, looked_at: 0, _place: place, _counted: counted }
     }
 
     /// What is sent next; `None` ends the stream.
