@@ -8,6 +8,7 @@ use crate::{
     ops::{start, uploads},
 };
 use clap::Args;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use std::{
     net::{SocketAddr, ToSocketAddrs as _},
     time::Duration,
@@ -22,6 +23,7 @@ pub struct Serve {
 
 impl Serve {
     pub async fn run(self, global: &Global, out: &Out) -> Result<()> {
+        raise_open_files();
         let mut config = connect::load_config(global)?;
         if let Some(listen) = self.listen {
             config.listen = listen;
@@ -50,6 +52,14 @@ impl Serve {
         uploads::settle(&context).await;
         context.db.close().await;
         served
+    }
+}
+
+/// Each connection is an open file, and a shell gives a process a thousand: a thousand watchers would be too many.
+fn raise_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, soft = limit.current, "the limit of open files stays as it is");
     }
 }
 
