@@ -109,9 +109,11 @@ impl Report {
 /// Where a target is not what its stage asks for, and for how long.
 pub(super) fn difference(it: &wire::DeploymentView) -> Option<String> {
     let (since, desired, stage) = (it.differs_since?, it.desired.as_ref()?, it.stage.as_ref()?);
-    let has = match it.status {
-        Status::Failed => format!("failed to run {}", it.version),
-        _ => format!("runs {}", it.version),
+    let runs = it.running.as_ref().map(|running| format!("runs {}", running.version));
+    let has = match (it.status, runs) {
+        (Status::Failed, Some(runs)) => format!("failed to run {}, {runs}", it.version),
+        (Status::Failed, None) => format!("failed to run {}", it.version),
+        (_, runs) => runs.unwrap_or_else(|| format!("ran {}", it.version)),
     };
     let wanted = match desired.digest == it.digest {
         true => String::new(),
@@ -156,6 +158,8 @@ impl Where {
 }
 
 fn row(it: &wire::DeploymentView) -> Vec<String> {
+    let other = it.running.as_ref().filter(|running| running.digest != it.digest);
+    let other = other.map(|running| format!("{} runs there since {}", running.version, time(running.since)));
     let status = match it.healthy {
         Some(true) => format!("{}, healthy", it.status),
         Some(false) if it.status == Status::Running => format!("{}, not healthy", it.status),
@@ -165,7 +169,7 @@ fn row(it: &wire::DeploymentView) -> Vec<String> {
         .differs_since
         .zip(it.desired.as_ref())
         .map(|(since, desired)| format!("{} is wanted there, for {}", desired.version, ago(since)));
-    let notes = [wanted, it.message.clone(), it.url.clone()];
+    let notes = [other, wanted, it.message.clone(), it.url.clone()];
     vec![
         it.target.to_string(),
         it.stage.as_ref().map_or_else(|| "-".to_owned(), ToString::to_string),

@@ -146,7 +146,7 @@ pub(super) fn describe(evidence: &Evidence) -> String {
             format!("drift report of {}: {what}", report.monitor)
         }
         Statement::DeploymentHealth(health) => {
-            format!("{} is {}", health.target, if health.healthy { "healthy" } else { "not healthy" })
+            format!("{} is {}", health.target, health.state())
         }
     }
 }

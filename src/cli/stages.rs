@@ -59,7 +59,12 @@ impl Status {
                 &status.stages.iter().map(row).collect::<Vec<_>>(),
             );
             for stage in &status.stages {
-                stage.deployments.iter().filter_map(difference).for_each(|line| out.line(line));
+                let differ: Vec<String> = stage.deployments.iter().filter_map(difference).collect();
+                let more = stage.targets - stage.targets_running - differ.len() as i64;
+                differ.into_iter().for_each(|line| out.line(line));
+                if more > 0 {
+                    out.line(format!("{}: and {more} targets more that do not run it", stage.stage));
+                }
             }
             for step in &status.unratified {
                 let reason = step.reason.clone().unwrap_or_default();
@@ -93,9 +98,8 @@ fn notes(stage: &wire::StageView, step: &wire::MoveView) -> String {
             step.reason.clone().unwrap_or_default()
         )),
     }
-    if !stage.deployments.is_empty() {
-        let right = stage.deployments.iter().filter(|it| it.differs_since.is_none()).count();
-        notes.push(format!("on {right} of {} targets", stage.deployments.len()));
+    if stage.targets > 0 {
+        notes.push(format!("on {} of {} targets", stage.targets_running, stage.targets));
     }
     if stage.yanked {
         notes.push("yanked since".to_owned());

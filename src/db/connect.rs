@@ -246,15 +246,18 @@ const ATTEMPTS: Text = (4, "attempts", include_str!("../../migrations/0004_attem
 const HOOKS: Text = (6, "hooks", include_str!("../../migrations/0006_hooks.sql"));
 const DEPLOYMENTS: Text = (7, "deployments", include_str!("../../migrations/0007_deployments.sql"));
 const TRUST: Text = (8, "trust", include_str!("../../migrations/0008_trust.sql"));
+const RUNNING: Text =
+    (10, "deployments_running", include_str!("../../migrations/0010_deployments_running.sql"));
 const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
 const POSTGRES: &[Text] = &[
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
     (5, "byte_order", include_str!("../../migrations/postgres/0005_byte_order.sql")),
     (9, "byte_order", include_str!("../../migrations/postgres/0009_byte_order.sql")),
+    (11, "byte_order", include_str!("../../migrations/postgres/0011_byte_order.sql")),
 ];
 
 fn migrations(own: &[Text]) -> Migrator {
-    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST], own].concat();
+    let mut texts = [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING], own].concat();
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -7,9 +7,9 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        deployment::{Deployment, Target},
+        deployment::{Bad, Deployment, Running, Target},
         digest::Digest,
-        name::Workload,
+        name::{PrincipalName, Workload},
         stage::Stage,
     },
 };
@@ -33,9 +33,29 @@ struct Row {
     message: Option<String>,
     reported_at: DateTime<Utc>,
     reported_by: String,
+    running_version: Option<String>,
+    running_digest: Option<String>,
+    running_since: Option<DateTime<Utc>>,
+    bad_digest: Option<String>,
+    bad_at: Option<DateTime<Utc>>,
+    bad_by: Option<String>,
 }
 
 fn deployment(row: Row) -> Result<Deployment> {
+    let running = match (&row.running_version, &row.running_digest, row.running_since) {
+        (Some(version), Some(digest), Some(since)) => Some(Running {
+            version: read("deployments", version)?,
+            digest: read("deployments", digest)?,
+            since,
+        }),
+        _ => None,
+    };
+    let bad = match (&row.bad_digest, row.bad_at, &row.bad_by) {
+        (Some(digest), Some(at), Some(by)) => {
+            Some(Bad { digest: read("deployments", digest)?, at, by: read("deployments", by)? })
+        }
+        _ => None,
+    };
     Ok(Deployment {
         workload: read("deployments", &row.workload)?,
         target: read("deployments", &row.target)?,
@@ -46,6 +66,8 @@ fn deployment(row: Row) -> Result<Deployment> {
         since: row.since,
         status_since: row.status_since,
         has_run: row.has_run,
+        running,
+        bad,
         healthy: row.healthy,
         healthy_since: row.healthy_since,
         evidence_at: row.evidence_at,
@@ -60,7 +82,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT workload, target, stage, version, digest, status, since, status_since, has_run, healthy, ",
-            "healthy_since, evidence_at, url, message, reported_at, reported_by FROM deployments ",
+            "healthy_since, evidence_at, url, message, reported_at, reported_by, running_version, running_digest, ",
+            "running_since, bad_digest, bad_at, bad_by FROM deployments ",
             $rest
         )
     };
@@ -72,8 +95,8 @@ pub async fn find(tx: &mut Tx, workload: &Workload, target: &Target) -> Result<O
     row.map(deployment).transpose()
 }
 
-/// Targets of a workload after a name: all, those that have this content, or those that follow this stage. Without `retired`
-/// only those that run it or should.
+/// Targets of a workload after a name: all, those that run this content or should, or those that follow this stage. Without
+/// `retired` only those that run the workload or should.
 pub async fn list(
     tx: &mut Tx,
     workload: &Workload,
@@ -84,16 +107,63 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Deployment>> {
     let sql = select!(
-        "WHERE workload = $1 AND target > $5 AND ($2 IS NULL OR digest = $2) AND ($3 IS NULL OR stage = $3)
-               AND ($4 OR status <> 'retired') ORDER BY target LIMIT $6"
+        "WHERE workload = $1 AND target > $5 AND ($2 IS NULL OR digest = $2 OR running_digest = $2)
+               AND ($3 IS NULL OR stage = $3) AND ($4 OR status <> 'retired') ORDER BY target LIMIT $6"
     );
     let (digest, stage) = (digest.map(ToString::to_string), stage.map(Stage::as_str));
     let rows: Vec<Row> = all!(tx, sql, workload.as_str(), digest, stage, retired, after, limit);
     rows.into_iter().map(deployment).collect()
 }
 
+/// The targets that follow a stage, those first that do not run what it holds.
+pub async fn following(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    desired: &Digest,
+    limit: i64,
+) -> Result<Vec<Deployment>> {
+    let sql = select!(
+        "WHERE workload = $1 AND stage = $2 AND status <> 'retired'
+               ORDER BY CASE WHEN running_digest = $3 THEN 1 ELSE 0 END, target LIMIT $4"
+    );
+    let rows: Vec<Row> = all!(tx, sql, workload.as_str(), stage.as_str(), desired.as_str(), limit);
+    rows.into_iter().map(deployment).collect()
+}
+
+/// How many targets follow a stage, and how many of them run what it holds.
+pub async fn count_following(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    desired: &Digest,
+) -> Result<(i64, i64)> {
+    let sql = "SELECT COUNT(*), COUNT(CASE WHEN running_digest = $3 THEN 1 END) FROM deployments
+               WHERE workload = $1 AND stage = $2 AND status <> 'retired'";
+    let row = optional!(tx, sql, workload.as_str(), stage.as_str(), desired.as_str());
+    Ok(row.unwrap_or_default())
+}
+
+/// Where content was last said to fare badly, in a stage and since a moment, with who said it last.
+pub async fn bad(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    digest: &Digest,
+    since: DateTime<Utc>,
+) -> Result<Vec<(Target, PrincipalName)>> {
+    let sql = "SELECT target, bad_by FROM deployments
+               WHERE workload = $1 AND stage = $2 AND bad_digest = $3 AND bad_at >= $4 ORDER BY target";
+    let rows: Vec<(String, String)> =
+        all!(tx, sql, workload.as_str(), stage.as_str(), digest.as_str(), since);
+    rows.into_iter()
+        .map(|(target, by)| Ok((read("deployments", &target)?, read("deployments", &by)?)))
+        .collect()
+}
+
+/// How many targets run a workload, or should.
 pub async fn count(tx: &mut Tx, workload: &Workload) -> Result<i64> {
-    let sql = "SELECT COUNT(*) FROM deployments WHERE workload = $1";
+    let sql = "SELECT COUNT(*) FROM deployments WHERE workload = $1 AND status <> 'retired'";
     let row: Option<(i64,)> = optional!(tx, sql, workload.as_str());
     Ok(row.map_or(0, |(count,)| count))
 }
@@ -101,11 +171,15 @@ pub async fn count(tx: &mut Tx, workload: &Workload) -> Result<i64> {
 /// Stores what is known of a target now.
 pub async fn save(tx: &mut Tx, it: &Deployment) -> Result<()> {
     let sql = "INSERT INTO deployments (workload, target, stage, version, digest, status, since, status_since, has_run,
-                   healthy, healthy_since, evidence_at, url, message, reported_at, reported_by)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                   healthy, healthy_since, evidence_at, url, message, reported_at, reported_by, running_version,
+                   running_digest, running_since, bad_digest, bad_at, bad_by)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
+                   $22)
                ON CONFLICT (workload, target) DO UPDATE SET stage = $3, version = $4, digest = $5, status = $6,
                    since = $7, status_since = $8, has_run = $9, healthy = $10, healthy_since = $11, evidence_at = $12,
-                   url = $13, message = $14, reported_at = $15, reported_by = $16";
+                   url = $13, message = $14, reported_at = $15, reported_by = $16, running_version = $17,
+                   running_digest = $18, running_since = $19, bad_digest = $20, bad_at = $21, bad_by = $22";
+    let (running, bad) = (it.running.as_ref(), it.bad.as_ref());
     execute!(
         tx,
         sql,
@@ -124,7 +198,13 @@ pub async fn save(tx: &mut Tx, it: &Deployment) -> Result<()> {
         &it.url,
         &it.message,
         it.reported_at,
-        it.reported_by.as_str()
+        it.reported_by.as_str(),
+        running.map(|running| running.version.to_string()),
+        running.map(|running| running.digest.as_str()),
+        running.map(|running| running.since),
+        bad.map(|bad| bad.digest.as_str()),
+        bad.map(|bad| bad.at),
+        bad.map(|bad| bad.by.as_str())
     );
     Ok(())
 }

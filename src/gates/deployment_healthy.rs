@@ -2,6 +2,7 @@
 
 use super::{Definition, Facts, Gate, Source, Verdict, attach, define, named};
 use crate::model::{
+    deployment::BAKE_MAX,
     evidence::{DeploymentHealth, Evidence, EvidenceKind, Statement},
     stage::Stage,
 };
@@ -16,8 +17,7 @@ pub const GATE: Definition = define::<DeploymentHealthy>(
     Some(EvidenceKind::DeploymentHealth),
 );
 
-/// Longest bake a rule may ask for: thirty days.
-const MINUTES_MAX: u32 = 30 * 24 * 60;
+const MINUTES_MAX: u32 = BAKE_MAX.num_minutes() as u32;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -37,6 +37,23 @@ struct DeploymentHealthy {
     from: Vec<Source>,
 }
 
+/// What was said last of the content on each target that was not retired since: while it followed this stage, or any.
+pub fn newest<'a>(
+    evidence: impl Iterator<Item = &'a Evidence>,
+    stage: Option<&Stage>,
+) -> BTreeMap<&'a str, (&'a Evidence, &'a DeploymentHealth)> {
+    let mut newest = BTreeMap::new();
+    for evidence in evidence {
+        let Statement::DeploymentHealth(health) = &evidence.statement else { continue };
+        if health.retired {
+            newest.remove(health.target.as_str());
+        } else if stage.is_none_or(|stage| health.stage.as_ref() == Some(stage)) {
+            newest.insert(health.target.as_str(), (evidence, health));
+        }
+    }
+    newest
+}
+
 fn one() -> u32 {
     1
 }
@@ -54,14 +71,7 @@ impl Gate for DeploymentHealthy {
         let Some(stage) = self.stage.as_ref().or(facts.before.as_ref()) else {
             return Verdict::pass("the first stage has none before it");
         };
-        let mut newest: BTreeMap<&str, (&Evidence, &DeploymentHealth)> = BTreeMap::new();
-        for evidence in facts.evidence(EvidenceKind::DeploymentHealth, &self.from) {
-            if let Statement::DeploymentHealth(health) = &evidence.statement
-                && health.stage.as_ref() == Some(stage)
-            {
-                newest.insert(&health.target, (evidence, health));
-            }
-        }
+        let newest = newest(facts.evidence(EvidenceKind::DeploymentHealth, &self.from), Some(stage));
         let all = newest.values().map(|(evidence, _)| *evidence);
         let bad: Vec<_> = newest.iter().filter(|(_, (_, health))| !health.healthy).collect();
         if !bad.is_empty() {
@@ -104,6 +114,7 @@ mod tests {
         let statement = Statement::DeploymentHealth(DeploymentHealth {
             target: target.to_owned(),
             healthy,
+            retired: false,
             stage: facts.before.clone(),
             since: Some(since),
             message: None,
@@ -135,6 +146,28 @@ mod tests {
         assert_eq!((verdict.outcome, verdict.evidence.len()), (Outcome::Fail, 1));
         let elsewhere = DeploymentHealthy { stage: Some("canary".parse().unwrap()), ..gate };
         assert_eq!(elsewhere.judge(&facts).outcome, Outcome::Wait, "other stages do not count");
+    }
+
+    #[test]
+    fn a_retired_target_speaks_neither_for_nor_against() {
+        let gate = DeploymentHealthy { minutes: 0, targets: 1, stage: None, from: vec![] };
+        let mut facts = facts();
+        let retire = |facts: &mut Facts, minute| {
+            health(facts, "eu-1", false, minute, 0);
+            if let Some(Evidence { statement: Statement::DeploymentHealth(said), .. }) =
+                facts.candidate.evidence.last_mut()
+            {
+                (said.retired, said.stage) = (true, None);
+            }
+        };
+        health(&mut facts, "eu-1", false, 0, 0);
+        assert_eq!(gate.judge(&facts).outcome, Outcome::Fail);
+        retire(&mut facts, 1);
+        assert_eq!(gate.judge(&facts).outcome, Outcome::Wait);
+        health(&mut facts, "eu-1", true, 2, 0);
+        assert_eq!(gate.judge(&facts).outcome, Outcome::Pass, "it is there again");
+        retire(&mut facts, 3);
+        assert_eq!(gate.judge(&facts).outcome, Outcome::Wait);
     }
 
     #[test]

@@ -104,6 +104,18 @@ pub enum Source {
     Role(Role),
 }
 
+impl Source {
+    /// Whether what this person says counts, who pushed the content or did not. An empty list admits everyone.
+    pub fn any_is(from: &[Self], person: Option<&Person>, is_author: bool) -> bool {
+        from.is_empty()
+            || from.iter().any(|source| match source {
+                Self::Service => person.is_some_and(|person| person.kind == PrincipalKind::Service),
+                Self::NotAuthor => !is_author,
+                Self::Role(role) => person.is_some_and(|person| person.roles.contains(role)),
+            })
+    }
+}
+
 impl<'de> Deserialize<'de> for Source {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
@@ -149,13 +161,7 @@ impl Facts {
     }
 
     fn counts(&self, by: &PrincipalName, from: &[Source]) -> bool {
-        let person = self.people.get(by);
-        from.is_empty()
-            || from.iter().any(|source| match source {
-                Source::Service => person.is_some_and(|person| person.kind == PrincipalKind::Service),
-                Source::NotAuthor => !self.authors.contains(by),
-                Source::Role(role) => person.is_some_and(|person| person.roles.contains(role)),
-            })
+        Source::any_is(from, self.people.get(by), self.authors.contains(by))
     }
 
     /// A digest of all of it but the time: equal while nothing has changed. Examples are named by their evidence.

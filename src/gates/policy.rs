@@ -1,10 +1,10 @@
 //! Policies: the stages of a workload, and what each tier must show to enter each. YAML, read strictly. A nearer
 //! level's rule for a tier and stage replaces a farther one's whole; freezes add up.
 
-use super::{Definition, Gate, find};
+use super::{Definition, Gate, Source, find};
 use crate::{
     error::{Error, Result},
-    model::{access::Role, kind::Tier, stage::Stage, yaml},
+    model::{access::Role, deployment::BAKE_MAX, kind::Tier, stage::Stage, yaml},
 };
 use chrono::{DateTime, Utc};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -21,8 +21,6 @@ pub const MAX_BYTES: usize = 256 << 10;
 const STAGES_MAX: usize = 10;
 const GATES_MAX: usize = 50;
 const FREEZES_MAX: usize = 200;
-/// Longest bake in minutes: thirty days.
-const BAKE_MAX: u32 = 30 * 24 * 60;
 
 /// The policies that come with the registry: name and text. The first holds where nothing else is said.
 pub const BUILT_IN: [(&str, &str); 2] = [
@@ -112,10 +110,24 @@ pub struct Bake {
     pub minutes: u32,
     #[serde(default)]
     pub on_unhealthy: OnUnhealthy,
-    /// So many targets must have failed or be unhealthy at the same time; one if nothing is said.
+    /// So many targets must have been reported failed or unhealthy since the promotion, and not well since; one if nothing is
+    /// said.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 1000))]
     pub targets: u32,
+    /// Whose reports count; empty: anyone's who may report. Targets are named by whoever reports.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub from: Vec<Source>,
+}
+
+impl Bake {
+    fn check(&self) -> Result<(), String> {
+        let minutes = 1..=BAKE_MAX.num_minutes();
+        match minutes.contains(&i64::from(self.minutes)) && (1..=1000).contains(&self.targets) {
+            true => Ok(()),
+            false => Err(format!("1 to {} minutes, 1 to 1000 targets", minutes.end())),
+        }
+    }
 }
 
 fn one() -> u32 {
@@ -283,12 +295,8 @@ impl Policy {
                 if rule.gates.len() > GATES_MAX {
                     return Err(format!("rules.{tier}.{stage}.gates: at most {GATES_MAX}"));
                 }
-                if let Some(bake) = &rule.bake
-                    && !((1..=BAKE_MAX).contains(&bake.minutes) && (1..=1000).contains(&bake.targets))
-                {
-                    return Err(format!(
-                        "rules.{tier}.{stage}.bake: 1 to {BAKE_MAX} minutes, 1 to 1000 targets"
-                    ));
+                if let Some(Err(why)) = rule.bake.as_ref().map(Bake::check) {
+                    return Err(format!("rules.{tier}.{stage}.bake: {why}"));
                 }
                 if rule.roles.is_empty() {
                     return Err(format!("rules.{tier}.{stage}.roles: nobody could promote"));

@@ -14,6 +14,8 @@ use std::{fmt, str::FromStr};
 pub const MESSAGE_MAX: usize = 1000;
 /// Longest address of a deployment, in bytes.
 pub const URL_MAX: usize = 2000;
+/// The longest time for which a policy may want a version watched.
+pub const BAKE_MAX: TimeDelta = TimeDelta::days(30);
 /// How long health that has not changed is no news, at the least.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
 
@@ -108,7 +110,24 @@ impl FromStr for Status {
     }
 }
 
-/// What is known of a target.
+/// Content that runs on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Running {
+    pub version: Version,
+    pub digest: Digest,
+    pub since: DateTime<Utc>,
+}
+
+/// Content that fares badly on a target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bad {
+    pub digest: Digest,
+    /// When it was said last, and by whom.
+    pub at: DateTime<Utc>,
+    pub by: PrincipalName,
+}
+
+/// What is known of a target: what was reported of it last, and what runs there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
     pub workload: Workload,
@@ -124,6 +143,10 @@ pub struct Deployment {
     pub status_since: DateTime<Utc>,
     /// This content has been running there since it came.
     pub has_run: bool,
+    /// What runs there, as far as was said: what was reported last, or what ran before it if that failed.
+    pub running: Option<Running>,
+    /// What was said last to fail or to be unhealthy there, until it is said to run well or the target is retired.
+    pub bad: Option<Bad>,
     /// What was said last of its health; what failed is not healthy.
     pub healthy: Option<bool>,
     pub healthy_since: Option<DateTime<Utc>>,
@@ -155,10 +178,13 @@ pub struct Observed {
     pub is_news: bool,
     /// Its health is to be kept as evidence.
     pub is_evidence: bool,
+    /// What it had when it was retired: nothing that was said of its health there counts any more.
+    pub withdrawn: Vec<(Version, Digest)>,
 }
 
 impl Deployment {
-    /// Lays a report over what was known of the target.
+    /// Lays a report over what was known of the target. A target is retired with what it had, whatever version the report
+    /// names.
     pub fn observe(
         workload: &Workload,
         target: &Target,
@@ -167,6 +193,12 @@ impl Deployment {
         by: &PrincipalName,
         at: DateTime<Utc>,
     ) -> Observed {
+        let report = match before.filter(|_| report.status == Status::Retired) {
+            Some(Self { stage, version, digest, .. }) => {
+                Report { stage: stage.clone(), version: version.clone(), digest: digest.clone(), ..report }
+            }
+            None => report,
+        };
         let same = before.filter(|before| before.digest == report.digest && before.status != Status::Retired);
         let healthy = match report.status {
             // What failed and runs now is not unhealthy because it failed.
@@ -176,19 +208,37 @@ impl Deployment {
             Status::Failed => Some(false),
             Status::Retired => None,
         };
+        let ran = before.and_then(|before| before.running.clone());
+        let (still, other) = match ran.map(|ran| (ran.digest == report.digest, ran)) {
+            Some((true, ran)) => (Some(ran), None),
+            other => (None, other.map(|(_, ran)| ran)),
+        };
+        let since = same.map(|same| same.since).or(still.as_ref().map(|still| still.since)).unwrap_or(at);
         let as_before = same.filter(|same| same.healthy == healthy && same.stage == report.stage);
         let now = Self {
             workload: workload.clone(),
             target: target.clone(),
             stage: report.stage,
-            version: report.version,
-            digest: report.digest,
+            version: report.version.clone(),
+            digest: report.digest.clone(),
             status: report.status,
-            since: same.map_or(at, |same| same.since),
+            since,
             status_since: same
                 .filter(|same| same.status == report.status)
                 .map_or(at, |same| same.status_since),
             has_run: report.status == Status::Running || same.is_some_and(|same| same.has_run),
+            running: match report.status {
+                Status::Running => {
+                    Some(Running { version: report.version.clone(), digest: report.digest.clone(), since })
+                }
+                Status::Failed => other,
+                Status::Retired => None,
+            },
+            bad: match (report.status, healthy) {
+                (Status::Retired, _) => None,
+                (_, Some(false)) => Some(Bad { digest: report.digest.clone(), at, by: by.clone() }),
+                _ => before.and_then(|before| before.bad.clone()).filter(|bad| bad.digest != report.digest),
+            },
             healthy,
             healthy_since: healthy.map(|_| as_before.and_then(|same| same.healthy_since).unwrap_or(at)),
             evidence_at: as_before.and_then(|same| same.evidence_at),
@@ -203,30 +253,45 @@ impl Deployment {
         });
         let is_said = report.healthy.is_some() || report.status == Status::Failed;
         let is_evidence = is_said && now.healthy.is_some() && now.is_due_as_evidence(at);
-        Observed { now, is_news, is_evidence }
+        let withdrawn = match now.status {
+            Status::Retired if is_news => before.map(Self::contents).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        Observed { now, is_news, is_evidence, withdrawn }
     }
 
-    /// Health is evidence when it is new, and again each time it has lasted an eighth longer: a bake is seen to end at most
-    /// that much late, and a year of reports each minute leaves about a hundred pieces.
+    /// Health is evidence when it is new, and again each time it has lasted an eighth longer, up to the longest time a gate
+    /// asks for: a bake is seen to end at most that much late, and a year of reports each minute leaves some sixty pieces.
     fn is_due_as_evidence(&self, at: DateTime<Utc>) -> bool {
         let (Some(last), Some(since)) = (self.evidence_at, self.healthy_since) else { return true };
-        at - last >= QUIET.max((last - since) / 8)
+        last - since < BAKE_MAX && at - last >= QUIET.max((last - since) / 8)
+    }
+
+    /// What was reported of it last, and what runs there if that is something else.
+    fn contents(&self) -> Vec<(Version, Digest)> {
+        let other = self.running.as_ref().filter(|running| running.digest != self.digest);
+        let other = other.map(|running| (running.version.clone(), running.digest.clone()));
+        [(self.version.clone(), self.digest.clone())].into_iter().chain(other).collect()
     }
 
     /// Since when the target has not been what its stage asks for. `desired`: what the stage holds, and since when.
     pub fn differs_since(&self, desired: &Digest, moved_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        if self.running.as_ref().is_some_and(|running| running.digest == *desired) {
+            return None;
+        }
         let is_wanted = self.digest == *desired;
         match self.status {
             Status::Retired => None,
-            Status::Running if is_wanted => None,
             // It came, and stopped running later; or it never ran.
             Status::Failed if is_wanted && self.has_run => Some(self.status_since.max(moved_at)),
             Status::Failed if is_wanted => Some(moved_at),
-            Status::Running | Status::Failed => Some(self.since.max(moved_at)),
+            Status::Running => Some(self.since.max(moved_at)),
+            // A rollout that nobody wants changes nothing about since when the other has been there.
+            Status::Failed => Some(self.running.as_ref().map_or(self.since, |ran| ran.since).max(moved_at)),
         }
     }
 
-    /// Whether it speaks against the version it has.
+    /// Whether what was reported last speaks against the version.
     pub fn is_bad(&self) -> bool {
         self.status != Status::Retired && self.healthy == Some(false)
     }
@@ -245,117 +310,4 @@ pub fn check_url(url: &str) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn at(minutes: i64) -> DateTime<Utc> {
-        DateTime::UNIX_EPOCH + TimeDelta::minutes(minutes)
-    }
-
-    fn report(content: &str, status: Status, healthy: Option<bool>) -> Report {
-        Report {
-            stage: Some("production".parse().unwrap()),
-            version: "1.0.0".parse().unwrap(),
-            digest: Digest::sha256(content.as_bytes()),
-            status,
-            healthy,
-            url: None,
-            message: None,
-        }
-    }
-
-    fn observe(before: Option<&Deployment>, report: Report, minutes: i64) -> Observed {
-        let (workload, target) = ("acme/w".parse().unwrap(), "eu-1".parse().unwrap());
-        let mut seen =
-            Deployment::observe(&workload, &target, before, report, &"ci".parse().unwrap(), at(minutes));
-        if seen.is_evidence {
-            seen.now.evidence_at = Some(at(minutes));
-        }
-        seen
-    }
-
-    #[test]
-    fn what_was_said_before_is_no_news() {
-        let first = observe(None, report("a", Status::Running, Some(true)), 0);
-        assert!(first.is_news && first.is_evidence);
-        let again = observe(Some(&first.now), report("a", Status::Running, Some(true)), 5);
-        assert!(!again.is_news && !again.is_evidence);
-        assert_eq!((again.now.since, again.now.reported_at), (at(0), at(5)));
-        let later = observe(Some(&again.now), report("a", Status::Running, Some(true)), 10);
-        assert!(!later.is_news && later.is_evidence);
-        let worse = observe(Some(&later.now), report("a", Status::Running, Some(false)), 11);
-        assert!(worse.is_news && worse.is_evidence);
-        assert_eq!(worse.now.healthy_since, Some(at(11)));
-    }
-
-    #[test]
-    fn a_report_without_health_leaves_what_was_said_of_it() {
-        let first = observe(None, report("a", Status::Running, Some(false)), 0);
-        let silent = observe(Some(&first.now), report("a", Status::Running, None), 60);
-        assert!(!silent.is_news && !silent.is_evidence);
-        assert_eq!(silent.now.healthy, Some(false));
-        let other = observe(Some(&silent.now), report("b", Status::Running, None), 61);
-        assert_eq!((other.now.healthy, other.now.since), (None, at(61)), "another version starts anew");
-        let gone = observe(Some(&first.now), report("a", Status::Retired, None), 62);
-        assert!(gone.is_news && !gone.is_evidence && gone.now.healthy.is_none());
-    }
-
-    #[test]
-    fn what_failed_and_runs_now_has_no_health_yet() {
-        let failed = observe(None, report("a", Status::Failed, None), 0);
-        assert!(failed.now.is_bad());
-        let runs = observe(Some(&failed.now), report("a", Status::Running, None), 5);
-        assert!(runs.is_news && !runs.now.is_bad() && runs.now.healthy.is_none());
-    }
-
-    #[test]
-    fn health_counts_for_the_stage_it_was_reported_in() {
-        let first = observe(None, report("a", Status::Running, Some(true)), 0);
-        let elsewhere =
-            Report { stage: Some("staging".parse().unwrap()), ..report("a", Status::Running, Some(true)) };
-        let moved = observe(Some(&first.now), elsewhere, 60);
-        assert!(moved.is_evidence);
-        assert_eq!(moved.now.healthy_since, Some(at(60)));
-    }
-
-    #[test]
-    fn evidence_becomes_rarer_the_longer_nothing_changes() {
-        let mut known = observe(None, report("a", Status::Running, Some(true)), 0).now;
-        let mut kept = 1;
-        for minute in 1..=366 * 24 * 60 {
-            let seen = observe(Some(&known), report("a", Status::Running, Some(true)), minute);
-            kept += usize::from(seen.is_evidence);
-            known = seen.now;
-        }
-        assert!((50..110).contains(&kept), "{kept}");
-    }
-
-    #[test]
-    fn a_difference_has_lasted_since_it_began() {
-        let (old, new) = (Digest::sha256(b"old"), Digest::sha256(b"new"));
-        let running = observe(None, report("old", Status::Running, None), 0).now;
-        assert_eq!(running.differs_since(&old, at(-5)), None);
-        assert_eq!(running.differs_since(&new, at(30)), Some(at(30)), "the stage moved on");
-        let failed = observe(Some(&running), report("new", Status::Failed, None), 40).now;
-        assert_eq!(failed.differs_since(&new, at(30)), Some(at(30)), "it never ran");
-        let came = observe(Some(&failed), report("new", Status::Running, None), 50).now;
-        assert_eq!(came.differs_since(&new, at(30)), None);
-        let broke = observe(Some(&came), report("new", Status::Failed, None), 70).now;
-        assert_eq!(broke.differs_since(&new, at(30)), Some(at(70)), "it ran until then");
-        let strayed = observe(Some(&came), report("other", Status::Running, None), 80).now;
-        assert_eq!(strayed.differs_since(&new, at(30)), Some(at(80)), "the target went another way");
-        let retired = observe(Some(&strayed), report("other", Status::Retired, None), 90).now;
-        assert_eq!(retired.differs_since(&new, at(30)), None);
-    }
-
-    #[test]
-    fn names_and_addresses_are_refused_that_would_not_do() {
-        for bad in ["", "-a", "a b", "a/b", "ä", &"a".repeat(129)] {
-            assert_eq!(bad.parse::<Target>().unwrap_err().code, "target_invalid", "{bad}");
-        }
-        assert!(check_url("https://ci.example/run/7?x=1").is_ok());
-        for bad in ["javascript:alert(1)", "ftp://x", "https://u:p@ci.example/", "https://a b", "https://"] {
-            assert_eq!(check_url(bad).unwrap_err().code, "deployment_url_invalid", "{bad}");
-        }
-    }
-}
+mod tests;

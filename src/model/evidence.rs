@@ -311,6 +311,9 @@ pub enum DriftVerdict {
 pub struct DeploymentHealth {
     pub target: String,
     pub healthy: bool,
+    /// The target was retired: nothing that was said of the content's health there counts any more.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub retired: bool,
     /// The stage the target follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
@@ -319,6 +322,17 @@ pub struct DeploymentHealth {
     pub since: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<String>,
+}
+
+impl DeploymentHealth {
+    /// In a word.
+    pub fn state(&self) -> &'static str {
+        match (self.retired, self.healthy) {
+            (true, _) => "retired",
+            (_, true) => "healthy",
+            (_, false) => "not healthy",
+        }
+    }
 }
 
 /// A statement with what makes it evidence: about which bytes, by whom, when.

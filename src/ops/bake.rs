@@ -2,19 +2,20 @@
 
 use super::{
     Context,
-    deployments::TARGETS_MAX,
     rollback::{self, RolledBack},
 };
 use crate::{
-    db::{Tx, deployments, stages, versions},
+    db::{Tx, deployments, manifests, principals, stages, versions},
     error::Result,
-    gates::{Effective, OnUnhealthy, named},
+    gates::{Bake, Effective, OnUnhealthy, Source, named},
     model::{
-        deployment::{Deployment, MESSAGE_MAX, Status},
+        deployment::{Deployment, MESSAGE_MAX, Status, Target},
+        name::PrincipalName,
         promotion::MoveKind,
+        stage::Stage,
     },
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// Moves the stage back where its policy says so: the target follows the stage, has what the stage holds, and that came in
 /// by a promotion that is still baking. After a rollback, by whomever, nothing goes back by itself until somebody promotes.
@@ -37,15 +38,13 @@ pub(super) async fn consequence(
     if bake.on_unhealthy != OnUnhealthy::Rollback || is_over {
         return Ok(None);
     }
-    let there =
-        deployments::list(tx, &it.workload, Some(&it.digest), Some(stage), false, "", TARGETS_MAX).await?;
-    let bad: Vec<_> = there.iter().filter(|other| other.is_bad()).map(|other| &other.target).collect();
+    let bad = bad(tx, it, stage, current.at, bake).await?;
     if bad.len() < bake.targets as usize {
         return Ok(None);
     }
     let wrong = if it.status == Status::Failed { "failed" } else { "is not healthy" };
     let why = it.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
-    let reason = format!("by the policy's bake: {} {wrong} at {}{why}", it.version, named(bad));
+    let reason = format!("by the policy's bake: {} {wrong} at {}{why}", it.version, named(&bad));
     let reason: String = reason.chars().take(MESSAGE_MAX).collect();
     match rollback::by_policy(cx, tx, &it.workload, stage, &reason).await {
         Ok(done) => Ok(Some(done)),
@@ -55,4 +54,21 @@ pub(super) async fn consequence(
         }
         Err(error) => Err(error),
     }
+}
+
+/// The targets that speak against the content since it came into the stage, by whom the policy listens to.
+async fn bad(
+    tx: &mut Tx,
+    it: &Deployment,
+    stage: &Stage,
+    since: DateTime<Utc>,
+    bake: &Bake,
+) -> Result<Vec<Target>> {
+    let said = deployments::bad(tx, &it.workload, stage, &it.digest, since).await?;
+    let namespace = it.workload.namespace();
+    let people = said.iter().map(|(_, by)| by.clone()).collect();
+    let people = principals::standing(tx, &namespace, &people).await?;
+    let authors = manifests::authors(tx, &namespace, &it.digest).await?;
+    let counts = |by: &PrincipalName| Source::any_is(&bake.from, people.get(by), authors.contains(by));
+    Ok(said.into_iter().filter(|(_, by)| counts(by)).map(|(target, _)| target).collect())
 }

@@ -36,8 +36,11 @@ pub struct StageStatus {
     pub current: Option<Move>,
     pub is_yanked: bool,
     pub freezes: Vec<Freeze>,
-    /// The targets that follow it, as their deployers report.
+    /// The targets that follow it, as their deployers report; those first that do not run what it holds. Not all, where
+    /// there are many.
     pub deployments: Vec<Where>,
+    /// How many targets follow it, and how many of them run what it holds.
+    pub targets: (i64, i64),
 }
 
 pub struct Waiting {
@@ -75,9 +78,15 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
         };
         let mut freezes = snapshot::freezes(&mut tx, workload, &effective, stage, now).await?;
         freezes.retain(|freeze| freeze.from <= now);
-        let follow = deployments::list(&mut tx, workload, None, Some(stage), false, "", SHOWN_MAX).await?;
+        let (targets, follow) = match &current {
+            Some(Move { digest, .. }) => (
+                deployments::count_following(&mut tx, workload, stage, digest).await?,
+                deployments::following(&mut tx, workload, stage, digest, SHOWN_MAX).await?,
+            ),
+            None => ((0, 0), Vec::new()),
+        };
         let deployments = follow.into_iter().map(|it| against(it, current.as_ref())).collect();
-        line.push(StageStatus { stage: stage.clone(), current, is_yanked, freezes, deployments });
+        line.push(StageStatus { stage: stage.clone(), current, is_yanked, freezes, deployments, targets });
     }
     let mut pending = Vec::new();
     for row in promotions::pending_of(&mut tx, workload, SHOWN_MAX).await? {

@@ -23,6 +23,7 @@ pub struct ReportDeployment {
     /// The stage the target follows, where `version` is not one.
     #[serde(default)]
     pub stage: Option<Stage>,
+    /// A target is retired with what it had, whatever version is named.
     pub status: Status,
     /// How it fares. Without it what was said before holds; what failed is not healthy.
     #[serde(default)]
@@ -45,6 +46,8 @@ pub struct DeploymentView {
     pub status: Status,
     /// When this content was first reported there.
     pub since: DateTime<Utc>,
+    /// What runs there, as far as was said: this version, or what ran before a rollout that failed; `null`: nothing.
+    pub running: Option<RunningView>,
     /// When the status became what it is.
     pub status_since: DateTime<Utc>,
     pub healthy: Option<bool>,
@@ -57,6 +60,13 @@ pub struct DeploymentView {
     pub desired: Option<Desired>,
     /// Since when the target has not been what its stage asks for; `null`: it is.
     pub differs_since: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RunningView {
+    pub version: Version,
+    pub digest: Digest,
+    pub since: DateTime<Utc>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -158,8 +158,14 @@ pub struct StageView {
     /// What is there was yanked since.
     pub yanked: bool,
     pub freezes: Vec<FrozenView>,
-    /// The targets that follow it, at most a hundred.
+    /// The targets that follow it, at most a hundred, those first that do not run what it holds.
     pub deployments: Vec<DeploymentView>,
+    /// How many targets follow it.
+    #[serde(default)]
+    pub targets: i64,
+    /// How many of them run what it holds.
+    #[serde(default)]
+    pub targets_running: i64,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

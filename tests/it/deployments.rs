@@ -175,6 +175,84 @@ backends! {
         assert_eq!(env.at("production").await, "1.0.1");
     }
 
+    async fn a_rollout_that_fails_leaves_what_runs_there(env: Env) {
+        promoted(&env, "{ skip: true, gates: [] }").await;
+        let agent = env.service("agent", Role::Deployer).await;
+        let ran = report(&agent, "eu-1", "1.0.0", json!({ "stage": "production", "healthy": true })).await;
+        env.clock.advance(minutes(5));
+        let failed = report(&agent, "eu-1", "1.0.1", json!({ "stage": "production", "status": "failed" })).await;
+        assert_eq!((&failed["version"], &failed["running"]["version"], &failed["running"]["since"]), (&json!("1.0.1"), &json!("1.0.0"), &ran["since"]));
+        assert!(failed["differs_since"].is_string());
+        assert_eq!((names(&env, "of=1.0.0").await, names(&env, "of=1.0.1").await), (vec!["eu-1".to_owned()], vec!["eu-1".to_owned()]));
+        // Once 1.0.0 is wanted again, nothing is missing there.
+        env.root().call("POST", &format!("/v1/workloads/{W}/stages/production/rollback")).json(json!({ "reason": "it does not start" })).expect(200).await;
+        let stage = env.status().await["stages"][2].clone();
+        assert_eq!((&stage["targets"], &stage["targets_running"], &stage["deployments"][0]["differs_since"]), (&json!(1), &json!(1), &json!(null)));
+        let gone = report(&agent, "eu-1", "production", json!({ "status": "retired" })).await;
+        assert_eq!((&gone["version"], &gone["running"]), (&json!("1.0.1"), &json!(null)), "it goes with what it had");
+    }
+
+    async fn what_was_said_on_a_retired_target_does_not_count(env: Env) {
+        env.namespace("acme").await;
+        let agent = env.service("agent", Role::Deployer).await;
+        let root = env.root();
+        root.push("one").await;
+        root.promote("1.0.0", "staging").await;
+        env.policy(&production("[{ deployment_healthy: { minutes: 0 } }]")).await;
+        report(&agent, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": true })).await;
+        report(&agent, "bad-1", "1.0.0", json!({ "stage": "staging", "healthy": false })).await;
+        report(&agent, "mute", "1.0.0", json!({ "stage": "staging" })).await;
+        let asked = root.promote("1.0.0", "production").await.value();
+        assert_eq!(open_gates(&asked["report"]), [("deployment_healthy".into(), "fail".into())]);
+        report(&agent, "mute", "1.0.0", json!({ "status": "retired" })).await;
+        report(&agent, "bad-1", "1.0.0", json!({ "status": "retired", "message": "broken disk" })).await;
+        root.promote("1.0.0", "production").await;
+        assert_eq!(env.at("production").await, "1.0.0");
+        let evidence = env.get(&format!("/v1/workloads/{W}/versions/1.0.0/evidence")).expect(200).await.value();
+        let said: Vec<_> = evidence["items"].as_array().unwrap().iter().map(|it| (it["statement"]["target"].clone(), it["statement"]["retired"].clone())).collect();
+        assert_eq!(said, [(json!("eu-1"), json!(null)), (json!("bad-1"), json!(null)), (json!("bad-1"), json!(true))], "of the mute one nothing was said");
+        let verified = crate::audit::verify(&env, None).await;
+        assert_eq!(verified["first_bad"], json!(null), "{verified}");
+    }
+
+    async fn a_bake_listens_to_whom_it_names_and_since_the_promotion(env: Env) {
+        promoted(&env, "{ skip: true, gates: [], bake: { minutes: 60, on_unhealthy: rollback, targets: 2, from: [deployer] } }").await;
+        let agent = env.service("agent", Role::Deployer).await;
+        let root = env.root();
+        let bad = json!({ "stage": "production", "healthy": false });
+        for target in ["eu-1", "eu-2", "eu-3"] {
+            report(&root, target, "1.0.1", bad.clone()).await;
+        }
+        assert_eq!(env.at("production").await, "1.0.1", "an admin is no deployer");
+        report(&agent, "eu-1", "1.0.1", bad.clone()).await;
+        // What watches the target sees the old one there: that the new one fared badly is still so.
+        report(&agent, "eu-1", "1.0.0", json!({ "stage": "production", "healthy": true })).await;
+        env.root().push("three").await;
+        env.root().promote("1.0.2", "production").await;
+        // The same content comes in once more: what was said before it came does not count.
+        env.clock.advance(minutes(1));
+        root.promote("1.0.1", "production").await;
+        assert_eq!(env.at("production").await, "1.0.1");
+        report(&agent, "eu-2", "1.0.1", bad.clone()).await;
+        assert_eq!(env.at("production").await, "1.0.1");
+        let worse = report(&agent, "eu-1", "1.0.1", json!({ "stage": "production", "status": "failed" })).await;
+        assert_eq!(worse["rolled_back"]["from"], "1.0.1", "{worse}");
+    }
+
+    async fn a_status_counts_all_and_shows_first_what_differs(env: Env) {
+        promoted(&env, "{ skip: true, gates: [] }").await;
+        let agent = env.service("agent", Role::Deployer).await;
+        for number in 0..101 {
+            report(&agent, &format!("a-{number:03}"), "1.0.1", json!({ "stage": "production" })).await;
+        }
+        report(&agent, "old", "1.0.0", json!({ "stage": "production" })).await;
+        report(&agent, "gone", "1.0.1", json!({ "stage": "production", "status": "retired" })).await;
+        let stage = env.status().await["stages"][2].clone();
+        assert_eq!((&stage["targets"], &stage["targets_running"]), (&json!(102), &json!(101)));
+        let shown = stage["deployments"].as_array().unwrap();
+        assert_eq!((shown.len(), &shown[0]["target"], &shown[1]["target"]), (100, &json!("old"), &json!("a-000")));
+    }
+
     async fn the_first_version_has_nowhere_to_go_back_to(env: Env) {
         env.namespace("acme").await;
         env.policy(&format!("gradus: policy/v1\nrules: {{ prompt: {{ production: {GOES_BACK} }} }}")).await;

@@ -174,7 +174,7 @@ pub(super) fn post_market(point: &mut Point<'_>) {
                 format!("monitor {}: {verdict}", inline(&report.monitor))
             }
             Statement::DeploymentHealth(health) => {
-                let state = if health.healthy { "healthy" } else { "not healthy" };
+                let state = health.state();
                 format!("deployment {}: {state}", inline(&health.target))
             }
             _ => continue,

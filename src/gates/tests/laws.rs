@@ -40,6 +40,7 @@ fn health(target: &str, healthy: bool) -> Statement {
     Statement::DeploymentHealth(DeploymentHealth {
         target: target.to_owned(),
         healthy,
+        retired: false,
         stage: Some(stage("staging")),
         since: None,
         message: None,

@@ -10,7 +10,10 @@ use crate::{
         answer::{Answer, JsonBody, Query, page},
     },
     model::reference::{Reference, Selector},
-    ops::deployments::{self, Said, Where},
+    ops::{
+        deployments::{self, Where},
+        reporting::{self, Said},
+    },
     wire,
 };
 use axum::{
@@ -28,6 +31,11 @@ pub(super) fn deployment_view(place: Where) -> wire::DeploymentView {
         digest: it.digest,
         status: it.status,
         since: it.since,
+        running: it.running.map(|it| wire::RunningView {
+            version: it.version,
+            digest: it.digest,
+            since: it.since,
+        }),
         status_since: it.status_since,
         healthy: it.healthy,
         healthy_since: it.healthy_since,
@@ -58,7 +66,7 @@ pub async fn report(
         url: body.url,
         message: body.message,
     };
-    let reported = deployments::report(&app, &actor, said).await?;
+    let reported = reporting::report(&app, &actor, said).await?;
     let deployment = deployment_view(reported.place);
     let (workload, stage) = (&deployment.workload, deployment.stage.clone());
     let rolled_back = reported.rolled_back.zip(stage);

@@ -232,6 +232,8 @@ pub async fn status(
         yanked: stage.is_yanked,
         freezes: stage.freezes.into_iter().map(frozen).collect(),
         deployments: stage.deployments.into_iter().map(deployment_view).collect(),
+        targets: stage.targets.0,
+        targets_running: stage.targets.1,
     };
     Ok(Json(wire::StatusView {
         workload,
