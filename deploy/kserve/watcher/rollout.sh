@@ -43,11 +43,14 @@ before=$(kubectl get inferenceservice "$service" --output "jsonpath={.spec.predi
 echo "$GRADUS_KIND: $GRADUS_WORKLOAD:$GRADUS_VERSION goes to $service" >&2
 set_model "$model"
 # The Deployment is what says whether the new pods are there: Ready of the service holds while old ones serve on.
-# KServe takes a moment to change it.
 deployment="deployment/$service-predictor"
-if kubectl wait "$deployment" --timeout=60s \
-  --for "jsonpath={.spec.template.spec.initContainers[0].env[0].value}=$model" \
-  && kubectl rollout status "$deployment" --timeout="${seconds}s"; then
+# KServe takes a moment to change it. Where it does not, no pod has tried the version, and there is nothing to report.
+if ! kubectl wait "$deployment" --timeout=60s \
+  --for "jsonpath={.spec.template.spec.initContainers[0].env[0].value}=$model"; then
+  set_model "$before"
+  exit 1
+fi
+if kubectl rollout status "$deployment" --timeout="${seconds}s"; then
   report running
 else
   report failed || true

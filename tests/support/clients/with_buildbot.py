@@ -24,7 +24,7 @@ gradus, folder = run.gradus, run.folder
 EXAMPLES = Path(__file__).resolve().parents[3] / "deploy" / "examples"
 PROMPT = EXAMPLES / "prompts" / "triage-1.prompt.yaml"
 WORKLOAD, TARGET = "acme/buildbot", "eu-1"
-SUCCESS, FAILURE, SKIPPED, CANCELLED = 0, 2, 3, 6
+SUCCESS, FAILURE, SKIPPED, RETRY, CANCELLED = 0, 2, 3, 5, 6
 
 # No gate asks for evidence here: this is about what comes after a promotion.
 POLICY = """\
@@ -92,8 +92,8 @@ def is_of(found, pushed, build):
 
 
 def reports_nothing(build, known, served):
-    """Checks that a build left the step `report` out, and what runs and what the registry knows of it as they were."""
-    equal(buildbot.steps(build)["report"], SKIPPED, "result of the step that reports")
+    """Checks that a build left what runs, and what the registry knows of it, as they were."""
+    equal(buildbot.steps(build).get("report", SKIPPED), SKIPPED, "result of the step that reports")
     equal((serving / "what").read_text(), served, "what is served")
     reported = {name: known[name] for name in ("version", "status", "healthy", "url", "reported_at")}
     found = deployment()
@@ -305,12 +305,31 @@ def a_build_that_is_stopped_while_it_deploys_reports_nothing():
 
 
 @run.check
+def a_build_whose_worker_is_lost_reports_nothing_and_runs_again():
+    known, served = deployment(), (serving / "what").read_text()
+    (serving / "begun").unlink()
+    gradus.cli("rollback", f"{WORKLOAD}:production", "-m", "was not wanted")
+    buildbot.running[0].wait_until((serving / "begun").exists, seconds=45)
+    buildbot.stop_worker()
+    build = buildbot.finished(8)[7]
+    equal(build["results"], RETRY, "result of the build")
+    reports_nothing(build, known, served)
+    (serving / "slow").unlink()
+    buildbot.start_worker()
+    *_, build = buildbot.finished(9)
+    serves(fourth, build)
+
+
+@run.check
 def each_move_was_built_once_in_order():
     moves = [(one["category"], one["properties"]["version"][0]) for one in buildbot.changes()]
-    names = [one["version"] for one in (first, second, first, third, first, fourth, fifth)]
-    kinds = ["promoted", "promoted", "rolled_back", "promoted", "rolled_back", "promoted", "promoted"]
+    up, back = "promoted", "rolled_back"
+    kinds = [up, up, back, up, back, up, up, back]
+    names = [one["version"] for one in (first, second, first, third, first, fourth, fifth, fourth)]
     equal(moves, list(zip(kinds, names)), "changes")
-    equal([build["properties"]["version"] for build in buildbot.builds()], names, "builds")
+    # The last one twice, since its worker was lost.
+    built = [build["properties"]["version"] for build in buildbot.builds()]
+    equal(built, [*names, names[-1]], "builds")
 
 
 @run.check
