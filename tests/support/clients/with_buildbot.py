@@ -124,7 +124,12 @@ def tries(delivery, count):
 
 def forged():
     """A promotion that never was, in the form of the registry's own."""
-    data = {"workload": WORKLOAD, "version": first["version"], "digest": first["digest"], "stage": "production"}
+    data = {
+        "workload": WORKLOAD,
+        "version": first["version"],
+        "digest": first["digest"],
+        "stage": "production",
+    }
     event = {"id": "forged-1", "source": "urn:x", "type": "dev.gradus.promoted", "actor": "eve", "data": data}
     return json.dumps(event)
 

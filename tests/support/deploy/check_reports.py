@@ -14,7 +14,11 @@ VERSION = f"acme/ticket-triage:1.4.0 {DIGEST} weights"
 
 
 def environment(programs, **given):
-    return os.environ | given | {"PATH": f"{programs}:{os.environ['PATH']}", "GRADUS_SERVER": "https://x.example"}
+    return (
+        os.environ
+        | given
+        | {"PATH": f"{programs}:{os.environ['PATH']}", "GRADUS_SERVER": "https://x.example"}
+    )
 
 
 def reports(programs):
@@ -29,12 +33,14 @@ def reports(programs):
 def gitlab(case, gradus="", deploy="", stopped=False):
     """Runs the job `deploy`; `gradus` and `deploy` say what fails. Returns its status and what was reported."""
     job = load("gitlab/gitlab-ci.yml")["deploy"]
-    programs = stand_ins(folder / case, **{"gradus": f'[ "$1" != pull ] || echo {VERSION}\n{gradus}'})
+    programs = stand_ins(folder / case, gradus=f'[ "$1" != pull ] || echo {VERSION}\n{gradus}')
     place = folder / f"{case}-checkout"
     place.mkdir()
     (place / "deploy.sh").write_text(f"#!/bin/sh\n{deploy}\n")
     (place / "deploy.sh").chmod(0o755)
-    env = environment(programs, WORKLOAD="acme/ticket-triage", CI_ENVIRONMENT_URL="https://x", CI_JOB_URL="https://y")
+    env = environment(
+        programs, WORKLOAD="acme/ticket-triage", CI_ENVIRONMENT_URL="https://x", CI_JOB_URL="https://y"
+    )
 
     def lines(part, **more):
         text = "\n".join(job[part])
@@ -73,7 +79,9 @@ def gitlab_does_not_call_a_deployment_failed_when_only_its_report_fails():
 
 def argo(case, kubectl=""):
     """Runs the steps `roll` and, if that succeeded, `report`; returns their exit codes and what was reported."""
-    templates = {one["name"]: one for one in load("argo/workflows/workflow-template.yaml")["spec"]["templates"]}
+    templates = {
+        one["name"]: one for one in load("argo/workflows/workflow-template.yaml")["spec"]["templates"]
+    }
     programs = stand_ins(folder / case, gradus="", kubectl=kubectl)
     status = programs / "status"
     roll = templates["roll"]["script"]["source"].replace("/tmp/status", str(status))
@@ -90,7 +98,11 @@ def argo(case, kubectl=""):
 def argo_workflows_report_a_rollout_once_it_was_tried():
     equal(argo("argo-good"), ([0, 0], [(MODEL, "running")]), "when all goes well")
     fails = 'case "$*" in "rollout "*) exit 1 ;; esac'
-    equal(argo("argo-bad", kubectl=fails), ([0, 1], [(MODEL, "failed")]), "when neither pods come up nor it goes back")
+    equal(
+        argo("argo-bad", kubectl=fails),
+        ([0, 1], [(MODEL, "failed")]),
+        "when neither pods come up nor it goes back",
+    )
     undone = calls(folder / "argo-bad")[2]
     equal(undone, "kubectl rollout undo deployment/ticket-triage", "what follows")
     equal(argo("argo-refused", kubectl='[ "$1" != set ] || exit 1'), ([1], []), "when nothing was rolled")
@@ -141,7 +153,9 @@ def argo_cd_reports_what_the_deployment_says():
 def argo_cd_reports_nothing_of_a_rollout_that_has_not_ended():
     equal(list(argo_cd("under-way", "ReplicaSetUpdated")), [[], []], "reports while it goes on")
     # The status is still that of the version before.
-    equal(list(argo_cd("not-seen", "ProgressDeadlineExceeded", seen=2)), [[], []], "reports before it is seen")
+    equal(
+        list(argo_cd("not-seen", "ProgressDeadlineExceeded", seen=2)), [[], []], "reports before it is seen"
+    )
 
 
 run.exit()
