@@ -39,6 +39,10 @@ if [ "${now%% *}" != "$GRADUS_DIGEST" ]; then
   exit 0
 fi
 
+# Before anything is rolled: that it can be fetched, and is what the registry says. Pods that fail at that would make it
+# a version that failed here.
+gradus verify "$model" ${GRADUS_LOG_KEY:+--log-key "$GRADUS_LOG_KEY"}
+
 before=$(kubectl get inferenceservice "$service" --output "jsonpath={.spec.predictor.initContainers[0].env[0].value}")
 echo "$GRADUS_KIND: $GRADUS_WORKLOAD:$GRADUS_VERSION goes to $service" >&2
 set_model "$model"

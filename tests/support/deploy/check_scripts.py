@@ -152,11 +152,11 @@ MODEL = f"acme/ticket-triage@{DIGEST}"
 REPORT = f"gradus deployment report {MODEL} --stage production --target cluster-1 --status"
 
 
-def cluster(case, kubectl="", digest=DIGEST):
-    """A folder with a gradus and a kubectl that write down their arguments; `kubectl` says what else that one does,
-    `digest` what the stage holds."""
+def cluster(case, kubectl="", digest=DIGEST, gradus=""):
+    """A folder with a gradus and a kubectl that write down their arguments; `kubectl` and `gradus` say what else these
+    do, `digest` what the stage holds."""
     resolve = f'[ "$1" != resolve ] || echo acme/ticket-triage:1.4.0 {digest} weights'
-    return stand_ins(folder / case, gradus=resolve, kubectl=kubectl)
+    return stand_ins(folder / case, gradus=f"{resolve}\n{gradus}", kubectl=kubectl)
 
 
 @run.check
@@ -167,6 +167,7 @@ def the_rollout_of_a_deployment_sets_the_digest_waits_and_reports():
         calls(programs),
         [
             "gradus resolve acme/ticket-triage:production",
+            f"gradus verify {MODEL}",
             f"kubectl set env deployment/ticket-triage --containers=model MODEL={MODEL}",
             "kubectl rollout status deployment/ticket-triage --timeout=1200s",
             f"{REPORT} running --url https://triage.example.org",
@@ -180,7 +181,7 @@ def a_rollout_that_fails_is_reported_and_taken_back():
     programs = cluster("failed", kubectl='case "$*" in "rollout status"*) exit 1 ;; esac')
     script("vllm/watcher/rollout.sh", EVENT, expect=1, programs=programs)
     equal(
-        calls(programs)[3:],
+        calls(programs)[4:],
         [
             f"{REPORT} failed",
             "kubectl rollout undo deployment/ticket-triage",
@@ -195,6 +196,15 @@ def what_the_stage_has_left_since_is_not_deployed():
     for file in ("vllm/watcher/rollout.sh", "kserve/watcher/rollout.sh", "argo/cd/pin.sh"):
         equal("has moved on" in script(file, EVENT, programs=programs), True, f"what {file} says")
     equal(calls(programs), ["gradus resolve acme/ticket-triage:production"] * 3, "calls")
+
+
+@run.check
+def what_is_not_as_the_registry_says_is_not_deployed_and_not_called_a_failure():
+    programs = cluster("damaged", gradus='[ "$1" != verify ] || exit 6')
+    for file in ("vllm/watcher/rollout.sh", "kserve/watcher/rollout.sh", "argo/cd/pin.sh"):
+        script(file, EVENT | {"GRADUS_LOG_KEY": "the-key"}, expect=6, programs=programs)
+    verify = f"gradus verify {MODEL} --log-key the-key"
+    equal(calls(programs), ["gradus resolve acme/ticket-triage:production", verify] * 3, "calls")
 
 
 @run.check
