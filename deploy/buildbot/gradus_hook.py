@@ -42,7 +42,10 @@ class GradusHook(BaseHookHandler):
 
     @defer.inlineCallbacks
     def verified(self, request):
-        """The event, if who knows the secret sent it within the last minutes. A ValueError is answered with 400."""
+        """The event, if who knows the secret sent it within the last minutes.
+
+        A ValueError is answered with 400: a change hook of Buildbot cannot answer 401.
+        """
         properties = Properties()
         properties.master = self.master
         secret = yield properties.render(self.options["secret"])

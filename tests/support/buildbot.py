@@ -54,12 +54,18 @@ class Buildbot:
         """Starts the master, waits until it answers, and lets a worker connect."""
         self.run("buildbot", self.master, self.master_env)
         self.running[-1].wait_until(lambda: answers(f"{self.url}/api/v2/masters"))
+        self.start_worker()
+
+    def start_worker(self):
         self.run("buildbot-worker", self.worker, self.worker_env)
         self.running[-1].wait_until(lambda: self.get("workers")[0]["connected_to"])
 
     def run(self, program, place, env):
         command = [self.programs / program, "start", "--nodaemon", place]
         self.running.append(Server(program, command, place / "twistd.log", env))
+
+    def stop_worker(self):
+        self.running.pop().stop()
 
     def stop(self):
         while self.running:
@@ -92,8 +98,23 @@ class Buildbot:
 
         return self.running[0].wait_until(ready, seconds=45, every=0.2)
 
+    def let_builds_be_stopped(self):
+        """Lets whoever sees the web stop builds there, which master.cfg does not. Takes effect at the next start."""
+        with (self.master / "master.cfg").open("a") as file:
+            file.write('\nc["www"]["authz"] = util.Authz()\n')
+
+    def stop_build(self, build):
+        call = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "stop", "params": {}}).encode()
+        request = urllib.request.Request(
+            f"{self.url}/api/v2/builds/{build['buildid']}", call, {"content-type": "application/json"}
+        )
+        urllib.request.urlopen(request, timeout=10).close()
+
     def steps(self, build):
-        """`{name: result}` of the steps that a build ran; 0 is success, 2 failure, 3 skipped."""
+        """`{name: result}` of the steps that a build came to.
+
+        0 is success, 2 failure, 3 skipped, 5 to be run again, 6 cancelled.
+        """
         return {step["name"]: step["results"] for step in self.get(f"builds/{build['buildid']}/steps")}
 
     def printed(self, build):

@@ -16,6 +16,10 @@ if [ "${now%% *}" != "$GRADUS_DIGEST" ]; then
   exit 0
 fi
 
+# Nor what cannot be fetched, or is not what the registry says: pods that fail at that would make it a version that
+# failed there.
+gradus verify "$GRADUS_WORKLOAD@$GRADUS_DIGEST" ${GRADUS_LOG_KEY:+--log-key "$GRADUS_LOG_KEY"}
+
 # Somebody else may push at the same moment; then the line is written again, on top of theirs.
 for _ in 1 2 3 4 5; do
   git fetch --quiet origin "$branch"

@@ -39,15 +39,22 @@ if [ "${now%% *}" != "$GRADUS_DIGEST" ]; then
   exit 0
 fi
 
+# Before anything is rolled: that it can be fetched, and is what the registry says. Pods that fail at that would make it
+# a version that failed here.
+gradus verify "$model" ${GRADUS_LOG_KEY:+--log-key "$GRADUS_LOG_KEY"}
+
 before=$(kubectl get inferenceservice "$service" --output "jsonpath={.spec.predictor.initContainers[0].env[0].value}")
 echo "$GRADUS_KIND: $GRADUS_WORKLOAD:$GRADUS_VERSION goes to $service" >&2
 set_model "$model"
 # The Deployment is what says whether the new pods are there: Ready of the service holds while old ones serve on.
-# KServe takes a moment to change it.
 deployment="deployment/$service-predictor"
-if kubectl wait "$deployment" --timeout=60s \
-  --for "jsonpath={.spec.template.spec.initContainers[0].env[0].value}=$model" \
-  && kubectl rollout status "$deployment" --timeout="${seconds}s"; then
+# KServe takes a moment to change it. Where it does not, no pod has tried the version, and there is nothing to report.
+if ! kubectl wait "$deployment" --timeout=60s \
+  --for "jsonpath={.spec.template.spec.initContainers[0].env[0].value}=$model"; then
+  set_model "$before"
+  exit 1
+fi
+if kubectl rollout status "$deployment" --timeout="${seconds}s"; then
   report running
 else
   report failed || true

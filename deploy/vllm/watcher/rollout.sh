@@ -34,6 +34,10 @@ if [ "${now%% *}" != "$GRADUS_DIGEST" ]; then
   exit 0
 fi
 
+# Before anything is rolled: that it can be fetched, and is what the registry says. Pods that fail at that would make it
+# a version that failed here.
+gradus verify "$model" ${GRADUS_LOG_KEY:+--log-key "$GRADUS_LOG_KEY"}
+
 echo "$GRADUS_KIND: $GRADUS_WORKLOAD:$GRADUS_VERSION goes to $deployment" >&2
 # By digest: a pod that starts next week fetches this version, not what is in the stage by then.
 kubectl set env "$deployment" --containers="$container" "MODEL=$model"

@@ -17,14 +17,14 @@ from standardwebhooks.webhooks import Webhook
 from checks import Checks, equal, random_bytes
 
 from support.buildbot import Buildbot
-from support.processes import stop_at_signal
+from support.processes import capture, clean_environment, stop_at_signal
 
 run = Checks(__doc__)
 gradus, folder = run.gradus, run.folder
 EXAMPLES = Path(__file__).resolve().parents[3] / "deploy" / "examples"
 PROMPT = EXAMPLES / "prompts" / "triage-1.prompt.yaml"
 WORKLOAD, TARGET = "acme/buildbot", "eu-1"
-SUCCESS, FAILURE = 0, 2
+SUCCESS, FAILURE, SKIPPED, RETRY, CANCELLED = 0, 2, 3, 5, 6
 
 # No gate asks for evidence here: this is about what comes after a promotion.
 POLICY = """\
@@ -34,10 +34,14 @@ rules:
   prompt:
     production: { skip: true, gates: [lints] }
 """
-# Serves the files by copying them. With a file `broken` beside them it fails.
+# Serves the files by copying them. With a file `broken` beside them it fails, with a file `slow` it takes a minute.
 DEPLOY = """
 set -eu
 test ! -e "$SERVING/broken"
+if test -e "$SERVING/slow"; then
+  touch "$SERVING/begun"
+  sleep 60
+fi
 rm -rf "$SERVING/model"
 cp -R model "$SERVING/model"
 echo "$GRADUS_WORKLOAD $GRADUS_VERSION $GRADUS_DIGEST $GRADUS_STAGE" > "$SERVING/what"
@@ -87,6 +91,15 @@ def is_of(found, pushed, build):
     equal({name: found[name] for name in wanted}, wanted, "deployment")
 
 
+def reports_nothing(build, known, served):
+    """Checks that a build left what runs, and what the registry knows of it, as they were."""
+    equal(buildbot.steps(build).get("report", SKIPPED), SKIPPED, "result of the step that reports")
+    equal((serving / "what").read_text(), served, "what is served")
+    reported = {name: known[name] for name in ("version", "status", "healthy", "url", "reported_at")}
+    found = deployment()
+    equal({name: found[name] for name in reported}, reported, "deployment")
+
+
 def deployment():
     (found,) = gradus.json("where", f"{WORKLOAD}:production")["items"]
     return found
@@ -111,7 +124,12 @@ def tries(delivery, count):
 
 def forged():
     """A promotion that never was, in the form of the registry's own."""
-    data = {"workload": WORKLOAD, "version": first["version"], "digest": first["digest"], "stage": "production"}
+    data = {
+        "workload": WORKLOAD,
+        "version": first["version"],
+        "digest": first["digest"],
+        "stage": "production",
+    }
     event = {"id": "forged-1", "source": "urn:x", "type": "dev.gradus.promoted", "actor": "eve", "data": data}
     return json.dumps(event)
 
@@ -146,7 +164,7 @@ token = gradus.json("token", "create", "--user", "buildbot", "--label", TARGET)[
 (folder / "policy.yaml").write_text(POLICY)
 first = push(1)
 gradus.cli("policy", "apply", folder / "policy.yaml", "--to", WORKLOAD)
-second, third = push(2), push(3)
+second, third, fourth, fifth = (push(number) for number in range(2, 6))
 
 serving, programs = folder / "serving", folder / "bin"
 serving.mkdir()
@@ -258,12 +276,65 @@ def what_moves_while_buildbot_is_away_is_deployed_when_it_is_back():
 
 
 @run.check
+def a_build_that_fails_before_it_deploys_reports_nothing():
+    known, served = deployment(), (serving / "what").read_text()
+    buildbot.stop()
+    other = [gradus.binary, "--data-dir", folder / "other", "audit", "key"]
+    right = buildbot.master_env["GRADUS_LOG_KEY"]
+    buildbot.master_env["GRADUS_LOG_KEY"] = capture(other, env=clean_environment(folder / "home")).strip()
+    buildbot.start()
+    promote(fourth)
+    *_, build = buildbot.finished(6)
+    equal(build["results"], FAILURE, "result of the build")
+    ran = buildbot.steps(build)
+    equal((ran["pull"], ran["verify"], ran.get("deploy")), (SUCCESS, FAILURE, None), "results of the steps")
+    reports_nothing(build, known, served)
+    buildbot.stop()
+    buildbot.master_env["GRADUS_LOG_KEY"] = right
+    buildbot.let_builds_be_stopped()
+    buildbot.start()
+
+
+@run.check
+def a_build_that_is_stopped_while_it_deploys_reports_nothing():
+    known, served = deployment(), (serving / "what").read_text()
+    (serving / "slow").touch()
+    promote(fifth)
+    buildbot.running[0].wait_until((serving / "begun").exists, seconds=45)
+    buildbot.stop_build(buildbot.builds()[-1])
+    *_, build = buildbot.finished(7)
+    equal(build["results"], CANCELLED, "result of the build")
+    ran = buildbot.steps(build)
+    equal((ran["verify"], ran["deploy"]), (SUCCESS, CANCELLED), "results of the steps")
+    reports_nothing(build, known, served)
+
+
+@run.check
+def a_build_whose_worker_is_lost_reports_nothing_and_runs_again():
+    known, served = deployment(), (serving / "what").read_text()
+    (serving / "begun").unlink()
+    gradus.cli("rollback", f"{WORKLOAD}:production", "-m", "was not wanted")
+    buildbot.running[0].wait_until((serving / "begun").exists, seconds=45)
+    buildbot.stop_worker()
+    build = buildbot.finished(8)[7]
+    equal(build["results"], RETRY, "result of the build")
+    reports_nothing(build, known, served)
+    (serving / "slow").unlink()
+    buildbot.start_worker()
+    *_, build = buildbot.finished(9)
+    serves(fourth, build)
+
+
+@run.check
 def each_move_was_built_once_in_order():
     moves = [(one["category"], one["properties"]["version"][0]) for one in buildbot.changes()]
-    names = [first["version"], second["version"], first["version"], third["version"], first["version"]]
-    kinds = ["promoted", "promoted", "rolled_back", "promoted", "rolled_back"]
+    up, back = "promoted", "rolled_back"
+    kinds = [up, up, back, up, back, up, up, back]
+    names = [one["version"] for one in (first, second, first, third, first, fourth, fifth, fourth)]
     equal(moves, list(zip(kinds, names)), "changes")
-    equal([build["properties"]["version"] for build in buildbot.builds()], names, "builds")
+    # The last one twice, since its worker was lost.
+    built = [build["properties"]["version"] for build in buildbot.builds()]
+    equal(built, [*names, names[-1]], "builds")
 
 
 @run.check

@@ -14,6 +14,7 @@ HERE = Path(__file__).resolve().parent
 SCRIPTS = (
     ("check_commands.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS,)),
     ("check_scripts.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS, tools.GIT)),
+    ("check_reports.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS,)),
     ("check_files.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS,)),
     ("check_types.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS, tools.NODE, tools.DEPLOY_MODULES)),
     ("check_rules.py", tools.deploy_python(), (tools.DEPLOY_CHECKERS, tools.PROMTOOL)),

@@ -10,12 +10,14 @@ from pathlib import Path
 
 from deployed import (
     DEPLOY,
-    KUSTOMIZATIONS,
     Checks,
+    calls,
     documents,
     equal,
     kustomize,
     passes,
+    runs,
+    stand_ins,
 )
 
 run = Checks(__doc__)
@@ -28,18 +30,7 @@ DIGEST = "sha256:" + "ab" * 32
 def script(path, environment=None, expect=0, cwd=None, programs=None):
     """Runs a script of deploy/ as its callers do; returns what it printed."""
     env = gradus.env | {"PATH": f"{programs or gradus.binary.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(
-        [DEPLOY / path],
-        env=env | {key: str(value) for key, value in (environment or {}).items()},
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        timeout=60,
-    )
-    equal(done.returncode, expect, f"exit code of {path}, which says\n{done.stdout}\n")
-    return done.stdout
+    return runs([DEPLOY / path], env | (environment or {}), expect, cwd)
 
 
 # The GitHub action's script, with the real binary against the real server.
@@ -161,31 +152,22 @@ MODEL = f"acme/ticket-triage@{DIGEST}"
 REPORT = f"gradus deployment report {MODEL} --stage production --target cluster-1 --status"
 
 
-def stand_ins(case, kubectl="", digest=DIGEST):
-    """A folder with a gradus and a kubectl that write down their arguments; `kubectl` says what else that one does,
-    `digest` what the stage holds."""
-    programs = folder / case
-    programs.mkdir()
+def cluster(case, kubectl="", digest=DIGEST, gradus=""):
+    """A folder with a gradus and a kubectl that write down their arguments; `kubectl` and `gradus` say what else these
+    do, `digest` what the stage holds."""
     resolve = f'[ "$1" != resolve ] || echo acme/ticket-triage:1.4.0 {digest} weights'
-    for program, then in (("gradus", resolve), ("kubectl", kubectl)):
-        text = f'#!/bin/sh\necho {program} "$*" | tr "\\n" " " >> {programs}/calls\necho >> {programs}/calls\n{then}\n'
-        (programs / program).write_text(text)
-        (programs / program).chmod(0o755)
-    return programs
-
-
-def calls(programs):
-    return [" ".join(line.split()) for line in (programs / "calls").read_text().splitlines()]
+    return stand_ins(folder / case, gradus=f"{resolve}\n{gradus}", kubectl=kubectl)
 
 
 @run.check
 def the_rollout_of_a_deployment_sets_the_digest_waits_and_reports():
-    programs = stand_ins("rollout")
+    programs = cluster("rollout")
     script("vllm/watcher/rollout.sh", EVENT | {"URL": "https://triage.example.org"}, programs=programs)
     equal(
         calls(programs),
         [
             "gradus resolve acme/ticket-triage:production",
+            f"gradus verify {MODEL}",
             f"kubectl set env deployment/ticket-triage --containers=model MODEL={MODEL}",
             "kubectl rollout status deployment/ticket-triage --timeout=1200s",
             f"{REPORT} running --url https://triage.example.org",
@@ -196,10 +178,10 @@ def the_rollout_of_a_deployment_sets_the_digest_waits_and_reports():
 
 @run.check
 def a_rollout_that_fails_is_reported_and_taken_back():
-    programs = stand_ins("failed", kubectl='case "$*" in "rollout status"*) exit 1 ;; esac')
+    programs = cluster("failed", kubectl='case "$*" in "rollout status"*) exit 1 ;; esac')
     script("vllm/watcher/rollout.sh", EVENT, expect=1, programs=programs)
     equal(
-        calls(programs)[3:],
+        calls(programs)[4:],
         [
             f"{REPORT} failed",
             "kubectl rollout undo deployment/ticket-triage",
@@ -210,15 +192,24 @@ def a_rollout_that_fails_is_reported_and_taken_back():
 
 @run.check
 def what_the_stage_has_left_since_is_not_deployed():
-    programs = stand_ins("overtaken", digest="sha256:" + "cd" * 32)
+    programs = cluster("overtaken", digest="sha256:" + "cd" * 32)
     for file in ("vllm/watcher/rollout.sh", "kserve/watcher/rollout.sh", "argo/cd/pin.sh"):
         equal("has moved on" in script(file, EVENT, programs=programs), True, f"what {file} says")
     equal(calls(programs), ["gradus resolve acme/ticket-triage:production"] * 3, "calls")
 
 
 @run.check
+def what_is_not_as_the_registry_says_is_not_deployed_and_not_called_a_failure():
+    programs = cluster("damaged", gradus='[ "$1" != verify ] || exit 6')
+    for file in ("vllm/watcher/rollout.sh", "kserve/watcher/rollout.sh", "argo/cd/pin.sh"):
+        script(file, EVENT | {"GRADUS_LOG_KEY": "the-key"}, expect=6, programs=programs)
+    verify = f"gradus verify {MODEL} --log-key the-key"
+    equal(calls(programs), ["gradus resolve acme/ticket-triage:production", verify] * 3, "calls")
+
+
+@run.check
 def in_a_pod_the_rollout_logs_in_again_before_it_reports():
-    programs = stand_ins("pod-rollout")
+    programs = cluster("pod-rollout")
     pod = {"IDENTITY_FILE": "/token", "GRADUS_SERVER": "https://models.example.org"}
     script("vllm/watcher/rollout.sh", EVENT | pod, programs=programs)
     login = "gradus login https://models.example.org --oidc --namespace acme --identity-file /token"
@@ -228,7 +219,7 @@ def in_a_pod_the_rollout_logs_in_again_before_it_reports():
 
 @run.check
 def the_watcher_logs_in_and_follows_the_stage():
-    programs = stand_ins("watcher")
+    programs = cluster("watcher")
     pod = {"IDENTITY_FILE": "/token", "GRADUS_SERVER": "https://models.example.org", "GRADUS_TOKEN": ""}
     follow = {"REFERENCE": "acme/ticket-triage:production", "ROLLOUT": "sh rollout.sh"}
     script("consumer/watch.sh", pod | follow, programs=programs)
@@ -243,29 +234,9 @@ def the_watcher_logs_in_and_follows_the_stage():
 
 
 @run.check
-def argo_cd_has_what_became_of_a_sync_reported():
-    (place,) = [one for one in KUSTOMIZATIONS if one.startswith("argo/cd")]
-    jobs = [one for one in documents(kustomize(place)) if one["kind"] == "Job"]
-    hooks = {one["metadata"]["annotations"]["argocd.argoproj.io/hook"]: one for one in jobs}
-    for hook, status in (("PostSync", "running"), ("SyncFail", "failed")):
-        programs = stand_ins(f"report-{status}")
-        (container,) = hooks[hook]["spec"]["template"]["spec"]["containers"]
-        given = {one["name"]: one["value"] for one in container["env"] if "value" in one}
-        # What the cluster fills in.
-        given |= {
-            "MODEL": MODEL,
-            "JOB": hooks[hook]["metadata"]["name"],
-            "GRADUS_SERVER": "https://x.example",
-        }
-        equal(container["command"], ["sh", "/etc/gradus/report.sh"], "command")
-        script("consumer/report.sh", given | {"GRADUS_TOKEN": "t"}, programs=programs)
-        equal(calls(programs), [f"{REPORT} {status}"], f"calls after {hook}")
-
-
-@run.check
 def a_promotion_is_rolled_out_by_the_watcher_and_reported():
     """All of it but the cluster: a real server, a real watcher, a stand-in for kubectl only."""
-    programs = stand_ins("whole")
+    programs = cluster("whole")
     (programs / "gradus").unlink()
     follow = {
         "REFERENCE": "acme/watched:production",
@@ -304,7 +275,7 @@ def a_promotion_is_rolled_out_by_the_watcher_and_reported():
 
 @run.check
 def the_rollout_of_an_inference_service_patches_the_place_where_its_model_is():
-    programs = stand_ins("service", kubectl='[ "$1" != get ] || echo acme/ticket-triage@before')
+    programs = cluster("service", kubectl='[ "$1" != get ] || echo acme/ticket-triage@before')
     script("kserve/watcher/rollout.sh", EVENT, programs=programs)
     done = calls(programs)
     equal(
@@ -319,9 +290,17 @@ def the_rollout_of_an_inference_service_patches_the_place_where_its_model_is():
         place = place[int(key)] if isinstance(place, list) else place[key]
     equal((place["name"], patch[0]["value"]), ("MODEL", "MODEL"), "name at the place of the patch")
     equal((patch[0]["op"], patch[1]["op"], patch[1]["value"]), ("test", "replace", MODEL), "patch")
-    broken = stand_ins("service-failed", kubectl='[ "$1" != get ] || echo before\n[ "$1" != wait ] || exit 1')
-    script("kserve/watcher/rollout.sh", EVENT, expect=1, programs=broken)
-    equal('"value": "before"' in calls(broken)[-1], True, "it is set back to what was before")
+
+
+@run.check
+def an_inference_service_is_set_back_and_only_reported_if_pods_tried_the_version():
+    for failing, reports in (("wait", []), ("rollout", [f"{REPORT} failed"])):
+        fails = f'[ "$1" != get ] || echo before\n[ "$1" != {failing} ] || exit 1'
+        programs = cluster(f"service-without-{failing}", kubectl=fails)
+        script("kserve/watcher/rollout.sh", EVENT, expect=1, programs=programs)
+        done = calls(programs)
+        equal([call for call in done if " report " in call], reports, f"reports when {failing} fails")
+        equal('"value": "before"' in done[-1], True, "it is set back to what was before")
 
 
 @run.check
@@ -357,7 +336,7 @@ def the_pin_is_pushed_to_git_also_when_somebody_else_pushes():
         f"touch {folder}/once\ngit -C {others} push -q origin main\n"
     )
     hook.chmod(0o755)
-    programs = stand_ins("pin")
+    programs = cluster("pin")
     script("argo/cd/pin.sh", EVENT | env, cwd=clone, programs=programs)
     git("fetch", "--quiet", cwd=others)
     subjects = git("log", "--format=%s", "origin/main", cwd=others).splitlines()

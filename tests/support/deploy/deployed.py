@@ -74,6 +74,36 @@ def refuses(*command, **options):
     raise AssertionError(f"{Path(command[0]).name} did not find what was made wrong")
 
 
+def runs(command, environment, expect=0, cwd=None):
+    """Runs a script of ours, whole environment given, to the exit code that is expected; returns what it printed."""
+    done = subprocess.run(
+        command,
+        env={key: str(value) for key, value in environment.items()},
+        cwd=cwd,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=60,
+    )
+    equal(done.returncode, expect, f"exit code of {command[0]}, which says\n{done.stdout}\n")
+    return done.stdout
+
+
+def stand_ins(place, **programs):
+    """Makes a folder with programs that write down how they were called, and then do what is given of each."""
+    place.mkdir()
+    for name, then in programs.items():
+        text = f'#!/bin/sh\necho {name} "$*" | tr "\\n" " " >> {place}/calls\necho >> {place}/calls\n{then}\n'
+        (place / name).write_text(text)
+        (place / name).chmod(0o755)
+    return place
+
+
+def calls(place):
+    return [" ".join(line.split()) for line in (place / "calls").read_text().splitlines()]
+
+
 @functools.cache
 def kustomize(folder):
     """What a kustomization builds, as text."""
