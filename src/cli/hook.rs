@@ -63,7 +63,8 @@ pub enum Hook {
 pub struct Add {
     /// Whose events: a namespace, a workload or '*'
     scope: String,
-    /// Where to send: https://…, or tls://… and nats://… for NATS JetStream; plain text only to networks in hooks.allow
+    /// Where to send: https://…, or tls://… and nats://… for NATS JetStream; plain text only to networks in hooks.allow.
+    /// A path may be a secret: later only scheme, host, port and the first word of a longer path are shown
     #[arg(long)]
     url: String,
     /// Which events: kinds with commas between, each with a stage where it is about one; '*' is all

@@ -42,7 +42,7 @@ pub struct HookView {
     pub id: String,
     pub scope: String,
     pub on: String,
-    /// Where it sends to, as far as that is no secret.
+    /// Where it sends to, as far as that can be no secret: scheme, host, port, and the first word of a longer path.
     pub to: String,
     pub state: HookState,
     /// Why it is paused or disabled.
