@@ -2,7 +2,7 @@
 
 use super::{
     outbox, read,
-    tx::{Tx, all, execute, optional},
+    tx::{Inner, Tx, all, execute, optional},
 };
 use crate::{
     error::Result,
@@ -76,11 +76,25 @@ pub async fn claim(
     until: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<String>> {
-    let sql = "UPDATE lanes SET lease = $2, due_at = $4 WHERE hook = $1 AND due_at <= $3 AND lane IN (
-                   SELECT l.lane FROM lanes l JOIN hooks h ON h.id = l.hook
-                   WHERE l.hook = $1 AND l.due_at <= $3 AND (h.state = 'active' OR l.lane = $6)
-                   ORDER BY l.due_at LIMIT $5
-               ) RETURNING lane";
+    let sql = match &tx.inner {
+        Inner::Sqlite(_) => {
+            "UPDATE lanes SET lease = $2, due_at = $4 WHERE hook = $1 AND due_at <= $3 AND lane IN (
+                 SELECT l.lane FROM lanes l JOIN hooks h ON h.id = l.hook
+                 WHERE l.hook = $1 AND l.due_at <= $3 AND (h.state = 'active' OR l.lane = $6)
+                 ORDER BY l.due_at LIMIT $5
+             ) RETURNING lane"
+        }
+        // Locked in the order in which everybody takes lanes, not as they are found.
+        Inner::Postgres(_) => {
+            "UPDATE lanes SET lease = $2, due_at = $4 WHERE hook = $1 AND due_at <= $3 AND lane IN (
+                 SELECT o.lane FROM lanes o WHERE o.hook = $1 AND o.lane IN (
+                     SELECT l.lane FROM lanes l JOIN hooks h ON h.id = l.hook
+                     WHERE l.hook = $1 AND l.due_at <= $3 AND (h.state = 'active' OR l.lane = $6)
+                     ORDER BY l.due_at LIMIT $5
+                 ) ORDER BY o.lane FOR UPDATE
+             ) RETURNING lane"
+        }
+    };
     let rows: Vec<(String,)> = all!(tx, sql, hook, lease, now, until, limit, TEST_LANE);
     Ok(rows.into_iter().map(|(lane,)| lane).collect())
 }

@@ -351,6 +351,7 @@ pub async fn prune(cx: &Context) -> Result<u64> {
 
 fn place(id: &str) -> String {
     format!("hooks/{id}")
+    rows::lock(&mut tx, id).await?;
 }
 
 fn seal(cx: &Context, id: &str, target: &Target) -> Result<Vec<u8>> {
