@@ -177,10 +177,3 @@ pub async fn remove(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<bool> {
     }
     Ok(there)
 }
-
-/// How many are paused or disabled.
-pub async fn count_stopped(tx: &mut Tx) -> Result<i64> {
-    let sql = "SELECT COUNT(*) FROM hooks WHERE removed_at IS NULL AND state <> 'active'";
-    let row: Option<(i64,)> = optional!(tx, sql);
-    Ok(row.map_or(0, |(count,)| count))
-}

@@ -72,6 +72,8 @@ pub struct HookDetails {
     pub rotating_until: Option<DateTime<Utc>>,
     /// Deliveries to be made.
     pub pending: i64,
+    /// Deliveries that were given up and can be replayed.
+    pub dead: i64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -121,6 +123,14 @@ pub struct DeliveryView {
     pub attempts: i64,
     pub queued_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Replayed {
+    #[serde(flatten)]
+    pub delivery: DeliveryView,
+    /// Why it is not sent yet, and the command that lets it be: the hook is paused or disabled.
+    pub waits: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
