@@ -85,3 +85,5 @@ mod uploads;
 mod versions;
 /// Following the log: streams, long polls, `gradus watch`.
 mod watch;
+/// How `gradus watch` begins, waits and ends.
+mod watch_ends;
