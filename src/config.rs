@@ -132,7 +132,8 @@ pub struct Hooks {
     pub longest_retry_hours: u32,
     /// Seconds for one attempt.
     pub timeout_seconds: u32,
-    /// Days that the log of deliveries is kept after they ended.
+    /// Days that the log of deliveries is kept after they ended, dead letters included; what waits for a hook that is not
+    /// resumed is given up when it is so old.
     pub keep_days: u32,
 }
 

@@ -37,7 +37,7 @@ pub enum Hook {
     Deliveries(Deliveries),
     /// Send an event once more, under the same id
     Replay(Replay),
-    /// Let a hook wait; events go on to queue
+    /// Let a hook wait; events go on to queue, each until it is hooks.keep_days old and is given up (see replay --dead)
     Pause {
         /// The hook's id
         hook: String,
@@ -63,7 +63,8 @@ pub enum Hook {
 pub struct Add {
     /// Whose events: a namespace, a workload or '*'
     scope: String,
-    /// Where to send: https://…, or tls://… and nats://… for NATS JetStream; plain text only to networks in hooks.allow
+    /// Where to send: https://…, or tls://… and nats://… for NATS JetStream; plain text only to networks in hooks.allow.
+    /// A path may be a secret: later only scheme, host, port and the first word of a longer path are shown
     #[arg(long)]
     url: String,
     /// Which events: kinds with commas between, each with a stage where it is about one; '*' is all
@@ -105,7 +106,7 @@ pub struct Deliveries {
 pub struct Replay {
     /// HOOK/POSITION, or with --dead a hook's id
     which: String,
-    /// All that was given up
+    /// All that was given up and is still kept
     #[arg(long)]
     dead: bool,
 }
@@ -211,6 +212,10 @@ async fn show(client: &Client, id: &str, out: &Out) -> Result<()> {
             out.line(format!("because: {reason}"));
         }
         out.line(format!("{} to be sent", count(u64::try_from(details.pending).unwrap_or(0), "event")));
+        if let Some(dead) = u64::try_from(details.dead).ok().filter(|dead| *dead > 0) {
+            let replay = out.command(&format!("hook replay --dead {}", hook.id));
+            out.line(format!("{} given up; once more: {replay}", count(dead, "event")));
+        }
         for key in &details.public_keys {
             out.line(format!("verified by {key}"));
         }
@@ -246,7 +251,8 @@ async fn test(client: &Client, id: &str, out: &Out) -> Result<()> {
     match why {
         None => Ok(()),
         Some(why) => {
-            Err(Error::unavailable("hook_test_failed", format!("the test was not delivered: {why}")))
+            Err(Error::unavailable("hook_test_failed", format!("the test was not delivered: {why}"))
+                .hint(format!("mend the receiver, then test again; what it answered: {see}")))
         }
     }
 }
@@ -321,12 +327,14 @@ impl Replay {
                 dead.extend(page.items);
                 cursor = page.next;
             }
-            let mut replayed = Vec::new();
+            let mut replayed: Vec<wire::Replayed> = Vec::new();
             for view in dead.iter().rev() {
                 replayed.push(client.replay(&self.which, view.position).await?);
             }
             let sentence = format!("{} will be sent once more", count(replayed.len() as u64, "event"));
-            return out.done(&replayed, sentence);
+            out.done(&replayed, sentence)?;
+            note_waits(replayed.last(), out);
+            return Ok(());
         }
         let Some((hook, position)) = one(&self.which) else {
             return Err(Error::invalid("usage", format!("not a delivery: {}", self.which)).hint(
@@ -334,7 +342,16 @@ impl Replay {
             ));
         };
         let view = client.replay(hook, position).await?;
-        out.done(&view, format!("event {position} will be sent to hook {hook} once more"))
+        out.done(&view, format!("event {position} will be sent to hook {hook} once more"))?;
+        note_waits(Some(&view), out);
+        Ok(())
+    }
+}
+
+/// Says that what was replayed waits, where it does.
+fn note_waits(replayed: Option<&wire::Replayed>, out: &Out) {
+    if let Some(waits) = replayed.and_then(|replayed| replayed.waits.as_ref()) {
+        out.note(format!("not yet: {waits}"));
     }
 }
 

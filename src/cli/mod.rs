@@ -234,7 +234,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Unfreeze(unfreeze) => unfreeze.run(client, out).await,
         Verb::Policy(policy) => policy.run(client, out).await,
         Verb::Hook(hook) => hook.run(client, out).await,
-        Verb::Watch(watch) => watch.run(client, out).await,
+        Verb::Watch(watch) => watch.run(client, global.plain_http, out).await,
         Verb::Deployment(deployment) => deployment.run(client, out).await,
         Verb::Where(places) => places.run(client, out).await,
         Verb::Namespace(namespace) => namespace.run(client, out).await,

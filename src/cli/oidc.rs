@@ -45,7 +45,7 @@ pub struct Oidc {
 }
 
 impl Oidc {
-    pub async fn token(self, server: &str, plain_http: bool, out: &Out) -> Result<Exchanged> {
+    pub async fn token(&self, server: &str, plain_http: bool, out: &Out) -> Result<Exchanged> {
         let client = Client::remote(server, None, plain_http)?;
         let token = match self.of_job()? {
             Some(JobIdentity::Token(token)) => token,
@@ -61,7 +61,7 @@ impl Oidc {
                     .hint("give --identity-file FILE or set GRADUS_ID_TOKEN; on GitHub the job needs permissions: { id-token: write }; people log in with --device or --browser"));
             }
         };
-        client.exchange(&Exchange { token, namespace: self.namespace, rule: self.rule }).await
+        client.exchange(&Exchange { token, namespace: self.namespace.clone(), rule: self.rule.clone() }).await
     }
 
     /// What there is of a job, unless it is to be a person.

@@ -1,9 +1,10 @@
 //! `gradus watch`: waits for what happens to a reference, and runs a command on each change.
 
-use super::{argument, log::line, print::Out};
+mod state;
+
+use super::{argument, log::line, oidc::Oidc, print::Out};
 use crate::{
-    client::Client,
-    config::Config,
+    client::{Client, Watching},
     error::{Error, Kind, Result},
     model::{
         digest::Digest,
@@ -13,21 +14,30 @@ use crate::{
     },
 };
 use clap::Args;
-use serde::{Deserialize, Serialize};
 use serde_json::json;
-use std::{io::Write as _, path::PathBuf, time::Duration};
+use state::{State, StateFile};
+use std::{path::PathBuf, time::Duration};
 use tokio::process::Command;
 
+/// A watch lives as long as its token, unless it can get another.
+const OF_TOKENS: &str = "\
+A token that `login --oidc` stored lives minutes or hours. When it ends, the watch ends with exit code 8. With --oidc the
+watch logs in by itself, and again whenever its token has ended: a job of GitHub Actions as long as it runs, and
+--identity-file where the file is renewed, as Kubernetes does. GRADUS_ID_TOKEN cannot be renewed.";
+
 #[derive(Args)]
+#[command(after_help = OF_TOKENS)]
 pub struct Watch {
-    /// What to watch: NAMESPACE/NAME:STAGE runs on each move of the stage; with another tag, on each change of what it means
+    /// What to watch: NAMESPACE/NAME:STAGE runs on each move of the stage; with another tag, on each change of what it means.
+    /// A workload that has no version yet is waited for
     #[arg(value_parser = argument::<Reference>)]
     reference: Reference,
     /// A shell command to run; GRADUS_VERSION, GRADUS_DIGEST, GRADUS_WORKLOAD, GRADUS_STAGE, GRADUS_KIND, GRADUS_POSITION
     /// and GRADUS_REFERENCE tell what has changed. Without it changes are printed
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
-    /// Where to remember how far it has come [default: a file in the user's state folder for this server and reference]
+    /// Where to remember how far it has come [default: a file in the user's state folder for this server, reference
+    /// and command]
     #[arg(long, value_name = "FILE")]
     state: Option<PathBuf>,
     /// How often a command that fails is run again before it is left at that
@@ -36,15 +46,8 @@ pub struct Watch {
     /// End after the first change, with its command's exit code
     #[arg(long)]
     once: bool,
-}
-
-/// What is remembered between runs.
-#[derive(Default, Serialize, Deserialize)]
-struct State {
-    /// Where the log is read from next.
-    cursor: i64,
-    /// What the last command was run for.
-    digest: Option<Digest>,
+    #[command(flatten)]
+    oidc: Oidc,
 }
 
 /// What has become of the reference.
@@ -62,7 +65,7 @@ struct Turn {
 const PATIENCE_MAX: Duration = Duration::from_secs(60);
 
 impl Watch {
-    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+    pub async fn run(self, client: &Client, plain_http: bool, out: &Out) -> Result<()> {
         let Some(server) = client.server().map(str::to_owned) else {
             return Err(Error::invalid(
                 "watch_local",
@@ -70,17 +73,38 @@ impl Watch {
             )
             .hint("name the server: gradus --server URL watch …, or log in to it"));
         };
-        let file = self.state_file(&server)?;
-        let mut state = read(&file)?;
-        let stage = self.stage(client).await?;
+        let file = match &self.state {
+            Some(path) => path.clone(),
+            None => StateFile::default_path(&server, &self.reference, self.exec.as_deref())?,
+        };
+        let file = StateFile::take(file)?;
+        let mut state = file.read()?;
+        let mut client = client.clone();
+        if self.oidc.oidc {
+            client = self.log_in(&server, plain_http, out).await?;
+        }
+        let mut stage = None;
         let mut wait = Duration::from_secs(1);
         loop {
             let began = tokio::time::Instant::now();
-            match self.follow(client, stage.as_deref(), &mut state, &file, out).await {
+            match self.round(&client, &mut stage, &mut state, &file, out).await {
                 Ok(true) => return Ok(()),
                 // The server has ended the stream, or the connection broke: on from where it was.
                 Ok(false) => {}
                 Err(error) if error.kind == Kind::Unavailable => out.note(format!("{error}; trying again")),
+                Err(error) if error.kind == Kind::Unauthenticated && self.oidc.oidc => {
+                    match self.log_in(&server, plain_http, out).await {
+                        Ok(another) => client = another,
+                        Err(error) if error.kind == Kind::Unavailable => {
+                            out.note(format!("{error}; trying again"));
+                        }
+                        Err(error) => return Err(error),
+                    }
+                }
+                Err(error) if error.kind == Kind::Unauthenticated && stage.is_some() => {
+                    return Err(ended(error));
+                }
+                Err(error) if error.code == "cursor_ahead" => return Err(ahead(error, &file)),
                 Err(error) => return Err(error),
             }
             if began.elapsed() > PATIENCE_MAX {
@@ -91,12 +115,66 @@ impl Watch {
         }
     }
 
-    /// The stage that is watched, if the tag is one.
-    async fn stage(&self, client: &Client) -> Result<Option<String>> {
-        let status = client.status(&self.reference.workload).await?;
-        let tag = self.reference.selector.to_string();
-        let tag = tag.trim_start_matches(':');
-        Ok(status.stages.iter().map(|stage| stage.stage.to_string()).find(|stage| stage == tag))
+    async fn log_in(&self, server: &str, plain_http: bool, out: &Out) -> Result<Client> {
+        let given = self.oidc.token(server, plain_http, out).await.map_err(|error| {
+            let hint =
+                "a watch logs in again whenever its token ends; see gradus watch --help for what lasts";
+            if error.hint.is_none() { error.hint(hint) } else { error }
+        })?;
+        Client::remote(server, Some(given.token), plain_http)
+    }
+
+    /// Once it is known whether a stage is watched: follows one stream to its end. True: it is enough.
+    async fn round(
+        &self,
+        client: &Client,
+        stage: &mut Option<Option<String>>,
+        state: &mut Option<State>,
+        file: &StateFile,
+        out: &Out,
+    ) -> Result<bool> {
+        if stage.is_none() {
+            *stage = Some(self.stage(client, out).await?);
+        }
+        let stage = stage.as_ref().and_then(Option::as_deref);
+        self.follow(client, stage, state, file, out).await
+    }
+
+    /// The stage that is watched, if the tag is one. A workload that has no version yet is waited for.
+    async fn stage(&self, client: &Client, out: &Out) -> Result<Option<String>> {
+        let workload = &self.reference.workload;
+        let mut waiting: Option<Watching> = None;
+        loop {
+            match client.status(workload).await {
+                Ok(status) => {
+                    let tag = self.reference.selector.to_string();
+                    let tag = tag.trim_start_matches(':');
+                    return Ok(status
+                        .stages
+                        .iter()
+                        .map(|stage| stage.stage.to_string())
+                        .find(|it| it == tag));
+                }
+                Err(error) if error.code == "workload_unknown" => {}
+                Err(error) => return Err(error),
+            }
+            match &mut waiting {
+                None => {
+                    // There is nothing to wait for in a namespace that is not there.
+                    client.show_namespace(&workload.namespace()).await?;
+                    out.note(format!("{workload} has no version yet; waiting for the first push"));
+                    waiting = Some(client.watch(&self.of_workload(), None).await?);
+                }
+                Some(watching) => {
+                    let ended = || Error::unavailable("stream_ended", "the server has ended the stream");
+                    watching.next().await?.ok_or_else(ended)?;
+                }
+            }
+        }
+    }
+
+    fn of_workload(&self) -> String {
+        format!("&workload={}", self.reference.workload.as_str().replace('/', "%2F"))
     }
 
     /// Follows one stream to its end. True: it is enough.
@@ -105,13 +183,12 @@ impl Watch {
         client: &Client,
         stage: Option<&str>,
         state: &mut Option<State>,
-        file: &PathBuf,
+        file: &StateFile,
         out: &Out,
     ) -> Result<bool> {
-        let workload = self.reference.workload.as_str().replace('/', "%2F");
         let on = stage.map(|stage| format!("&on=promoted:{stage},rolled_back:{stage}")).unwrap_or_default();
         let cursor = state.as_ref().map(|state| state.cursor);
-        let mut watching = client.watch(&format!("&workload={workload}{on}"), cursor).await?;
+        let mut watching = client.watch(&format!("{}{on}", self.of_workload()), cursor).await?;
         if state.is_none() {
             // The first time: what is there now counts as a change. The stream has begun, so nothing falls between.
             let mut first = State { cursor: watching.position, digest: None };
@@ -123,7 +200,7 @@ impl Watch {
                 }
             } else {
                 out.note(format!("{} means nothing yet; waiting", self.reference));
-                write(file, &first)?;
+                file.write(&first)?;
                 *state = Some(first);
             }
         }
@@ -168,7 +245,7 @@ impl Watch {
     }
 
     /// Tells of a change or runs the command, and remembers that it is done.
-    async fn turn(&self, turn: &Turn, state: &mut State, file: &PathBuf, out: &Out) -> Result<()> {
+    async fn turn(&self, turn: &Turn, state: &mut State, file: &StateFile, out: &Out) -> Result<()> {
         let Turn { kind, version, digest, position, event, .. } = turn;
         match &self.exec {
             None => {
@@ -181,7 +258,7 @@ impl Watch {
             Some(command) => self.exec(command, turn, out).await?,
         }
         state.digest = Some(digest.clone());
-        write(file, state)
+        file.write(state)
     }
 
     async fn exec(&self, command: &str, turn: &Turn, out: &Out) -> Result<()> {
@@ -219,14 +296,6 @@ impl Watch {
         }
         Ok(())
     }
-
-    fn state_file(&self, server: &str) -> Result<PathBuf> {
-        if let Some(file) = &self.state {
-            return Ok(file.clone());
-        }
-        let name = Digest::sha256(format!("{server} {}", self.reference).as_bytes());
-        Ok(Config::default_state_dir()?.join("watch").join(format!("{}.json", &name.hex()[..32])))
-    }
 }
 
 /// A move of a stage.
@@ -242,30 +311,17 @@ fn of_stage(event: Event) -> Option<Turn> {
     Some(Turn { kind, version, digest, stage, position: event.position, event: Some(event) })
 }
 
-fn read(file: &PathBuf) -> Result<Option<State>> {
-    let text = match std::fs::read_to_string(file) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(error.into()),
-    };
-    serde_json::from_str(&text).map(Some).map_err(|source| {
-        Error::invalid("state_invalid", format!("what was remembered cannot be read: {}", file.display()))
-            .source(source)
-            .hint("remove the file to begin anew: the command then runs for what is there now")
-    })
+/// Who was let in before is not any more.
+fn ended(error: Error) -> Error {
+    Error::unauthenticated("watch_token_ended", format!("the token of this watch does not hold any more: {error}"))
+        .hint("log in again and start it again, it goes on where it was; or let it log in itself: gradus watch … --oidc")
 }
 
-/// Whole or not at all.
-fn write(file: &PathBuf, state: &State) -> Result<()> {
-    if let Some(directory) = file.parent() {
-        std::fs::create_dir_all(directory)?;
-    }
-    let text = serde_json::to_string(state)
-        .map_err(|source| Error::internal("state_encoding", "the state cannot be written").source(source))?;
-    let scratch = file.with_extension("new");
-    let mut handle = std::fs::File::create(&scratch)?;
-    handle.write_all(text.as_bytes())?;
-    handle.sync_all()?;
-    std::fs::rename(scratch, file)?;
-    Ok(())
+/// What is remembered is ahead of the log.
+fn ahead(error: Error, file: &StateFile) -> Error {
+    let path = file.path().display();
+    Error::new(error.kind, error.code, format!("{error}, but this watch has read so far, says {path}")).hint(
+        "was the registry restored from a backup, or made anew? Remove the file to begin anew (the command then runs \
+         for what is there now), or name another with --state",
+    )
 }

@@ -58,7 +58,7 @@ impl Client {
         self.json(get(format!("/v1/hooks/{}/deliveries/{position}", escape(hook)))).await
     }
 
-    pub async fn replay(&self, hook: &str, position: i64) -> Result<wire::DeliveryView> {
+    pub async fn replay(&self, hook: &str, position: i64) -> Result<wire::Replayed> {
         let path = format!("/v1/hooks/{}/deliveries/{position}/replay", escape(hook));
         self.json(Call::new(Method::POST, path)).await
     }

@@ -2,7 +2,7 @@
 
 use super::{
     outbox, read,
-    tx::{Tx, all, execute, optional},
+    tx::{Inner, Tx, all, execute, optional},
 };
 use crate::{
     error::Result,
@@ -76,11 +76,25 @@ pub async fn claim(
     until: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<String>> {
-    let sql = "UPDATE lanes SET lease = $2, due_at = $4 WHERE hook = $1 AND due_at <= $3 AND lane IN (
-                   SELECT l.lane FROM lanes l JOIN hooks h ON h.id = l.hook
-                   WHERE l.hook = $1 AND l.due_at <= $3 AND (h.state = 'active' OR l.lane = $6)
-                   ORDER BY l.due_at LIMIT $5
-               ) RETURNING lane";
+    let sql = match &tx.inner {
+        Inner::Sqlite(_) => {
+            "UPDATE lanes SET lease = $2, due_at = $4 WHERE hook = $1 AND due_at <= $3 AND lane IN (
+                 SELECT l.lane FROM lanes l JOIN hooks h ON h.id = l.hook
+                 WHERE l.hook = $1 AND l.due_at <= $3 AND (h.state = 'active' OR l.lane = $6)
+                 ORDER BY l.due_at LIMIT $5
+             ) RETURNING lane"
+        }
+        // Locked in the order in which everybody takes lanes, not as they are found.
+        Inner::Postgres(_) => {
+            "UPDATE lanes SET lease = $2, due_at = $4 WHERE hook = $1 AND due_at <= $3 AND lane IN (
+                 SELECT o.lane FROM lanes o WHERE o.hook = $1 AND o.lane IN (
+                     SELECT l.lane FROM lanes l JOIN hooks h ON h.id = l.hook
+                     WHERE l.hook = $1 AND l.due_at <= $3 AND (h.state = 'active' OR l.lane = $6)
+                     ORDER BY l.due_at LIMIT $5
+                 ) ORDER BY o.lane FOR UPDATE
+             ) RETURNING lane"
+        }
+    };
     let rows: Vec<(String,)> = all!(tx, sql, hook, lease, now, until, limit, TEST_LANE);
     Ok(rows.into_iter().map(|(lane,)| lane).collect())
 }
@@ -164,11 +178,25 @@ pub async fn record(
     Ok(())
 }
 
+/// Gives up some of what a hook was to be sent and waits since before a time. Answers how many.
+pub async fn give_up(
+    tx: &mut Tx,
+    hook: &str,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<u64> {
+    let sql = "UPDATE deliveries SET state = 'dead', ended_at = $3 WHERE hook = $1 AND position IN (
+                   SELECT position FROM deliveries
+                   WHERE hook = $1 AND state = 'pending' AND queued_at < $2 ORDER BY position LIMIT $4)";
+    Ok(execute!(tx, sql, hook, before, now, limit))
+}
+
 /// Queues a delivery anew that has ended. False: there is none, or it has not ended.
 pub async fn replay(tx: &mut Tx, hook: &str, position: i64, lane: &str, now: DateTime<Utc>) -> Result<bool> {
-    let sql = "UPDATE deliveries SET state = 'pending', failed = 0, ended_at = NULL
+    let sql = "UPDATE deliveries SET state = 'pending', failed = 0, queued_at = $3, ended_at = NULL
                WHERE hook = $1 AND position = $2 AND state <> 'pending'";
-    if execute!(tx, sql, hook, position) == 0 {
+    if execute!(tx, sql, hook, position, now) == 0 {
         return Ok(false);
     }
     outbox::open_lane(tx, hook, lane, now).await?;
@@ -237,6 +265,13 @@ pub async fn attempts(tx: &mut Tx, hook: &str, position: i64, limit: i64) -> Res
 /// How many are pending: of one hook, or of all.
 pub async fn count_pending(tx: &mut Tx, hook: Option<&str>) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM deliveries WHERE state = 'pending' AND ($1 IS NULL OR hook = $1)";
+    let row: Option<(i64,)> = optional!(tx, sql, hook);
+    Ok(row.map_or(0, |(count,)| count))
+}
+
+/// How many of a hook were given up and are still kept.
+pub async fn count_dead(tx: &mut Tx, hook: &str) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM deliveries WHERE hook = $1 AND state = 'dead'";
     let row: Option<(i64,)> = optional!(tx, sql, hook);
     Ok(row.map_or(0, |(count,)| count))
 }

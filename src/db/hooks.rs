@@ -2,7 +2,7 @@
 
 use super::{
     read,
-    tx::{Tx, all, execute, optional},
+    tx::{Inner, Tx, all, execute, optional},
 };
 use crate::{
     error::Result,
@@ -112,6 +112,33 @@ pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<HookRow>> 
     rows.into_iter().map(hook).collect()
 }
 
+/// How many there are of a namespace and its workloads; `*`: for the whole registry.
+pub async fn count(tx: &mut Tx, namespace: &str) -> Result<i64> {
+    let sql =
+        "SELECT COUNT(*) FROM hooks WHERE removed_at IS NULL AND (scope = $1 OR substr(scope, 1, $2) = $3)";
+    let inside = format!("{namespace}/");
+    let length = i32::try_from(inside.len()).unwrap_or(i32::MAX);
+    let row: Option<(i64,)> = optional!(tx, sql, namespace, length, &inside);
+    Ok(row.map_or(0, |(count,)| count))
+}
+
+/// Those that send nothing now.
+pub async fn stopped(tx: &mut Tx) -> Result<Vec<String>> {
+    let sql = "SELECT id FROM hooks WHERE removed_at IS NULL AND state <> 'active' ORDER BY id";
+    let rows: Vec<(String,)> = all!(tx, sql);
+    Ok(rows.into_iter().map(|(id,)| id).collect())
+}
+
+/// Locks a hook's row to the end of the transaction: before any of its lanes, by whoever touches several. On SQLite a
+/// transaction that writes is alone anyway. Events go on to queue for it.
+pub async fn lock(tx: &mut Tx, id: &str) -> Result<()> {
+    if let Inner::Postgres(tx) = &mut tx.inner {
+        let sql = "SELECT 1 FROM hooks WHERE id = $1 FOR NO KEY UPDATE";
+        sqlx::query(sql).bind(id).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
 /// Changes how a hook stands. Answers false if it stands so already or is gone.
 pub async fn set_state(tx: &mut Tx, id: &str, state: HookState, reason: Option<&str>) -> Result<bool> {
     let sql = "UPDATE hooks SET state = $2, reason = $3, failing_since = NULL
@@ -149,11 +176,4 @@ pub async fn remove(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<bool> {
         execute!(tx, "DELETE FROM lanes WHERE hook = $1", id);
     }
     Ok(there)
-}
-
-/// How many are paused or disabled.
-pub async fn count_stopped(tx: &mut Tx) -> Result<i64> {
-    let sql = "SELECT COUNT(*) FROM hooks WHERE removed_at IS NULL AND state <> 'active'";
-    let row: Option<(i64,)> = optional!(tx, sql);
-    Ok(row.map_or(0, |(count,)| count))
 }

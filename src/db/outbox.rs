@@ -9,24 +9,27 @@ use crate::{
     error::Result,
     model::{
         event::Event,
-        hook::{self, Subscription},
+        hook::{self, Subscriptions},
     },
 };
-use std::sync::{Arc, RwLock};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, RwLock},
+};
 
 /// The hooks as of one count of their changes. What was read under the log's lock with that count stays right for it.
 #[derive(Default)]
-pub(super) struct Remembered(RwLock<(i64, Arc<[Subscription]>)>);
+pub(super) struct Remembered(RwLock<(i64, Arc<Subscriptions>)>);
 
 /// The hooks there are, where the log's head counts so many changes of them.
-pub(super) async fn subscriptions(tx: &mut Tx, count: i64) -> Result<Arc<[Subscription]>> {
+pub(super) async fn subscriptions(tx: &mut Tx, count: i64) -> Result<Arc<Subscriptions>> {
     {
         let remembered = tx.hooks.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
         if remembered.0 == count && !tx.hooks_changed {
             return Ok(remembered.1.clone());
         }
     }
-    let all: Arc<[Subscription]> = hooks::subscriptions(tx).await?.into();
+    let all = Arc::new(Subscriptions::new(hooks::subscriptions(tx).await?));
     // What this transaction changed itself may yet be rolled back.
     if !tx.hooks_changed {
         *tx.hooks.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = (count, all.clone());
@@ -34,14 +37,32 @@ pub(super) async fn subscriptions(tx: &mut Tx, count: i64) -> Result<Arc<[Subscr
     Ok(all)
 }
 
-/// Queues an event for the hooks that listen to it.
-pub(super) async fn enqueue(tx: &mut Tx, hooks: &[Subscription], event: &Event, epoch: i64) -> Result<()> {
+/// Queues an event for the hooks that listen to it, and adds the lanes that are to be opened.
+pub(super) async fn enqueue(
+    tx: &mut Tx,
+    hooks: &Subscriptions,
+    event: &Event,
+    epoch: i64,
+    lanes: &mut BTreeSet<(String, String)>,
+) -> Result<()> {
     let lane = hook::lane(&event.change);
-    for hook in hooks.iter().filter(|hook| hook.wants(&event.change)) {
+    for hook in hooks.wanting(&event.change) {
         let sql = "INSERT INTO deliveries (hook, position, epoch, lane, state, attempts, failed, queued_at)
                    VALUES ($1, $2, $3, $4, 'pending', 0, 0, $5)";
         execute!(tx, sql, &hook.id, event.position, epoch, lane, event.at);
-        open_lane(tx, &hook.id, lane, event.at).await?;
+        lanes.insert((hook.id.clone(), lane.to_owned()));
+    }
+    Ok(())
+}
+
+/// Opens the lanes of all events of a transaction, in the order in which everybody takes them.
+pub(super) async fn open_lanes(
+    tx: &mut Tx,
+    lanes: BTreeSet<(String, String)>,
+    due: chrono::DateTime<chrono::Utc>,
+) -> Result<()> {
+    for (hook, lane) in lanes {
+        open_lane(tx, &hook, &lane, due).await?;
     }
     Ok(())
 }

@@ -30,7 +30,7 @@ pub fn value(event: &Event, source: &str, id: &str) -> Value {
         "subject": subject,
         "time": time_text(&event.at),
         "datacontenttype": "application/json",
-        "dataschema": schema_id(kind),
+        "dataschema": data_schema(kind),
         // The extension `sequence`: sorts as the log does.
         "sequence": format!("{:020}", event.position),
         "actor": event.actor,
@@ -41,6 +41,11 @@ pub fn value(event: &Event, source: &str, id: &str) -> Value {
 /// What the schema of a kind of event is called (`schemas/events/KIND.schema.json`).
 pub fn schema_id(kind: &str) -> String {
     format!("urn:gradus:schema:event:{kind}:1")
+}
+
+/// What the schema of a kind's `data` is called: the part of that schema which is about it.
+pub fn data_schema(kind: &str) -> String {
+    format!("{}#/properties/data", schema_id(kind))
 }
 
 /// The schema of the CloudEvents of each kind.
@@ -67,7 +72,7 @@ fn schema(variant: &Value, definitions: &Value) -> Option<(String, Value)> {
             "subject": text,
             "time": { "type": "string", "format": "date-time" },
             "datacontenttype": { "const": "application/json" },
-            "dataschema": { "const": schema_id(kind) },
+            "dataschema": { "const": data_schema(kind) },
             "sequence": { "type": "string", "pattern": "^[0-9]{20}$" },
             "actor": text,
             "data": variant["properties"]["data"],
@@ -139,5 +144,12 @@ mod tests {
         let mut wrong = value.clone();
         wrong["data"]["scope"] = json!(7);
         assert!(!validator.is_valid(&wrong));
+        // `dataschema` names what `data` adheres to.
+        let by_name = json!({ "$ref": value["dataschema"] });
+        let published = jsonschema::Registry::new().add(schema_id("frozen"), schema.clone()).unwrap();
+        let published = published.prepare().unwrap();
+        let by_name = jsonschema::options().with_registry(&published).build(&by_name).unwrap();
+        assert!(by_name.is_valid(&value["data"]) && !by_name.is_valid(&wrong["data"]));
+        assert!(!by_name.is_valid(&value), "the event is no data");
     }
 }

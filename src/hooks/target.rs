@@ -11,6 +11,10 @@ use url::{Host, Url};
 
 const URL_MAX: usize = 2000;
 const TOKEN_MAX: usize = 4000;
+/// Longest beginning of a path that is shown.
+const SHOWN_MAX: usize = 16;
+/// Shorter parts of a URL are no secrets, and taking them out of an answer would make it unreadable.
+const SECRET_MIN: usize = 8;
 /// JetStream's own bound of a subject is the server's; this one keeps nonsense out.
 const SUBJECT_MAX: usize = 255;
 
@@ -108,16 +112,22 @@ impl Target {
         self.url().map(|url| carrier(&url))
     }
 
-    /// What may be shown: no query, and of Slack no path.
+    /// What may be shown: scheme, host, port, and where the path begins, if that is a plain word and more follows it.
+    /// Many receivers know their callers by what comes then (Slack, Discord, Teams, Zapier …), some by the only word
+    /// there is.
     pub fn shown(&self) -> String {
         let Ok(mut url) = self.url() else { return String::new() };
-        if self.template == Template::Slack {
-            url.set_path("…");
+        url.set_query(None);
+        let path = url.path().to_owned();
+        url.set_path("");
+        let mut shown = String::from(url);
+        if let Some((word, _)) = path[1.min(path.len())..].split_once('/').filter(|(word, _)| is_plain(word))
+        {
+            shown = format!("{shown}{word}/");
         }
-        if url.query().is_some() {
-            url.set_query(Some("…"));
+        if path.len() > 1 {
+            shown.push('…');
         }
-        let shown = String::from(url).replace("%E2%80%A6", "…");
         match &self.subject {
             Some(subject) => format!("{} {subject}", shown.trim_end_matches('/')),
             None => shown,
@@ -140,10 +150,20 @@ impl Target {
         let url = self.url().ok();
         let parts = url.iter().flat_map(|url| [Some(url.as_str()), url.query(), Some(url.path())]);
         hidden.extend(parts.flatten().filter(|part| part.len() > 1));
+        let pieces = url
+            .iter()
+            .flat_map(|url| url.path().split('/').chain(url.query().unwrap_or_default().split(['&', '='])));
+        hidden.extend(pieces.filter(|piece| piece.len() >= SECRET_MIN));
         // The longest first, or a part would leave the rest of the whole behind.
         hidden.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         hidden.into_iter().fold(text.to_owned(), |text, secret| text.replace(secret, "…"))
     }
+}
+
+/// Whether the beginning of a path is a word as people choose them (`hooks`, `api`): tokens have digits, capitals or length.
+fn is_plain(word: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'-' | b'_');
+    !word.is_empty() && word.len() <= SHOWN_MAX && word.bytes().all(is_letter)
 }
 
 fn is_subject(text: &str) -> bool {
@@ -222,15 +242,41 @@ mod tests {
 
     #[test]
     fn what_is_shown_tells_no_secret() {
-        let slack = |url: &str| Target::new(url, Template::Slack, None, None, None, None).unwrap().shown();
-        assert_eq!(slack("https://hooks.example.org/services/T0/B0/xyz"), "https://hooks.example.org/…");
-        assert_eq!(plain("https://a.example.org/p?key=xyz").unwrap().shown(), "https://a.example.org/p?…");
+        let shown = |url: &str| plain(url).unwrap().shown();
+        for (url, expected) in [
+            ("https://ci.example.org/hooks/gradus", "https://ci.example.org/hooks/…"),
+            (
+                "https://ci.example.org:8443/change_hook/base?key=xyz",
+                "https://ci.example.org:8443/change_hook/…",
+            ),
+            ("https://chat.example.org/api/webhooks/17/Tok-en", "https://chat.example.org/api/…"),
+            ("https://flow.example.org/hooks/catch/17/abcdef/", "https://flow.example.org/hooks/…"),
+            ("https://bot.example.org/bot17:AbC/send", "https://bot.example.org/…"),
+            ("https://n.example.org/0f3a-99/x", "https://n.example.org/…"),
+            ("https://n.example.org/abcdefghijklmnopq/x", "https://n.example.org/…"),
+            ("https://topic.example.org/secretword", "https://topic.example.org/…"),
+            ("https://a.example.org//x", "https://a.example.org/…"),
+            ("https://a.example.org/?key=xyz", "https://a.example.org/"),
+            ("https://a.example.org", "https://a.example.org/"),
+            ("http://[::1]:1/a/b", "http://[::1]:1/a/…"),
+        ] {
+            assert_eq!(shown(url), expected, "{url}");
+        }
+        let slack = "https://hooks.example.org/services/T0/B0/xyz";
+        let slack = Target::new(slack, Template::Slack, None, None, None, None).unwrap();
+        assert_eq!(slack.shown(), "https://hooks.example.org/services/…");
+    }
+
+    #[test]
+    fn what_is_answered_tells_no_secret() {
         let target = plain("https://a.example.org/").unwrap();
         let secret = target.secrets[0].secret.text().to_owned();
         assert_eq!(target.redact(&format!("bad signature, {secret}!")), "bad signature, …!");
         let target = plain("https://a.example.org/in/abc?key=xyz").unwrap();
         assert_eq!(target.redact("cannot POST /in/abc?key=xyz"), "cannot POST …?…");
         assert_eq!(target.redact("https://a.example.org/in/abc?key=xyz is gone"), "… is gone");
+        let target = plain("https://a.example.org/in/Abcdefg8?key=xyzxyzxyz").unwrap();
+        assert_eq!(target.redact("no Abcdefg8 here, nor xyzxyzxyz: in what?"), "no … here, nor …: in what?");
     }
 
     #[test]

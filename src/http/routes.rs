@@ -212,7 +212,7 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/hooks/{hook}/rotate" "hook_rotate", Token, "Gives a hook another secret; the one before is valid for a while.", post(v1::hooks::rotate), body: wire::RotateHook, answer: wire::HookRotated),
         route!(GET "/v1/hooks/{hook}/deliveries" "hook_deliveries", Token, "What was queued for a hook, newest first.", get(v1::hooks::deliveries), answer: wire::Page<wire::DeliveryView>, query: DELIVERY_FILTERS),
         route!(GET "/v1/hooks/{hook}/deliveries/{position}" "hook_delivery", Token, "A delivery with its last attempts.", get(v1::hooks::delivery), answer: wire::DeliveryDetails),
-        route!(POST "/v1/hooks/{hook}/deliveries/{position}/replay" "hook_replay", Token, "Sends an event to a hook once more.", post(v1::hooks::replay), answer: wire::DeliveryView),
+        route!(POST "/v1/hooks/{hook}/deliveries/{position}/replay" "hook_replay", Token, "Sends an event to a hook once more.", post(v1::hooks::replay), answer: wire::Replayed),
 
         route!(GET "/v1/events" "log", Token, "The event log, oldest first: a page, with `wait` one that is waited for, or with `Accept: text/event-stream` a stream. Readers see what is about workloads, auditors all.", get(v1::events::events), answer: wire::Page<Event>, query: EVENT_FILTERS, watch: true),
         route!(GET "/v1/log/checkpoint" "audit_checkpoint", Token, "The log's size and root, signed (C2SP tlog-checkpoint).", get(v1::audit::checkpoint)),

@@ -87,12 +87,21 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
         })
     });
     scheduler.add(settle.map_err(failed)?).await.map_err(failed)?;
-    let counted = context;
+    let (counted, expiring) = (context.clone(), context);
     let housekeeping = Job::new_async(HOUSEKEEPING, move |_, _| {
         let cx = counted.clone();
         Box::pin(async move { look_after_hooks(&cx).await })
     });
     scheduler.add(housekeeping.map_err(failed)?).await.map_err(failed)?;
+    let expiry = Job::new_async(EXPIRY, move |_, _| {
+        let cx = expiring.clone();
+        Box::pin(async move {
+            if let Err(error) = ops_hooks::give_up_old(&cx).await {
+                tracing::error!(?error, "what waits too long for hooks could not be given up");
+            }
+        })
+    });
+    scheduler.add(expiry.map_err(failed)?).await.map_err(failed)?;
     scheduler.start().await.map_err(failed)?;
     Ok(scheduler)
 }
@@ -103,12 +112,15 @@ const SETTLE: &str = "*/5 * * * * *";
 /// How often hooks are counted, and what ended long ago is forgotten.
 const HOUSEKEEPING: &str = "*/15 * * * * *";
 
+/// How often it is looked whether what is to be sent waits too long for its hook to be resumed.
+const EXPIRY: &str = "30 7 * * * *";
+
 /// On every replica, since each shows the numbers and forgetting twice changes nothing.
 async fn look_after_hooks(cx: &Context) {
     let work = async {
         let mut tx = cx.db.read().await?;
         cx.metrics.deliveries_pending.set(deliveries::count_pending(&mut tx, None).await?);
-        cx.metrics.hooks_paused.set(hooks::count_stopped(&mut tx).await?);
+        cx.metrics.hooks_paused.set(hooks::stopped(&mut tx).await?.len() as i64);
         drop(tx);
         ops_hooks::prune(cx).await
     };

@@ -253,11 +253,14 @@ impl Actor {
         if self.may_everywhere(permission) {
             return Ok(());
         }
+        let needed = if permission == Permission::Audit { "auditor or admin" } else { "admin" };
         Err(Error::forbidden(
             "forbidden",
             format!("{} may not do this for the whole registry", self.principal),
         )
-        .hint("this needs the role admin for all namespaces ('*') and a token not narrowed to some"))
+        .hint(format!(
+            "this needs the role {needed} for all namespaces ('*') and a token not narrowed to some"
+        )))
     }
 }
 

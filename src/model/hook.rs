@@ -9,7 +9,7 @@ use super::{
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::{fmt, str::FromStr};
+use std::{collections::HashMap, fmt, str::FromStr};
 
 /// Most patterns of one filter.
 const PATTERNS_MAX: usize = 50;
@@ -106,6 +106,37 @@ impl Subscription {
             Scope::Workload(workload) => change.workload() == Some(workload),
         };
         is_in_scope && self.filter.matches(change)
+    }
+}
+
+/// All that the log must know of hooks, by whose events they are about: who appends looks at no other namespace's.
+#[derive(Default)]
+pub struct Subscriptions {
+    everywhere: Vec<Subscription>,
+    namespaces: HashMap<String, Vec<Subscription>>,
+}
+
+impl Subscriptions {
+    pub fn new(all: impl IntoIterator<Item = Subscription>) -> Self {
+        let mut sorted = Self::default();
+        for one in all {
+            let namespace = match &one.scope {
+                Scope::Everywhere => None,
+                Scope::Namespace(namespace) => Some(namespace.to_string()),
+                Scope::Workload(workload) => Some(workload.namespace().to_string()),
+            };
+            match namespace {
+                None => sorted.everywhere.push(one),
+                Some(namespace) => sorted.namespaces.entry(namespace).or_default().push(one),
+            }
+        }
+        sorted
+    }
+
+    /// Those that listen to a change.
+    pub fn wanting(&self, change: &Change) -> impl Iterator<Item = &Subscription> {
+        let near = change.namespace().and_then(|namespace| self.namespaces.get(&namespace));
+        self.everywhere.iter().chain(near.into_iter().flatten()).filter(|one| one.wants(change))
     }
 }
 
@@ -220,13 +251,12 @@ mod tests {
         assert!(vec!["*"; 51].join(",").parse::<Filter>().is_err());
     }
 
+    fn hook(scope: &str) -> Subscription {
+        Subscription { id: "h".into(), scope: scope.parse().unwrap(), filter: "*".parse().unwrap() }
+    }
+
     #[test]
     fn scopes_bound_what_is_seen() {
-        let hook = |scope: &str| Subscription {
-            id: "h".into(),
-            scope: scope.parse().unwrap(),
-            filter: "*".parse().unwrap(),
-        };
         for (scope, expected) in
             [("*", true), ("acme", true), ("acme/x", true), ("acme/y", false), ("rival", false)]
         {
@@ -236,5 +266,22 @@ mod tests {
         assert!(hook("*").wants(&everywhere) && !hook("acme").wants(&everywhere));
         let test = |id: &str| Change::HookTested { hook: id.into(), scope: "*".into() };
         assert!(hook("*").wants(&test("h")) && !hook("*").wants(&test("other")));
+    }
+
+    #[test]
+    fn sorted_by_namespace_none_is_missed() {
+        let scopes = ["*", "acme", "acme/x", "acme/y", "rival", "rival/x"];
+        let all: Vec<Subscription> =
+            scopes.iter().map(|scope| Subscription { id: (*scope).into(), ..hook(scope) }).collect();
+        let sorted = Subscriptions::new(all.clone());
+        let test = |scope: &str| Change::HookTested { hook: scope.into(), scope: scope.into() };
+        let mut changes = vec![promoted("dev"), Change::EntryLost { epoch: 1 }];
+        changes.extend(scopes.map(test));
+        for change in &changes {
+            let ids = |found: Vec<&Subscription>| found.iter().map(|one| one.id.clone()).collect::<Vec<_>>();
+            let expected = ids(all.iter().filter(|one| one.wants(change)).collect());
+            assert_eq!(ids(sorted.wanting(change).collect()), expected, "{change:?}");
+            assert!(!expected.is_empty());
+        }
     }
 }

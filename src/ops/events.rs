@@ -38,7 +38,12 @@ impl Filter {
             Some(namespace) if actor.may(Permission::Audit, namespace) => {}
             Some(namespace) if actor.may(Permission::Read, namespace) => self.only_workloads = true,
             Some(namespace) => actor.require(Permission::Audit, namespace)?,
-            None => actor.require_everywhere(Permission::Audit)?,
+            None => actor.require_everywhere(Permission::Audit).map_err(|error| {
+                error.hint(
+                    "name a namespace that you have a role in: ?namespace=NAME (gradus log --namespace NAME); \
+                     events of the whole registry need the role auditor or admin for all namespaces ('*')",
+                )
+            })?,
         }
         self.namespace = namespace;
         Ok(self)

@@ -14,21 +14,24 @@ use crate::{
         webhook::Secret,
     },
     model::{
-        access::{Actor, Permission},
+        access::{Actor, EVERYWHERE, Permission},
         digest::shorten,
         event::Change,
         hook::{DeliveryState, Filter, HookState, Template},
         name::PrincipalName,
         scope::Scope,
     },
+    telemetry::DeliveryLabels,
 };
 use chrono::{DateTime, TimeDelta, Utc};
 
 pub use deliveries::{AttemptRow, DeliveryRow};
 pub use rows::HookRow as Hook;
 
-/// Hooks of one registry; more are a mistake.
-const HOOKS_MAX: usize = 1000;
+/// Hooks of one namespace with its workloads, and those for the whole registry. What they are sent is queued in the
+/// transaction of the event, which everybody else's changes wait for: two hundred rows of two tables at most. And whoever
+/// appends after a hook was added reads them all anew, so that a hundred namespaces must not have too many together.
+const HOOKS_MAX: i64 = 100;
 /// Attempts that are shown of a delivery.
 const SHOWN_MAX: i64 = 100;
 
@@ -71,9 +74,16 @@ pub async fn add(cx: &Context, actor: &Actor, new: NewHook) -> Result<(HookRow, 
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
     super::policy::check_scope(cx, &mut tx, &row.scope).await?;
-    if rows::list(&mut tx, "", PAGE_MAX).await?.len() >= HOOKS_MAX {
-        return Err(Error::conflict("hooks_many", format!("there are {HOOKS_MAX} hooks already"))
-            .hint("take some away with: gradus hook rm ID"));
+    let (namespace, place) = match &row.scope {
+        Scope::Everywhere => (EVERYWHERE.to_owned(), "the whole registry".to_owned()),
+        Scope::Namespace(namespace) => (namespace.to_string(), format!("namespace {namespace}")),
+        Scope::Workload(workload) => {
+            (workload.namespace().to_string(), format!("namespace {}", workload.namespace()))
+        }
+    };
+    if rows::count(&mut tx, &namespace).await? >= HOOKS_MAX {
+        return Err(Error::conflict("hooks_many", format!("{place} has {HOOKS_MAX} hooks already"))
+            .hint("take some away with gradus hook rm ID, or send to one that tells the others"));
     }
     rows::insert(&mut tx, &row).await?;
     let change = Change::HookAdded {
@@ -124,10 +134,20 @@ pub async fn list(
     if let Some(scope) = scope {
         may(actor, scope)?;
     }
-    let mut found = rows::list(&mut cx.db.read().await?, after, PAGE_MAX).await?;
-    found.retain(|row| may(actor, &row.scope).is_ok() && scope.is_none_or(|scope| *scope == row.scope));
-    found.truncate(usize::try_from(limit).unwrap_or(0));
-    Ok(found)
+    let limit = usize::try_from(limit).unwrap_or(0);
+    let (mut tx, mut after, mut found) = (cx.db.read().await?, after.to_owned(), Vec::new());
+    loop {
+        let page = rows::list(&mut tx, &after, PAGE_MAX).await?;
+        let Some(last) = page.last() else { return Ok(found) };
+        after.clone_from(&last.id);
+        let is_meant =
+            |row: &HookRow| may(actor, &row.scope).is_ok() && scope.is_none_or(|scope| *scope == row.scope);
+        found.extend(page.into_iter().filter(is_meant));
+        if found.len() >= limit {
+            found.truncate(limit);
+            return Ok(found);
+        }
+    }
 }
 
 /// A hook with what else there is to see of it.
@@ -139,12 +159,15 @@ pub struct Shown {
     /// Until when the secret before is valid too.
     pub rotating_until: Option<DateTime<Utc>>,
     pub pending: i64,
+    /// Given up, and still kept.
+    pub dead: i64,
 }
 
 pub async fn show(cx: &Context, actor: &Actor, id: &str) -> Result<Shown> {
     let mut tx = cx.db.read().await?;
     let row = find(&mut tx, actor, id).await?;
     let pending = deliveries::count_pending(&mut tx, Some(id)).await?;
+    let dead = deliveries::count_dead(&mut tx, id).await?;
     let target = unseal(cx, &row)?;
     let now = cx.clock.now();
     Ok(Shown {
@@ -157,6 +180,7 @@ pub async fn show(cx: &Context, actor: &Actor, id: &str) -> Result<Shown> {
             .filter(|until| *until > now)
             .max(),
         pending,
+        dead,
         row,
     })
 }
@@ -171,7 +195,8 @@ pub async fn remove(cx: &Context, actor: &Actor, id: &str) -> Result<()> {
     record(cx, tx, &actor.principal, change).await.map(|_| ())
 }
 
-/// Lets a hook wait. Events go on to queue for it.
+/// Lets a hook wait. Events go on to queue for it; what has waited for `keep_days` is given up (see [`give_up_old`]), so
+/// that what is kept for a hook nobody resumes is bounded: as much as happens in twice that time.
 pub async fn pause(cx: &Context, actor: &Actor, id: &str, reason: Option<&str>) -> Result<HookRow> {
     let reason = reason.unwrap_or("by hand");
     super::check_text("reason", reason, 1000)?;
@@ -312,15 +337,21 @@ fn no_delivery(id: &str, position: i64) -> Error {
         "delivery_unknown",
         format!("nothing was queued for this hook about event {position}: {id}"),
     )
-    .hint(format!("see what was: gradus hook deliveries {id}"))
+    .hint(format!("see what is kept: gradus hook deliveries {id}; hooks.keep_days after it ended, a delivery is forgotten"))
 }
 
-/// Sends an event once more, under the same id.
-pub async fn replay(cx: &Context, actor: &Actor, id: &str, position: i64) -> Result<DeliveryRow> {
+/// Sends an event once more, under the same id. Answers too how the hook stands: one that is not active sends it later.
+pub async fn replay(
+    cx: &Context,
+    actor: &Actor,
+    id: &str,
+    position: i64,
+) -> Result<(DeliveryRow, HookState)> {
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
     let hook = find(&mut tx, actor, id).await?;
     let row = deliveries::find(&mut tx, id, position).await?.ok_or_else(|| no_delivery(id, position))?;
+    rows::lock(&mut tx, id).await?;
     if !deliveries::replay(&mut tx, id, position, &row.lane, cx.clock.now()).await? {
         return Err(Error::conflict(
             "delivery_pending",
@@ -331,10 +362,38 @@ pub async fn replay(cx: &Context, actor: &Actor, id: &str, position: i64) -> Res
     let change = Change::HookReplayed { hook: hook.id, scope: hook.scope.to_string(), delivery: position };
     log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
     tx.commit().await?;
-    delivery(cx, actor, id, position).await.map(|(row, _)| row)
+    delivery(cx, actor, id, position).await.map(|(row, _)| (row, hook.state))
 }
 
-/// Forgets what ended long ago. Answers how many deliveries.
+/// Gives up what waits for hooks that are paused or disabled since `keep_days`: dead letters, which can be replayed for as
+/// long again. Answers how many.
+pub async fn give_up_old(cx: &Context) -> Result<u64> {
+    let now = cx.clock.now();
+    let before = now - TimeDelta::days(i64::from(cx.config.hooks.keep_days));
+    let hooks = rows::stopped(&mut cx.db.read().await?).await?;
+    let mut all = 0;
+    for hook in hooks {
+        let mut of_hook = 0;
+        loop {
+            let mut tx = cx.db.write().await?;
+            rows::lock(&mut tx, &hook).await?;
+            let gone = deliveries::give_up(&mut tx, &hook, before, now, PAGE_MAX).await?;
+            tx.commit().await?;
+            of_hook += gone;
+            if gone == 0 {
+                break;
+            }
+        }
+        if of_hook > 0 {
+            tracing::warn!(hook, deliveries = of_hook, "given up unsent, as the hook was not resumed");
+            cx.metrics.deliveries.get_or_create(&DeliveryLabels { outcome: "dead" }).inc_by(of_hook);
+        }
+        all += of_hook;
+    }
+    Ok(all)
+}
+
+/// Forgets what ended long ago, dead letters included. Answers how many deliveries.
 pub async fn prune(cx: &Context) -> Result<u64> {
     let before = cx.clock.now() - TimeDelta::days(i64::from(cx.config.hooks.keep_days));
     let mut all = 0;

@@ -42,7 +42,7 @@ pub struct HookView {
     pub id: String,
     pub scope: String,
     pub on: String,
-    /// Where it sends to, as far as that is no secret.
+    /// Where it sends to, as far as that can be no secret: scheme, host, port, and the first word of a longer path.
     pub to: String,
     pub state: HookState,
     /// Why it is paused or disabled.
@@ -72,6 +72,8 @@ pub struct HookDetails {
     pub rotating_until: Option<DateTime<Utc>>,
     /// Deliveries to be made.
     pub pending: i64,
+    /// Deliveries that were given up and can be replayed.
+    pub dead: i64,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
@@ -121,6 +123,14 @@ pub struct DeliveryView {
     pub attempts: i64,
     pub queued_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct Replayed {
+    #[serde(flatten)]
+    pub delivery: DeliveryView,
+    /// Why it is not sent yet, and the command that lets it be: the hook is paused or disabled.
+    pub waits: Option<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

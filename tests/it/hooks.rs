@@ -23,13 +23,13 @@ pub fn loopback(config: &mut Config) {
 }
 
 /// A registry that may send to loopback, with a namespace `acme`.
-async fn registry(env: &Env) -> Env {
+pub async fn registry(env: &Env) -> Env {
     let env = Env::with(env.backend, loopback).await;
     env.namespace("acme").await;
     env
 }
 
-async fn add(env: &Env, more: Value) -> String {
+pub async fn add(env: &Env, more: Value) -> String {
     let mut body = json!({ "scope": "acme", "on": "*", "secret": SECRET });
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -38,21 +38,21 @@ async fn add(env: &Env, more: Value) -> String {
     added["id"].as_str().unwrap().to_owned()
 }
 
-async fn show(env: &Env, hook: &str) -> Value {
+pub async fn show(env: &Env, hook: &str) -> Value {
     env.get(&format!("/v1/hooks/{hook}")).expect(200).await.value()
 }
 
-async fn deliveries(env: &Env, hook: &str) -> Vec<Value> {
+pub async fn deliveries(env: &Env, hook: &str) -> Vec<Value> {
     let page = env.get(&format!("/v1/hooks/{hook}/deliveries")).expect(200).await.value();
     page["items"].as_array().unwrap().clone()
 }
 
-async fn tries(env: &Env, hook: &str, position: &Value) -> Vec<Value> {
+pub async fn tries(env: &Env, hook: &str, position: &Value) -> Vec<Value> {
     let details = env.get(&format!("/v1/hooks/{hook}/deliveries/{position}")).expect(200).await.value();
     details["tries"].as_array().unwrap().clone()
 }
 
-async fn wait(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+pub async fn wait(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     for _ in 0..1000 {
         if is_so().await {
             return;
@@ -62,7 +62,7 @@ async fn wait(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
     panic!("it did not happen: {what}");
 }
 
-async fn push(env: &Env, workload: &str, text: &str) {
+pub async fn push(env: &Env, workload: &str, text: &str) {
     let answer = files::push_prompt(env, workload, text, json!({})).await;
     assert!(answer.status.is_success(), "{}", answer.text());
 }

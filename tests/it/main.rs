@@ -31,6 +31,10 @@ mod hooks;
 mod hooks_crash;
 /// What hooks must not reach, and receivers that misbehave.
 mod hooks_hostile;
+/// What hooks may grow to.
+mod hooks_limits;
+/// Rows of hooks that two want at once.
+mod hooks_locks;
 /// Tokens for identities of other systems.
 mod keyless;
 /// The event log: gap-free, exact, append-only.
@@ -81,3 +85,5 @@ mod uploads;
 mod versions;
 /// Following the log: streams, long polls, `gradus watch`.
 mod watch;
+/// How `gradus watch` begins, waits and ends.
+mod watch_ends;

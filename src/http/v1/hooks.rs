@@ -8,7 +8,7 @@ use crate::{
         answer::{Answer, JsonBody, Query, page},
         error::Problem,
     },
-    model::hook::{TEST_LANE, Template},
+    model::hook::{HookState, TEST_LANE, Template},
     ops::hooks,
     wire,
 };
@@ -91,6 +91,7 @@ pub async fn show(
         public_keys: shown.public_keys,
         rotating_until: shown.rotating_until,
         pending: shown.pending,
+        dead: shown.dead,
     }))
 }
 
@@ -192,7 +193,9 @@ pub async fn replay(
     State(app): State<App>,
     Caller(actor): Caller,
     Path((hook, at)): Path<(String, String)>,
-) -> Answer<wire::DeliveryView> {
-    let row = hooks::replay(&app, &actor, &hook, position(&at)?).await?;
-    Ok(Json(delivery_view(&app, row)))
+) -> Answer<wire::Replayed> {
+    let (row, state) = hooks::replay(&app, &actor, &hook, position(&at)?).await?;
+    let waits = (state != HookState::Active)
+        .then(|| format!("the hook is {state}; it is sent after: gradus hook resume {hook}"));
+    Ok(Json(wire::Replayed { delivery: delivery_view(&app, row), waits }))
 }

@@ -5,20 +5,29 @@ use crate::{
     db::{
         Tx,
         deliveries::{self, AttemptRow, Due},
-        hooks,
+        hooks as rows,
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     hooks::{Attempt, Verdict},
     model::hook::{DeliveryState, HookState, TEST_LANE},
     ops::{Context, hooks as ops_hooks},
     telemetry::DeliveryLabels,
 };
 use chrono::{DateTime, Utc};
-use std::sync::{Arc, atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 use tokio::sync::{mpsc, oneshot};
 
 /// Outcomes in one transaction. Lanes stay locked until it ends, and who appends an event to one of them waits.
 const BATCH: usize = 32;
+
+/// What could not be recorded for a reason that passes is tried so often in all, with a pause that doubles: one and a half
+/// seconds together. After that the lanes wait for their leases to end.
+const TRIES: u32 = 6;
+const PAUSE: Duration = Duration::from_millis(50);
 
 /// What came of an attempt.
 pub(super) struct Outcome {
@@ -43,6 +52,16 @@ enum Work {
     Record(Box<Outcome>, oneshot::Sender<Result<Next>>),
     /// A lane with nothing to send.
     Close(Arc<Served>, String, oneshot::Sender<Result<Next>>),
+}
+
+impl Work {
+    /// What it is about: a hook, and one of its lanes.
+    fn lane(&self) -> (&str, &str) {
+        match self {
+            Self::Record(outcome, _) => (&outcome.served.hook, &outcome.lane),
+            Self::Close(served, lane, _) => (&served.hook, lane),
+        }
+    }
 }
 
 pub(super) struct Recorder(mpsc::Sender<Work>);
@@ -73,26 +92,23 @@ impl Recorder {
 async fn run(cx: Arc<Context>, mut work: mpsc::Receiver<Work>) {
     let mut batch = Vec::with_capacity(BATCH);
     while work.recv_many(&mut batch, BATCH).await > 0 {
-        let mut stopping = Vec::new();
-        match commit(&cx, &batch, &mut stopping).await {
-            Ok(nexts) => {
-                for (work, next) in batch.drain(..).zip(nexts) {
-                    let (Work::Record(_, reply) | Work::Close(_, _, reply)) = work;
-                    let _ = reply.send(Ok(next));
-                }
-            }
+        let recorded = match patiently(&cx, &batch).await {
+            Ok(recorded) => recorded,
             Err(error) => {
                 tracing::error!(
                     ?error,
                     "what came of deliveries could not be recorded; they will be repeated"
                 );
-                for work in batch.drain(..) {
-                    let (Work::Record(_, reply) | Work::Close(_, _, reply)) = work;
-                    let _ = reply.send(Ok(Next::Stop));
-                }
+                Recorded::default()
             }
+        };
+        recorded.tell(&cx);
+        let mut nexts = recorded.nexts;
+        for (index, work) in batch.drain(..).enumerate() {
+            let (Work::Record(_, reply) | Work::Close(_, _, reply)) = work;
+            let _ = reply.send(Ok(nexts.remove(&index).unwrap_or(Next::Stop)));
         }
-        for stop in stopping {
+        for stop in recorded.stopping {
             let cx = cx.clone();
             // In a transaction of its own: it takes the log's head, which nobody may wait for who holds a lane.
             tokio::spawn(async move {
@@ -104,19 +120,56 @@ async fn run(cx: Arc<Context>, mut work: mpsc::Receiver<Work>) {
     }
 }
 
-async fn commit(cx: &Context, batch: &[Work], stopping: &mut Vec<Stopping>) -> Result<Vec<Next>> {
+/// What is known once a transaction is committed.
+#[derive(Default)]
+struct Recorded {
+    /// By index in the batch.
+    nexts: BTreeMap<usize, Next>,
+    stopping: Vec<Stopping>,
+    /// Whether receivers are failing, of whom that is news.
+    health: Vec<(Arc<Served>, bool)>,
+    dead: u64,
+}
+
+impl Recorded {
+    fn tell(&self, cx: &Context) {
+        cx.metrics.deliveries.get_or_create(&DeliveryLabels { outcome: "dead" }).inc_by(self.dead);
+        for (served, is_failing) in &self.health {
+            served.health.is_failing.store(*is_failing, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Tries again what failed because the database was busy: otherwise all lanes of the batch wait for their leases to end.
+async fn patiently(cx: &Context, batch: &[Work]) -> Result<Recorded> {
+    let mut pause = PAUSE;
+    for _ in 1..TRIES {
+        match commit(cx, batch).await {
+            Err(error) if error.kind == Kind::Unavailable => {
+                tracing::warn!(?error, "what came of deliveries is recorded a moment later");
+                tokio::time::sleep(pause).await;
+                pause *= 2;
+            }
+            done => return done,
+        }
+    }
+    commit(cx, batch).await
+}
+
+async fn commit(cx: &Context, batch: &[Work]) -> Result<Recorded> {
     let mut tx = cx.db.write().await?;
     let until = cx.clock.now() + lease_time(cx);
-    let mut nexts = Vec::with_capacity(batch.len());
+    let mut recorded = Recorded::default();
+    let since = receivers(&mut tx, batch, &mut recorded).await?;
     // In one order on every replica, so that none waits for another in a circle.
     let mut order: Vec<usize> = (0..batch.len()).collect();
-    order.sort_by_key(|&index| match &batch[index] {
-        Work::Record(outcome, _) => (&outcome.served.hook, &outcome.lane),
-        Work::Close(served, lane, _) => (&served.hook, lane),
-    });
+    order.sort_by_key(|&index| batch[index].lane());
     for index in order {
         let next = match &batch[index] {
-            Work::Record(outcome, _) => record(cx, &mut tx, outcome, until, stopping).await?,
+            Work::Record(outcome, _) => {
+                let since = since.get(outcome.served.hook.as_str()).copied().flatten();
+                record(cx, &mut tx, outcome, until, since, &mut recorded).await?
+            }
             Work::Close(served, lane, _) => {
                 if deliveries::hold(&mut tx, &served.hook, lane, &served.lease, until).await?.is_some() {
                     leave(cx, &mut tx, &served.hook, lane).await?;
@@ -124,11 +177,45 @@ async fn commit(cx: &Context, batch: &[Work], stopping: &mut Vec<Stopping>) -> R
                 Next::Stop
             }
         };
-        nexts.push((index, next));
+        recorded.nexts.insert(index, next);
     }
     tx.commit().await?;
-    nexts.sort_by_key(|(index, _)| *index);
-    Ok(nexts.into_iter().map(|(_, next)| next).collect())
+    Ok(recorded)
+}
+
+/// Locks the hooks of a batch, and writes down how their receivers do: before any lane is touched, since whoever changes a
+/// hook holds its row and then takes its lanes. What a receiver answered is true whoever has the lane meanwhile. Answers
+/// since when nothing was delivered to those that fail.
+async fn receivers<'a>(
+    tx: &mut Tx,
+    batch: &'a [Work],
+    recorded: &mut Recorded,
+) -> Result<BTreeMap<&'a str, Option<DateTime<Utc>>>> {
+    let mut since = BTreeMap::new();
+    let mut hooks: BTreeMap<&str, Vec<&Outcome>> = BTreeMap::new();
+    for work in batch {
+        let outcomes = hooks.entry(work.lane().0).or_default();
+        if let Work::Record(outcome, _) = work {
+            outcomes.push(outcome);
+        }
+    }
+    for (hook, outcomes) in hooks {
+        rows::lock(tx, hook).await?;
+        let is_delivered = |outcome: &&&Outcome| outcome.attempt.verdict == Verdict::Delivered;
+        if let Some(outcome) = outcomes.iter().find(is_delivered)
+            && outcome.served.health.is_failing.load(Ordering::Relaxed)
+        {
+            rows::recovered(tx, hook).await?;
+            recorded.health.push((outcome.served.clone(), false));
+        }
+        // That a test failed says nothing of what else is sent.
+        let failed = outcomes.iter().filter(|outcome| !is_delivered(outcome) && outcome.lane != TEST_LANE);
+        if let Some(first) = failed.min_by_key(|outcome| outcome.row.started_at) {
+            since.insert(hook, rows::failed(tx, hook, first.row.started_at).await?);
+            recorded.health.push((first.served.clone(), true));
+        }
+    }
+    Ok(since)
 }
 
 /// Ends a lane, or leaves it to be looked at again now.
@@ -144,7 +231,8 @@ async fn record(
     tx: &mut Tx,
     outcome: &Outcome,
     until: DateTime<Utc>,
-    stopping: &mut Vec<Stopping>,
+    since: Option<DateTime<Utc>>,
+    recorded: &mut Recorded,
 ) -> Result<Next> {
     let Outcome { served, lane, position, attempt, row, .. } = outcome;
     let hook = &served.hook;
@@ -154,14 +242,9 @@ async fn record(
     let now = cx.clock.now();
     if attempt.verdict == Verdict::Delivered {
         deliveries::record(tx, hook, *position, row, DeliveryState::Delivered, 0, Some(now)).await?;
-        if served.health.is_failing.swap(false, Ordering::Relaxed) {
-            hooks::recovered(tx, hook).await?;
-        }
         return go_on(cx, tx, outcome, state).await;
     }
     let failed = outcome.failed + 1;
-    let since = if lane == TEST_LANE { None } else { hooks::failed(tx, hook, row.started_at).await? };
-    served.health.is_failing.store(true, Ordering::Relaxed);
     // A test is for who waits for it: it is tried once.
     let may_wait = attempt.verdict == Verdict::Failed && lane != TEST_LANE;
     let count = u32::try_from(failed).unwrap_or(u32::MAX);
@@ -172,11 +255,13 @@ async fn record(
         return Ok(Next::Stop);
     }
     deliveries::record(tx, hook, *position, row, DeliveryState::Dead, failed, Some(now)).await?;
-    cx.metrics.deliveries.get_or_create(&DeliveryLabels { outcome: "dead" }).inc();
+    recorded.dead += 1;
+    // Of a test nothing follows but that the receiver is gone.
+    let since = since.filter(|_| lane != TEST_LANE);
     let Some(stopped) = stop(tx, outcome, failed, since).await? else {
         return go_on(cx, tx, outcome, state).await;
     };
-    stopping.push(Stopping {
+    recorded.stopping.push(Stopping {
         hook: hook.clone(),
         state: stopped,
         why: attempt.error.clone().unwrap_or_default(),
