@@ -20,10 +20,9 @@ use std::{path::PathBuf, time::Duration};
 use tokio::process::Command;
 
 /// A watch lives as long as its token, unless it can get another.
-const OF_TOKENS: &str = "\
-A token that `login --oidc` stored lives minutes or hours. When it ends, the watch ends with exit code 8. With --oidc the
-watch logs in by itself, and again whenever its token has ended: a job of GitHub Actions as long as it runs, and
---identity-file where the file is renewed, as Kubernetes does. GRADUS_ID_TOKEN cannot be renewed.";
+const OF_TOKENS: &str = "A token that `login --oidc` stored lives minutes or hours. When it ends, the watch ends with exit \
+    code 8. With --oidc the watch logs in by itself, and again whenever its token has ended: a job of GitHub Actions as long \
+    as it runs, and --identity-file where the file is renewed, as Kubernetes does. GRADUS_ID_TOKEN cannot be renewed.";
 
 #[derive(Args)]
 #[command(after_help = OF_TOKENS)]

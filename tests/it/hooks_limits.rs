@@ -46,6 +46,16 @@ backends! {
         let again = env.call("POST", &replay).expect(200).await.value();
         assert_eq!(again["waits"], json!(null), "an active hook sends at once");
         receiver.wait_for(3).await;
+
+        // A test goes out all the same, and so does its replay.
+        env.call("POST", &path("pause")).json(json!({})).expect(200).await;
+        let tested = env.call("POST", &path("test")).expect(200).await.value()["position"].clone();
+        receiver.wait_for(4).await;
+        wait("the test is recorded", async || deliveries(&env, &hook).await[0]["state"] == "delivered").await;
+        let again = env.call("POST", &path(&format!("deliveries/{tested}/replay"))).expect(200).await.value();
+        assert_eq!(again["waits"], json!(null));
+        receiver.wait_for(5).await;
+        wait("it is recorded again", async || show(&env, &hook).await["pending"] == 0).await;
         running.close(Duration::from_secs(5)).await;
 
         // A dead letter is kept as long as all that ended.

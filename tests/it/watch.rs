@@ -148,7 +148,8 @@ backends! {
             let answer = env.get(&format!("/v1/events?{query}")).token(&other).header("accept", "text/event-stream").send().await;
             assert_eq!(answer.status, 403, "{query}");
         }
-        env.get("/v1/events").token(&reader).expect(403).await;
+        let refused = env.get("/v1/events").token(&reader).expect(403).await.text();
+        assert!(refused.contains("?namespace=NAME") && refused.contains("auditor"), "{refused}");
         push(&env, W, "one").await;
         let seen = env.get("/v1/events?namespace=acme").token(&reader).expect(200).await.value();
         let kinds: Vec<&str> = seen["items"].as_array().unwrap().iter().map(|one| one["kind"].as_str().unwrap()).collect();
