@@ -20,7 +20,7 @@ pub enum Hook {
     Add(Add),
     /// List hooks
     List {
-        /// Only of this scope: a namespace, a workload or '*'
+        /// Only of this scope: a namespace with its workloads, a workload, or '*' for those of the whole registry
         scope: Option<String>,
     },
     /// Show a hook and how it stands

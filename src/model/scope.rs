@@ -15,6 +15,17 @@ pub enum Scope {
     Workload(Workload),
 }
 
+impl Scope {
+    /// The namespace it is, or lies in.
+    pub fn namespace(&self) -> Option<Namespace> {
+        match self {
+            Self::Everywhere => None,
+            Self::Namespace(namespace) => Some(namespace.clone()),
+            Self::Workload(workload) => Some(workload.namespace()),
+        }
+    }
+}
+
 impl FromStr for Scope {
     type Err = Error;
 

@@ -74,14 +74,11 @@ pub async fn add(cx: &Context, actor: &Actor, new: NewHook) -> Result<(HookRow, 
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
     super::policy::check_scope(cx, &mut tx, &row.scope).await?;
-    let (namespace, place) = match &row.scope {
-        Scope::Everywhere => (EVERYWHERE.to_owned(), "the whole registry".to_owned()),
-        Scope::Namespace(namespace) => (namespace.to_string(), format!("namespace {namespace}")),
-        Scope::Workload(workload) => {
-            (workload.namespace().to_string(), format!("namespace {}", workload.namespace()))
-        }
+    let (key, place) = match row.scope.namespace() {
+        Some(namespace) => (namespace.to_string(), format!("namespace {namespace}")),
+        None => (EVERYWHERE.to_owned(), "the whole registry".to_owned()),
     };
-    if rows::count(&mut tx, &namespace).await? >= HOOKS_MAX {
+    if rows::count(&mut tx, &key).await? >= HOOKS_MAX {
         return Err(Error::conflict("hooks_many", format!("{place} has {HOOKS_MAX} hooks already"))
             .hint("take some away with gradus hook rm ID, or send to one that tells the others"));
     }
@@ -140,8 +137,12 @@ pub async fn list(
         let page = rows::list(&mut tx, &after, PAGE_MAX).await?;
         let Some(last) = page.last() else { return Ok(found) };
         after.clone_from(&last.id);
-        let is_meant =
-            |row: &HookRow| may(actor, &row.scope).is_ok() && scope.is_none_or(|scope| *scope == row.scope);
+        let is_in = |row: &HookRow| match scope {
+            None => true,
+            Some(Scope::Namespace(namespace)) => row.scope.namespace().as_ref() == Some(namespace),
+            Some(scope) => *scope == row.scope,
+        };
+        let is_meant = |row: &HookRow| may(actor, &row.scope).is_ok() && is_in(row);
         found.extend(page.into_iter().filter(is_meant));
         if found.len() >= limit {
             found.truncate(limit);

@@ -332,6 +332,13 @@ backends! {
         }
         let body = json!({ "scope": "rival", "on": "pushed", "url": "http://127.0.0.1:9/" });
         env.call("POST", "/v1/hooks").token(&rival).json(body).expect(201).await;
+        for scope in [W, "*"] {
+            add(&env, json!({ "url": "http://127.0.0.1:9/", "scope": scope })).await;
+        }
+        for (scope, count) in [("acme", 2), ("acme%2Fx", 1), ("*", 1), ("rival", 1)] {
+            let listed = env.get(&format!("/v1/hooks?scope={scope}")).expect(200).await.value();
+            assert_eq!(listed["items"].as_array().unwrap().len(), count, "{scope}");
+        }
         assert_eq!(env.get("/v1/hooks").token(&rival).expect(200).await.value()["items"].as_array().unwrap().len(), 1);
     }
 }
