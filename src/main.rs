@@ -1,10 +1,7 @@
-//! The `gradus` binary: starts the runtime, runs the command line, ends with its code.
+//! The `gradus` binary. All of it is in the library, so that nothing is compiled twice.
 
 use std::process::ExitCode;
 
-#[tokio::main]
-async fn main() -> ExitCode {
-    // One TLS provider for the whole process, chosen here and not by whichever crate is first.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    gradus::cli::run().await
+fn main() -> ExitCode {
+    gradus::cli::run()
 }

@@ -176,15 +176,19 @@ enum Verb {
     Scrub(admin::Scrub),
 }
 
-/// Parses the command line, runs the verb, and says how it ended.
-pub async fn run() -> ExitCode {
+/// Parses the command line, runs the verb in a runtime of its own, and says how it ended.
+pub fn run() -> ExitCode {
+    // One TLS provider for the whole process, chosen here and not by whichever crate is first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let (command, name, out) = match usage::read() {
         Ok(read) => read,
         Err(ended) => return ended,
     };
     let is_server = matches!(command.verb, Verb::Serve(_));
     crate::telemetry::start(is_server && !out.is_terminal(), if is_server { "info" } else { "off" });
-    match dispatch(command, &out).await.and_then(|()| out.finish()) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let done = runtime.map_err(Into::into).and_then(|runtime| runtime.block_on(dispatch(command, &out)));
+    match done.and_then(|()| out.finish()) {
         Ok(()) => ExitCode::from(out.ended()),
         Err(error) => {
             let error = with_next_step(error, &name);
