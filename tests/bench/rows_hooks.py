@@ -1,5 +1,6 @@
 """Rows about hooks and streams: how soon what happens is told, to how many, and whether all of it is."""
 
+import contextlib
 import json
 import statistics
 import time
@@ -14,7 +15,7 @@ from .rows_requests import prepared
 
 LOOPBACK = '[hooks]\nallow = ["127.0.0.0/8"]\n'
 WATCHERS = 1000
-WARM = 20
+WARM, STEP = 20, 25
 SETTLED = 2  # seconds after which an idle server is looked at
 LIVE, SILENT, CLOSED = 45, 3, 2
 
@@ -72,35 +73,56 @@ def latency(bench):
 
 
 def watchers(bench):
-    """An event after the other, from asking for it until the last watcher has it."""
+    """An event after the other, from asking for it until the last watcher has it; and what watchers hold."""
     count = 20 if bench.quick else 50
     bench.table.section(f"{WATCHERS:,} watchers of the log, {count} events")
     for database in bench.databases:
         took = Samples()
-        with bench.gradus("watchers", database) as gradus:
-            gradus.cli("namespace", "create", "acme")
-            turner = Turner(gradus, bench.folder / f"watchers-model-{database}", 1)
-            connection, turns = Connection(gradus.url, gradus.token), iter(range(1 << 30))
-            with Listeners(bench.listeners, "watch", gradus.url, WARM, token=gradus.token) as listeners:
-                turner.turn(connection, next(turns))
-                listeners.wait_for(WARM)
-            time.sleep(SETTLED)
+        with watched(bench, "watchers", database) as (gradus, tell):
             before = resident(gradus.pid)
             with Listeners(bench.listeners, "watch", gradus.url, WATCHERS, token=gradus.token) as listeners:
                 for _ in range(bench.runs):
                     slowest = Samples()
                     for _ in range(count):
                         asked = time.monotonic()
-                        turner.turn(connection, next(turns))
+                        tell()
                         listeners.wait_for(WATCHERS)
                         heard = listeners.take()
                         if len({who for who, _, _ in heard}) != WATCHERS:
                             raise Failed("a watcher was told twice, or another event")
                         slowest.add((max(when for _, when, _ in heard) - asked) * 1000)
                     took.add(slowest.median)
-                each = (resident(gradus.pid) - before) * 1024 / WATCHERS
+                at_once = (resident(gradus.pid) - before) * 1024 / WATCHERS
+        with watched(bench, "watchers-by-and-by", database) as (gradus, tell), contextlib.ExitStack() as stack:
+            before = resident(gradus.pid)
+            for _ in range(WATCHERS // STEP):
+                few = Listeners(bench.listeners, "watch", gradus.url, STEP, token=gradus.token)
+                stack.enter_context(few)
+            tell()
+            time.sleep(SETTLED)
+            by_and_by = (resident(gradus.pid) - before) * 1024 / WATCHERS
+        memory = f"gradus on {database}, resident memory of each that comes"
         bench.table.add(f"gradus on {database}, all are told within", took, "ms", at_most=250)
-        bench.table.add(f"gradus on {database}, resident memory of each", Samples([each]), "KiB", at_most=20)
+        bench.table.add(f"{memory} by and by", Samples([by_and_by]), "KiB", at_most=20)
+        bench.table.add(f"{memory} with all others at once", Samples([at_once]), "KiB", at_most=20)
+
+
+@contextlib.contextmanager
+def watched(bench, name, database):
+    """A server that has seen some watchers and is idle, and a function that makes an event there."""
+    with bench.gradus(name, database) as gradus:
+        gradus.cli("namespace", "create", "acme")
+        turner = Turner(gradus, bench.folder / f"{name}-model-{database}", 1)
+        connection, turns = Connection(gradus.url, gradus.token), iter(range(1 << 30))
+
+        def tell():
+            turner.turn(connection, next(turns))
+
+        with Listeners(bench.listeners, "watch", gradus.url, WARM, token=gradus.token) as listeners:
+            tell()
+            listeners.wait_for(WARM)
+        time.sleep(SETTLED)
+        yield gradus, tell
 
 
 def backlog(bench):
