@@ -178,6 +178,13 @@ pub async fn record(
     Ok(())
 }
 
+/// The hooks for which something waits since before a time.
+pub async fn with_old(tx: &mut Tx, before: DateTime<Utc>) -> Result<Vec<String>> {
+    let sql = "SELECT DISTINCT hook FROM deliveries WHERE state = 'pending' AND queued_at < $1 ORDER BY hook";
+    let rows: Vec<(String,)> = all!(tx, sql, before);
+    Ok(rows.into_iter().map(|(hook,)| hook).collect())
+}
+
 /// Gives up some of what a hook was to be sent and waits since before a time. Answers how many.
 pub async fn give_up(
     tx: &mut Tx,
@@ -203,8 +210,18 @@ pub async fn replay(tx: &mut Tx, hook: &str, position: i64, lane: &str, now: Dat
     Ok(true)
 }
 
+/// Locks all lanes of a hook, in the order in which everybody takes them. On SQLite a transaction that writes is alone anyway.
+pub(super) async fn lock_lanes(tx: &mut Tx, hook: &str) -> Result<()> {
+    if let Inner::Postgres(tx) = &mut tx.inner {
+        let sql = "SELECT 1 FROM lanes WHERE hook = $1 ORDER BY lane FOR UPDATE";
+        sqlx::query(sql).bind(hook).execute(&mut **tx).await?;
+    }
+    Ok(())
+}
+
 /// What waits to be tried again is due now.
 pub async fn hurry(tx: &mut Tx, hook: &str, now: DateTime<Utc>) -> Result<()> {
+    lock_lanes(tx, hook).await?;
     let sql = "UPDATE lanes SET due_at = $2 WHERE hook = $1 AND lease IS NULL AND due_at > $2";
     execute!(tx, sql, hook, now);
     Ok(())

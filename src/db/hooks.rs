@@ -1,7 +1,7 @@
 //! Hooks: what each listens to, where it sends, how it stands.
 
 use super::{
-    read,
+    deliveries, read,
     tx::{Inner, Tx, all, execute, optional},
 };
 use crate::{
@@ -122,11 +122,11 @@ pub async fn count(tx: &mut Tx, namespace: &str) -> Result<i64> {
     Ok(row.map_or(0, |(count,)| count))
 }
 
-/// Those that send nothing now.
-pub async fn stopped(tx: &mut Tx) -> Result<Vec<String>> {
-    let sql = "SELECT id FROM hooks WHERE removed_at IS NULL AND state <> 'active' ORDER BY id";
-    let rows: Vec<(String,)> = all!(tx, sql);
-    Ok(rows.into_iter().map(|(id,)| id).collect())
+/// How many send nothing now.
+pub async fn count_stopped(tx: &mut Tx) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM hooks WHERE removed_at IS NULL AND state <> 'active'";
+    let row: Option<(i64,)> = optional!(tx, sql);
+    Ok(row.map_or(0, |(count,)| count))
 }
 
 /// Locks a hook's row to the end of the transaction: before any of its lanes, by whoever touches several. On SQLite a
@@ -172,6 +172,7 @@ pub async fn remove(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<bool> {
     let sql = "UPDATE hooks SET removed_at = $2, target = $3 WHERE id = $1 AND removed_at IS NULL";
     let there = execute!(tx, sql, id, at, Vec::<u8>::new()) == 1;
     if there {
+        deliveries::lock_lanes(tx, id).await?;
         execute!(tx, "DELETE FROM deliveries WHERE hook = $1 AND state = 'pending'", id);
         execute!(tx, "DELETE FROM lanes WHERE hook = $1", id);
     }

@@ -13,7 +13,6 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
-use std::collections::BTreeSet;
 
 /// What an operator does about a log whose parts do not fit.
 const DAMAGED: &str = "gradus audit verify names what is wrong";
@@ -61,7 +60,6 @@ pub async fn append(
     let mut frontier = Frontier::from_bytes(start, &frontier).ok_or_else(|| {
         Error::corrupt("log_head", 1, "the frontier is not that of a tree of this size").hint(DAMAGED)
     })?;
-    let mut lanes = BTreeSet::new();
     for (position, change) in (first..).zip(changes) {
         let namespace = change.namespace();
         let workload = change.workload().map(ToString::to_string);
@@ -72,12 +70,11 @@ pub async fn append(
         let sql = "INSERT INTO events (position, bytes, kind, namespace, workload, checkpoint)
                    VALUES ($1, $2, $3, $4, $5, $6)";
         execute!(tx, sql, position, bytes, kind, &namespace, &workload, checkpoint);
-        outbox::enqueue(tx, &hooks, &event, of_epoch, &mut lanes).await?;
+        outbox::enqueue(tx, &hooks, &event, of_epoch).await?;
         if frontier.size().is_multiple_of(TILE) {
             fill_tiles(tx, frontier.size()).await?;
         }
     }
-    outbox::open_lanes(tx, lanes, at).await?;
     let sql = "UPDATE log_head SET frontier = $1, latest = CASE WHEN latest > $2 THEN latest ELSE $2 END WHERE id = 1";
     execute!(tx, sql, frontier.to_bytes(), at);
     tx.length = Some(length);

@@ -12,10 +12,7 @@ use crate::{
         hook::{self, Subscriptions},
     },
 };
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, RwLock},
-};
+use std::sync::{Arc, RwLock};
 
 /// The hooks as of one count of their changes. What was read under the log's lock with that count stays right for it.
 #[derive(Default)]
@@ -37,31 +34,21 @@ pub(super) async fn subscriptions(tx: &mut Tx, count: i64) -> Result<Arc<Subscri
     Ok(all)
 }
 
-/// Queues an event for the hooks that listen to it, and adds the lanes that are to be opened.
-pub(super) async fn enqueue(
-    tx: &mut Tx,
-    hooks: &Subscriptions,
-    event: &Event,
-    epoch: i64,
-    lanes: &mut BTreeSet<(String, String)>,
-) -> Result<()> {
+/// Queues an event for the hooks that listen to it. Their lanes are opened at the end of the transaction.
+pub(super) async fn enqueue(tx: &mut Tx, hooks: &Subscriptions, event: &Event, epoch: i64) -> Result<()> {
     let lane = hook::lane(&event.change);
     for hook in hooks.wanting(&event.change) {
         let sql = "INSERT INTO deliveries (hook, position, epoch, lane, state, attempts, failed, queued_at)
                    VALUES ($1, $2, $3, $4, 'pending', 0, 0, $5)";
         execute!(tx, sql, &hook.id, event.position, epoch, lane, event.at);
-        lanes.insert((hook.id.clone(), lane.to_owned()));
+        tx.lanes.entry((hook.id.clone(), lane.to_owned())).or_insert(event.at);
     }
     Ok(())
 }
 
-/// Opens the lanes of all events of a transaction, in the order in which everybody takes them.
-pub(super) async fn open_lanes(
-    tx: &mut Tx,
-    lanes: BTreeSet<(String, String)>,
-    due: chrono::DateTime<chrono::Utc>,
-) -> Result<()> {
-    for (hook, lane) in lanes {
+/// Opens the lanes of all events of a transaction, in the order in which everybody takes them: nothing is locked after.
+pub(super) async fn open_lanes(tx: &mut Tx) -> Result<()> {
+    for ((hook, lane), due) in std::mem::take(&mut tx.lanes) {
         open_lane(tx, &hook, &lane, due).await?;
     }
     Ok(())

@@ -3,13 +3,18 @@
 //! Rules that keep one text valid on both: `$1` placeholders; no `= ANY`, arrays or ILIKE; sums cast to
 //! BIGINT; times are parameters; duplicates by `ON CONFLICT DO NOTHING` and counting rows.
 
-use super::{connect::Db, outbox::Remembered};
+use super::{
+    connect::Db,
+    outbox::{self, Remembered},
+};
 use crate::{
     error::Result,
     model::{merkle::Frontier, note::Signer},
 };
+use chrono::{DateTime, Utc};
 use sqlx::{Database, Postgres, Sqlite, Transaction, pool::PoolConnection};
 use std::{
+    collections::BTreeMap,
     ops::{Deref, DerefMut},
     sync::{
         Arc,
@@ -71,6 +76,8 @@ pub struct Tx {
     /// The hooks that events are queued for (see `outbox`), and whether this transaction changes them.
     pub(super) hooks: Arc<Remembered>,
     pub(super) hooks_changed: bool,
+    /// The lanes of what was queued, which are opened last of all, with when they are due.
+    pub(super) lanes: BTreeMap<(String, String), DateTime<Utc>>,
 }
 
 impl Tx {
@@ -83,6 +90,7 @@ impl Tx {
             signer: db.signer().cloned(),
             hooks: db.hooks.clone(),
             hooks_changed: false,
+            lanes: BTreeMap::new(),
         }
     }
 
@@ -92,7 +100,8 @@ impl Tx {
     }
 
     /// Makes the change durable and visible.
-    pub async fn commit(self) -> Result<()> {
+    pub async fn commit(mut self) -> Result<()> {
+        outbox::open_lanes(&mut self).await?;
         match self.inner {
             Inner::Sqlite(handle) => handle.commit().await?,
             Inner::Postgres(handle) => handle.commit().await?,

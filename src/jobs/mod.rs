@@ -112,7 +112,7 @@ const SETTLE: &str = "*/5 * * * * *";
 /// How often hooks are counted, and what ended long ago is forgotten.
 const HOUSEKEEPING: &str = "*/15 * * * * *";
 
-/// How often it is looked whether what is to be sent waits too long for its hook to be resumed.
+/// How often it is looked whether what is to be sent waits too long.
 const EXPIRY: &str = "30 7 * * * *";
 
 /// On every replica, since each shows the numbers and forgetting twice changes nothing.
@@ -120,7 +120,7 @@ async fn look_after_hooks(cx: &Context) {
     let work = async {
         let mut tx = cx.db.read().await?;
         cx.metrics.deliveries_pending.set(deliveries::count_pending(&mut tx, None).await?);
-        cx.metrics.hooks_paused.set(hooks::stopped(&mut tx).await?.len() as i64);
+        cx.metrics.hooks_paused.set(hooks::count_stopped(&mut tx).await?);
         drop(tx);
         ops_hooks::prune(cx).await
     };

@@ -366,12 +366,12 @@ pub async fn replay(
     delivery(cx, actor, id, position).await.map(|(row, _)| (row, hook.state))
 }
 
-/// Gives up what waits for hooks that are paused or disabled since `keep_days`: dead letters, which can be replayed for as
-/// long again. Answers how many.
+/// Gives up what was to be sent and waits since `keep_days`, because its hook is not resumed or nobody takes what comes before
+/// it: dead letters, which can be replayed for as long again. Answers how many.
 pub async fn give_up_old(cx: &Context) -> Result<u64> {
     let now = cx.clock.now();
     let before = now - TimeDelta::days(i64::from(cx.config.hooks.keep_days));
-    let hooks = rows::stopped(&mut cx.db.read().await?).await?;
+    let hooks = deliveries::with_old(&mut cx.db.read().await?, before).await?;
     let mut all = 0;
     for hook in hooks {
         let mut of_hook = 0;
@@ -386,7 +386,7 @@ pub async fn give_up_old(cx: &Context) -> Result<u64> {
             }
         }
         if of_hook > 0 {
-            tracing::warn!(hook, deliveries = of_hook, "given up unsent, as the hook was not resumed");
+            tracing::warn!(hook, deliveries = of_hook, "given up unsent: it has waited for keep_days");
             cx.metrics.deliveries.get_or_create(&DeliveryLabels { outcome: "dead" }).inc_by(of_hook);
         }
         all += of_hook;
