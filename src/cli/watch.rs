@@ -32,7 +32,8 @@ pub struct Watch {
     #[arg(value_parser = argument::<Reference>)]
     reference: Reference,
     /// A shell command to run; GRADUS_VERSION, GRADUS_DIGEST, GRADUS_WORKLOAD, GRADUS_STAGE, GRADUS_KIND, GRADUS_POSITION
-    /// and GRADUS_REFERENCE tell what has changed. Without it changes are printed
+    /// and GRADUS_REFERENCE tell what has changed, and GRADUS_SERVER and GRADUS_TOKEN let it ask the same registry. Without it
+    /// changes are printed
     #[arg(long, value_name = "COMMAND")]
     exec: Option<String>,
     /// Where to remember how far it has come [default: a file in the user's state folder for this server, reference
@@ -192,7 +193,7 @@ impl Watch {
             // The first time: what is there now counts as a change. The stream has begun, so nothing falls between.
             let mut first = State { cursor: watching.position, digest: None };
             if let Some(turn) = self.resolve(client, stage, watching.position, None).await? {
-                self.turn(&turn, &mut first, file, out).await?;
+                self.turn(client, &turn, &mut first, file, out).await?;
                 *state = Some(first);
                 if self.once {
                     return Ok(true);
@@ -215,7 +216,7 @@ impl Watch {
             };
             state.cursor = position + 1;
             if let Some(turn) = turn {
-                self.turn(&turn, state, file, out).await?;
+                self.turn(client, &turn, state, file, out).await?;
                 if self.once {
                     return Ok(true);
                 }
@@ -244,7 +245,14 @@ impl Watch {
     }
 
     /// Tells of a change or runs the command, and remembers that it is done.
-    async fn turn(&self, turn: &Turn, state: &mut State, file: &StateFile, out: &Out) -> Result<()> {
+    async fn turn(
+        &self,
+        client: &Client,
+        turn: &Turn,
+        state: &mut State,
+        file: &StateFile,
+        out: &Out,
+    ) -> Result<()> {
         let Turn { kind, version, digest, position, event, .. } = turn;
         match &self.exec {
             None => {
@@ -254,17 +262,19 @@ impl Watch {
                     event.as_ref().map_or_else(|| format!("{} is {version} {digest}", self.reference), line);
                 if out.json { out.line(data.to_string()) } else { out.line(text) }
             }
-            Some(command) => self.exec(command, turn, out).await?,
+            Some(command) => self.exec(client, command, turn, out).await?,
         }
         state.digest = Some(digest.clone());
         file.write(state)
     }
 
-    async fn exec(&self, command: &str, turn: &Turn, out: &Out) -> Result<()> {
+    async fn exec(&self, client: &Client, command: &str, turn: &Turn, out: &Out) -> Result<()> {
         let mut wait = Duration::from_secs(1);
         for tried in 0..=self.retries {
             let status = Command::new("sh")
                 .args(["-c", command])
+                .envs(client.server().map(|server| ("GRADUS_SERVER", server)))
+                .envs(client.token().map(|token| ("GRADUS_TOKEN", token)))
                 .env("GRADUS_REFERENCE", self.reference.to_string())
                 .env("GRADUS_WORKLOAD", self.reference.workload.as_str())
                 .env("GRADUS_STAGE", turn.stage.as_deref().unwrap_or_default())

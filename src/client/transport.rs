@@ -166,6 +166,12 @@ impl Client {
         }
     }
 
+    pub fn token(&self) -> Option<&str> {
+        match &self.transport {
+            Transport::Remote { token, .. } | Transport::Local { token, .. } => token.as_deref(),
+        }
+    }
+
     /// Sends a call; an answer that is not a success becomes the error it tells of.
     pub async fn send(&self, call: Call) -> Result<Reply> {
         let reply = self.send_raw(call).await?;
