@@ -123,6 +123,14 @@ impl Reader<'_> {
         self.part(from, self.limit).await
     }
 
+    /// The same where it is not known how far the log reaches.
+    async fn page_if_there(&self, from: i64) -> Result<Vec<Event>> {
+        match self.page(from).await {
+            Err(error) if error.code == "cursor_ahead" => Ok(Vec::new()),
+            other => other,
+        }
+    }
+
     /// The newest page. The log is read from a position on, so what is looked for is the last position from which a
     /// page is still full: by steps that double, then by halving.
     async fn newest(&self) -> Result<Vec<Event>> {
@@ -134,7 +142,7 @@ impl Reader<'_> {
         let mut step = i64::try_from(self.limit).unwrap_or(i64::MAX);
         let mut short = loop {
             let from = start(&newest).saturating_add(step);
-            let page = self.page(from).await?;
+            let page = self.page_if_there(from).await?;
             if page.len() < self.limit {
                 break from;
             }

@@ -61,9 +61,24 @@ impl Filter {
     }
 }
 
+/// The log's length; a position that it has not reached is refused.
+pub(super) async fn reach(cx: &Context, cursor: i64) -> Result<i64> {
+    let mut length = cx.db.epoch().await?;
+    if cursor > length {
+        // What was committed a moment ago is read before this process knows of it.
+        length = log::length(&mut cx.db.read().await?).await?.unwrap_or_default();
+    }
+    if (0..=length).contains(&cursor) {
+        return Ok(length);
+    }
+    Err(Error::invalid("cursor_ahead", format!("the log has {length} entries, none at {cursor} yet")).hint(
+        format!("was the registry restored from a backup? Go on from {length}, and look at the state itself"),
+    ))
+}
+
 /// Events from a position on that pass the filter, oldest first.
 pub async fn list(cx: &Context, filter: &Filter, from: i64, limit: i64) -> Result<Vec<Event>> {
-    let (mut from, mut found) = (from, Vec::new());
+    let (first, mut from, mut found) = (from, from, Vec::new());
     loop {
         let page = read(cx, filter, from, limit).await?;
         let is_full = page.len() as i64 == limit;
@@ -71,6 +86,9 @@ pub async fn list(cx: &Context, filter: &Filter, from: i64, limit: i64) -> Resul
         found.extend(page.into_iter().filter(|event| filter.passes(event)));
         found.truncate(usize::try_from(limit).unwrap_or(0));
         if !is_full || found.len() as i64 == limit {
+            if found.is_empty() {
+                reach(cx, first).await?;
+            }
             return Ok(found);
         }
     }

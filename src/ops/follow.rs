@@ -4,7 +4,7 @@
 use super::{Context, events};
 use crate::{
     db::log,
-    error::{Error, Result},
+    error::Result,
     model::event::{Change, Event},
 };
 use bytes::Bytes;
@@ -87,17 +87,8 @@ pub struct Follower {
 impl Follower {
     /// From a position on; without one from what happens next. A position that the log has not reached is refused.
     pub async fn new(cx: &Arc<Context>, filter: events::Filter, cursor: Option<i64>) -> Result<Self> {
-        let length = cx.db.epoch().await?;
+        let length = events::reach(cx, cursor.unwrap_or_default()).await?;
         let cursor = cursor.unwrap_or(length);
-        if !(0..=length).contains(&cursor) {
-            return Err(Error::invalid(
-                "cursor_ahead",
-                format!("the log has {length} entries, none at {cursor} yet"),
-            )
-            .hint(format!(
-                "was the registry restored from a backup? Go on from {length}, and look at the state itself"
-            )));
-        }
         Ok(Self { seen: start(cx, length), cx: cx.clone(), filter: Arc::new(filter), cursor })
     }
 

@@ -123,6 +123,7 @@ backends! {
         let next = page["next"].as_str().unwrap();
         assert!(next.parse::<usize>().unwrap() > total);
         for (query, code) in [
+            ("cursor=99999".to_owned(), "cursor_ahead"),
             ("cursor=99999&wait=1".to_owned(), "cursor_ahead"),
             ("cursor=-1".to_owned(), "cursor_invalid"),
             ("cursor=x&wait=1".to_owned(), "cursor_invalid"),
