@@ -250,10 +250,13 @@ async fn test(client: &Client, id: &str, out: &Out) -> Result<()> {
     out.data(&details, |out| last.into_iter().for_each(|last| out.line(attempt(last))))?;
     match why {
         None => Ok(()),
-        Some(why) => {
-            Err(Error::unavailable("hook_test_failed", format!("the test was not delivered: {why}"))
-                .hint(format!("mend the receiver, then test again; what it answered: {see}")))
-        }
+        Some(why) => Err(Error::unavailable(
+            "hook_test_failed",
+            format!("the test was not delivered: {why}"),
+        )
+        .hint(format!(
+            "mend the receiver (or hooks.allow, where its address was refused) and test again; see {see}"
+        ))),
     }
 }
 
