@@ -99,6 +99,9 @@ impl Report {
                 out.line(format!("promoted {}:{} to {}", it.workload, promotion.version, promotion.stage));
             }
         })?;
+        if told.evidence_full {
+            out.note("not kept as evidence: there is as much about this version as is taken; push a new one");
+        }
         if told.rolled_back.is_some() {
             out.end_with(3);
         }

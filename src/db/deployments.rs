@@ -7,9 +7,9 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        deployment::{Bad, Deployment, Running, Target},
+        deployment::{Deployment, Running, Target},
         digest::Digest,
-        name::{PrincipalName, Workload},
+        name::Workload,
         stage::Stage,
     },
 };
@@ -28,7 +28,6 @@ struct Row {
     has_run: bool,
     healthy: Option<bool>,
     healthy_since: Option<DateTime<Utc>>,
-    evidence_at: Option<DateTime<Utc>>,
     url: Option<String>,
     message: Option<String>,
     reported_at: DateTime<Utc>,
@@ -36,9 +35,6 @@ struct Row {
     running_version: Option<String>,
     running_digest: Option<String>,
     running_since: Option<DateTime<Utc>>,
-    bad_digest: Option<String>,
-    bad_at: Option<DateTime<Utc>>,
-    bad_by: Option<String>,
 }
 
 fn deployment(row: Row) -> Result<Deployment> {
@@ -48,12 +44,6 @@ fn deployment(row: Row) -> Result<Deployment> {
             digest: read("deployments", digest)?,
             since,
         }),
-        _ => None,
-    };
-    let bad = match (&row.bad_digest, row.bad_at, &row.bad_by) {
-        (Some(digest), Some(at), Some(by)) => {
-            Some(Bad { digest: read("deployments", digest)?, at, by: read("deployments", by)? })
-        }
         _ => None,
     };
     Ok(Deployment {
@@ -67,10 +57,8 @@ fn deployment(row: Row) -> Result<Deployment> {
         status_since: row.status_since,
         has_run: row.has_run,
         running,
-        bad,
         healthy: row.healthy,
         healthy_since: row.healthy_since,
-        evidence_at: row.evidence_at,
         url: row.url,
         message: row.message,
         reported_at: row.reported_at,
@@ -82,8 +70,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT workload, target, stage, version, digest, status, since, status_since, has_run, healthy, ",
-            "healthy_since, evidence_at, url, message, reported_at, reported_by, running_version, running_digest, ",
-            "running_since, bad_digest, bad_at, bad_by FROM deployments ",
+            "healthy_since, url, message, reported_at, reported_by, running_version, running_digest, running_since ",
+            "FROM deployments ",
             $rest
         )
     };
@@ -144,23 +132,6 @@ pub async fn count_following(
     Ok(row.unwrap_or_default())
 }
 
-/// Where content was last said to fare badly, in a stage and since a moment, with who said it last.
-pub async fn bad(
-    tx: &mut Tx,
-    workload: &Workload,
-    stage: &Stage,
-    digest: &Digest,
-    since: DateTime<Utc>,
-) -> Result<Vec<(Target, PrincipalName)>> {
-    let sql = "SELECT target, bad_by FROM deployments
-               WHERE workload = $1 AND stage = $2 AND bad_digest = $3 AND bad_at >= $4 ORDER BY target";
-    let rows: Vec<(String, String)> =
-        all!(tx, sql, workload.as_str(), stage.as_str(), digest.as_str(), since);
-    rows.into_iter()
-        .map(|(target, by)| Ok((read("deployments", &target)?, read("deployments", &by)?)))
-        .collect()
-}
-
 /// How many targets run a workload, or should.
 pub async fn count(tx: &mut Tx, workload: &Workload) -> Result<i64> {
     let sql = "SELECT COUNT(*) FROM deployments WHERE workload = $1 AND status <> 'retired'";
@@ -171,15 +142,14 @@ pub async fn count(tx: &mut Tx, workload: &Workload) -> Result<i64> {
 /// Stores what is known of a target now.
 pub async fn save(tx: &mut Tx, it: &Deployment) -> Result<()> {
     let sql = "INSERT INTO deployments (workload, target, stage, version, digest, status, since, status_since, has_run,
-                   healthy, healthy_since, evidence_at, url, message, reported_at, reported_by, running_version,
-                   running_digest, running_since, bad_digest, bad_at, bad_by)
-               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-                   $22)
+                   healthy, healthy_since, url, message, reported_at, reported_by, running_version, running_digest,
+                   running_since)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
                ON CONFLICT (workload, target) DO UPDATE SET stage = $3, version = $4, digest = $5, status = $6,
-                   since = $7, status_since = $8, has_run = $9, healthy = $10, healthy_since = $11, evidence_at = $12,
-                   url = $13, message = $14, reported_at = $15, reported_by = $16, running_version = $17,
-                   running_digest = $18, running_since = $19, bad_digest = $20, bad_at = $21, bad_by = $22";
-    let (running, bad) = (it.running.as_ref(), it.bad.as_ref());
+                   since = $7, status_since = $8, has_run = $9, healthy = $10, healthy_since = $11, url = $12,
+                   message = $13, reported_at = $14, reported_by = $15, running_version = $16, running_digest = $17,
+                   running_since = $18";
+    let running = it.running.as_ref();
     execute!(
         tx,
         sql,
@@ -194,17 +164,22 @@ pub async fn save(tx: &mut Tx, it: &Deployment) -> Result<()> {
         it.has_run,
         it.healthy,
         it.healthy_since,
-        it.evidence_at,
         &it.url,
         &it.message,
         it.reported_at,
         it.reported_by.as_str(),
         running.map(|running| running.version.to_string()),
         running.map(|running| running.digest.as_str()),
-        running.map(|running| running.since),
-        bad.map(|bad| bad.digest.as_str()),
-        bad.map(|bad| bad.at),
-        bad.map(|bad| bad.by.as_str())
+        running.map(|running| running.since)
     );
+    Ok(())
+}
+
+/// Forgets targets that were retired longest ago, where there are more of a workload than are remembered.
+pub async fn forget_retired(tx: &mut Tx, workload: &Workload, remembered: i64) -> Result<()> {
+    let sql = "DELETE FROM deployments WHERE workload = $1 AND status = 'retired' AND target IN (
+                   SELECT target FROM deployments WHERE workload = $1 AND status = 'retired'
+                   ORDER BY status_since DESC, target LIMIT 1000 OFFSET $2)";
+    execute!(tx, sql, workload.as_str(), remembered);
     Ok(())
 }

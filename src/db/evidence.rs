@@ -96,16 +96,33 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
     Ok(inserted == 1)
 }
 
-/// Whether there is room for a piece that tells how a subject fares: health takes half of what is taken at most, since it
-/// comes by itself.
-pub async fn has_room_for_health(tx: &mut Tx, repository: &Workload, subject: &Digest) -> Result<bool> {
-    let sql = "SELECT COUNT(*), COUNT(CASE WHEN kind = $3 THEN 1 END), CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT)
-               FROM evidence WHERE repository = $1 AND subject = $2 AND kind <> $4";
-    let (health, approval) = (EvidenceKind::DeploymentHealth.name(), EvidenceKind::Approval.name());
-    let row: Option<(i64, i64, i64)> =
-        optional!(tx, sql, repository.as_str(), subject.as_str(), health, approval);
-    let (all, health, bytes) = row.unwrap_or_default();
-    Ok(all < MAX && health < MAX / 2 && bytes < BYTES_MAX / 2)
+/// How much there is about a subject already.
+#[derive(Default)]
+pub struct Amount {
+    /// Pieces of all kinds, and bytes of what gates read of them.
+    pub pieces: i64,
+    pub bytes: i64,
+}
+
+pub async fn amount(tx: &mut Tx, repository: &Workload, subject: &Digest) -> Result<Amount> {
+    let sql = "SELECT COALESCE(MAX(number), 0), CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT)
+               FROM evidence WHERE repository = $1 AND subject = $2";
+    let row: Option<(i64, i64)> = optional!(tx, sql, repository.as_str(), subject.as_str());
+    Ok(row.map(|(pieces, bytes)| Amount { pieces, bytes }).unwrap_or_default())
+}
+
+/// Everything of a kind about a subject, oldest first.
+pub async fn of_kind(
+    tx: &mut Tx,
+    repository: &Workload,
+    subject: &Digest,
+    kind: EvidenceKind,
+) -> Result<Vec<Evidence>> {
+    let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
+               WHERE repository = $1 AND subject = $2 AND kind = $3 ORDER BY number LIMIT $4";
+    let rows: Vec<Row> =
+        all!(tx, sql, repository.as_str(), subject.as_str(), kind.name(), MAX + DECISIONS_MAX);
+    rows.into_iter().map(evidence).collect()
 }
 
 /// Everything about a subject, oldest first.

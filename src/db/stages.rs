@@ -307,6 +307,21 @@ pub async fn history(
     rows.into_iter().map(to_move).collect()
 }
 
+/// Since when a stage has not held content that it held; of what it never held, since when it has held anything.
+pub async fn left_at(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    digest: &Digest,
+) -> Result<Option<DateTime<Utc>>> {
+    let sql = "SELECT moved_at FROM moves WHERE workload = $1 AND stage = $2 AND number >
+                   (SELECT COALESCE(MAX(number), 0) FROM moves WHERE workload = $1 AND stage = $2 AND digest = $3)
+               ORDER BY number LIMIT 1";
+    let row: Option<(DateTime<Utc>,)> =
+        optional!(tx, sql, workload.as_str(), stage.as_str(), digest.as_str());
+    Ok(row.map(|(at,)| at))
+}
+
 /// How often a stage has moved.
 pub async fn moves(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<i64> {
     let sql = "SELECT number FROM stages WHERE workload = $1 AND stage = $2";

@@ -37,17 +37,20 @@ struct DeploymentHealthy {
     from: Vec<Source>,
 }
 
-/// What was said last of the content on each target that was not retired since: while it followed this stage, or any.
+/// What was said last of the content on each target by whom counts, oldest evidence first: while the target followed this
+/// stage, or any. A target follows one stage at a time, and one that anybody has retired speaks no more.
 pub fn newest<'a>(
-    evidence: impl Iterator<Item = &'a Evidence>,
+    evidence: impl IntoIterator<Item = &'a Evidence>,
+    counts: impl Fn(&Evidence) -> bool,
     stage: Option<&Stage>,
 ) -> BTreeMap<&'a str, (&'a Evidence, &'a DeploymentHealth)> {
     let mut newest = BTreeMap::new();
     for evidence in evidence {
         let Statement::DeploymentHealth(health) = &evidence.statement else { continue };
-        if health.retired {
+        let is_there = stage.is_none_or(|stage| health.stage.as_ref() == Some(stage));
+        if health.retired || (!is_there && counts(evidence)) {
             newest.remove(health.target.as_str());
-        } else if stage.is_none_or(|stage| health.stage.as_ref() == Some(stage)) {
+        } else if is_there && counts(evidence) {
             newest.insert(health.target.as_str(), (evidence, health));
         }
     }
@@ -71,7 +74,8 @@ impl Gate for DeploymentHealthy {
         let Some(stage) = self.stage.as_ref().or(facts.before.as_ref()) else {
             return Verdict::pass("the first stage has none before it");
         };
-        let newest = newest(facts.evidence(EvidenceKind::DeploymentHealth, &self.from), Some(stage));
+        let all = facts.evidence(EvidenceKind::DeploymentHealth, &[]);
+        let newest = newest(all, |evidence| facts.counts(&evidence.by, &self.from), Some(stage));
         let all = newest.values().map(|(evidence, _)| *evidence);
         let bad: Vec<_> = newest.iter().filter(|(_, (_, health))| !health.healthy).collect();
         if !bad.is_empty() {

@@ -160,7 +160,8 @@ impl Facts {
         })
     }
 
-    fn counts(&self, by: &PrincipalName, from: &[Source]) -> bool {
+    /// Whether what somebody says counts.
+    pub(super) fn counts(&self, by: &PrincipalName, from: &[Source]) -> bool {
         Source::any_is(from, self.people.get(by), self.authors.contains(by))
     }
 

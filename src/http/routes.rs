@@ -246,7 +246,10 @@ pub fn routes() -> Vec<Route> {
 const HOOK_FILTERS: &[(&str, &str)] = &[
     ("cursor", "where to go on: `next` of the page before"),
     ("limit", "entries on a page, at most 1000"),
-    ("scope", "only hooks of this scope: a namespace with its workloads, a workload, or `*` for those of the whole registry"),
+    (
+        "scope",
+        "only hooks of this scope: a namespace with its workloads, a workload, or `*` for those of the whole registry",
+    ),
 ];
 const DELIVERY_FILTERS: &[(&str, &str)] = &[
     ("cursor", "where to go on: `next` of the page before"),

@@ -16,9 +16,6 @@ pub const MESSAGE_MAX: usize = 1000;
 pub const URL_MAX: usize = 2000;
 /// The longest time for which a policy may want a version watched.
 pub const BAKE_MAX: TimeDelta = TimeDelta::days(30);
-/// How long health that has not changed is no news, at the least.
-const QUIET: TimeDelta = TimeDelta::minutes(10);
-
 /// Where something runs, in the deployer's own words: `eu-1`, `cluster-a.triage`. One target runs one version of a workload
 /// at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -118,15 +115,6 @@ pub struct Running {
     pub since: DateTime<Utc>,
 }
 
-/// Content that fares badly on a target.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bad {
-    pub digest: Digest,
-    /// When it was said last, and by whom.
-    pub at: DateTime<Utc>,
-    pub by: PrincipalName,
-}
-
 /// What is known of a target: what was reported of it last, and what runs there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Deployment {
@@ -145,13 +133,9 @@ pub struct Deployment {
     pub has_run: bool,
     /// What runs there, as far as was said: what was reported last, or what ran before it if that failed.
     pub running: Option<Running>,
-    /// What was said last to fail or to be unhealthy there, until it is said to run well or the target is retired.
-    pub bad: Option<Bad>,
     /// What was said last of its health; what failed is not healthy.
     pub healthy: Option<bool>,
     pub healthy_since: Option<DateTime<Utc>>,
-    /// When its health was last kept as evidence.
-    pub evidence_at: Option<DateTime<Utc>>,
     pub url: Option<String>,
     pub message: Option<String>,
     pub reported_at: DateTime<Utc>,
@@ -176,8 +160,8 @@ pub struct Observed {
     pub now: Deployment,
     /// It is news, for the log and for those who listen to it.
     pub is_news: bool,
-    /// Its health is to be kept as evidence.
-    pub is_evidence: bool,
+    /// The report itself says how it fares.
+    pub is_said: bool,
     /// What it had when it was retired: nothing that was said of its health there counts any more.
     pub withdrawn: Vec<(Version, Digest)>,
 }
@@ -200,6 +184,9 @@ impl Deployment {
             None => report,
         };
         let same = before.filter(|before| before.digest == report.digest && before.status != Status::Retired);
+        // What is retired twice is as it was.
+        let known = same
+            .or(before.filter(|before| before.status == Status::Retired && report.status == Status::Retired));
         let healthy = match report.status {
             // What failed and runs now is not unhealthy because it failed.
             Status::Running => report
@@ -213,7 +200,7 @@ impl Deployment {
             Some((true, ran)) => (Some(ran), None),
             other => (None, other.map(|(_, ran)| ran)),
         };
-        let since = same.map(|same| same.since).or(still.as_ref().map(|still| still.since)).unwrap_or(at);
+        let since = known.map(|known| known.since).or(still.as_ref().map(|still| still.since)).unwrap_or(at);
         let as_before = same.filter(|same| same.healthy == healthy && same.stage == report.stage);
         let now = Self {
             workload: workload.clone(),
@@ -223,10 +210,12 @@ impl Deployment {
             digest: report.digest.clone(),
             status: report.status,
             since,
-            status_since: same
-                .filter(|same| same.status == report.status)
-                .map_or(at, |same| same.status_since),
-            has_run: report.status == Status::Running || same.is_some_and(|same| same.has_run),
+            status_since: known
+                .filter(|known| known.status == report.status)
+                .map_or(at, |known| known.status_since),
+            has_run: report.status == Status::Running
+                || still.is_some()
+                || same.is_some_and(|same| same.has_run),
             running: match report.status {
                 Status::Running => {
                     Some(Running { version: report.version.clone(), digest: report.digest.clone(), since })
@@ -234,15 +223,9 @@ impl Deployment {
                 Status::Failed => other,
                 Status::Retired => None,
             },
-            bad: match (report.status, healthy) {
-                (Status::Retired, _) => None,
-                (_, Some(false)) => Some(Bad { digest: report.digest.clone(), at, by: by.clone() }),
-                _ => before.and_then(|before| before.bad.clone()).filter(|bad| bad.digest != report.digest),
-            },
             healthy,
             healthy_since: healthy.map(|_| as_before.and_then(|same| same.healthy_since).unwrap_or(at)),
-            evidence_at: as_before.and_then(|same| same.evidence_at),
-            url: report.url.or_else(|| same.and_then(|same| same.url.clone())),
+            url: report.url.or_else(|| known.and_then(|known| known.url.clone())),
             message: report.message,
             reported_at: at,
             reported_by: by.clone(),
@@ -252,19 +235,11 @@ impl Deployment {
                 != (&now.stage, &now.version, &now.digest, now.status, now.healthy, &now.url)
         });
         let is_said = report.healthy.is_some() || report.status == Status::Failed;
-        let is_evidence = is_said && now.healthy.is_some() && now.is_due_as_evidence(at);
         let withdrawn = match now.status {
             Status::Retired if is_news => before.map(Self::contents).unwrap_or_default(),
             _ => Vec::new(),
         };
-        Observed { now, is_news, is_evidence, withdrawn }
-    }
-
-    /// Health is evidence when it is new, and again each time it has lasted an eighth longer, up to the longest time a gate
-    /// asks for: a bake is seen to end at most that much late, and a year of reports each minute leaves some sixty pieces.
-    fn is_due_as_evidence(&self, at: DateTime<Utc>) -> bool {
-        let (Some(last), Some(since)) = (self.evidence_at, self.healthy_since) else { return true };
-        last - since < BAKE_MAX && at - last >= QUIET.max((last - since) / 8)
+        Observed { now, is_news, is_said, withdrawn }
     }
 
     /// What was reported of it last, and what runs there if that is something else.
@@ -274,20 +249,27 @@ impl Deployment {
         [(self.version.clone(), self.digest.clone())].into_iter().chain(other).collect()
     }
 
-    /// Since when the target has not been what its stage asks for. `desired`: what the stage holds, and since when.
-    pub fn differs_since(&self, desired: &Digest, moved_at: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        if self.running.as_ref().is_some_and(|running| running.digest == *desired) {
-            return None;
-        }
-        let is_wanted = self.digest == *desired;
-        match self.status {
-            Status::Retired => None,
+    /// What runs there, or else should have.
+    pub fn content(&self) -> &Digest {
+        self.running.as_ref().map_or(&self.digest, |running| &running.digest)
+    }
+
+    /// Since when the target has not been what its stage asks for. `desired`: what the stage holds, and `moved_at` since
+    /// when; `left_at`: since when it has not held [`content`](Self::content).
+    pub fn differs_since(
+        &self,
+        desired: &Digest,
+        moved_at: DateTime<Utc>,
+        left_at: DateTime<Utc>,
+    ) -> Option<DateTime<Utc>> {
+        match &self.running {
+            _ if self.status == Status::Retired => None,
+            Some(running) if running.digest == *desired => None,
+            Some(running) => Some(running.since.max(left_at)),
             // It came, and stopped running later; or it never ran.
-            Status::Failed if is_wanted && self.has_run => Some(self.status_since.max(moved_at)),
-            Status::Failed if is_wanted => Some(moved_at),
-            Status::Running => Some(self.since.max(moved_at)),
-            // A rollout that nobody wants changes nothing about since when the other has been there.
-            Status::Failed => Some(self.running.as_ref().map_or(self.since, |ran| ran.since).max(moved_at)),
+            None if self.digest == *desired && self.has_run => Some(self.status_since.max(moved_at)),
+            None if self.digest == *desired => Some(moved_at),
+            None => Some(self.since.max(left_at)),
         }
     }
 

@@ -2,15 +2,16 @@
 
 use super::{
     Context,
+    policy::effective,
     rollback::{self, RolledBack},
 };
 use crate::{
-    db::{Tx, deployments, manifests, principals, stages, versions},
+    db::{Tx, evidence, manifests, principals, stages, versions},
     error::Result,
-    gates::{Bake, Effective, OnUnhealthy, Source, named},
+    gates::{Bake, OnUnhealthy, Source, named, newest_health},
     model::{
-        deployment::{Deployment, MESSAGE_MAX, Status, Target},
-        name::PrincipalName,
+        deployment::{Deployment, MESSAGE_MAX, Status},
+        evidence::{Evidence, EvidenceKind},
         promotion::MoveKind,
         stage::Stage,
     },
@@ -18,20 +19,17 @@ use crate::{
 use chrono::{DateTime, TimeDelta, Utc};
 
 /// Moves the stage back where its policy says so: the target follows the stage, has what the stage holds, and that came in
-/// by a promotion that is still baking. After a rollback, by whomever, nothing goes back by itself until somebody promotes.
+/// by a promotion, an override included, that is still baking. After a rollback, by whomever, nothing goes back by itself until
+/// somebody promotes.
 /// The repository is locked.
-pub(super) async fn consequence(
-    cx: &Context,
-    tx: &mut Tx,
-    effective: &Effective,
-    it: &Deployment,
-) -> Result<Option<RolledBack>> {
+pub(super) async fn consequence(cx: &Context, tx: &mut Tx, it: &Deployment) -> Result<Option<RolledBack>> {
     let Some(stage) = &it.stage else { return Ok(None) };
     let Some(current) = stages::current(tx, &it.workload, stage).await? else { return Ok(None) };
     if current.digest != it.digest || current.kind == MoveKind::RolledBack {
         return Ok(None);
     }
     let Some(version) = versions::find(tx, &it.workload, &current.version).await? else { return Ok(None) };
+    let effective = effective(cx, tx, it.workload.as_str()).await?;
     let rules = effective.rules(version.tier, stage).ok();
     let Some(bake) = rules.and_then(|rules| rules.rule.bake.as_ref()) else { return Ok(None) };
     let is_over = it.reported_at - current.at > TimeDelta::minutes(i64::from(bake.minutes));
@@ -63,12 +61,16 @@ async fn bad(
     stage: &Stage,
     since: DateTime<Utc>,
     bake: &Bake,
-) -> Result<Vec<Target>> {
-    let said = deployments::bad(tx, &it.workload, stage, &it.digest, since).await?;
+) -> Result<Vec<String>> {
+    let said = evidence::of_kind(tx, &it.workload, &it.digest, EvidenceKind::DeploymentHealth).await?;
     let namespace = it.workload.namespace();
-    let people = said.iter().map(|(_, by)| by.clone()).collect();
+    let people = said.iter().map(|evidence| evidence.by.clone()).collect();
     let people = principals::standing(tx, &namespace, &people).await?;
     let authors = manifests::authors(tx, &namespace, &it.digest).await?;
-    let counts = |by: &PrincipalName| Source::any_is(&bake.from, people.get(by), authors.contains(by));
-    Ok(said.into_iter().filter(|(_, by)| counts(by)).map(|(target, _)| target).collect())
+    let counts = |evidence: &Evidence| {
+        Source::any_is(&bake.from, people.get(&evidence.by), authors.contains(&evidence.by))
+    };
+    let newest = newest_health(&said, counts, Some(stage));
+    let bad = newest.into_iter().filter(|(_, (evidence, health))| !health.healthy && evidence.at >= since);
+    Ok(bad.map(|(target, _)| target.to_owned()).collect())
 }

@@ -22,13 +22,20 @@ pub(super) async fn place(tx: &mut Tx, deployment: Deployment) -> Result<Where> 
         Some(stage) => stages::current(tx, &deployment.workload, stage).await?,
         None => None,
     };
-    Ok(against(deployment, current.as_ref()))
+    against(tx, deployment, current.as_ref()).await
 }
 
-pub(super) fn against(deployment: Deployment, current: Option<&stages::Move>) -> Where {
-    let differs_since = current.and_then(|step| deployment.differs_since(&step.digest, step.at));
-    let desired = current.map(|step| (step.version.clone(), step.digest.clone()));
-    Where { deployment, desired, differs_since }
+pub(super) async fn against(
+    tx: &mut Tx,
+    deployment: Deployment,
+    current: Option<&stages::Move>,
+) -> Result<Where> {
+    let Some(step) = current else {
+        return Ok(Where { deployment, desired: None, differs_since: None });
+    };
+    let left_at = stages::left_at(tx, &step.workload, &step.stage, deployment.content()).await?;
+    let differs_since = deployment.differs_since(&step.digest, step.at, left_at.unwrap_or(step.at));
+    Ok(Where { deployment, desired: Some((step.version.clone(), step.digest.clone())), differs_since })
 }
 
 /// Targets of a workload after a name: those that follow the stage or have the content that `of` names, or all. `retired`:

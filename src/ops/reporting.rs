@@ -12,19 +12,18 @@ use super::{
     settle,
 };
 use crate::{
-    db::{Tx, deployments as rows, log, namespaces},
+    db::{Tx, deployments as rows, log, namespaces, stages},
     error::{Error, Result},
-    gates::Effective,
     model::{
         access::Actor,
         deployment::{Deployment, MESSAGE_MAX, Observed, Report, Status, Target, check_url},
         digest::Digest,
         event::{Change, Deployed},
-        name::PrincipalName,
         reference::{Reference, Selector},
         stage::Stage,
     },
 };
+use chrono::DateTime;
 use std::sync::Arc;
 
 /// Targets of one workload; more are a mistake in how they are named.
@@ -49,6 +48,8 @@ pub struct Reported {
     pub is_news: bool,
     /// Its health, kept as evidence.
     pub evidence: Option<Digest>,
+    /// False: its health was not kept, as there is too much evidence about the version.
+    pub is_whole: bool,
     /// The stage went back by its policy.
     pub rolled_back: Option<RolledBack>,
     /// Promotions that went through by it.
@@ -63,8 +64,15 @@ pub async fn report(cx: &Arc<Context>, actor: &Actor, said: Said) -> Result<Repo
     let workload = &said.reference.workload;
     for _ in 0..TRIES {
         let mut tx = cx.db.read().await?;
-        let (report, effective) = understand(cx, &mut tx, &said).await?;
+        let report = understand(cx, &mut tx, &said).await?;
         let known = rows::find(&mut tx, workload, &said.target).await?;
+        if known.is_none() && said.status == Status::Retired {
+            return Err(Error::not_found(
+                "target_unknown",
+                format!("nothing was reported of {workload} on {}", said.target),
+            )
+            .hint(format!("see the targets there are: gradus where {workload}")));
+        }
         let is_new = known.as_ref().is_none_or(|known| known.status == Status::Retired);
         if is_new && rows::count(&mut tx, workload).await? >= TARGETS_MAX {
             return Err(Error::conflict("targets_too_many", format!("{workload} has {TARGETS_MAX} targets"))
@@ -72,10 +80,26 @@ pub async fn report(cx: &Arc<Context>, actor: &Actor, said: Said) -> Result<Repo
                     "a target is a place, such as eu-1, and not one run of a job; retire those that are gone",
                 ));
         }
-        let observed = observe(cx, &said, known.as_ref(), report, &actor.principal);
-        let pieces = health::pieces(&mut tx, &observed).await?;
+        let stage = known.as_ref().map_or(&report.stage, |known| match said.status {
+            Status::Retired => &known.stage,
+            Status::Running | Status::Failed => &report.stage,
+        });
+        let moved_at = match stage {
+            Some(stage) => stages::current(&mut tx, workload, stage).await?.map(|step| step.at),
+            None => None,
+        };
+        // A clock that is behind makes nothing older than what is known.
+        let at = [known.as_ref().map(|known| known.reported_at), moved_at].into_iter().flatten();
+        let at = at.fold(cx.clock.now(), DateTime::max);
+        let observed =
+            Deployment::observe(workload, &said.target, known.as_ref(), report, &actor.principal, at);
+        let (pieces, is_whole) = health::pieces(&mut tx, &observed, moved_at).await?;
         drop(tx);
-        if let Some(mut reported) = record(cx, &effective, known.as_ref(), observed, pieces).await? {
+        if let Some(mut reported) = record(cx, known.as_ref(), observed, pieces).await? {
+            reported.is_whole = is_whole;
+            if !is_whole {
+                tracing::warn!(%workload, target = %said.target, "there is too much evidence to keep how this fares");
+            }
             if reported.position.is_some() || reported.rolled_back.is_some() {
                 reported.promoted = settle::settle_workload(cx, workload).await;
             }
@@ -101,7 +125,7 @@ fn check(said: &Said) -> Result<()> {
 }
 
 /// Which version and stage are meant.
-async fn understand(cx: &Context, tx: &mut Tx, said: &Said) -> Result<(Report, Arc<Effective>)> {
+async fn understand(cx: &Context, tx: &mut Tx, said: &Said) -> Result<Report> {
     let workload = &said.reference.workload;
     let row = resolve::find(cx, tx, workload, &said.reference.selector).await?;
     let effective = effective(cx, tx, workload.as_str()).await?;
@@ -120,7 +144,7 @@ async fn understand(cx: &Context, tx: &mut Tx, said: &Said) -> Result<(Report, A
         (Some(said), _) => Some(effective.stage(said.as_str())?.clone()),
         (None, meant) => meant,
     };
-    let report = Report {
+    Ok(Report {
         stage,
         version: row.version,
         digest: row.digest,
@@ -128,32 +152,17 @@ async fn understand(cx: &Context, tx: &mut Tx, said: &Said) -> Result<(Report, A
         healthy: said.healthy,
         url: said.url.clone(),
         message: said.message.clone(),
-    };
-    Ok((report, effective))
-}
-
-fn observe(
-    cx: &Context,
-    said: &Said,
-    known: Option<&Deployment>,
-    report: Report,
-    by: &PrincipalName,
-) -> Observed {
-    let now = cx.clock.now();
-    // A clock that is behind makes nothing older than it was.
-    let now = known.map_or(now, |known| known.reported_at.max(now));
-    Deployment::observe(&said.reference.workload, &said.target, known, report, by, now)
+    })
 }
 
 /// Stores what was observed, with its events and consequences. `None`: somebody else reported on the target meanwhile.
 async fn record(
     cx: &Arc<Context>,
-    effective: &Effective,
     known: Option<&Deployment>,
     observed: Observed,
     pieces: Vec<Piece>,
 ) -> Result<Option<Reported>> {
-    let Observed { now: mut new, is_news, .. } = observed;
+    let Observed { now: new, is_news, is_said, .. } = observed;
     for piece in &pieces {
         piece.attach(&new.workload).put_blobs(cx).await?;
     }
@@ -173,20 +182,23 @@ async fn record(
             let Recorded { evidence: kept, said } = piece.write(&mut tx, &new, next).await?;
             changes.push(attached(&new.workload, &kept, said));
             if !is_withdrawal {
-                new.evidence_at = Some(new.reported_at);
                 evidence = Some(kept.digest);
             }
         }
         log::append(&mut tx, new.reported_at, &new.reported_by, changes).await?;
     }
     rows::save(&mut tx, &new).await?;
-    let rolled_back = match new.is_bad() {
-        true => bake::consequence(cx, &mut tx, effective, &new).await?,
+    if is_news && new.status == Status::Retired {
+        rows::forget_retired(&mut tx, &new.workload, TARGETS_MAX).await?;
+    }
+    let rolled_back = match is_said && new.is_bad() {
+        true => bake::consequence(cx, &mut tx, &new).await?,
         false => None,
     };
     let place = place(&mut tx, new).await?;
     tx.commit().await?;
-    Ok(Some(Reported { place, is_news, evidence, rolled_back, promoted: Vec::new(), position }))
+    let (promoted, is_whole) = (Vec::new(), true);
+    Ok(Some(Reported { place, is_news, evidence, is_whole, rolled_back, promoted, position }))
 }
 
 fn change(it: &Deployment) -> Change {

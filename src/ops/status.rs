@@ -85,7 +85,10 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
             ),
             None => ((0, 0), Vec::new()),
         };
-        let deployments = follow.into_iter().map(|it| against(it, current.as_ref())).collect();
+        let mut deployments = Vec::new();
+        for it in follow {
+            deployments.push(against(&mut tx, it, current.as_ref()).await?);
+        }
         line.push(StageStatus { stage: stage.clone(), current, is_yanked, freezes, deployments, targets });
     }
     let mut pending = Vec::new();

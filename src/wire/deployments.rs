@@ -83,6 +83,10 @@ pub struct ReportedView {
     pub changed: bool,
     /// Its health, kept as evidence about the version.
     pub evidence: Option<Digest>,
+    /// True: its health should have been kept, but there is as much evidence about the version as is taken. Gates go by what
+    /// was kept before.
+    #[serde(default)]
+    pub evidence_full: bool,
     /// The stage went back by its policy.
     pub rolled_back: Option<RolledBackView>,
     /// Promotions that went through by it.

@@ -224,19 +224,70 @@ backends! {
             report(&root, target, "1.0.1", bad.clone()).await;
         }
         assert_eq!(env.at("production").await, "1.0.1", "an admin is no deployer");
+        // Who says nothing of health repeats nobody's word.
+        for target in ["eu-2", "eu-3"] {
+            let silent = report(&agent, target, "1.0.1", json!({ "stage": "production" })).await;
+            assert_eq!((&silent["healthy"], &silent["rolled_back"]), (&json!(false), &json!(null)));
+        }
         report(&agent, "eu-1", "1.0.1", bad.clone()).await;
-        // What watches the target sees the old one there: that the new one fared badly is still so.
-        report(&agent, "eu-1", "1.0.0", json!({ "stage": "production", "healthy": true })).await;
-        env.root().push("three").await;
-        env.root().promote("1.0.2", "production").await;
-        // The same content comes in once more: what was said before it came does not count.
+        // Nor does somebody else's repetition take a word back.
+        report(&root, "eu-1", "1.0.1", bad.clone()).await;
+        root.push("three").await;
+        root.promote("1.0.2", "production").await;
         env.clock.advance(minutes(1));
+        // The same content comes in once more: what was said before it came does not count.
         root.promote("1.0.1", "production").await;
         assert_eq!(env.at("production").await, "1.0.1");
+        env.clock.advance(minutes(1));
         report(&agent, "eu-2", "1.0.1", bad.clone()).await;
         assert_eq!(env.at("production").await, "1.0.1");
+        // What watches the target sees the old one there: that the new one fared badly is still so.
+        report(&agent, "eu-2", "1.0.0", json!({ "stage": "production", "healthy": true })).await;
+        report(&root, "eu-2", "1.0.1", bad.clone()).await;
         let worse = report(&agent, "eu-1", "1.0.1", json!({ "stage": "production", "status": "failed" })).await;
         assert_eq!(worse["rolled_back"]["from"], "1.0.1", "{worse}");
+        let verified = crate::audit::verify(&env, None).await;
+        assert_eq!(verified["first_bad"], json!(null), "{verified}");
+    }
+
+    async fn a_target_speaks_for_one_stage_until_anybody_retires_it(env: Env) {
+        env.namespace("acme").await;
+        let (agent, ops) = (env.service("agent", Role::Deployer).await, env.service("ops", Role::Deployer).await);
+        let root = env.root();
+        root.push("one").await;
+        root.promote("1.0.0", "staging").await;
+        env.policy(&production("[{ deployment_healthy: { minutes: 0, from: [not_author] } }]")).await;
+        let verdict = async || open_gates(&root.promote_with("1.0.0", "production", json!({ "dry_run": true })).await.value()["report"]);
+        let (open, closed) = ([("deployment_healthy".to_owned(), "wait".to_owned())], [("deployment_healthy".to_owned(), "fail".to_owned())]);
+        report(&agent, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": false })).await;
+        assert_eq!(verdict().await, closed);
+        report(&agent, "eu-1", "1.0.0", json!({ "healthy": true })).await;
+        assert_eq!(verdict().await, open, "it follows no stage any more");
+        report(&agent, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": false })).await;
+        // The author's word does not count, but that it is gone does.
+        report(&root, "eu-1", "1.0.0", json!({ "status": "retired" })).await;
+        assert_eq!(verdict().await, open);
+        report(&ops, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": true })).await;
+        assert_eq!(verdict().await, []);
+        let missing = root.call("PUT", &format!("/v1/workloads/{W}/deployments/eu-9")).json(json!({ "version": "1.0.0", "status": "retired" })).send().await;
+        assert_eq!((missing.status.as_u16(), missing.code()), (404, "target_unknown".to_owned()));
+    }
+
+    async fn a_target_left_behind_differs_since_the_first_move(env: Env) {
+        promoted(&env, "{ skip: true, gates: [] }").await;
+        let agent = env.service("agent", Role::Deployer).await;
+        let root = env.root();
+        report(&agent, "eu-1", "1.0.1", json!({ "stage": "production" })).await;
+        env.clock.advance(minutes(5));
+        root.push("three").await;
+        root.promote("1.0.2", "production").await;
+        let moved = env.status().await["stages"][2]["current"]["at"].clone();
+        env.clock.advance(minutes(5));
+        root.push("four").await;
+        root.promote("1.0.3", "production").await;
+        report(&agent, "eu-1", "1.0.3", json!({ "stage": "production", "status": "failed" })).await;
+        assert_eq!(env.status().await["stages"][2]["deployments"][0]["differs_since"], moved);
+        assert_eq!(places(&env, "").await[0]["differs_since"], moved);
     }
 
     async fn a_status_counts_all_and_shows_first_what_differs(env: Env) {
@@ -246,7 +297,9 @@ backends! {
             report(&agent, &format!("a-{number:03}"), "1.0.1", json!({ "stage": "production" })).await;
         }
         report(&agent, "old", "1.0.0", json!({ "stage": "production" })).await;
-        report(&agent, "gone", "1.0.1", json!({ "stage": "production", "status": "retired" })).await;
+        for status in ["running", "retired"] {
+            report(&agent, "gone", "1.0.1", json!({ "stage": "production", "status": status })).await;
+        }
         let stage = env.status().await["stages"][2].clone();
         assert_eq!((&stage["targets"], &stage["targets_running"]), (&json!(102), &json!(101)));
         let shown = stage["deployments"].as_array().unwrap();

@@ -73,6 +73,7 @@ pub async fn report(
     Ok(Json(wire::ReportedView {
         changed: reported.is_news,
         evidence: reported.evidence,
+        evidence_full: !reported.is_whole,
         rolled_back: rolled_back.map(|(done, stage)| rolled_back_view(workload.clone(), stage, done, false)),
         promoted: reported.promoted.into_iter().map(promotion_view).collect(),
         position: reported.position,

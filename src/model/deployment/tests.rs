@@ -18,25 +18,20 @@ fn report(content: &str, status: Status, healthy: Option<bool>) -> Report {
 
 fn observe(before: Option<&Deployment>, report: Report, minutes: i64) -> Observed {
     let (workload, target) = ("acme/w".parse().unwrap(), "eu-1".parse().unwrap());
-    let mut seen =
-        Deployment::observe(&workload, &target, before, report, &"ci".parse().unwrap(), at(minutes));
-    if seen.is_evidence {
-        seen.now.evidence_at = Some(at(minutes));
-    }
-    seen
+    Deployment::observe(&workload, &target, before, report, &"ci".parse().unwrap(), at(minutes))
 }
 
 #[test]
 fn what_was_said_before_is_no_news() {
     let first = observe(None, report("a", Status::Running, Some(true)), 0);
-    assert!(first.is_news && first.is_evidence);
+    assert!(first.is_news);
     let again = observe(Some(&first.now), report("a", Status::Running, Some(true)), 5);
-    assert!(!again.is_news && !again.is_evidence);
+    assert!(!again.is_news);
     assert_eq!((again.now.since, again.now.reported_at), (at(0), at(5)));
     let later = observe(Some(&again.now), report("a", Status::Running, Some(true)), 10);
-    assert!(!later.is_news && later.is_evidence);
+    assert!(!later.is_news && later.is_said);
     let worse = observe(Some(&later.now), report("a", Status::Running, Some(false)), 11);
-    assert!(worse.is_news && worse.is_evidence);
+    assert!(worse.is_news && worse.is_said);
     assert_eq!(worse.now.healthy_since, Some(at(11)));
 }
 
@@ -44,12 +39,12 @@ fn what_was_said_before_is_no_news() {
 fn a_report_without_health_leaves_what_was_said_of_it() {
     let first = observe(None, report("a", Status::Running, Some(false)), 0);
     let silent = observe(Some(&first.now), report("a", Status::Running, None), 60);
-    assert!(!silent.is_news && !silent.is_evidence);
+    assert!(!silent.is_news && !silent.is_said);
     assert_eq!(silent.now.healthy, Some(false));
     let other = observe(Some(&silent.now), report("b", Status::Running, None), 61);
     assert_eq!((other.now.healthy, other.now.since), (None, at(61)), "another version starts anew");
     let gone = observe(Some(&first.now), report("a", Status::Retired, None), 62);
-    assert!(gone.is_news && !gone.is_evidence && gone.now.healthy.is_none());
+    assert!(gone.is_news && gone.now.healthy.is_none());
 }
 
 #[test]
@@ -66,41 +61,48 @@ fn health_counts_for_the_stage_it_was_reported_in() {
     let elsewhere =
         Report { stage: Some("staging".parse().unwrap()), ..report("a", Status::Running, Some(true)) };
     let moved = observe(Some(&first.now), elsewhere, 60);
-    assert!(moved.is_evidence);
     assert_eq!(moved.now.healthy_since, Some(at(60)));
-}
-
-#[test]
-fn evidence_becomes_rarer_the_longer_nothing_changes() {
-    let mut known = observe(None, report("a", Status::Running, Some(true)), 0).now;
-    let mut kept = 1;
-    for minute in 1..=366 * 24 * 60 {
-        let seen = observe(Some(&known), report("a", Status::Running, Some(true)), minute);
-        kept += usize::from(seen.is_evidence);
-        known = seen.now;
-    }
-    assert!((40..70).contains(&kept), "{kept}");
 }
 
 #[test]
 fn a_difference_has_lasted_since_it_began() {
     let (old, new) = (Digest::sha256(b"old"), Digest::sha256(b"new"));
+    let never = at(-1000);
     let running = observe(None, report("old", Status::Running, None), 0).now;
-    assert_eq!(running.differs_since(&old, at(-5)), None);
-    assert_eq!(running.differs_since(&new, at(30)), Some(at(30)), "the stage moved on");
+    assert_eq!(running.differs_since(&old, at(-5), never), None);
+    assert_eq!(running.differs_since(&new, at(30), at(30)), Some(at(30)), "the stage moved on");
+    assert_eq!(
+        running.differs_since(&new, at(60), at(30)),
+        Some(at(30)),
+        "and on, and it still stands there"
+    );
     let failed = observe(Some(&running), report("new", Status::Failed, None), 40).now;
-    assert_eq!(failed.differs_since(&new, at(30)), Some(at(30)), "it never ran");
+    assert_eq!(failed.content(), &old);
+    assert_eq!(failed.differs_since(&new, at(30), at(30)), Some(at(30)), "it never ran");
+    assert_eq!(
+        failed.differs_since(&old, at(45), never),
+        None,
+        "what is wanted again has been running all the time"
+    );
     let came = observe(Some(&failed), report("new", Status::Running, None), 50).now;
-    assert_eq!(came.differs_since(&new, at(30)), None);
-    let back = observe(Some(&running), report("new", Status::Failed, None), 40).now;
-    assert_eq!(back.differs_since(&old, at(45)), None, "what is wanted again has been running all the time");
-    assert_eq!(back.differs_since(&Digest::sha256(b"third"), at(45)), Some(at(45)));
+    assert_eq!(came.differs_since(&new, at(30), never), None);
     let broke = observe(Some(&came), report("new", Status::Failed, None), 70).now;
-    assert_eq!(broke.differs_since(&new, at(30)), Some(at(70)), "it ran until then");
+    assert_eq!(broke.differs_since(&new, at(30), never), Some(at(70)), "it ran until then");
     let strayed = observe(Some(&came), report("other", Status::Running, None), 80).now;
-    assert_eq!(strayed.differs_since(&new, at(30)), Some(at(80)), "the target went another way");
+    assert_eq!(strayed.differs_since(&new, at(30), never), Some(at(80)), "the target went another way");
     let retired = observe(Some(&strayed), report("other", Status::Retired, None), 90).now;
-    assert_eq!(retired.differs_since(&new, at(30)), None);
+    assert_eq!(retired.differs_since(&new, at(30), never), None);
+    let first = observe(None, report("new", Status::Failed, None), 40).now;
+    assert_eq!(first.differs_since(&new, at(30), never), Some(at(30)), "nothing runs there");
+}
+
+#[test]
+fn what_fails_after_another_did_has_run_all_the_same() {
+    let old = Digest::sha256(b"old");
+    let running = observe(None, report("old", Status::Running, None), 0).now;
+    let other = observe(Some(&running), report("new", Status::Failed, None), 40).now;
+    let broke = observe(Some(&other), report("old", Status::Failed, None), 70).now;
+    assert_eq!(broke.differs_since(&old, at(50), at(-1000)), Some(at(70)));
 }
 
 #[test]
@@ -109,15 +111,13 @@ fn a_rollout_that_fails_leaves_what_runs() {
     let failed = observe(Some(&first), report("b", Status::Failed, None), 10).now;
     let running = failed.running.clone().unwrap();
     assert_eq!((running.digest, running.since), (Digest::sha256(b"a"), at(0)));
-    // What watches the target goes on reporting what it sees there; that b failed is not forgotten by it.
+    // What watches the target goes on reporting what it sees there.
     let seen = observe(Some(&failed), report("a", Status::Running, Some(true)), 11).now;
     assert_eq!((seen.since, seen.status_since, seen.healthy), (at(0), at(11), Some(true)));
-    assert_eq!(seen.bad.as_ref().map(|bad| (&bad.digest, bad.at)), Some((&Digest::sha256(b"b"), at(10))));
     let runs = observe(Some(&seen), report("b", Status::Running, None), 20).now;
-    assert_eq!((runs.bad, runs.running.unwrap().since), (None, at(20)));
+    assert_eq!(runs.running.unwrap().since, at(20));
     let broke = observe(Some(&seen), report("a", Status::Failed, None), 20).now;
     assert_eq!(broke.running, None, "what ran there has failed itself");
-    assert_eq!(broke.bad.unwrap().digest, Digest::sha256(b"a"));
 }
 
 #[test]
@@ -125,12 +125,12 @@ fn a_target_is_retired_with_all_it_had() {
     let first = observe(None, report("a", Status::Running, Some(true)), 0).now;
     let failed = observe(Some(&first), report("b", Status::Failed, None), 10).now;
     let gone = observe(Some(&failed), report("c", Status::Retired, None), 20);
-    assert_eq!(
-        (gone.now.digest.clone(), gone.now.running.clone(), gone.now.bad.clone()),
-        (Digest::sha256(b"b"), None, None)
-    );
+    assert_eq!((gone.now.digest.clone(), gone.now.running.clone()), (Digest::sha256(b"b"), None));
     let digests: Vec<_> = gone.withdrawn.into_iter().map(|(_, digest)| digest).collect();
     assert_eq!(digests, [Digest::sha256(b"b"), Digest::sha256(b"a")]);
+    let linked =
+        Report { url: Some("https://ci.example/7".to_owned()), ..report("c", Status::Retired, None) };
+    let gone = observe(Some(&gone.now), linked, 25);
     let again = observe(Some(&gone.now), report("c", Status::Retired, None), 30);
     assert!(!again.is_news && again.withdrawn.is_empty());
 }
