@@ -151,7 +151,7 @@ impl Reader<'_> {
         };
         while short - start(&newest) > 1 {
             let middle = start(&newest) + (short - start(&newest)) / 2;
-            let page = self.page(middle).await?;
+            let page = self.page_if_there(middle).await?;
             if page.len() < self.limit {
                 short = middle;
             } else {
