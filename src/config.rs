@@ -6,7 +6,11 @@ mod issuers;
 pub(crate) use issuers::is_protected;
 pub use issuers::{Issuer, Oidc};
 
-use crate::error::{Error, Result};
+use crate::{
+    error::{Error, Result},
+    hooks::backoff::Patience,
+};
+use chrono::TimeDelta;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -132,9 +136,20 @@ pub struct Hooks {
     pub longest_retry_hours: u32,
     /// Seconds for one attempt.
     pub timeout_seconds: u32,
-    /// Days that the log of deliveries is kept after they ended, dead letters included; what waits for a hook that is not
-    /// resumed is given up when it is so old.
+    /// Days that the log of deliveries is kept after they ended, dead letters included; what waits is given up when it is
+    /// so old. At least as long as a delivery is tried.
     pub keep_days: u32,
+}
+
+impl Hooks {
+    /// How often, and how long, deliveries are tried.
+    pub fn patience(&self) -> Patience {
+        Patience {
+            attempts: self.attempts,
+            first: TimeDelta::seconds(self.first_retry_seconds.into()),
+            longest: TimeDelta::hours(self.longest_retry_hours.into()),
+        }
+    }
 }
 
 impl Default for Hooks {
@@ -250,6 +265,14 @@ impl Config {
             let most = "at most 100 attempts, 300 seconds for one, 720 hours between two and 3660 days kept";
             return refuse(format!("[hooks] has a number that is too large: {most}"));
         }
+        let patience = self.hooks.patience();
+        let tries: TimeDelta = (1..attempts).filter_map(|failed| patience.wait(failed, 0.0, None)).sum();
+        if TimeDelta::days(keep_days.into()) < tries {
+            let days = tries.num_days() + 1;
+            return refuse(format!(
+                "[hooks] keep_days must be at least {days}: a delivery is tried for so long"
+            ));
+        }
         issuers::check(self).or_else(refuse)
     }
 
@@ -354,6 +377,7 @@ mod tests {
             "lissten = '127.0.0.1:1'",
             "public_url = 'example.org'",
             "[database]\nconnections = 0",
+            "[hooks]\nkeep_days = 2",
             "[hooks]\nallow = ['localhost']",
             "[hooks]\nattempts = 0",
             "[hooks]\ntimeout_seconds = 301",

@@ -100,7 +100,7 @@ impl Report {
             }
         })?;
         if told.evidence_full {
-            out.note("not kept as evidence: there is as much about this version as is taken; push a new one");
+            out.note("not kept as evidence: as much is known of how this version fares as is taken; gates go by that");
         }
         if told.rolled_back.is_some() {
             out.end_with(3);

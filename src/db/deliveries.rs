@@ -1,7 +1,7 @@
 //! Deliveries to hooks: lanes that workers take by lease, what is next in one, what came of it.
 
 use super::{
-    outbox, read,
+    read,
     tx::{Inner, Tx, all, execute, optional},
 };
 use crate::{
@@ -195,7 +195,9 @@ pub async fn give_up(
 ) -> Result<u64> {
     let sql = "UPDATE deliveries SET state = 'dead', ended_at = $3 WHERE hook = $1 AND position IN (
                    SELECT position FROM deliveries
-                   WHERE hook = $1 AND state = 'pending' AND queued_at < $2 ORDER BY position LIMIT $4)";
+                   WHERE hook = $1 AND state = 'pending' AND queued_at < $2 AND lane NOT IN (
+                       SELECT lane FROM lanes WHERE hook = $1 AND lease IS NOT NULL)
+                   ORDER BY position LIMIT $4)";
     Ok(execute!(tx, sql, hook, before, now, limit))
 }
 
@@ -206,7 +208,7 @@ pub async fn replay(tx: &mut Tx, hook: &str, position: i64, lane: &str, now: Dat
     if execute!(tx, sql, hook, position, now) == 0 {
         return Ok(false);
     }
-    outbox::open_lane(tx, hook, lane, now).await?;
+    tx.lanes.entry((hook.to_owned(), lane.to_owned())).or_insert(now);
     Ok(true)
 }
 

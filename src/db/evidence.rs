@@ -21,6 +21,9 @@ pub const BYTES_MAX: i64 = 8 << 20;
 /// Most bytes of results example by example about one manifest.
 const EXAMPLES_MAX: i64 = 256 << 20;
 const DECISIONS_MAX: i64 = 10_000;
+/// Most pieces that tell how one manifest fares where it is deployed: they come by themselves, and have a place of their own.
+pub const HEALTH_MAX: i64 = 6000;
+const ALL_MAX: i64 = MAX + DECISIONS_MAX + HEALTH_MAX;
 
 pub struct NewEvidence<'a> {
     pub repository: &'a Workload,
@@ -68,13 +71,16 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
     let (repository, evidence) = (new.repository.as_str(), new.evidence);
     let sql = "INSERT INTO evidence (repository, digest, subject, number, kind, payload, statement, examples, made_at, made_by, position)
                SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9, CAST($12 AS BIGINT) FROM evidence
-               WHERE repository = $1 AND subject = $3 HAVING COALESCE(MAX(number), 0) < $10
+               WHERE repository = $1 AND subject = $3
+               HAVING COUNT(CASE WHEN CASE WHEN kind IN ('approval', 'deployment_health') THEN kind ELSE '' END = $14 THEN 1 END) < $10
                    AND CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT) < $11
                    AND CAST(COALESCE(SUM(LENGTH(examples)), 0) AS BIGINT) < $13
                ON CONFLICT (repository, digest) DO NOTHING";
-    let (count_max, bytes_max, examples_max) = match evidence.statement.kind() {
-        EvidenceKind::Approval => (MAX + DECISIONS_MAX, i64::MAX, i64::MAX),
-        _ => (MAX, BYTES_MAX, EXAMPLES_MAX),
+    let kind = evidence.statement.kind();
+    let (class, count_max, bytes_max, examples_max) = match kind {
+        EvidenceKind::Approval => (kind.name(), DECISIONS_MAX, i64::MAX, i64::MAX),
+        EvidenceKind::DeploymentHealth => (kind.name(), HEALTH_MAX, i64::MAX, i64::MAX),
+        _ => ("", MAX, BYTES_MAX, EXAMPLES_MAX),
     };
     let inserted = execute!(
         tx,
@@ -82,7 +88,7 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         repository,
         evidence.digest.as_str(),
         evidence.subject.as_str(),
-        evidence.statement.kind().name(),
+        kind.name(),
         new.payload.as_str(),
         new.statement,
         new.examples,
@@ -92,23 +98,9 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         bytes_max,
         new.position,
         examples_max,
+        class,
     );
     Ok(inserted == 1)
-}
-
-/// How much there is about a subject already.
-#[derive(Default)]
-pub struct Amount {
-    /// Pieces of all kinds, and bytes of what gates read of them.
-    pub pieces: i64,
-    pub bytes: i64,
-}
-
-pub async fn amount(tx: &mut Tx, repository: &Workload, subject: &Digest) -> Result<Amount> {
-    let sql = "SELECT COALESCE(MAX(number), 0), CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT)
-               FROM evidence WHERE repository = $1 AND subject = $2";
-    let row: Option<(i64, i64)> = optional!(tx, sql, repository.as_str(), subject.as_str());
-    Ok(row.map(|(pieces, bytes)| Amount { pieces, bytes }).unwrap_or_default())
 }
 
 /// Everything of a kind about a subject, oldest first.
@@ -120,8 +112,7 @@ pub async fn of_kind(
 ) -> Result<Vec<Evidence>> {
     let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
                WHERE repository = $1 AND subject = $2 AND kind = $3 ORDER BY number LIMIT $4";
-    let rows: Vec<Row> =
-        all!(tx, sql, repository.as_str(), subject.as_str(), kind.name(), MAX + DECISIONS_MAX);
+    let rows: Vec<Row> = all!(tx, sql, repository.as_str(), subject.as_str(), kind.name(), ALL_MAX);
     rows.into_iter().map(evidence).collect()
 }
 
@@ -129,7 +120,7 @@ pub async fn of_kind(
 pub async fn about(tx: &mut Tx, repository: &Workload, subject: &Digest) -> Result<Vec<Evidence>> {
     let sql = "SELECT digest, subject, kind, statement, made_by, made_at FROM evidence
                WHERE repository = $1 AND subject = $2 ORDER BY number LIMIT $3";
-    let rows: Vec<Row> = all!(tx, sql, repository.as_str(), subject.as_str(), MAX + DECISIONS_MAX);
+    let rows: Vec<Row> = all!(tx, sql, repository.as_str(), subject.as_str(), ALL_MAX);
     rows.into_iter().map(evidence).collect()
 }
 

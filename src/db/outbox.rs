@@ -56,12 +56,7 @@ pub(super) async fn open_lanes(tx: &mut Tx) -> Result<()> {
 
 /// Makes sure that a lane is looked at. One that is there keeps its time: what is queued in it goes first. Its row is
 /// locked all the same, so that a worker who finds the lane empty either sees what is queued here or has ended before.
-pub(super) async fn open_lane(
-    tx: &mut Tx,
-    hook: &str,
-    lane: &str,
-    due: chrono::DateTime<chrono::Utc>,
-) -> Result<()> {
+async fn open_lane(tx: &mut Tx, hook: &str, lane: &str, due: chrono::DateTime<chrono::Utc>) -> Result<()> {
     let sql = "INSERT INTO lanes (hook, lane, due_at) VALUES ($1, $2, $3)
                ON CONFLICT (hook, lane) DO UPDATE SET due_at = lanes.due_at";
     execute!(tx, sql, hook, lane, due);

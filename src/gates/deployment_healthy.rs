@@ -3,10 +3,10 @@
 use super::{Definition, Facts, Gate, Source, Verdict, attach, define, named};
 use crate::model::{
     deployment::BAKE_MAX,
-    evidence::{DeploymentHealth, Evidence, EvidenceKind, Statement},
+    evidence::{Evidence, EvidenceKind, Statement},
     stage::Stage,
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -37,24 +37,39 @@ struct DeploymentHealthy {
     from: Vec<Source>,
 }
 
-/// What was said last of the content on each target by whom counts, oldest evidence first: while the target followed this
-/// stage, or any. A target follows one stage at a time, and one that anybody has retired speaks no more.
-pub fn newest<'a>(
+/// How content fares on a target.
+pub struct Standing<'a> {
+    /// What was said last.
+    pub evidence: &'a Evidence,
+    pub healthy: bool,
+    /// Since when the same has been said.
+    pub since: DateTime<Utc>,
+}
+
+/// How the content fares on each target, by what those have said who count, oldest evidence first: while the target
+/// followed this stage, or any. A target follows one stage at a time. One that is retired speaks no more; but whoever does
+/// not count takes no bad word back.
+pub fn standing<'a>(
     evidence: impl IntoIterator<Item = &'a Evidence>,
     counts: impl Fn(&Evidence) -> bool,
     stage: Option<&Stage>,
-) -> BTreeMap<&'a str, (&'a Evidence, &'a DeploymentHealth)> {
-    let mut newest = BTreeMap::new();
+) -> BTreeMap<&'a str, Standing<'a>> {
+    let mut standing: BTreeMap<&str, Standing<'_>> = BTreeMap::new();
     for evidence in evidence {
         let Statement::DeploymentHealth(health) = &evidence.statement else { continue };
-        let is_there = stage.is_none_or(|stage| health.stage.as_ref() == Some(stage));
-        if health.retired || (!is_there && counts(evidence)) {
-            newest.remove(health.target.as_str());
-        } else if is_there && counts(evidence) {
-            newest.insert(health.target.as_str(), (evidence, health));
+        let (target, counts) = (health.target.as_str(), counts(evidence));
+        let before = standing.get(target);
+        if health.retired || (counts && stage.is_some_and(|stage| health.stage.as_ref() != Some(stage))) {
+            if counts || before.is_some_and(|before| before.healthy) {
+                standing.remove(target);
+            }
+        } else if counts {
+            let same = before.filter(|before| before.healthy == health.healthy);
+            let since = same.map_or(evidence.at, |before| before.since);
+            standing.insert(target, Standing { evidence, healthy: health.healthy, since });
         }
     }
-    newest
+    standing
 }
 
 fn one() -> u32 {
@@ -74,26 +89,23 @@ impl Gate for DeploymentHealthy {
         let Some(stage) = self.stage.as_ref().or(facts.before.as_ref()) else {
             return Verdict::pass("the first stage has none before it");
         };
-        let all = facts.evidence(EvidenceKind::DeploymentHealth, &[]);
-        let newest = newest(all, |evidence| facts.counts(&evidence.by, &self.from), Some(stage));
-        let all = newest.values().map(|(evidence, _)| *evidence);
-        let bad: Vec<_> = newest.iter().filter(|(_, (_, health))| !health.healthy).collect();
+        let said = facts.evidence(EvidenceKind::DeploymentHealth, &[]);
+        let standing = standing(said, |evidence| facts.counts(&evidence.by, &self.from), Some(stage));
+        let all = standing.values().map(|it| it.evidence);
+        let bad: Vec<_> = standing.iter().filter(|(_, it)| !it.healthy).collect();
         if !bad.is_empty() {
             let names = named(bad.iter().map(|(target, _)| *target));
-            let because = bad.iter().map(|(_, (evidence, _))| *evidence);
+            let because = bad.iter().map(|(_, it)| it.evidence);
             return Verdict::fail(format!("unhealthy in {stage}: {names}")).by(because);
         }
-        let lasted = |(evidence, health): &(&Evidence, &DeploymentHealth)| {
-            let since = health.since.unwrap_or(evidence.at);
-            (evidence.at - since).max(TimeDelta::zero()).num_minutes()
-        };
-        let baked: Vec<_> = newest.iter().filter(|(_, said)| lasted(said) >= minutes).collect();
+        let lasted = |it: &Standing<'_>| (it.evidence.at - it.since).max(TimeDelta::zero()).num_minutes();
+        let baked: Vec<_> = standing.iter().filter(|(_, it)| lasted(it) >= minutes).collect();
         if baked.len() >= wanted {
             let names = named(baked.iter().map(|(target, _)| *target));
             return Verdict::pass(format!("healthy in {stage} for {minutes} minutes: {names}")).by(all);
         }
-        let so_far = newest.iter().map(|(target, said)| format!("{target} for {}", lasted(said)));
-        let so_far = if newest.is_empty() { String::new() } else { format!("; so far {}", named(so_far)) };
+        let so_far = standing.iter().map(|(target, it)| format!("{target} for {}", lasted(it)));
+        let so_far = if standing.is_empty() { String::new() } else { format!("; so far {}", named(so_far)) };
         Verdict::wait(format!(
             "{} of {wanted} targets in {stage} were healthy for {minutes} minutes{so_far}",
             baked.len()
@@ -112,6 +124,7 @@ mod tests {
         },
         *,
     };
+    use crate::model::evidence::DeploymentHealth;
 
     fn health(facts: &mut Facts, target: &str, healthy: bool, minute: i64, lasted: i64) {
         let since = facts.now - TimeDelta::minutes(1000) + TimeDelta::minutes(minute - lasted);
@@ -138,6 +151,7 @@ mod tests {
         assert!(verdict.next.unwrap().contains("deployment report"));
         health(&mut facts, "eu-1", true, 0, 0);
         health(&mut facts, "eu-1", true, 61, 61);
+        health(&mut facts, "us-1", true, 42, 0);
         health(&mut facts, "us-1", true, 62, 20);
         let verdict = gate.judge(&facts);
         assert_eq!(verdict.outcome, Outcome::Wait);
@@ -172,6 +186,29 @@ mod tests {
         assert_eq!(gate.judge(&facts).outcome, Outcome::Pass, "it is there again");
         retire(&mut facts, 3);
         assert_eq!(gate.judge(&facts).outcome, Outcome::Wait);
+    }
+
+    #[test]
+    fn whoever_does_not_count_neither_vouches_nor_takes_back() {
+        let gate = DeploymentHealthy { minutes: 60, targets: 1, stage: None, from: vec![Source::Service] };
+        let mut facts = facts();
+        let mut say = |healthy, minute, by: &str, retired| {
+            health(&mut facts, "eu-1", healthy, minute, 0);
+            if let Some(last) = facts.candidate.evidence.last_mut() {
+                last.by = by.parse().unwrap();
+                if let Statement::DeploymentHealth(said) = &mut last.statement {
+                    said.retired = retired;
+                }
+            }
+            gate.judge(&facts).outcome
+        };
+        assert_eq!(say(true, 0, "max", false), Outcome::Wait, "a person is no service");
+        assert_eq!(say(true, 61, "ci", false), Outcome::Wait, "the service has said so once");
+        assert_eq!(say(true, 122, "ci", false), Outcome::Pass);
+        assert_eq!(say(false, 123, "max", false), Outcome::Pass);
+        assert_eq!(say(false, 124, "ci", false), Outcome::Fail);
+        assert_eq!(say(false, 125, "max", true), Outcome::Fail);
+        assert_eq!(say(false, 126, "ci", true), Outcome::Wait);
     }
 
     #[test]

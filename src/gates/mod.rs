@@ -33,7 +33,7 @@ mod tests;
 
 pub use crate::model::access::Person;
 pub use base_pinned::is_pinned;
-pub use deployment_healthy::newest as newest_health;
+pub use deployment_healthy::standing as standing_health;
 pub use effective::{Effective, Level, Rules};
 pub use facts::{Facts, Freeze, Honesty, Source, Stay, Subject};
 pub use judge::{GateReport, Report, judge};

@@ -16,6 +16,7 @@ pub const MESSAGE_MAX: usize = 1000;
 pub const URL_MAX: usize = 2000;
 /// The longest time for which a policy may want a version watched.
 pub const BAKE_MAX: TimeDelta = TimeDelta::days(30);
+
 /// Where something runs, in the deployer's own words: `eu-1`, `cluster-a.triage`. One target runs one version of a workload
 /// at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -236,7 +237,7 @@ impl Deployment {
         });
         let is_said = report.healthy.is_some() || report.status == Status::Failed;
         let withdrawn = match now.status {
-            Status::Retired if is_news => before.map(Self::contents).unwrap_or_default(),
+            Status::Retired => before.map(Self::contents).unwrap_or_default(),
             _ => Vec::new(),
         };
         Observed { now, is_news, is_said, withdrawn }

@@ -8,15 +8,17 @@ use super::{
 use crate::{
     db::{Tx, evidence, manifests, principals, stages, versions},
     error::Result,
-    gates::{Bake, OnUnhealthy, Source, named, newest_health},
+    gates::{Bake, OnUnhealthy, Source, named, standing_health},
     model::{
         deployment::{Deployment, MESSAGE_MAX, Status},
-        evidence::{Evidence, EvidenceKind},
+        evidence::EvidenceKind,
+        name::PrincipalName,
         promotion::MoveKind,
         stage::Stage,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeSet;
 
 /// Moves the stage back where its policy says so: the target follows the stage, has what the stage holds, and that came in
 /// by a promotion, an override included, that is still baking. After a rollback, by whomever, nothing goes back by itself until
@@ -64,13 +66,16 @@ async fn bad(
 ) -> Result<Vec<String>> {
     let said = evidence::of_kind(tx, &it.workload, &it.digest, EvidenceKind::DeploymentHealth).await?;
     let namespace = it.workload.namespace();
-    let people = said.iter().map(|evidence| evidence.by.clone()).collect();
-    let people = principals::standing(tx, &namespace, &people).await?;
+    let speakers = said.iter().map(|evidence| &evidence.by).chain([&it.reported_by]).cloned().collect();
+    let people = principals::standing(tx, &namespace, &speakers).await?;
     let authors = manifests::authors(tx, &namespace, &it.digest).await?;
-    let counts = |evidence: &Evidence| {
-        Source::any_is(&bake.from, people.get(&evidence.by), authors.contains(&evidence.by))
-    };
-    let newest = newest_health(&said, counts, Some(stage));
-    let bad = newest.into_iter().filter(|(_, (evidence, health))| !health.healthy && evidence.at >= since);
-    Ok(bad.map(|(target, _)| target.to_owned()).collect())
+    let counts = |by: &PrincipalName| Source::any_is(&bake.from, people.get(by), authors.contains(by));
+    let standing = standing_health(&said, |evidence| counts(&evidence.by), Some(stage));
+    let bad = standing.into_iter().filter(|(_, it)| !it.healthy && it.evidence.at >= since);
+    let mut bad: BTreeSet<String> = bad.map(|(target, _)| target.to_owned()).collect();
+    // What is reported now counts also where there is no room left to keep it.
+    if counts(&it.reported_by) {
+        bad.insert(it.target.to_string());
+    }
+    Ok(bad.into_iter().collect())
 }

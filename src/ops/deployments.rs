@@ -33,6 +33,10 @@ pub(super) async fn against(
     let Some(step) = current else {
         return Ok(Where { deployment, desired: None, differs_since: None });
     };
+    if deployment.content() == &step.digest && deployment.running.is_some() {
+        let desired = Some((step.version.clone(), step.digest.clone()));
+        return Ok(Where { deployment, desired, differs_since: None });
+    }
     let left_at = stages::left_at(tx, &step.workload, &step.stage, deployment.content()).await?;
     let differs_since = deployment.differs_since(&step.digest, step.at, left_at.unwrap_or(step.at));
     Ok(Where { deployment, desired: Some((step.version.clone(), step.digest.clone())), differs_since })

@@ -4,7 +4,6 @@ use super::referrer::{Attach, Recorded};
 use crate::{
     db::{Tx, evidence},
     error::{Error, Result},
-    gates::newest_health,
     model::{
         deployment::{BAKE_MAX, Deployment, Observed},
         digest::Digest,
@@ -17,9 +16,9 @@ use serde_json::json;
 
 /// How long health that has not changed is no news, at the least.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
-/// So much evidence about a version is left to others, and so much to bad news, where health would fill all of it.
-const FOR_OTHERS: i64 = evidence::MAX / 2;
-const FOR_BAD_NEWS: i64 = evidence::MAX / 8;
+/// Where health fills its place, what only lasts gives way first, then good news: a gate that sees too little must not pass.
+const STILL_MAX: usize = (evidence::HEALTH_MAX * 2 / 3) as usize;
+const GOOD_NEWS_MAX: usize = (evidence::HEALTH_MAX - 500) as usize;
 
 /// A piece of evidence that is to be made of a report.
 pub(super) struct Piece {
@@ -29,7 +28,7 @@ pub(super) struct Piece {
 }
 
 /// What is to be kept of a report: how the content fares, or that nothing that was said of it on a retired target counts
-/// any more. False: it should be, but there is as much evidence as is taken. `moved_at`: when the stage moved last.
+/// any more. False: it should be, but there is as much as is taken. `moved_at`: since when the stage has held the content.
 pub(super) async fn pieces(
     tx: &mut Tx,
     observed: &Observed,
@@ -39,23 +38,24 @@ pub(super) async fn pieces(
     let (mut pieces, mut is_whole) = (Vec::new(), true);
     if observed.is_said && it.healthy.is_some() {
         let said = health_of(tx, it, &it.digest).await?;
-        let due = due(&said, it, moved_at);
-        let health =
-            DeploymentHealth { healthy: it.healthy == Some(true), since: it.healthy_since, ..blank(it) };
-        if due != Due::No && has_room(tx, it, due, health.healthy).await? {
+        let most = match due(&said, it, moved_at) {
+            Due::No => None,
+            Due::Still => Some(STILL_MAX),
+            Due::News if it.healthy == Some(true) => Some(GOOD_NEWS_MAX),
+            Due::News => Some(evidence::HEALTH_MAX as usize),
+        };
+        is_whole = most.is_none_or(|most| said.len() < most);
+        if is_whole && most.is_some() {
+            let health =
+                DeploymentHealth { healthy: it.healthy == Some(true), since: it.healthy_since, ..blank(it) };
             pieces.push(Piece::new(it, it.version.to_string(), it.digest.clone(), health));
-        } else {
-            is_whole = due != Due::News;
         }
     }
     for (version, digest) in &observed.withdrawn {
         let said = health_of(tx, it, digest).await?;
-        if newest_health(&said, |_| true, None).contains_key(it.target.as_str()) {
+        if !is_withdrawn(&said, it) && said.len() < evidence::HEALTH_MAX as usize {
             let health = DeploymentHealth { retired: true, ..blank(it) };
-            match has_room(tx, it, Due::News, false).await? {
-                true => pieces.push(Piece::new(it, version.to_string(), digest.clone(), health)),
-                false => is_whole = false,
-            }
+            pieces.push(Piece::new(it, version.to_string(), digest.clone(), health));
         }
     }
     Ok((pieces, is_whole))
@@ -63,6 +63,26 @@ pub(super) async fn pieces(
 
 async fn health_of(tx: &mut Tx, it: &Deployment, digest: &Digest) -> Result<Vec<Evidence>> {
     evidence::of_kind(tx, &it.workload, digest, EvidenceKind::DeploymentHealth).await
+}
+
+/// Health that was said of a target, oldest first.
+fn on_target<'a>(
+    said: &'a [Evidence],
+    it: &'a Deployment,
+) -> impl DoubleEndedIterator<Item = (&'a Evidence, &'a DeploymentHealth)> {
+    said.iter().filter_map(|evidence| match &evidence.statement {
+        Statement::DeploymentHealth(health) if health.target == it.target.as_str() => {
+            Some((evidence, health))
+        }
+        _ => None,
+    })
+}
+
+/// Whether nothing was said of the target since this speaker took all of it back, or ever.
+fn is_withdrawn(said: &[Evidence], it: &Deployment) -> bool {
+    let mut others = on_target(said, it).rev();
+    let newest_word = others.find(|(evidence, health)| !health.retired || evidence.by == it.reported_by);
+    newest_word.is_none_or(|(_, health)| health.retired)
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,43 +93,30 @@ enum Due {
     News,
 }
 
-/// Health is evidence when its speaker says something new of it or the stage has moved, and again each time it has lasted a
-/// quarter longer, up to the longest time a gate asks for: a bake is seen to end at most that much late, and thirty days of
-/// reports each minute leave some thirty-five pieces.
+/// Health is evidence when its speaker says something new of it, when somebody else has said otherwise or the stage has
+/// moved since, and again each time it has lasted a quarter longer, up to the longest time a gate asks for: a bake is seen
+/// to end at most that much late, and thirty days of reports each minute leave some thirty-five pieces.
 fn due(said: &[Evidence], it: &Deployment, moved_at: Option<DateTime<Utc>>) -> Due {
-    let mut last = None;
-    for evidence in said {
-        match &evidence.statement {
-            Statement::DeploymentHealth(health) if health.target != it.target.as_str() => {}
-            Statement::DeploymentHealth(health) if health.retired => last = None,
-            Statement::DeploymentHealth(health) if evidence.by == it.reported_by => {
-                last = Some((evidence.at, health));
-            }
+    // Since when the speaker has said the same, and when last; nobody has said otherwise in between.
+    let mut same: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
+    for (evidence, health) in on_target(said, it) {
+        let says_so = !health.retired && Some(health.healthy) == it.healthy && health.stage == it.stage;
+        match same {
+            _ if !says_so => same = None,
+            Some((since, _)) if evidence.by == it.reported_by => same = Some((since, evidence.at)),
+            None if evidence.by == it.reported_by => same = Some((evidence.at, evidence.at)),
             _ => {}
         }
     }
-    let Some((last_at, health)) = last else { return Due::News };
-    let is_as_before = Some(health.healthy) == it.healthy && health.stage == it.stage;
-    if !is_as_before || moved_at.is_some_and(|moved_at| moved_at > last_at) {
+    let Some((since, last)) = same else { return Due::News };
+    if moved_at.is_some_and(|moved_at| moved_at > last) {
         return Due::News;
     }
-    let lasted = last_at - health.since.unwrap_or(last_at);
-    match lasted < BAKE_MAX && it.reported_at - last_at >= QUIET.max(lasted / 4) {
+    let lasted = last - since;
+    match lasted < BAKE_MAX && it.reported_at - last >= QUIET.max(lasted / 4) {
         true => Due::Still,
         false => Due::No,
     }
-}
-
-/// What only lasts gives way first, then good news: a gate that sees too little must not pass.
-async fn has_room(tx: &mut Tx, it: &Deployment, due: Due, is_good: bool) -> Result<bool> {
-    let there = evidence::amount(tx, &it.workload, &it.digest).await?;
-    let left = match (due, is_good) {
-        (Due::Still, _) => FOR_OTHERS,
-        (_, true) => FOR_BAD_NEWS,
-        (_, false) => 1,
-    };
-    Ok(there.pieces + left <= evidence::MAX
-        && there.bytes < evidence::BYTES_MAX * (evidence::MAX - left) / evidence::MAX)
 }
 
 fn blank(it: &Deployment) -> DeploymentHealth {
@@ -211,6 +218,8 @@ mod tests {
         assert_eq!(kept(reports, -1), [(0, "ci"), (2, "ops")]);
         assert_eq!(kept(reports, 3), [(0, "ci"), (2, "ops"), (3, "ops"), (9, "ci")], "the stage has moved");
         assert_eq!(kept([(0, "ci", true), (1, "ci", false), (2, "ci", true)], -1).len(), 3, "each change is");
+        let contradicted = [(0, "ci", false), (1, "ops", true), (2, "ci", false), (3, "ops", true)];
+        assert_eq!(kept(contradicted, -1).len(), 4, "who is contradicted says it again");
     }
 
     #[test]

@@ -9,7 +9,6 @@ use crate::{
     },
     error::{Error, Result},
     hooks::{
-        backoff::Patience,
         target::{Signing, Target},
         webhook::Secret,
     },
@@ -435,16 +434,4 @@ pub fn registry(cx: &Context) -> String {
 /// Names the registry to receivers: by its public URL, where it has one.
 pub fn source(cx: &Context) -> String {
     cx.config.public_url.clone().unwrap_or_else(|| format!("urn:gradus:{}", registry(cx)))
-}
-
-impl Context {
-    /// How often, and how long, deliveries are tried.
-    pub fn patience(&self) -> Patience {
-        let hooks = &self.config.hooks;
-        Patience {
-            attempts: hooks.attempts,
-            first: TimeDelta::seconds(i64::from(hooks.first_retry_seconds)),
-            longest: TimeDelta::hours(i64::from(hooks.longest_retry_hours)),
-        }
-    }
 }

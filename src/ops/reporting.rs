@@ -23,7 +23,7 @@ use crate::{
         stage::Stage,
     },
 };
-use chrono::DateTime;
+use chrono::{DateTime, Utc};
 use std::sync::Arc;
 
 /// Targets of one workload; more are a mistake in how they are named.
@@ -84,18 +84,20 @@ pub async fn report(cx: &Arc<Context>, actor: &Actor, said: Said) -> Result<Repo
             Status::Retired => &known.stage,
             Status::Running | Status::Failed => &report.stage,
         });
-        let moved_at = match stage {
-            Some(stage) => stages::current(&mut tx, workload, stage).await?.map(|step| step.at),
+        let step = match stage {
+            Some(stage) => stages::current(&mut tx, workload, stage).await?,
             None => None,
         };
+        let moved_at = step.as_ref().map(|step| step.at);
         // A clock that is behind makes nothing older than what is known.
         let at = [known.as_ref().map(|known| known.reported_at), moved_at].into_iter().flatten();
         let at = at.fold(cx.clock.now(), DateTime::max);
         let observed =
             Deployment::observe(workload, &said.target, known.as_ref(), report, &actor.principal, at);
-        let (pieces, is_whole) = health::pieces(&mut tx, &observed, moved_at).await?;
+        let holds_since = step.filter(|step| step.digest == observed.now.digest).map(|step| step.at);
+        let (pieces, is_whole) = health::pieces(&mut tx, &observed, holds_since).await?;
         drop(tx);
-        if let Some(mut reported) = record(cx, known.as_ref(), observed, pieces).await? {
+        if let Some(mut reported) = record(cx, known.as_ref(), moved_at, observed, pieces).await? {
             reported.is_whole = is_whole;
             if !is_whole {
                 tracing::warn!(%workload, target = %said.target, "there is too much evidence to keep how this fares");
@@ -155,10 +157,12 @@ async fn understand(cx: &Context, tx: &mut Tx, said: &Said) -> Result<Report> {
     })
 }
 
-/// Stores what was observed, with its events and consequences. `None`: somebody else reported on the target meanwhile.
+/// Stores what was observed, with its events and consequences. `None`: somebody else reported on the target, or its
+/// stage moved meanwhile.
 async fn record(
     cx: &Arc<Context>,
     known: Option<&Deployment>,
+    moved_at: Option<DateTime<Utc>>,
     observed: Observed,
     pieces: Vec<Piece>,
 ) -> Result<Option<Reported>> {
@@ -169,6 +173,11 @@ async fn record(
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &new.workload).await?;
     if rows::find(&mut tx, &new.workload, &new.target).await?.as_ref() != known {
+        return Ok(None);
+    }
+    if let Some(stage) = &new.stage
+        && stages::current(&mut tx, &new.workload, stage).await?.map(|step| step.at) != moved_at
+    {
         return Ok(None);
     }
     let (mut position, mut evidence) = (None, None);

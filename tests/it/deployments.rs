@@ -264,8 +264,11 @@ backends! {
         report(&agent, "eu-1", "1.0.0", json!({ "healthy": true })).await;
         assert_eq!(verdict().await, open, "it follows no stage any more");
         report(&agent, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": false })).await;
-        // The author's word does not count, but that it is gone does.
+        // The author's word does not count, and takes no bad one back.
         report(&root, "eu-1", "1.0.0", json!({ "status": "retired" })).await;
+        assert_eq!(verdict().await, closed);
+        let gone = report(&ops, "eu-1", "1.0.0", json!({ "status": "retired" })).await;
+        assert_eq!((&gone["changed"], gone["position"].is_i64()), (&json!(false), true), "{gone}");
         assert_eq!(verdict().await, open);
         report(&ops, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": true })).await;
         assert_eq!(verdict().await, []);

@@ -248,7 +248,8 @@ async fn record(
     // A test is for who waits for it: it is tried once.
     let may_wait = attempt.verdict == Verdict::Failed && lane != TEST_LANE;
     let count = u32::try_from(failed).unwrap_or(u32::MAX);
-    let wait = may_wait.then(|| cx.patience().wait(count, jitter(cx), attempt.retry_after)).flatten();
+    let wait =
+        may_wait.then(|| cx.config.hooks.patience().wait(count, jitter(cx), attempt.retry_after)).flatten();
     if let Some(wait) = wait {
         deliveries::record(tx, hook, *position, row, DeliveryState::Pending, failed, None).await?;
         deliveries::release(tx, hook, lane, now + wait).await?;
