@@ -263,6 +263,7 @@ backends! {
         assert_eq!(verdict().await, closed);
         report(&agent, "eu-1", "1.0.0", json!({ "healthy": true })).await;
         assert_eq!(verdict().await, open, "it follows no stage any more");
+        env.clock.advance(minutes(1));
         report(&agent, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": false })).await;
         // The author's word does not count, and takes no bad one back.
         report(&root, "eu-1", "1.0.0", json!({ "status": "retired" })).await;
