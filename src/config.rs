@@ -268,7 +268,7 @@ impl Config {
         let patience = self.hooks.patience();
         let tries: TimeDelta = (1..attempts).filter_map(|failed| patience.wait(failed, 0.0, None)).sum();
         if TimeDelta::days(keep_days.into()) < tries {
-            let days = tries.num_days() + 1;
+            let days = (tries.num_seconds() + 86_399) / 86_400;
             return refuse(format!(
                 "[hooks] keep_days must be at least {days}: a delivery is tried for so long"
             ));

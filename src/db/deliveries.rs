@@ -196,7 +196,7 @@ pub async fn give_up(
     let sql = "UPDATE deliveries SET state = 'dead', ended_at = $3 WHERE hook = $1 AND position IN (
                    SELECT position FROM deliveries
                    WHERE hook = $1 AND state = 'pending' AND queued_at < $2 AND lane NOT IN (
-                       SELECT lane FROM lanes WHERE hook = $1 AND lease IS NOT NULL)
+                       SELECT lane FROM lanes WHERE hook = $1 AND lease IS NOT NULL AND due_at > $3)
                    ORDER BY position LIMIT $4)";
     Ok(execute!(tx, sql, hook, before, now, limit))
 }

@@ -8,7 +8,7 @@ use crate::{
     error::{Error, Result},
     model::{
         digest::Digest,
-        evidence::{Evidence, EvidenceKind, Examples, Statement},
+        evidence::{Evidence, EvidenceKind, Examples, HEALTH_MAX, Statement},
         name::{PrincipalName, Workload},
     },
 };
@@ -21,9 +21,7 @@ pub const BYTES_MAX: i64 = 8 << 20;
 /// Most bytes of results example by example about one manifest.
 const EXAMPLES_MAX: i64 = 256 << 20;
 const DECISIONS_MAX: i64 = 10_000;
-/// Most pieces that tell how one manifest fares where it is deployed: they come by themselves, and have a place of their own.
-pub const HEALTH_MAX: i64 = 6000;
-const ALL_MAX: i64 = MAX + DECISIONS_MAX + HEALTH_MAX;
+const ALL_MAX: i64 = MAX + DECISIONS_MAX + HEALTH_MAX as i64;
 
 pub struct NewEvidence<'a> {
     pub repository: &'a Workload,
@@ -73,13 +71,13 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
                SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9, CAST($12 AS BIGINT) FROM evidence
                WHERE repository = $1 AND subject = $3
                HAVING COUNT(CASE WHEN CASE WHEN kind IN ('approval', 'deployment_health') THEN kind ELSE '' END = $14 THEN 1 END) < $10
-                   AND CAST(COALESCE(SUM(LENGTH(statement)), 0) AS BIGINT) < $11
+                   AND CAST(COALESCE(SUM(CASE WHEN kind IN ('approval', 'deployment_health') THEN 0 ELSE LENGTH(statement) END), 0) AS BIGINT) < $11
                    AND CAST(COALESCE(SUM(LENGTH(examples)), 0) AS BIGINT) < $13
                ON CONFLICT (repository, digest) DO NOTHING";
     let kind = evidence.statement.kind();
     let (class, count_max, bytes_max, examples_max) = match kind {
         EvidenceKind::Approval => (kind.name(), DECISIONS_MAX, i64::MAX, i64::MAX),
-        EvidenceKind::DeploymentHealth => (kind.name(), HEALTH_MAX, i64::MAX, i64::MAX),
+        EvidenceKind::DeploymentHealth => (kind.name(), HEALTH_MAX as i64, i64::MAX, i64::MAX),
         _ => ("", MAX, BYTES_MAX, EXAMPLES_MAX),
     };
     let inserted = execute!(

@@ -3,7 +3,7 @@
 use super::{Definition, Facts, Gate, Source, Verdict, attach, define, named};
 use crate::model::{
     deployment::BAKE_MAX,
-    evidence::{Evidence, EvidenceKind, Statement},
+    evidence::{Evidence, EvidenceKind, HEALTH_MAX, Statement},
     stage::Stage,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -47,8 +47,8 @@ pub struct Standing<'a> {
 }
 
 /// How the content fares on each target, by what those have said who count, oldest evidence first: while the target
-/// followed this stage, or any. A target follows one stage at a time. One that is retired speaks no more; but whoever does
-/// not count takes no bad word back.
+/// followed this stage, or any. A target follows one stage at a time. One that is retired speaks no more of what it had, but
+/// a bad word is taken back only by whoever counts.
 pub fn standing<'a>(
     evidence: impl IntoIterator<Item = &'a Evidence>,
     counts: impl Fn(&Evidence) -> bool,
@@ -64,7 +64,9 @@ pub fn standing<'a>(
                 standing.remove(target);
             }
         } else if counts {
-            let same = before.filter(|before| before.healthy == health.healthy);
+            // Content that went and came back begins anew.
+            let stayed = |before: &&Standing<'_>| health.since.is_none_or(|came| came <= before.evidence.at);
+            let same = before.filter(|before| before.healthy == health.healthy).filter(stayed);
             let since = same.map_or(evidence.at, |before| before.since);
             standing.insert(target, Standing { evidence, healthy: health.healthy, since });
         }
@@ -89,8 +91,12 @@ impl Gate for DeploymentHealthy {
         let Some(stage) = self.stage.as_ref().or(facts.before.as_ref()) else {
             return Verdict::pass("the first stage has none before it");
         };
-        let said = facts.evidence(EvidenceKind::DeploymentHealth, &[]);
-        let standing = standing(said, |evidence| facts.counts(&evidence.by, &self.from), Some(stage));
+        let said = || facts.evidence(EvidenceKind::DeploymentHealth, &[]);
+        if said().count() >= HEALTH_MAX {
+            return Verdict::fail("so much was said of its health that some of it was not kept")
+                .next("push a new version".to_owned());
+        }
+        let standing = standing(said(), |evidence| facts.counts(&evidence.by, &self.from), Some(stage));
         let all = standing.values().map(|it| it.evidence);
         let bad: Vec<_> = standing.iter().filter(|(_, it)| !it.healthy).collect();
         if !bad.is_empty() {
@@ -193,7 +199,7 @@ mod tests {
         let gate = DeploymentHealthy { minutes: 60, targets: 1, stage: None, from: vec![Source::Service] };
         let mut facts = facts();
         let mut say = |healthy, minute, by: &str, retired| {
-            health(&mut facts, "eu-1", healthy, minute, 0);
+            health(&mut facts, "eu-1", healthy, minute, minute);
             if let Some(last) = facts.candidate.evidence.last_mut() {
                 last.by = by.parse().unwrap();
                 if let Statement::DeploymentHealth(said) = &mut last.statement {
@@ -209,6 +215,18 @@ mod tests {
         assert_eq!(say(false, 124, "ci", false), Outcome::Fail);
         assert_eq!(say(false, 125, "max", true), Outcome::Fail);
         assert_eq!(say(false, 126, "ci", true), Outcome::Wait);
+    }
+
+    #[test]
+    fn content_that_went_and_came_back_bakes_anew() {
+        let gate = DeploymentHealthy { minutes: 60, targets: 1, stage: None, from: vec![] };
+        let mut facts = facts();
+        health(&mut facts, "eu-1", true, 0, 0);
+        // Another version ran there in between.
+        health(&mut facts, "eu-1", true, 100, 0);
+        assert_eq!(gate.judge(&facts).outcome, Outcome::Wait);
+        health(&mut facts, "eu-1", true, 160, 60);
+        assert_eq!(gate.judge(&facts).outcome, Outcome::Pass);
     }
 
     #[test]

@@ -306,6 +306,9 @@ pub enum DriftVerdict {
     Unclear,
 }
 
+/// Most pieces that tell how one version fares where it is deployed: they come by themselves, and have a place of their own.
+pub const HEALTH_MAX: usize = 6000;
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentHealth {
@@ -317,7 +320,7 @@ pub struct DeploymentHealth {
     /// The stage the target follows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stage: Option<Stage>,
-    /// Since when it has been so, with these bytes.
+    /// Since when the target has had these bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<DateTime<Utc>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,7 @@ use crate::{
     model::{
         deployment::{BAKE_MAX, Deployment, Observed},
         digest::Digest,
-        evidence::{DeploymentHealth, Evidence, EvidenceKind, Statement},
+        evidence::{DeploymentHealth, Evidence, EvidenceKind, HEALTH_MAX, Statement},
         name::Workload,
     },
 };
@@ -17,8 +17,8 @@ use serde_json::json;
 /// How long health that has not changed is no news, at the least.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
 /// Where health fills its place, what only lasts gives way first, then good news: a gate that sees too little must not pass.
-const STILL_MAX: usize = (evidence::HEALTH_MAX * 2 / 3) as usize;
-const GOOD_NEWS_MAX: usize = (evidence::HEALTH_MAX - 500) as usize;
+const STILL_MAX: usize = HEALTH_MAX * 2 / 3;
+const GOOD_NEWS_MAX: usize = HEALTH_MAX - 500;
 
 /// A piece of evidence that is to be made of a report.
 pub(super) struct Piece {
@@ -28,35 +28,40 @@ pub(super) struct Piece {
 }
 
 /// What is to be kept of a report: how the content fares, or that nothing that was said of it on a retired target counts
-/// any more. False: it should be, but there is as much as is taken. `moved_at`: since when the stage has held the content.
+/// any more. False: it should be, but there is as much as is taken. `held_since`: since when the stage has held the content.
 pub(super) async fn pieces(
     tx: &mut Tx,
     observed: &Observed,
-    moved_at: Option<DateTime<Utc>>,
+    held_since: Option<DateTime<Utc>>,
 ) -> Result<(Vec<Piece>, bool)> {
     let it = &observed.now;
     let (mut pieces, mut is_whole) = (Vec::new(), true);
     if observed.is_said && it.healthy.is_some() {
         let said = health_of(tx, it, &it.digest).await?;
-        let most = match due(&said, it, moved_at) {
+        let most = match due(&said, it, held_since) {
             Due::No => None,
             Due::Still => Some(STILL_MAX),
             Due::News if it.healthy == Some(true) => Some(GOOD_NEWS_MAX),
-            Due::News => Some(evidence::HEALTH_MAX as usize),
+            Due::News => Some(HEALTH_MAX),
         };
         is_whole = most.is_none_or(|most| said.len() < most);
         if is_whole && most.is_some() {
             let health =
-                DeploymentHealth { healthy: it.healthy == Some(true), since: it.healthy_since, ..blank(it) };
+                DeploymentHealth { healthy: it.healthy == Some(true), since: Some(it.since), ..blank(it) };
             pieces.push(Piece::new(it, it.version.to_string(), it.digest.clone(), health));
         }
     }
     for (version, digest) in &observed.withdrawn {
         let said = health_of(tx, it, digest).await?;
-        if !is_withdrawn(&said, it) && said.len() < evidence::HEALTH_MAX as usize {
-            let health = DeploymentHealth { retired: true, ..blank(it) };
-            pieces.push(Piece::new(it, version.to_string(), digest.clone(), health));
+        if is_withdrawn(&said, it) {
+            continue;
         }
+        if said.len() >= HEALTH_MAX {
+            is_whole = false;
+            continue;
+        }
+        let health = DeploymentHealth { retired: true, ..blank(it) };
+        pieces.push(Piece::new(it, version.to_string(), digest.clone(), health));
     }
     Ok((pieces, is_whole))
 }
@@ -93,10 +98,10 @@ enum Due {
     News,
 }
 
-/// Health is evidence when its speaker says something new of it, when somebody else has said otherwise or the stage has
-/// moved since, and again each time it has lasted a quarter longer, up to the longest time a gate asks for: a bake is seen
+/// Health is evidence when its speaker says something new of it, when somebody else has said otherwise, the content has come
+/// back or the stage has taken it in since, and again each time it has lasted a quarter longer, up to the longest time a gate asks for: a bake is seen
 /// to end at most that much late, and thirty days of reports each minute leave some thirty-five pieces.
-fn due(said: &[Evidence], it: &Deployment, moved_at: Option<DateTime<Utc>>) -> Due {
+fn due(said: &[Evidence], it: &Deployment, held_since: Option<DateTime<Utc>>) -> Due {
     // Since when the speaker has said the same, and when last; nobody has said otherwise in between.
     let mut same: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
     for (evidence, health) in on_target(said, it) {
@@ -109,7 +114,7 @@ fn due(said: &[Evidence], it: &Deployment, moved_at: Option<DateTime<Utc>>) -> D
         }
     }
     let Some((since, last)) = same else { return Due::News };
-    if moved_at.is_some_and(|moved_at| moved_at > last) {
+    if it.since > last || held_since.is_some_and(|held_since| held_since > last) {
         return Due::News;
     }
     let lasted = last - since;
@@ -195,7 +200,7 @@ mod tests {
                 Deployment::observe(&workload, &target, known.as_ref(), report, &speaker, at(minute)).now;
             let moved_at = (moved <= minute).then(|| at(moved));
             if due(&said, &now, moved_at) != Due::No {
-                let health = DeploymentHealth { healthy, since: now.healthy_since, ..blank(&now) };
+                let health = DeploymentHealth { healthy, since: Some(now.since), ..blank(&now) };
                 let statement = Statement::DeploymentHealth(health);
                 said.push(Evidence {
                     digest: digest.clone(),
