@@ -22,8 +22,7 @@ use std::collections::BTreeSet;
 
 /// Moves the stage back where its policy says so: the target follows the stage, has what the stage holds, and that came in
 /// by a promotion, an override included, that is still baking. After a rollback, by whomever, nothing goes back by itself until
-/// somebody promotes.
-/// The repository is locked.
+/// somebody promotes. The repository is locked.
 pub(super) async fn consequence(cx: &Context, tx: &mut Tx, it: &Deployment) -> Result<Option<RolledBack>> {
     let Some(stage) = &it.stage else { return Ok(None) };
     let Some(current) = stages::current(tx, &it.workload, stage).await? else { return Ok(None) };

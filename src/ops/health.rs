@@ -98,9 +98,10 @@ enum Due {
     News,
 }
 
-/// Health is evidence when its speaker says something new of it, when somebody else has said otherwise, the content has come
-/// back or the stage has taken it in since, and again each time it has lasted a quarter longer, up to the longest time a gate asks for: a bake is seen
-/// to end at most that much late, and thirty days of reports each minute leave some thirty-five pieces.
+/// Health is evidence when its speaker says something new of it; when somebody else has said otherwise, the content has come
+/// back or the stage has taken it in since; and again each time it has lasted a quarter longer, up to the longest time a gate
+/// asks for. So a bake is seen to end at most that much late, and thirty days of reports each minute leave some thirty-five
+/// pieces.
 fn due(said: &[Evidence], it: &Deployment, held_since: Option<DateTime<Utc>>) -> Due {
     // Since when the speaker has said the same, and when last; nobody has said otherwise in between.
     let mut same: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
