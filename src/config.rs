@@ -137,7 +137,7 @@ pub struct Hooks {
     /// Seconds for one attempt.
     pub timeout_seconds: u32,
     /// Days that the log of deliveries is kept after they ended, dead letters included; what waits is given up when it is
-    /// so old. At least as long as a delivery is tried.
+    /// so old, unless it is being sent. At least as long as a delivery is tried, by its own waits.
     pub keep_days: u32,
 }
 
