@@ -100,7 +100,9 @@ impl Report {
             }
         })?;
         if told.evidence_full {
-            out.note("not kept as evidence: as much is known of how this version fares as is taken; gates go by that");
+            out.note(
+                "not kept as evidence: as much is kept of how this version fares as is taken; gates say so",
+            );
         }
         if told.rolled_back.is_some() {
             out.end_with(3);

@@ -8,20 +8,20 @@ use crate::{
     error::{Error, Result},
     model::{
         digest::Digest,
-        evidence::{Evidence, EvidenceKind, Examples, HEALTH_MAX, Statement},
+        evidence::{Evidence, EvidenceKind, Examples, HEALTH_ALL_MAX, HEALTH_MAX, Statement},
         name::{PrincipalName, Workload},
     },
 };
 use chrono::{DateTime, Utc};
 
-/// Most pieces of evidence about one manifest, and bytes of what gates read of them. What people decide is not counted:
-/// nobody can keep others from saying yes or no.
+/// Most pieces of evidence about one manifest, and bytes of what gates read of them. What people decide is not counted, as
+/// nobody can keep others from saying yes or no, nor how it fares where it is deployed.
 pub const MAX: i64 = 2000;
 pub const BYTES_MAX: i64 = 8 << 20;
 /// Most bytes of results example by example about one manifest.
 const EXAMPLES_MAX: i64 = 256 << 20;
 const DECISIONS_MAX: i64 = 10_000;
-const ALL_MAX: i64 = MAX + DECISIONS_MAX + HEALTH_MAX as i64;
+const ALL_MAX: i64 = MAX + DECISIONS_MAX + HEALTH_ALL_MAX as i64;
 
 pub struct NewEvidence<'a> {
     pub repository: &'a Workload,
@@ -73,13 +73,15 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
                HAVING COUNT(CASE WHEN CASE WHEN kind IN ('approval', 'deployment_health') THEN kind ELSE '' END = $14 THEN 1 END) < $10
                    AND CAST(COALESCE(SUM(CASE WHEN kind IN ('approval', 'deployment_health') THEN 0 ELSE LENGTH(statement) END), 0) AS BIGINT) < $11
                    AND CAST(COALESCE(SUM(LENGTH(examples)), 0) AS BIGINT) < $13
+                   AND COUNT(CASE WHEN kind = 'deployment_health' AND made_by = $9 THEN 1 END) < $15
                ON CONFLICT (repository, digest) DO NOTHING";
     let kind = evidence.statement.kind();
     let (class, count_max, bytes_max, examples_max) = match kind {
         EvidenceKind::Approval => (kind.name(), DECISIONS_MAX, i64::MAX, i64::MAX),
-        EvidenceKind::DeploymentHealth => (kind.name(), HEALTH_MAX as i64, i64::MAX, i64::MAX),
+        EvidenceKind::DeploymentHealth => (kind.name(), HEALTH_ALL_MAX as i64, i64::MAX, i64::MAX),
         _ => ("", MAX, BYTES_MAX, EXAMPLES_MAX),
     };
+    let own_health_max = if kind == EvidenceKind::DeploymentHealth { HEALTH_MAX as i64 } else { i64::MAX };
     let inserted = execute!(
         tx,
         sql,
@@ -97,6 +99,7 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         new.position,
         examples_max,
         class,
+        own_health_max,
     );
     Ok(inserted == 1)
 }

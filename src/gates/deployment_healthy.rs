@@ -3,7 +3,8 @@
 use super::{Definition, Facts, Gate, Source, Verdict, attach, define, named};
 use crate::model::{
     deployment::BAKE_MAX,
-    evidence::{Evidence, EvidenceKind, HEALTH_MAX, Statement},
+    evidence::{Evidence, EvidenceKind, HEALTH_ALL_MAX, HEALTH_MAX, HEALTH_STILL_MAX, Statement},
+    name::PrincipalName,
     stage::Stage,
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -47,8 +48,8 @@ pub struct Standing<'a> {
 }
 
 /// How the content fares on each target, by what those have said who count, oldest evidence first: while the target
-/// followed this stage, or any. A target follows one stage at a time. One that is retired speaks no more of what it had, but
-/// a bad word is taken back only by whoever counts.
+/// followed this stage, or any. A target follows one stage at a time. One that is retired, or follows another stage and fares
+/// well there, speaks no more of what it had; but a bad word is taken back only by whoever counts.
 pub fn standing<'a>(
     evidence: impl IntoIterator<Item = &'a Evidence>,
     counts: impl Fn(&Evidence) -> bool,
@@ -59,8 +60,15 @@ pub fn standing<'a>(
         let Statement::DeploymentHealth(health) = &evidence.statement else { continue };
         let (target, counts) = (health.target.as_str(), counts(evidence));
         let before = standing.get(target);
-        if health.retired || (counts && stage.is_some_and(|stage| health.stage.as_ref() != Some(stage))) {
-            if counts || before.is_some_and(|before| before.healthy) {
+        let is_elsewhere = stage.is_some_and(|stage| health.stage.as_ref() != Some(stage));
+        let spoke_well = before.is_some_and(|before| before.healthy);
+        if health.retired {
+            if counts || spoke_well {
+                standing.remove(target);
+            }
+        } else if counts && is_elsewhere {
+            // A second bad word, wherever, does not take the first one back.
+            if health.healthy || spoke_well {
                 standing.remove(target);
             }
         } else if counts {
@@ -92,11 +100,15 @@ impl Gate for DeploymentHealthy {
             return Verdict::pass("the first stage has none before it");
         };
         let said = || facts.evidence(EvidenceKind::DeploymentHealth, &[]);
-        if said().count() >= HEALTH_MAX {
+        let counts = |evidence: &Evidence| facts.counts(&evidence.by, &self.from);
+        let mut pieces: BTreeMap<&PrincipalName, usize> = BTreeMap::new();
+        said().filter(|evidence| counts(evidence)).for_each(|it| *pieces.entry(&it.by).or_default() += 1);
+        let most = pieces.into_values().max().unwrap_or(0);
+        if most >= HEALTH_MAX || said().count() >= HEALTH_ALL_MAX {
             return Verdict::fail("so much was said of its health that some of it was not kept")
                 .next("push a new version".to_owned());
         }
-        let standing = standing(said(), |evidence| facts.counts(&evidence.by, &self.from), Some(stage));
+        let standing = standing(said(), counts, Some(stage));
         let all = standing.values().map(|it| it.evidence);
         let bad: Vec<_> = standing.iter().filter(|(_, it)| !it.healthy).collect();
         if !bad.is_empty() {
@@ -111,7 +123,11 @@ impl Gate for DeploymentHealthy {
             return Verdict::pass(format!("healthy in {stage} for {minutes} minutes: {names}")).by(all);
         }
         let so_far = standing.iter().map(|(target, it)| format!("{target} for {}", lasted(it)));
-        let so_far = if standing.is_empty() { String::new() } else { format!("; so far {}", named(so_far)) };
+        let mut so_far =
+            if standing.is_empty() { String::new() } else { format!("; so far {}", named(so_far)) };
+        if most >= HEALTH_STILL_MAX {
+            so_far.push_str(", and no more is kept of what only lasts, so much was said: push a new version");
+        }
         Verdict::wait(format!(
             "{} of {wanted} targets in {stage} were healthy for {minutes} minutes{so_far}",
             baked.len()
@@ -227,6 +243,43 @@ mod tests {
         assert_eq!(gate.judge(&facts).outcome, Outcome::Wait);
         health(&mut facts, "eu-1", true, 160, 60);
         assert_eq!(gate.judge(&facts).outcome, Outcome::Pass);
+    }
+
+    #[test]
+    fn a_second_bad_word_without_a_stage_does_not_take_the_first_back() {
+        let gate = DeploymentHealthy { minutes: 0, targets: 1, stage: None, from: vec![] };
+        let mut facts = facts();
+        let elsewhere = |facts: &mut Facts, healthy, minute| {
+            health(facts, "eu-1", healthy, minute, 0);
+            if let Some(Evidence { statement: Statement::DeploymentHealth(said), .. }) =
+                facts.candidate.evidence.last_mut()
+            {
+                said.stage = None;
+            }
+            gate.judge(facts).outcome
+        };
+        health(&mut facts, "us-1", true, 0, 0);
+        health(&mut facts, "eu-1", false, 1, 0);
+        assert_eq!(elsewhere(&mut facts, false, 2), Outcome::Fail);
+        assert_eq!(elsewhere(&mut facts, true, 3), Outcome::Pass, "it fares well, elsewhere");
+    }
+
+    #[test]
+    fn nobody_fills_the_place_of_others_and_a_full_one_is_said_so() {
+        let gate = DeploymentHealthy { minutes: 60, targets: 1, stage: None, from: vec![Source::Service] };
+        let mut facts = facts();
+        let many = |facts: &mut Facts, by: &str, pieces: usize| {
+            for minute in 0..pieces {
+                health(facts, "eu-1", true, minute as i64, 0);
+                facts.candidate.evidence.last_mut().unwrap().by = by.parse().unwrap();
+            }
+            gate.judge(facts)
+        };
+        assert_eq!(many(&mut facts, "max", HEALTH_MAX).outcome, Outcome::Wait);
+        let verdict = many(&mut facts, "ci", HEALTH_STILL_MAX);
+        assert!(verdict.outcome == Outcome::Wait && verdict.reason.ends_with("push a new version"));
+        let verdict = many(&mut facts, "ci", HEALTH_MAX - HEALTH_STILL_MAX);
+        assert_eq!(verdict.outcome, Outcome::Fail, "{}", verdict.reason);
     }
 
     #[test]

@@ -163,7 +163,7 @@ pub struct Observed {
     pub is_news: bool,
     /// The report itself says how it fares.
     pub is_said: bool,
-    /// What it had when it was retired: nothing that was said of its health there counts any more.
+    /// What it had when it was retired, or had failed and runs: what was said of its health there is taken back.
     pub withdrawn: Vec<(Version, Digest)>,
 }
 
@@ -238,6 +238,9 @@ impl Deployment {
         let is_said = report.healthy.is_some() || report.status == Status::Failed;
         let withdrawn = match now.status {
             Status::Retired => before.map(Self::contents).unwrap_or_default(),
+            Status::Running if now.healthy.is_none() && same.is_some_and(Self::is_bad) => {
+                vec![(now.version.clone(), now.digest.clone())]
+            }
             _ => Vec::new(),
         };
         Observed { now, is_news, is_said, withdrawn }

@@ -306,15 +306,21 @@ pub enum DriftVerdict {
     Unclear,
 }
 
-/// Most pieces that tell how one version fares where it is deployed: they come by themselves, and have a place of their own.
+/// Most pieces that one speaker may say of how a version fares where it is deployed: they come by themselves, and have a
+/// place of their own, so that nobody fills that of others.
 pub const HEALTH_MAX: usize = 6000;
+/// What only lasts is kept up to here, so that there is room for news.
+pub const HEALTH_STILL_MAX: usize = 4000;
+/// Most pieces that all speakers together may say of it.
+pub const HEALTH_ALL_MAX: usize = 5 * HEALTH_MAX;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DeploymentHealth {
     pub target: String,
     pub healthy: bool,
-    /// The target was retired: nothing that was said of the content's health there counts any more.
+    /// What was said of the content's health there is taken back: the target was retired, or runs what had failed. A bad
+    /// word counts on if whoever takes it back does not count.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub retired: bool,
     /// The stage the target follows.

@@ -5,9 +5,11 @@ use crate::{
     db::{Tx, evidence},
     error::{Error, Result},
     model::{
-        deployment::{BAKE_MAX, Deployment, Observed},
+        deployment::{BAKE_MAX, Deployment, Observed, Status},
         digest::Digest,
-        evidence::{DeploymentHealth, Evidence, EvidenceKind, HEALTH_MAX, Statement},
+        evidence::{
+            DeploymentHealth, Evidence, EvidenceKind, HEALTH_ALL_MAX, HEALTH_MAX, HEALTH_STILL_MAX, Statement,
+        },
         name::Workload,
     },
 };
@@ -17,7 +19,6 @@ use serde_json::json;
 /// How long health that has not changed is no news, at the least.
 const QUIET: TimeDelta = TimeDelta::minutes(10);
 /// Where health fills its place, what only lasts gives way first, then good news: a gate that sees too little must not pass.
-const STILL_MAX: usize = HEALTH_MAX * 2 / 3;
 const GOOD_NEWS_MAX: usize = HEALTH_MAX - 500;
 
 /// A piece of evidence that is to be made of a report.
@@ -27,8 +28,7 @@ pub(super) struct Piece {
     bytes: Vec<u8>,
 }
 
-/// What is to be kept of a report: how the content fares, or that nothing that was said of it on a retired target counts
-/// any more. False: it should be, but there is as much as is taken. `held_since`: since when the stage has held the content.
+/// What is to be kept of a report: how the content fares, or that what was said of it on the target is taken back. False: it should be, but there is as much as is taken. `held_since`: since when the stage has held the content.
 pub(super) async fn pieces(
     tx: &mut Tx,
     observed: &Observed,
@@ -40,11 +40,11 @@ pub(super) async fn pieces(
         let said = health_of(tx, it, &it.digest).await?;
         let most = match due(&said, it, held_since) {
             Due::No => None,
-            Due::Still => Some(STILL_MAX),
+            Due::Still => Some(HEALTH_STILL_MAX),
             Due::News if it.healthy == Some(true) => Some(GOOD_NEWS_MAX),
             Due::News => Some(HEALTH_MAX),
         };
-        is_whole = most.is_none_or(|most| said.len() < most);
+        is_whole = most.is_none_or(|most| has_room(&said, it, most));
         if is_whole && most.is_some() {
             let health =
                 DeploymentHealth { healthy: it.healthy == Some(true), since: Some(it.since), ..blank(it) };
@@ -56,7 +56,7 @@ pub(super) async fn pieces(
         if is_withdrawn(&said, it) {
             continue;
         }
-        if said.len() >= HEALTH_MAX {
+        if !has_room(&said, it, HEALTH_MAX) {
             is_whole = false;
             continue;
         }
@@ -83,11 +83,21 @@ fn on_target<'a>(
     })
 }
 
-/// Whether nothing was said of the target since this speaker took all of it back, or ever.
+/// Whether there is room for a piece more, where so many of one speaker are kept.
+fn has_room(said: &[Evidence], it: &Deployment, most: usize) -> bool {
+    let own = said.iter().filter(|evidence| evidence.by == it.reported_by).count();
+    own < most && said.len() < HEALTH_ALL_MAX
+}
+
+/// Whether nothing was said of the target since this speaker took all of it back, or ever. Of what had failed and runs,
+/// speakers take back their own word only.
 fn is_withdrawn(said: &[Evidence], it: &Deployment) -> bool {
     let mut others = on_target(said, it).rev();
     let newest_word = others.find(|(evidence, health)| !health.retired || evidence.by == it.reported_by);
-    newest_word.is_none_or(|(_, health)| health.retired)
+    newest_word.is_none_or(|(evidence, health)| {
+        let is_others = it.status == Status::Running && evidence.by != it.reported_by;
+        health.retired || is_others
+    })
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,13 +108,14 @@ enum Due {
     News,
 }
 
-/// Health is evidence when its speaker says something new of it; when somebody else has said otherwise, the content has come
-/// back or the stage has taken it in since; and again each time it has lasted a quarter longer, up to the longest time a gate
+/// Health is evidence when its speaker says something new of it; when somebody else has said otherwise (then good news each
+/// ten minutes at most), the content has come back or the stage has taken it in since; and again each time it has lasted a quarter longer, up to the longest time a gate
 /// asks for. So a bake is seen to end at most that much late, and thirty days of reports each minute leave some thirty-five
 /// pieces.
 fn due(said: &[Evidence], it: &Deployment, held_since: Option<DateTime<Utc>>) -> Due {
     // Since when the speaker has said the same, and when last; nobody has said otherwise in between.
     let mut same: Option<(DateTime<Utc>, DateTime<Utc>)> = None;
+    let mut own = None;
     for (evidence, health) in on_target(said, it) {
         let says_so = !health.retired && Some(health.healthy) == it.healthy && health.stage == it.stage;
         match same {
@@ -113,8 +124,13 @@ fn due(said: &[Evidence], it: &Deployment, held_since: Option<DateTime<Utc>>) ->
             None if evidence.by == it.reported_by => same = Some((evidence.at, evidence.at)),
             _ => {}
         }
+        if evidence.by == it.reported_by {
+            own = says_so.then_some(evidence.at);
+        }
     }
-    let Some((since, last)) = same else { return Due::News };
+    let is_good = it.healthy == Some(true);
+    let repeated = own.filter(|last| is_good && it.reported_at - *last < QUIET).map(|last| (last, last));
+    let Some((since, last)) = same.or(repeated) else { return Due::News };
     if it.since > last || held_since.is_some_and(|held_since| held_since > last) {
         return Due::News;
     }
@@ -141,7 +157,8 @@ impl Piece {
     fn new(it: &Deployment, version: String, subject: Digest, health: DeploymentHealth) -> Self {
         let document = json!({
             "gradus": "deployment-health/v1", "workload": it.workload, "version": version, "digest": subject,
-            "target": it.target, "stage": it.stage, "status": it.status, "healthy": health.healthy,
+            "target": it.target, "stage": it.stage, "status": it.status,
+            "healthy": (!health.retired).then_some(health.healthy), "withdrawn": health.retired,
             "since": health.since, "url": it.url, "message": it.message, "by": it.reported_by, "at": it.reported_at,
         });
         Self { health, subject, bytes: document.to_string().into_bytes() }
@@ -224,8 +241,14 @@ mod tests {
         assert_eq!(kept(reports, -1), [(0, "ci"), (2, "ops")]);
         assert_eq!(kept(reports, 3), [(0, "ci"), (2, "ops"), (3, "ops"), (9, "ci")], "the stage has moved");
         assert_eq!(kept([(0, "ci", true), (1, "ci", false), (2, "ci", true)], -1).len(), 3, "each change is");
-        let contradicted = [(0, "ci", false), (1, "ops", true), (2, "ci", false), (3, "ops", true)];
-        assert_eq!(kept(contradicted, -1).len(), 4, "who is contradicted says it again");
+        let contradicted =
+            [(0, "ci", false), (1, "ops", true), (2, "ci", false), (3, "ops", true), (11, "ops", true)];
+        let said_again = [(0, "ci"), (1, "ops"), (2, "ci"), (11, "ops")];
+        assert_eq!(
+            kept(contradicted, -1),
+            said_again,
+            "who is contradicted says it again, good news in time"
+        );
     }
 
     #[test]

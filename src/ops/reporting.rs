@@ -188,7 +188,11 @@ async fn record(
         for piece in pieces {
             let is_withdrawal = piece.health.retired;
             let next = first + changes.len() as i64;
-            let Recorded { evidence: kept, said } = piece.write(&mut tx, &new, next).await?;
+            let Recorded { evidence: kept, said } = match piece.write(&mut tx, &new, next).await {
+                // Others were faster: what is kept is to be weighed anew.
+                Err(error) if error.code == "evidence_too_much" => return Ok(None),
+                written => written?,
+            };
             changes.push(attached(&new.workload, &kept, said));
             if !is_withdrawal {
                 evidence = Some(kept.digest);

@@ -250,7 +250,7 @@ backends! {
         assert_eq!(verified["first_bad"], json!(null), "{verified}");
     }
 
-    async fn a_target_speaks_for_one_stage_until_anybody_retires_it(env: Env) {
+    async fn a_target_speaks_for_one_stage_until_its_word_is_taken_back(env: Env) {
         env.namespace("acme").await;
         let (agent, ops) = (env.service("agent", Role::Deployer).await, env.service("ops", Role::Deployer).await);
         let root = env.root();
@@ -272,6 +272,15 @@ backends! {
         assert_eq!((&gone["changed"], gone["position"].is_i64()), (&json!(false), true), "{gone}");
         assert_eq!(verdict().await, open);
         report(&ops, "eu-1", "1.0.0", json!({ "stage": "staging", "healthy": true })).await;
+        assert_eq!(verdict().await, []);
+        // A rollout that failed and runs at the second try speaks against nothing; only who said so takes that back.
+        env.clock.advance(minutes(1));
+        report(&ops, "us-1", "1.0.0", json!({ "stage": "staging", "status": "failed" })).await;
+        assert_eq!(verdict().await, closed);
+        report(&agent, "us-1", "1.0.0", json!({ "stage": "staging" })).await;
+        assert_eq!(verdict().await, closed);
+        report(&ops, "us-1", "1.0.0", json!({ "stage": "staging", "status": "failed" })).await;
+        report(&ops, "us-1", "1.0.0", json!({ "stage": "staging" })).await;
         assert_eq!(verdict().await, []);
         let missing = root.call("PUT", &format!("/v1/workloads/{W}/deployments/eu-9")).json(json!({ "version": "1.0.0", "status": "retired" })).send().await;
         assert_eq!((missing.status.as_u16(), missing.code()), (404, "target_unknown".to_owned()));

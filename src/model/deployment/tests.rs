@@ -53,6 +53,9 @@ fn what_failed_and_runs_now_has_no_health_yet() {
     assert!(failed.now.is_bad());
     let runs = observe(Some(&failed.now), report("a", Status::Running, None), 5);
     assert!(runs.is_news && !runs.now.is_bad() && runs.now.healthy.is_none());
+    assert_eq!(runs.withdrawn.len(), 1, "that it failed is taken back");
+    let again = observe(Some(&runs.now), report("a", Status::Running, None), 6);
+    assert!(again.withdrawn.is_empty());
 }
 
 #[test]
