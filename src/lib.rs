@@ -7,6 +7,7 @@ pub mod clock;
 pub mod config;
 pub mod db;
 pub mod dossier;
+pub mod drift;
 pub mod error;
 pub mod evidence;
 pub mod gates;

@@ -1,0 +1,126 @@
+//! The document.
+
+use super::invalid::{Invalid, require};
+use super::{ColumnProfile, MAX_ROWS, Seed, add_rows, canonical};
+use schemars::{JsonSchema, Schema};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::{HashMap, HashSet};
+
+pub const FORMAT: &str = "drift-profile/v1";
+/// Bytes of a profile that are read. Reading takes up to about five times as much memory: whoever reads the profiles
+/// of strangers may want to refuse earlier.
+pub const MAX_BYTES: usize = 256 << 20;
+pub const MAX_COLUMNS: usize = 16_384;
+
+/// The profile of a table, or of a part of one.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    #[schemars(extend("const" = FORMAT))]
+    format: String,
+    /// What the coins of the sketches were derived from; of parts with different seeds the lowest.
+    seed: Seed,
+    rows: u64,
+    columns: Vec<ColumnProfile>,
+}
+
+/// A profile nobody has checked yet.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Unchecked {
+    format: String,
+    seed: Seed,
+    rows: u64,
+    columns: Vec<ColumnProfile>,
+}
+
+impl Profile {
+    pub(super) fn new(seed: Seed, rows: u64, columns: Vec<ColumnProfile>) -> Result<Self, Invalid> {
+        let profile = Self { format: FORMAT.to_owned(), seed, rows, columns };
+        profile.check_columns().map(|()| profile)
+    }
+
+    pub fn seed(&self) -> Seed {
+        self.seed
+    }
+
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The columns in their order.
+    pub fn columns(&self) -> &[ColumnProfile] {
+        &self.columns
+    }
+
+    pub fn column(&self, name: &str) -> Option<&ColumnProfile> {
+        self.columns.iter().find(|column| column.name() == name)
+    }
+
+    /// The profile of the rows of both. Columns meet by name and stay in the order of `self`, new ones follow; rows
+    /// of a part that lacks a column count as absent in it. The two must stand for different rows.
+    /// Errors: a column of two kinds or with other bins, too many rows or columns.
+    pub fn merge(&self, other: &Self) -> Result<Self, Invalid> {
+        let mut others: HashMap<&str, &ColumnProfile> =
+            other.columns.iter().map(|column| (column.name(), column)).collect();
+        let mut columns = Vec::with_capacity(self.columns.len());
+        for column in &self.columns {
+            columns.push(match others.remove(column.name()) {
+                Some(same) => column.merge(same)?,
+                None => column.with_absent(other.rows)?,
+            });
+        }
+        for column in other.columns.iter().filter(|column| others.contains_key(column.name())) {
+            columns.push(column.with_absent(self.rows)?);
+        }
+        Self::new(self.seed.min(other.seed), add_rows(self.rows, other.rows)?, columns)
+    }
+
+    /// The one text of this profile: see [`canonical`]. The same profile is the same bytes.
+    /// Errors: more than [`MAX_BYTES`].
+    pub fn to_bytes(&self) -> Result<Vec<u8>, Invalid> {
+        let bytes = canonical::to_bytes(self)?;
+        require(bytes.len() <= MAX_BYTES, "a profile of more than 256 MiB")?;
+        Ok(bytes)
+    }
+
+    /// Reads what [`Self::to_bytes`] wrote, and nothing else: the bytes may come from anyone. Every bound is
+    /// checked, every sum, every order; and the profile written again must be the same bytes, which leaves no
+    /// second spelling, no space and no member twice.
+    ///
+    /// What it cannot know: whether the numbers are those of any table.
+    pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
+        require(bytes.len() <= MAX_BYTES, "a profile of more than 256 MiB")?;
+        let Unchecked { format, seed, rows, columns } =
+            serde_json::from_slice(bytes).map_err(|error| Invalid::new(format!("not a profile: {error}")))?;
+        require(format == FORMAT, "a profile of another format than drift-profile/v1")?;
+        let profile = Self::new(seed, rows, columns)?;
+        profile.columns.iter().try_for_each(ColumnProfile::check)?;
+        require(profile.to_bytes()? == bytes, "not written in the one way a profile is written")?;
+        Ok(profile)
+    }
+
+    /// The SHA-256 of [`Self::to_bytes`], in 64 hexadecimal digits.
+    pub fn digest(&self) -> Result<String, Invalid> {
+        let digest = Sha256::digest(self.to_bytes()?);
+        Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+    }
+
+    /// The JSON Schema of the format.
+    pub fn schema() -> Schema {
+        schemars::schema_for!(Profile)
+    }
+
+    fn check_columns(&self) -> Result<(), Invalid> {
+        require(self.rows <= MAX_ROWS, "more than 2^53 rows")?;
+        require(self.columns.len() <= MAX_COLUMNS, "more than 16,384 columns")?;
+        let mut names = HashSet::new();
+        for column in &self.columns {
+            require(names.insert(column.name()), "two columns of one name")?;
+            let rows = add_rows(column.rows(), column.absent())?;
+            require(rows == self.rows, "a column with another number of rows than the profile")?;
+        }
+        Ok(())
+    }
+}
