@@ -4,7 +4,7 @@ use super::super::profile::Kind;
 use super::options::Options;
 use super::result::{Finding, Summary, Test, Verdict};
 use super::side::{Column, Sample, Values};
-use super::{categories, numeric, rates};
+use super::{categories, described, numeric, rates};
 
 /// The column on both sides. A verdict that is set here stands unless a rate drifted.
 pub(super) fn examine(
@@ -59,14 +59,16 @@ pub(super) fn examine(
         (Values::Numeric(r), Values::Numeric(c))
         | (Values::Text { lengths: r, .. }, Values::Text { lengths: c, .. }) => {
             (finding.edges, finding.bins) = numeric::bins(r, c);
-            numeric::tests(r, c, options)
+            let described = described::of_numbers(&r.ecdf, &c.ecdf, &finding.bins, options);
+            numeric::tests(r, c, options).into_iter().chain(described).collect()
         }
         (Values::Time(r), Values::Time(c)) => {
             (finding.edges, finding.bins) = numeric::bins(r, c);
             numeric::range_of_times(r, c).into_iter().collect()
         }
         (Values::Categorical(r), Values::Categorical(c)) | (Values::Boolean(r), Values::Boolean(c)) => {
-            categories::tests(r, c, options)
+            let described = described::of_categories(r, c, options);
+            categories::tests(r, c, options).into_iter().chain(described).collect()
         }
         _ => vec![],
     });

@@ -1,22 +1,27 @@
 //! Evidently 0.7's decisions in the types of this report.
 
-use super::super::statistics::compat::{self, Comparator, Outcome};
+use super::super::statistics::compat::{self, Comparator, Method, Outcome};
 use super::column::summary;
 use super::result::{Finding, Mode, Run, Test, Verdict};
-use super::run::{count, each_column, rank};
-use super::side::{Categories, Column, Side, Values};
+use super::run::{count, rank};
+use super::side::{Categories, Column, Values};
 use std::collections::BTreeSet;
 
 /// The data set drifts if at least this share of its columns does.
 const DRIFT_SHARE: f64 = 0.5;
 
-/// Each column by the default test for its kind and size, without correction or effect; drift of the run if half of
-/// the columns that have a score drift.
+/// Each column by one test, without correction or effect; drift of the run if half of the columns that have a score
+/// drift.
 ///
 /// Where Evidently would end its whole report with an error the column is [`Verdict::Invalid`] or
 /// [`Verdict::NoData`]; texts, for which it trains a classifier, and sketches have no score here.
-pub fn compare_compat(reference: &Side, current: &Side) -> Run {
-    let mut columns = each_column(reference, current, examine);
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Evidently {
+    /// The first of these that takes a column's kind is its test; without any, the default for its kind and size.
+    pub methods: Vec<Method>,
+}
+
+pub(super) fn judge(mut columns: Vec<Finding>, [reference_rows, current_rows]: [u64; 2]) -> Run {
     rank(&mut columns);
     let drifted = count(&columns, Verdict::Drift);
     let scored = columns.iter().filter(|finding| !finding.tests.is_empty()).count();
@@ -32,8 +37,8 @@ pub fn compare_compat(reference: &Side, current: &Side) -> Run {
         reason: format!(
             "{drifted} of {scored} columns drifted; the data set does from a share of {DRIFT_SHARE} on."
         ),
-        reference_rows: reference.rows,
-        current_rows: current.rows,
+        reference_rows,
+        current_rows,
         p_values: 0,
         drifted,
         columns,
@@ -41,10 +46,14 @@ pub fn compare_compat(reference: &Side, current: &Side) -> Run {
     }
 }
 
-fn examine(reference: Option<&Column>, current: Option<&Column>) -> Option<Finding> {
+pub(super) fn examine(
+    reference: Option<&Column>,
+    current: Option<&Column>,
+    evidently: &Evidently,
+) -> Option<Finding> {
     let either = reference.or(current)?;
     let (test, verdict, reason) = match (reference, current) {
-        (Some(reference), Some(current)) => match score(reference, current) {
+        (Some(reference), Some(current)) => match score(reference, current, evidently) {
             Ok(outcome) => scored(reference, current, outcome),
             Err((verdict, reason)) => (None, verdict, reason.to_owned()),
         },
@@ -64,16 +73,25 @@ fn examine(reference: Option<&Column>, current: Option<&Column>) -> Option<Findi
     })
 }
 
-fn score(reference: &Column, current: &Column) -> Result<Outcome, (Verdict, &'static str)> {
+fn score(
+    reference: &Column,
+    current: &Column,
+    evidently: &Evidently,
+) -> Result<Outcome, (Verdict, &'static str)> {
+    let asked = |takes: fn(Method) -> bool| evidently.methods.iter().copied().find(|method| takes(*method));
     if !(reference.is_exact() && current.is_exact()) {
         return Err((Verdict::InsufficientData, "The scores need all values, and a side is a sketch."));
     }
     let outcome = match (&reference.values, &current.values) {
-        // Whether numbers are whole matters to bins only, which no default makes.
-        (Values::Numeric(r), Values::Numeric(c)) => compat::numeric(&r.ecdf, &c.ecdf, false, None, None),
+        (Values::Numeric(r), Values::Numeric(c)) => {
+            let is_whole =
+                |side: &super::Sample| side.ecdf.distinct().iter().all(|value| value.fract() == 0.0);
+            let integers = is_whole(r) && is_whole(c);
+            compat::numeric(&r.ecdf, &c.ecdf, integers, asked(Method::takes_numeric), None)
+        }
         (Values::Categorical(r), Values::Categorical(c)) | (Values::Boolean(r), Values::Boolean(c)) => {
             let (r, c) = over_all_names(r, c);
-            compat::categorical(&r, &c, None, None)
+            compat::categorical(&r, &c, asked(Method::takes_categorical), None)
         }
         (Values::Text { .. }, Values::Text { .. }) => {
             return Err((Verdict::NoData, "Texts have no score here."));

@@ -24,6 +24,7 @@ mod categories;
 mod column;
 mod compat;
 mod decide;
+mod described;
 mod from_profile;
 mod invalid;
 mod numeric;
@@ -38,11 +39,12 @@ mod side;
 #[cfg(test)]
 mod tests;
 
-pub use compat::compare_compat;
+pub use compat::Evidently;
+pub use described::Described;
 pub use from_profile::RANK_ERROR_CHANCE;
 pub use invalid::Invalid;
 pub use options::{Correction, Floors, Options};
 pub use out_of_range::out_of_range_p;
 pub use result::{Cell, Direction, Effect, Finding, Mode, Run, Summary, Test, Verdict, schema};
-pub use run::compare;
+pub use run::Rules;
 pub use side::{Categories, Column, Sample, Side, Values};

@@ -1,5 +1,6 @@
 //! What counts as drift.
 
+use super::described::Described;
 use super::invalid::Invalid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -24,11 +25,20 @@ pub struct Options {
     pub floors: Floors,
     /// A category is named only where both sides have at least so many rows of it.
     pub named_from: u64,
+    /// What else to say of each column, without a verdict.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub describe: Vec<Described>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { alpha: 0.05, correction: Correction::default(), floors: Floors::default(), named_from: 20 }
+        Self {
+            alpha: 0.05,
+            correction: Correction::default(),
+            floors: Floors::default(),
+            named_from: 20,
+            describe: vec![],
+        }
     }
 }
 

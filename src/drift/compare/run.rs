@@ -1,7 +1,8 @@
 //! All columns together.
 
 use super::super::statistics::benjamini_hochberg::{benjamini_hochberg, benjamini_yekutieli};
-use super::column::examine;
+use super::column;
+use super::compat::{self, Evidently};
 use super::decide::decide;
 use super::invalid::Invalid;
 use super::options::{Correction, Options};
@@ -10,21 +11,73 @@ use super::row_count;
 use super::side::{Column, Side};
 use std::collections::BTreeMap;
 
-/// Compares the current side with the reference. The order of columns does not matter. `past_rows` are the numbers of
-/// rows of past windows, if there are any.
-///
-/// A column in which nothing is significant makes no other drift; one that is significant can, as the correction allows
-/// the more false alarms the more true ones there seem to be.
-///
-/// Errors: options out of bounds. No data make an error.
-pub fn compare(
-    reference: &Side,
-    current: &Side,
+/// By which rules two sides are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Rules {
+    Sound(Options),
+    Evidently07(Evidently),
+}
+
+impl Rules {
+    /// Errors: options out of bounds.
+    pub fn check(&self) -> Result<(), Invalid> {
+        match self {
+            Self::Sound(options) => options.check(),
+            Self::Evidently07(_) => Ok(()),
+        }
+    }
+
+    /// What is found in the columns of one name, of which each side should have one; absent if none has any. `is_rowless`:
+    /// a side has no rows, and so may lack columns.
+    pub fn examine(&self, reference: &[&Column], current: &[&Column], is_rowless: bool) -> Option<Finding> {
+        let (first, second) = (reference.first().copied(), current.first().copied());
+        let mut finding = match self {
+            Self::Sound(options) => column::examine(first, second, options),
+            Self::Evidently07(evidently) => compat::examine(first, second, evidently),
+        }?;
+        if reference.len() > 1 || current.len() > 1 {
+            finding.tests.clear();
+            finding.verdict = Verdict::Invalid;
+            "A side has two columns of this name.".clone_into(&mut finding.reason);
+        } else if is_rowless && (reference.is_empty() || current.is_empty()) {
+            finding.verdict = Verdict::NoData;
+            "A side has no rows.".clone_into(&mut finding.reason);
+        }
+        Some(finding)
+    }
+
+    /// Decides over all columns together, in whatever order they come. `rows` of the reference and of the current side;
+    /// `past_rows` are those of past windows, if there are any.
+    ///
+    /// A column in which nothing is significant makes no other drift; one that is significant can, as the correction
+    /// allows the more false alarms the more true ones there seem to be.
+    pub fn judge(&self, columns: Vec<Finding>, rows: [u64; 2], past_rows: &[u64]) -> Run {
+        match self {
+            Self::Sound(options) => judge(columns, rows, options, past_rows),
+            Self::Evidently07(_) => compat::judge(columns, rows),
+        }
+    }
+
+    /// Compares two sides that are in memory. Errors: options out of bounds. No data make an error.
+    pub fn compare(&self, reference: &Side, current: &Side, past_rows: &[u64]) -> Result<Run, Invalid> {
+        self.check()?;
+        let mut names: BTreeMap<&str, [Vec<&Column>; 2]> = BTreeMap::new();
+        for (side, columns) in [&reference.columns, &current.columns].into_iter().enumerate() {
+            columns.iter().for_each(|column| names.entry(&column.name).or_default()[side].push(column));
+        }
+        let is_rowless = reference.rows == 0 || current.rows == 0;
+        let columns = names.values().filter_map(|[r, c]| self.examine(r, c, is_rowless)).collect();
+        Ok(self.judge(columns, [reference.rows, current.rows], past_rows))
+    }
+}
+
+fn judge(
+    mut columns: Vec<Finding>,
+    [reference_rows, current_rows]: [u64; 2],
     options: &Options,
     past_rows: &[u64],
-) -> Result<Run, Invalid> {
-    options.check()?;
-    let mut columns = each_column(reference, current, |r, c| examine(r, c, options));
+) -> Run {
+    columns.sort_by(|a, b| a.column.cmp(&b.column));
     let p: Vec<f64> =
         columns.iter().flat_map(|finding| &finding.tests).filter_map(|test| test.p_value).collect();
     let corrected = match options.correction {
@@ -40,7 +93,7 @@ pub fn compare(
     }
     columns.iter_mut().for_each(conclude);
     rank(&mut columns);
-    let row_count = row_count::test(past_rows, current.rows, options);
+    let row_count = row_count::test(past_rows, current_rows, options);
     let verdict = columns.iter().map(|finding| finding.verdict).max().unwrap_or(Verdict::NoData);
     let warned = row_count.as_ref().and_then(|test| test.verdict).filter(|verdict| *verdict == Verdict::Warn);
     let mut run = Run {
@@ -48,42 +101,15 @@ pub fn compare(
         options: Some(options.clone()),
         verdict: verdict.max(warned.unwrap_or(Verdict::NoData)),
         reason: String::new(),
-        reference_rows: reference.rows,
-        current_rows: current.rows,
+        reference_rows,
+        current_rows,
         p_values: p.len() as u64,
         drifted: count(&columns, Verdict::Drift),
         columns,
         row_count,
     };
     run.reason = reason(&run);
-    Ok(run)
-}
-
-/// The findings of all columns by name. One that a side has twice cannot be compared; one that a side without any rows
-/// lacks has no data.
-pub(super) fn each_column(
-    reference: &Side,
-    current: &Side,
-    examine: impl Fn(Option<&Column>, Option<&Column>) -> Option<Finding>,
-) -> Vec<Finding> {
-    let mut names: BTreeMap<&str, [Vec<&Column>; 2]> = BTreeMap::new();
-    for (side, columns) in [&reference.columns, &current.columns].into_iter().enumerate() {
-        columns.iter().for_each(|column| names.entry(&column.name).or_default()[side].push(column));
-    }
-    let rowless = reference.rows == 0 || current.rows == 0;
-    let finding = |[r, c]: &[Vec<&Column>; 2]| {
-        let mut finding = examine(r.first().copied(), c.first().copied())?;
-        if r.len() > 1 || c.len() > 1 {
-            finding.tests.clear();
-            finding.verdict = Verdict::Invalid;
-            "A side has two columns of this name.".clone_into(&mut finding.reason);
-        } else if rowless && (r.is_empty() || c.is_empty()) {
-            finding.verdict = Verdict::NoData;
-            "A side has no rows.".clone_into(&mut finding.reason);
-        }
-        Some(finding)
-    };
-    names.values().filter_map(finding).collect()
+    run
 }
 
 /// The verdict of the column's gravest test; of equals that of the largest effect, or of the one that needs most rows.

@@ -1,6 +1,24 @@
 //! Feeding a profile.
 
-use super::{ColumnBuilder, Invalid, Plan, Profile};
+use super::{ColumnBuilder, ColumnProfile, Invalid, Plan, Profile};
+
+impl Plan {
+    /// A builder for one column in the chunk of this number. The number makes the coins of each chunk its own; cut a
+    /// table into the same chunks again and the profile is the same, whoever built which part of it.
+    /// Errors: settings, the name or bins out of bounds.
+    ///
+    /// # Panics
+    /// If there is no column of this index.
+    pub fn builder(&self, chunk: u64, column: usize) -> Result<ColumnBuilder, Invalid> {
+        ColumnBuilder::new(&self.columns[column], self.seed.part(chunk).part(column as u64), &self.settings)
+    }
+
+    /// The profile of a table whose columns were merged one by one, each over all chunks in their order.
+    /// Errors: columns of different numbers of rows, names that are not unique, too many columns.
+    pub fn profile(&self, rows: u64, columns: Vec<ColumnProfile>) -> Result<Profile, Invalid> {
+        Profile::new(self.seed, rows, columns)
+    }
+}
 
 /// Collects the profile of one chunk of a table.
 #[derive(Debug)]
@@ -10,14 +28,9 @@ pub struct ProfileBuilder {
 }
 
 impl ProfileBuilder {
-    /// A builder for the chunk of this number. The number makes the coins of each chunk its own; cut a table into
-    /// the same chunks again and the profile is the same, whoever built which chunk.
-    /// Errors: settings, names or bins out of bounds.
+    /// A builder for the chunk of this number. Errors: settings, names or bins out of bounds.
     pub fn new(plan: &Plan, chunk: u64) -> Result<Self, Invalid> {
-        let seed = plan.seed.part(chunk);
-        let columns = plan.columns.iter().enumerate();
-        let columns =
-            columns.map(|(i, column)| ColumnBuilder::new(column, seed.part(i as u64), &plan.settings));
+        let columns = (0..plan.columns.len()).map(|column| plan.builder(chunk, column));
         Ok(Self { plan_seed: plan.seed, columns: columns.collect::<Result<_, _>>()? })
     }
 

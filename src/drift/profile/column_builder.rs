@@ -109,7 +109,7 @@ impl ColumnBuilder {
     }
 
     /// The column in a chunk of `rows`; one that was fed nothing is absent there. Errors: another number of rows.
-    pub(super) fn finish(mut self, rows: u64) -> Result<ColumnProfile, Invalid> {
+    pub fn finish(mut self, rows: u64) -> Result<ColumnProfile, Invalid> {
         if let Values::Numeric(numbers) | Values::Time(numbers) | Values::Text { lengths: numbers, .. } =
             &mut self.column.values
         {

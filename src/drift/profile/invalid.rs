@@ -5,7 +5,7 @@ use std::fmt;
 pub struct Invalid(String);
 
 impl Invalid {
-    pub(super) fn new(why: impl Into<String>) -> Self {
+    pub(crate) fn new(why: impl Into<String>) -> Self {
         Self(why.into())
     }
 

@@ -67,6 +67,10 @@ fn chunk_of(plan: &Plan, number: usize) -> Profile {
     chunk(plan, number, number * CHUNK..ROWS.min((number + 1) * CHUNK), 500)
 }
 
+fn merged(a: Profile, b: Profile) -> Result<Profile, Invalid> {
+    a.merge(&b)
+}
+
 /// The whole table on so many threads, chunks dealt out in turn.
 fn profile(threads: usize) -> Profile {
     let plan = plan();
@@ -82,7 +86,7 @@ fn profile(threads: usize) -> Profile {
             });
         }
         drop(send);
-        receive.iter().for_each(|(number, part)| chunks.add(number as u64, part).unwrap());
+        receive.iter().for_each(|(number, part)| chunks.add(number as u64, part, merged).unwrap());
     });
     chunks.finish().unwrap().unwrap()
 }
@@ -213,16 +217,16 @@ fn feeding_goes_wrong_without_harm() {
 fn chunks_are_merged_in_their_order() {
     let plan = plan();
     let mut chunks = Chunks::default();
-    chunks.add(1, chunk_of(&plan, 1)).unwrap();
-    assert!(chunks.add(1, chunk_of(&plan, 1)).is_err());
+    chunks.add(1, chunk_of(&plan, 1), merged).unwrap();
+    assert!(chunks.add(1, chunk_of(&plan, 1), merged).is_err());
     assert_eq!(chunks.waiting(), 1);
-    chunks.add(0, chunk_of(&plan, 0)).unwrap();
-    assert!(chunks.add(0, chunk_of(&plan, 0)).is_err());
+    chunks.add(0, chunk_of(&plan, 0), merged).unwrap();
+    assert!(chunks.add(0, chunk_of(&plan, 0), merged).is_err());
     assert_eq!(chunks.finish().unwrap().unwrap().rows(), 2 * CHUNK as u64);
     let mut gap = Chunks::default();
-    gap.add(1, chunk_of(&plan, 1)).unwrap();
+    gap.add(1, chunk_of(&plan, 1), merged).unwrap();
     assert!(gap.finish().is_err());
-    assert_eq!(Chunks::default().finish(), Ok(None));
+    assert_eq!(Chunks::<Profile>::default().finish(), Ok(None));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Evidently's decisions.
 
-use super::super::{Mode, compare_compat};
+use super::super::Mode;
 use super::*;
 
 fn exponential(seed: u64, count: usize, scale: f64) -> Column {

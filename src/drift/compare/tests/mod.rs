@@ -6,7 +6,15 @@ mod odd_input;
 mod sketches;
 mod verdicts;
 
-use super::{Categories, Column, Finding, Options, Run, Side, Values, Verdict, compare};
+use super::{Categories, Column, Evidently, Finding, Invalid, Options, Rules, Run, Side, Values, Verdict};
+
+fn compare(reference: &Side, current: &Side, options: &Options, past_rows: &[u64]) -> Result<Run, Invalid> {
+    Rules::Sound(options.clone()).compare(reference, current, past_rows)
+}
+
+fn compare_compat(reference: &Side, current: &Side) -> Run {
+    Rules::Evidently07(Evidently::default()).compare(reference, current, &[]).unwrap()
+}
 
 /// Uniform numbers, the same in any language.
 fn uniform(seed: u64, count: usize) -> Vec<f64> {
