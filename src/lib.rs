@@ -1,6 +1,7 @@
 //! Gradus: a model-lifecycle registry. The folders are layers; ARCHITECTURE.md is the map.
 
 pub mod blobs;
+pub mod check;
 pub mod cli;
 pub mod client;
 pub mod clock;
@@ -19,5 +20,6 @@ pub mod kinds;
 pub mod model;
 pub mod ops;
 pub mod signing;
+pub mod tables;
 pub mod telemetry;
 pub mod wire;

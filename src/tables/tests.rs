@@ -1,0 +1,326 @@
+//! The same table in every format, and files that are not what they should be.
+
+use super::*;
+use crate::drift::compare::{Column, Values};
+use crate::drift::profile::{ColumnPlan, Kind, Plan, Profile, Seed, Settings};
+use crate::error::Result;
+use arrow_array::{
+    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+};
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const ROWS: i64 = 6_000;
+
+fn price(row: i64) -> Option<f64> {
+    match row % 50 {
+        0 => None,
+        1 => Some(f64::NAN),
+        _ => Some((row * row % 10_007) as f64 / 8.0),
+    }
+}
+
+fn city(row: i64) -> &'static str {
+    ["Ulm", "Köln", "Bad \"Ems\", an der Lahn"][(row % 3) as usize]
+}
+
+fn batch(rows: std::ops::Range<i64>) -> RecordBatch {
+    let rows = || rows.clone();
+    let columns: Vec<(&str, ArrayRef)> = vec![
+        ("price", Arc::new(rows().map(price).collect::<Float64Array>())),
+        ("count", Arc::new(rows().map(|row| row % 1_000).collect::<Int64Array>())),
+        ("city", Arc::new(rows().map(|row| Some(city(row))).collect::<StringArray>())),
+        ("paid", Arc::new(rows().map(|row| Some(row % 4 == 0)).collect::<BooleanArray>())),
+        ("at", Arc::new(rows().map(|row| Some(row * 1_000)).collect::<TimestampMillisecondArray>())),
+    ];
+    RecordBatch::try_from_iter_with_nullable(columns.into_iter().map(|(name, array)| (name, array, true)))
+        .unwrap()
+}
+
+fn batches() -> Vec<RecordBatch> {
+    (0..ROWS).step_by(2_500).map(|start| batch(start..(start + 2_500).min(ROWS))).collect()
+}
+
+fn write_parquet(path: &Path, batches: &[RecordBatch]) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ::parquet::arrow::ArrowWriter::try_new(file, batches[0].schema(), None).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.close().unwrap();
+}
+
+fn write_ipc(path: &Path, batches: &[RecordBatch]) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = arrow_ipc::writer::FileWriter::try_new(file, &batches[0].schema()).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+}
+
+fn write_stream(path: &Path, batches: &[RecordBatch]) {
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = arrow_ipc::writer::StreamWriter::try_new(file, &batches[0].schema()).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+}
+
+fn csv_text() -> String {
+    let row = |row: i64| {
+        let price = price(row).map_or(String::new(), |price| price.to_string());
+        let city = city(row).replace('"', "\"\"");
+        let at = chrono::DateTime::from_timestamp_millis(row * 1_000).unwrap().to_rfc3339();
+        format!("{price},{},\"{city}\",{},{at}\n", row % 1_000, row % 4 == 0)
+    };
+    std::iter::once("price,count,city,paid,at\n".to_owned()).chain((0..ROWS).map(row)).collect()
+}
+
+/// JSON has no NaN: it is left out there.
+fn ndjson_text() -> String {
+    let row = |row: i64| {
+        let at = chrono::DateTime::from_timestamp_millis(row * 1_000).unwrap();
+        let row = serde_json::json!({
+            "price": price(row).filter(|price| price.is_finite()), "count": row % 1_000, "city": city(row),
+            "paid": row % 4 == 0, "at": at,
+        });
+        format!("{row}\n")
+    };
+    (0..ROWS).map(row).collect()
+}
+
+fn open(path: &Path) -> Result<Table> {
+    Table::open(vec![Arc::new(LocalFile::open(path).unwrap())], None)
+}
+
+const KINDS: [(&str, Kind); 5] = [
+    ("price", Kind::Numeric),
+    ("count", Kind::Numeric),
+    ("city", Kind::Categorical),
+    ("paid", Kind::Boolean),
+    ("at", Kind::Time),
+];
+
+fn plan(kinds: &[(&str, Kind)]) -> Plan {
+    let columns =
+        kinds.iter().map(|(name, kind)| ColumnPlan { name: (*name).into(), kind: *kind, bins: None });
+    Plan {
+        seed: Seed(1),
+        settings: Settings { exact_limit: 100, k: 64, categories: 100 },
+        columns: columns.collect(),
+    }
+}
+
+fn columns(table: &Table, kinds: &[(&str, Kind)]) -> Vec<Column> {
+    let scanned = scan(table, &plan(kinds), true, 2).unwrap();
+    scanned.columns.into_iter().map(crate::drift::collect::Collected::into_column).collect()
+}
+
+fn profile(table: &Table, threads: usize) -> Profile {
+    let plan = plan(&KINDS);
+    let scanned = scan(table, &plan, false, threads).unwrap();
+    scanned.into_profile(&plan).unwrap()
+}
+
+struct Files {
+    directory: tempfile::TempDir,
+}
+
+impl Files {
+    fn new() -> Self {
+        Self { directory: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn text(&self, name: &str, text: impl AsRef<[u8]>) -> PathBuf {
+        std::fs::write(self.path(name), text).unwrap();
+        self.path(name)
+    }
+
+    fn in_all_formats(&self) -> Vec<PathBuf> {
+        write_parquet(&self.path("t.parquet"), &batches());
+        write_ipc(&self.path("t.arrow"), &batches());
+        write_stream(&self.path("t.arrows"), &batches());
+        self.text("t.csv", csv_text());
+        self.text("t.ndjson", ndjson_text());
+        let packed = std::fs::File::create(self.path("t.csv.gz")).unwrap();
+        let mut packed = flate2::write::GzEncoder::new(packed, flate2::Compression::fast());
+        packed.write_all(csv_text().as_bytes()).unwrap();
+        packed.finish().unwrap();
+        ["t.parquet", "t.arrow", "t.arrows", "t.csv", "t.ndjson", "t.csv.gz"]
+            .map(|name| self.path(name))
+            .into()
+    }
+}
+
+#[test]
+fn a_table_is_the_same_in_every_format() {
+    let files = Files::new();
+    for path in files.in_all_formats() {
+        let is_json = path.ends_with("t.ndjson");
+        let table = open(&path).unwrap();
+        let kinds = infer(&table, Rules::Own).unwrap();
+        let kinds: BTreeMap<&str, Option<Kind>> =
+            table.names().iter().map(String::as_str).zip(kinds).collect();
+        let mut wanted: BTreeMap<&str, Option<Kind>> = KINDS.map(|(name, kind)| (name, Some(kind))).into();
+        if is_json {
+            // A time is a text there, until somebody says otherwise.
+            wanted.insert("at", Some(Kind::Text));
+        }
+        assert_eq!(kinds, wanted, "{path:?}");
+        let columns = columns(&table, &KINDS);
+        assert!(columns.iter().all(|column| column.rows == ROWS as u64 && column.failed == 0), "{path:?}");
+        let Values::Numeric(price) = &columns[0].values else { panic!() };
+        let (missing, not_finite) = if is_json { (240, 0) } else { (120, 120) };
+        assert_eq!((columns[0].missing, price.not_finite), (missing, not_finite), "{path:?}");
+        assert_eq!(price.ecdf.len(), 5_760);
+        let Values::Categorical(cities) = &columns[2].values else { panic!() };
+        assert_eq!(cities.counts["Bad \"Ems\", an der Lahn"], 2_000);
+        let Values::Time(at) = &columns[4].values else { panic!() };
+        assert_eq!(at.range, Some((0.0, (ROWS - 1) as f64 * 1e6)));
+    }
+}
+
+#[test]
+fn a_profile_is_the_same_on_any_number_of_threads() {
+    let files = Files::new();
+    let padding = format!(",{}\n", "x".repeat(1_000));
+    let long = files.text("long.csv", csv_text().replace('\n', &padding));
+    assert!(std::fs::metadata(&long).unwrap().len() > 5 << 20, "of more than one chunk");
+    for path in files.in_all_formats().into_iter().chain([long]) {
+        let table = open(&path).unwrap();
+        let bytes = profile(&table, 1).to_bytes().unwrap();
+        for threads in [2, 5] {
+            assert!(profile(&table, threads).to_bytes().unwrap() == bytes, "{path:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_of_another_kind_is_counted() {
+    let files = Files::new();
+    let path = files.text("t.csv", "x,y\n1,a\ntwo,b\n,c\n4,d,e\n5\n");
+    let columns =
+        columns(&open(&path).unwrap(), &[("x", Kind::Numeric), ("y", Kind::Categorical), ("z", Kind::Text)]);
+    let counts = |column: &Column| (column.rows, column.missing, column.failed);
+    // The fourth row has a field too many, and the last one a field too few.
+    assert_eq!((counts(&columns[0]), counts(&columns[1])), ((5, 1, 2), (5, 1, 1)));
+    let path = files.text(
+        "t.ndjson",
+        "{\"x\": 1}\n{\"x\": \"2\"}\n{\"x\": [3]}\n{\"x\": {\"y\": 1}}\nnot json\n[1]\n{}\n",
+    );
+    let table = open(&path).unwrap();
+    assert_eq!(table.names(), ["x", "x.y"]);
+    let columns = super::tests::columns(&table, &[("x", Kind::Numeric), ("x.y", Kind::Numeric)]);
+    assert_eq!((counts(&columns[0]), counts(&columns[1])), ((7, 1, 4), (7, 4, 2)));
+}
+
+#[test]
+fn a_column_may_be_missing_from_some_files() {
+    let files = Files::new();
+    let (a, b) = (files.text("a.csv", "x,y\n1,2\n"), files.text("b.csv", "y\n3\n4\n"));
+    let inputs = [a, b].map(|path| Arc::new(LocalFile::open(&path).unwrap()) as Arc<dyn Input>);
+    let table = Table::open(inputs.into(), None).unwrap();
+    let columns = columns(&table, &[("x", Kind::Numeric), ("y", Kind::Numeric)]);
+    assert_eq!((columns[0].rows, columns[0].missing, columns[1].missing), (3, 2, 0));
+}
+
+#[test]
+fn tables_of_nothing_have_no_rows() {
+    let files = Files::new();
+    for (name, text) in [("a.csv", ""), ("b.csv", "x,y\n"), ("c.ndjson", ""), ("d.ndjson", "\n\n")] {
+        let table = open(&files.text(name, text)).unwrap();
+        assert_eq!(scan(&table, &plan(&[("x", Kind::Numeric)]), true, 2).unwrap().rows, 0, "{name}");
+    }
+    write_parquet(&files.path("e.parquet"), &[batch(0..0)]);
+    let table = open(&files.path("e.parquet")).unwrap();
+    assert_eq!((table.rows(), columns(&table, &KINDS)[0].rows), (Some(0), 0));
+    assert_eq!(infer(&table, Rules::Own).unwrap(), [None; 5]);
+}
+
+#[test]
+fn files_that_are_cut_or_of_another_format_are_refused() {
+    let files = Files::new();
+    for path in files.in_all_formats().into_iter().filter(|path| !path.ends_with("t.csv")) {
+        let whole = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
+        let read = open(&path).and_then(|table| scan(&table, &plan(&KINDS), true, 2));
+        match path.extension().and_then(std::ffi::OsStr::to_str) {
+            // Each line stands for itself: the last one is cut.
+            Some("ndjson") => assert!(read.is_ok()),
+            _ => assert_eq!(read.err().map(|error| error.code), Some("table_unreadable"), "{path:?}"),
+        }
+    }
+    let codes =
+        [("a.parquet", "no parquet"), ("a.arrow", "no arrow"), ("a.ndjson", "[1, 2]"), ("a.dat", "?")];
+    for (name, text) in codes {
+        let code = open(&files.text(name, text)).err().unwrap().code;
+        assert_eq!(code, if name == "a.dat" { "table_format" } else { "table_unreadable" }, "{name}");
+    }
+    assert_eq!(Table::open(vec![], None).err().unwrap().code, "table_empty");
+}
+
+#[test]
+fn bytes_turned_over_make_an_error_and_no_panic() {
+    let files = Files::new();
+    for path in files.in_all_formats() {
+        let whole = std::fs::read(&path).unwrap();
+        for at in (0..whole.len()).step_by(whole.len() / 12) {
+            let mut bytes = whole.clone();
+            bytes[at] ^= 0x55;
+            let broken = files.text(&format!("broken-{}", path.file_name().unwrap().display()), &bytes);
+            // What is read may be wrong, and the reading ends.
+            let _ = open(&broken)
+                .and_then(|table| scan(&table, &plan(&KINDS), true, 1))
+                .map(|scanned| scanned.rows);
+        }
+    }
+}
+
+#[test]
+fn kinds_are_inferred_as_stated() {
+    let files = Files::new();
+    let rows = |row: i64| {
+        let dirty = if row % 20 == 0 { "?".to_owned() } else { row.to_string() };
+        let very_dirty = if row % 5 == 0 { "?".to_owned() } else { row.to_string() };
+        format!(
+            "{},{row},{row}.5,{dirty},{very_dirty},{},id-{row},2026-11-{:02},,{}\n",
+            row % 10,
+            row % 2 == 0,
+            row % 28 + 1,
+            row % 100
+        )
+    };
+    let head = "code,number,float,dirty,very_dirty,flag,id,day,nothing,level\n";
+    let text: String = std::iter::once(head.to_owned()).chain((0..500).map(rows)).collect();
+    let table = open(&files.text("t.csv", text)).unwrap();
+    use Kind::{Boolean, Categorical, Numeric, Text, Time};
+    let own = [Categorical, Numeric, Numeric, Numeric, Text, Boolean, Text, Time].map(Some);
+    assert_eq!(infer(&table, Rules::Own).unwrap(), [&own[..], &[None, Some(Numeric)]].concat());
+    let theirs = infer(&table, Rules::Evidently).unwrap();
+    assert_eq!(theirs[7], Some(Categorical), "a day is a text there");
+}
+
+#[test]
+fn delimiters_and_marks_are_found() {
+    let files = Files::new();
+    for text in ["\u{feff}a;b\n1,5;2\n", "a\tb\n1,5\t2\n", "a|b\n1,5|2\n", "\"a\",\"b\"\n\"1,5\",2\n"] {
+        let table = open(&files.text("t.csv", text)).unwrap();
+        assert_eq!(table.names(), ["a", "b"]);
+        let columns = columns(&table, &[("a", Kind::Categorical), ("b", Kind::Numeric)]);
+        let Values::Categorical(a) = &columns[0].values else { panic!() };
+        assert_eq!(a.counts.get("1,5"), Some(&1), "{text}");
+    }
+}
+
+#[test]
+fn two_columns_of_one_name_are_known_to_be() {
+    let files = Files::new();
+    let table = open(&files.text("t.csv", "a,b,a\n1,2,3\n")).unwrap();
+    assert!(table.is_ambiguous("a") && !table.is_ambiguous("b"));
+    assert_eq!(table.names(), ["a", "b"]);
+}
