@@ -1,0 +1,107 @@
+//! What is to be checked, and how.
+
+use crate::drift::compare::{Described, Evidently, Options, Rules};
+use crate::drift::profile::Kind;
+use crate::drift::statistics::compat::Method;
+use crate::error::{Error, Result};
+use crate::tables;
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Clone, Debug)]
+pub struct Request {
+    pub rules: Rules,
+    /// Kinds that are not to be inferred.
+    pub kinds: BTreeMap<String, Kind>,
+    /// Only these columns, if there are any.
+    pub only: BTreeSet<String>,
+    /// Columns to leave out.
+    pub ignored: BTreeSet<String>,
+    /// Rows of past windows.
+    pub past_rows: Vec<u64>,
+    pub threads: usize,
+}
+
+impl Default for Request {
+    fn default() -> Self {
+        Self {
+            rules: Rules::Sound(Options::default()),
+            kinds: BTreeMap::new(),
+            only: BTreeSet::new(),
+            ignored: BTreeSet::new(),
+            past_rows: vec![],
+            threads: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+}
+
+impl Request {
+    /// The rules of a mode, `sound` or `compat:evidently@0.7`, and statistics asked for: in the first, what else to
+    /// describe; in the second, the tests to take instead of the default ones. Errors: an unknown mode or statistic.
+    pub fn rules(mode: &str, statistics: &[String], options: Options) -> Result<Rules> {
+        match mode {
+            "sound" => {
+                let known = Described::ALL.iter().map(|(name, _)| *name);
+                let describe = named(statistics, Described::by_name, known)?;
+                Ok(Rules::Sound(Options { describe, ..options }))
+            }
+            "compat:evidently@0.7" => {
+                let methods = named(statistics, Method::by_name, Method::all().map(Method::name))?;
+                Ok(Rules::Evidently07(Evidently { methods }))
+            }
+            _ => Err(Error::invalid("drift_mode", format!("there is no mode {mode}"))
+                .hint("sound, or compat:evidently@0.7")),
+        }
+    }
+
+    /// A kind as people write it.
+    pub fn kind(text: &str) -> Result<Kind> {
+        Ok(match text {
+            "num" | "numeric" => Kind::Numeric,
+            "cat" | "categorical" => Kind::Categorical,
+            "bool" | "boolean" => Kind::Boolean,
+            "time" => Kind::Time,
+            "text" => Kind::Text,
+            _ => {
+                return Err(Error::invalid("drift_type", format!("there is no type {text}"))
+                    .hint("num, cat, bool, time or text"));
+            }
+        })
+    }
+
+    pub(super) fn wants(&self, column: &str) -> bool {
+        (self.only.is_empty() || self.only.contains(column)) && !self.ignored.contains(column)
+    }
+
+    pub(super) fn is_compat(&self) -> bool {
+        matches!(self.rules, Rules::Evidently07(_))
+    }
+
+    pub(super) fn inference(&self) -> tables::Rules {
+        if self.is_compat() { tables::Rules::Evidently } else { tables::Rules::Own }
+    }
+
+    /// Refuses names of columns that neither side has: they are a mistake.
+    pub(super) fn check_names(&self, known: &BTreeSet<String>) -> Result<()> {
+        let asked = self.kinds.keys().chain(&self.only).chain(&self.ignored);
+        let unknown: Vec<&str> = asked.filter(|name| !known.contains(*name)).map(String::as_str).collect();
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let some: Vec<&str> = known.iter().take(10).map(String::as_str).collect();
+        Err(Error::invalid("drift_column", format!("neither side has a column {}", unknown.join(", "))).hint(
+            format!("there are {}{}", some.join(", "), if known.len() > 10 { " and more" } else { "" }),
+        ))
+    }
+}
+
+fn named<T>(
+    names: &[String],
+    by_name: impl Fn(&str) -> Option<T>,
+    known: impl Iterator<Item = &'static str>,
+) -> Result<Vec<T>> {
+    let found: Result<Vec<T>, &String> = names.iter().map(|name| by_name(name).ok_or(name)).collect();
+    found.map_err(|name| {
+        Error::invalid("drift_statistic", format!("there is no statistic {name} in this mode"))
+            .hint(format!("one of {}", known.collect::<Vec<_>>().join(", ")))
+    })
+}
