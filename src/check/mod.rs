@@ -7,6 +7,7 @@
 //! Blocking: call it where blocking is allowed.
 
 mod digest;
+pub mod html;
 mod report;
 mod request;
 mod run;

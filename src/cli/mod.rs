@@ -9,6 +9,7 @@ mod audit;
 mod connect;
 mod demo;
 mod deployment;
+mod drift;
 mod evidence;
 mod export;
 mod files;
@@ -144,6 +145,9 @@ enum Verb {
     Deployment(deployment::Deployment),
     /// Show which targets run a workload, a stage or a version, against what should run there
     Where(deployment::Where),
+    /// Find out whether data has drifted: check, profile, merge
+    #[command(subcommand)]
+    Drift(drift::Drift),
     /// Tenants: create, list, show
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),
@@ -206,12 +210,13 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Login(login) => return login.run(&global, out).await,
         Verb::Logout => return login::logout(out),
         Verb::Audit(audit) if audit.is_offline() => return audit.run_offline(out),
+        Verb::Drift(drift) => return drift.run_offline(out).await,
         _ => {}
     }
     let registry = connect::open(&global).await?;
     let client = &registry.client;
     let outcome = match verb {
-        Verb::Serve(_) | Verb::Demo | Verb::Login(_) | Verb::Logout => Ok(()),
+        Verb::Serve(_) | Verb::Demo | Verb::Login(_) | Verb::Logout | Verb::Drift(_) => Ok(()),
         Verb::Push(push) => push.run(client, out).await,
         Verb::Pull(pull) => pull.run(client, out).await,
         Verb::List(list) => list.run(client, out).await,

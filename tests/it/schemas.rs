@@ -37,6 +37,8 @@ fn published_schemas_are_the_types() {
     check("evaluation.schema.json", &format!("{:#}\n", evidence::evaluation::schema()));
     check("scan.schema.json", &format!("{:#}\n", evidence::scan::schema()));
     check("model-card.schema.json", &format!("{:#}\n", evidence::model_card::schema()));
+    check("drift-profile.schema.json", &format!("{:#}\n", gradus::drift::profile::Profile::schema().to_value()));
+    check("drift-report.schema.json", &format!("{:#}\n", gradus::check::Report::schema().to_value()));
 }
 
 fn committed(name: &str) -> Value {

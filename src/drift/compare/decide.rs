@@ -12,10 +12,11 @@ pub(super) fn decide(test: &mut Test, options: &Options) {
     let Effect { name, value, floor, detectable, rows_needed } = effect;
     let alpha = options.alpha;
     let significant = q <= alpha;
-    let size = short(*value);
+    let (size, q_value) = (short(*value), q);
+    let q = short(q);
     let needed = if effect.is_resolved() { *floor } else { detectable.max(*floor) };
     let (verdict, reason) = if significant && *value >= needed {
-        (Verdict::Drift, format!("{name} {size} is at least {floor}, and q {q:.2e} at most {alpha}."))
+        (Verdict::Drift, format!("{name} {size} is at least {floor}, and q {q} at most {alpha}."))
     } else if !effect.is_resolved() {
         let enough = if test.reference_n.min(test.current_n) < *rows_needed {
             format!("on both sides {rows_needed} rows would be enough")
@@ -33,19 +34,19 @@ pub(super) fn decide(test: &mut Test, options: &Options) {
         (Verdict::InsufficientData, reason)
     } else if significant && *value >= 0.5 * floor {
         let reason =
-            format!("q {q:.2e} is at most {alpha}; {name} {size} is below {floor}, but at least half of it.");
+            format!("q {q} is at most {alpha}; {name} {size} is below {floor}, but at least half of it.");
         (Verdict::Warn, reason)
-    } else if q <= 2.0 * alpha && *value >= 2.0 * floor {
+    } else if q_value <= 2.0 * alpha && *value >= 2.0 * floor {
         let reason =
-            format!("{name} {size} is at least twice {floor}, but q {q:.2e} between {alpha} and its double.");
+            format!("{name} {size} is at least twice {floor}, but q {q} between {alpha} and its double.");
         (Verdict::Warn, reason)
     } else if significant {
         (
             Verdict::Ok,
-            format!("q {q:.2e} is at most {alpha}, but {name} {size} does not matter below {floor}."),
+            format!("q {q} is at most {alpha}, but {name} {size} does not matter below {floor}."),
         )
     } else {
-        (Verdict::Ok, format!("q {q:.2e} is above {alpha}; {name} {size}."))
+        (Verdict::Ok, format!("q {q} is above {alpha}; {name} {size}."))
     };
     test.verdict = Some(verdict);
     test.reason = reason;

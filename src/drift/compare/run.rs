@@ -131,7 +131,7 @@ fn conclude(finding: &mut Finding) {
     };
     finding.verdict = test.verdict.unwrap_or(Verdict::Ok);
     finding.effect_per_floor = test.effect.as_ref().map(Effect::per_floor);
-    finding.reason = format!("{}: {}", test.statistic, test.reason);
+    finding.reason = format!("{}: {}", test.statistic.replace('_', " "), test.reason);
 }
 
 /// The gravest first, within a verdict the largest effect relative to its floor, then by name.

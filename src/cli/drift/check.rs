@@ -1,0 +1,128 @@
+//! `gradus drift check`.
+
+use super::super::print::Out;
+use super::side::{Columns, open};
+use crate::check::{Report, Request, check, html};
+use crate::drift::compare::{Correction, Finding, Options, Verdict};
+use crate::error::{Error, Result};
+use clap::{Args, ValueEnum};
+use std::path::PathBuf;
+
+/// So many columns that are as they were are listed.
+const LISTED: usize = 20;
+
+#[derive(Args)]
+pub struct Check {
+    /// What to compare with: files, or a profile made by `gradus drift profile`
+    #[arg(long, value_name = "FILES", required = true, num_args = 1..)]
+    reference: Vec<String>,
+    /// The data to check: Parquet, Arrow IPC, CSV or NDJSON; * and ** stand for parts of a path
+    #[arg(long, value_name = "FILES", required = true, num_args = 1..)]
+    data: Vec<String>,
+    /// By which rules: sound, or compat:evidently@0.7 for the numbers of another tool
+    #[arg(long, default_value = "sound")]
+    mode: String,
+    /// What else to compute of each column (psi, hellinger, …); in a compat mode, which tests to take
+    #[arg(long = "stat", value_name = "NAMES", value_delimiter = ',')]
+    statistics: Vec<String>,
+    /// The share of false ones among all alarms that is accepted
+    #[arg(long, default_value_t = 0.05)]
+    alpha: f64,
+    /// How p-values are corrected for there being many
+    #[arg(long, value_enum, default_value_t = CorrectionName::Bh)]
+    correction: CorrectionName,
+    #[command(flatten)]
+    columns: Columns,
+    /// Write the report as one HTML page
+    #[arg(long, value_name = "FILE")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum CorrectionName {
+    /// Benjamini and Hochberg
+    Bh,
+    /// Benjamini and Yekutieli, for any dependence
+    By,
+}
+
+impl Check {
+    pub async fn run(self, out: &Out) -> Result<()> {
+        let page = self.report.clone();
+        let title = format!("Drift check of {}", self.data.join(", "));
+        let report = blocking(move || self.check()).await?;
+        if let Some(file) = &page {
+            let text = html::page(&report, &title)?;
+            std::fs::write(file, text).map_err(|source| {
+                Error::invalid("file_unwritable", format!("the report cannot be written: {}", file.display()))
+                    .source(source)
+                    .hint("name another file with --report")
+            })?;
+            out.note(format!("the report is in {}", file.display()));
+        }
+        out.data(&report, |out| print(&report, out))?;
+        match report.run.verdict {
+            Verdict::Drift => out.end_with(10),
+            // Something could not be compared, which must not pass for no drift.
+            Verdict::Invalid => out.end_with(1),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn check(self) -> Result<Report> {
+        let options = Options {
+            alpha: self.alpha,
+            correction: match self.correction {
+                CorrectionName::Bh => Correction::BenjaminiHochberg,
+                CorrectionName::By => Correction::BenjaminiYekutieli,
+            },
+            ..Options::default()
+        };
+        let rules = Request::rules(&self.mode, &self.statistics, options)?;
+        let (request, format) = self.columns.request();
+        let request = Request { rules, ..request };
+        let reference = open(&self.reference, format, request.threads)?;
+        let current = open(&self.data, format, request.threads)?;
+        check(&reference, &current, &request)
+    }
+}
+
+/// Runs what reads and computes where that holds nobody up.
+pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|source| Error::internal("drift_ended", "the check ended before its time").source(source))?
+}
+
+fn print(report: &Report, out: &Out) {
+    let run = &report.run;
+    out.line(format!("{}  {}", name(run.verdict), run.reason));
+    let about = |side: &crate::check::SideReport| {
+        let numbers = if side.exact { "" } else { ", as a sketch" };
+        format!("{} rows{numbers}", side.rows)
+    };
+    out.line(format!("reference {}, current {}", about(&report.reference), about(&report.current)));
+    out.line("");
+    let shown: Vec<&Finding> = run
+        .columns
+        .iter()
+        .enumerate()
+        .filter(|(index, finding)| *index < LISTED || finding.verdict >= Verdict::Warn)
+        .map(|(_, finding)| finding)
+        .collect();
+    let row =
+        |finding: &&Finding| vec![finding.column.clone(), name(finding.verdict), finding.reason.clone()];
+    out.table(&["COLUMN", "VERDICT", "WHY"], &shown.iter().map(row).collect::<Vec<_>>());
+    if shown.len() < run.columns.len() {
+        out.line(format!("and {} more columns; all of them with --json", run.columns.len() - shown.len()));
+    }
+    if let Some(test) = &run.row_count {
+        out.line(format!("rows: {}", test.reason));
+    }
+}
+
+/// As in the report.
+fn name(verdict: Verdict) -> String {
+    html::name(verdict)
+}

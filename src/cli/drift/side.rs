@@ -1,0 +1,70 @@
+//! Opening files, and naming their columns.
+
+use super::super::argument;
+use crate::check::{Request, Source};
+use crate::drift::profile::Kind;
+use crate::error::{Error, Result};
+use crate::tables::{Format, Input, LocalFile, Pattern};
+use clap::Args;
+use std::path::Path;
+use std::sync::Arc;
+
+/// What of the data is looked at.
+#[derive(Args)]
+pub struct Columns {
+    /// The format of all files: parquet, arrow, csv or ndjson; without it, what they look like
+    #[arg(long, value_parser = argument::<Format>)]
+    format: Option<Format>,
+    /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
+    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = typed)]
+    types: Vec<(String, Kind)>,
+    /// Only these columns
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// All columns but these
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    ignore: Vec<String>,
+}
+
+fn typed(text: &str) -> Result<(String, Kind), String> {
+    let (name, kind) = text.rsplit_once('=').ok_or("write NAME=TYPE, for example age=num")?;
+    let kind = Request::kind(kind)
+        .map_err(|error| format!("{} ({})", error.message, error.hint.unwrap_or_default()))?;
+    Ok((name.to_owned(), kind))
+}
+
+impl Columns {
+    pub fn request(self) -> (Request, Option<Format>) {
+        let Self { format, types, columns, ignore } = self;
+        let request = Request {
+            kinds: types.into_iter().collect(),
+            only: columns.into_iter().collect(),
+            ignored: ignore.into_iter().collect(),
+            ..Request::default()
+        };
+        (request, format)
+    }
+}
+
+/// Opens the files that patterns mean. Errors: none matches, or one cannot be opened.
+pub fn open(patterns: &[String], format: Option<Format>, threads: usize) -> Result<Source> {
+    let mut files: Vec<Arc<dyn Input>> = vec![];
+    for pattern in patterns {
+        for path in Pattern::new(pattern).local_files()? {
+            files.push(Arc::new(local(&path)?));
+        }
+    }
+    Source::open(files, format, threads)
+}
+
+fn local(path: &Path) -> Result<LocalFile> {
+    LocalFile::open(path).map_err(|error| {
+        let message = format!("cannot open {}: {error}", path.display());
+        match error.kind() {
+            std::io::ErrorKind::NotFound => Error::not_found("table_missing", message)
+                .hint("a path, or a pattern in quotes such as 'logs/*.parquet'"),
+            _ => Error::invalid("table_unreadable", message)
+                .hint("name files, not directories: 'logs/*.parquet'"),
+        }
+    })
+}
