@@ -56,6 +56,14 @@ impl Source {
         Self { inputs, seed: profile.seed(), content: Content::Profile(Box::new(profile)) }
     }
 
+    /// The profile that it is, if it is one.
+    pub fn as_profile(&self) -> Option<&Profile> {
+        match &self.content {
+            Content::Profile(profile) => Some(profile),
+            Content::Table(_) => None,
+        }
+    }
+
     pub fn names(&self) -> Vec<&str> {
         match &self.content {
             Content::Table(table) => table.names().iter().map(String::as_str).collect(),

@@ -137,6 +137,9 @@ pub(super) fn describe(evidence: &Evidence) -> String {
             let parts: Vec<&str> = card.parts.keys().map(String::as_str).take(8).collect();
             format!("model card: {}", parts.join(", "))
         }
+        Statement::DriftBaseline(baseline) => {
+            format!("drift baseline of {} rows and {} columns", baseline.rows, baseline.columns)
+        }
         Statement::DriftReport(report) => {
             let what = match report.verdict {
                 DriftVerdict::Clear => "no drift",

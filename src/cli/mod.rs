@@ -145,7 +145,7 @@ enum Verb {
     Deployment(deployment::Deployment),
     /// Show which targets run a workload, a stage or a version, against what should run there
     Where(deployment::Where),
-    /// Find out whether data has drifted: check, profile, merge
+    /// Find out whether data has drifted: baseline, check, profile, merge
     #[command(subcommand)]
     Drift(drift::Drift),
     /// Tenants: create, list, show
@@ -210,13 +210,13 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Login(login) => return login.run(&global, out).await,
         Verb::Logout => return login::logout(out),
         Verb::Audit(audit) if audit.is_offline() => return audit.run_offline(out),
-        Verb::Drift(drift) => return drift.run_offline(out).await,
+        Verb::Drift(drift) if drift.is_offline() => return drift.run(None, out).await,
         _ => {}
     }
     let registry = connect::open(&global).await?;
     let client = &registry.client;
     let outcome = match verb {
-        Verb::Serve(_) | Verb::Demo | Verb::Login(_) | Verb::Logout | Verb::Drift(_) => Ok(()),
+        Verb::Serve(_) | Verb::Demo | Verb::Login(_) | Verb::Logout => Ok(()),
         Verb::Push(push) => push.run(client, out).await,
         Verb::Pull(pull) => pull.run(client, out).await,
         Verb::List(list) => list.run(client, out).await,
@@ -245,6 +245,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Hook(hook) => hook.run(client, out).await,
         Verb::Watch(watch) => watch.run(client, global.plain_http, out).await,
         Verb::Deployment(deployment) => deployment.run(client, out).await,
+        Verb::Drift(drift) => drift.run(Some(client), out).await,
         Verb::Where(places) => places.run(client, out).await,
         Verb::Namespace(namespace) => namespace.run(client, out).await,
         Verb::Member(member) => member.run(client, out).await,

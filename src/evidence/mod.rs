@@ -4,6 +4,7 @@
 //! Adding a format is one file and one line in `FORMATS`.
 
 mod document;
+mod drift_baseline;
 mod envelope;
 pub mod evaluation;
 mod interval;
@@ -75,6 +76,7 @@ const FORMATS: &[Format] = &[
     model_card::FORMAT,
     markdown::FORMAT,
     signature::FORMAT,
+    drift_baseline::FORMAT,
 ];
 
 /// Reads an evidence file. The format is recognised by content; a `kind` that is insisted on refuses files of other

@@ -7,6 +7,7 @@ mod budget;
 mod contract_honest;
 mod dataset_lineage;
 mod deployment_healthy;
+mod drift_baseline;
 mod drift_clear;
 mod effective;
 mod evaluation;
@@ -49,7 +50,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// All gates, in the order in which `gradus policy gates` prints them.
-pub const GATES: [&Definition; 22] = [
+pub const GATES: [&Definition; 23] = [
     &lints::GATE,
     &contract_honest::GATE,
     &safe_formats::GATE,
@@ -66,6 +67,7 @@ pub const GATES: [&Definition; 22] = [
     &model_card::GATE,
     &licence::GATE,
     &scan_clean::GATE,
+    &drift_baseline::GATE,
     &drift_clear::GATE,
     &deployment_healthy::GATE,
     &fresh::GATE,
@@ -202,6 +204,7 @@ fn attach(facts: &Facts, kind: EvidenceKind) -> String {
         EvidenceKind::Evaluation => format!("gradus eval attach {reference} RESULTS.json"),
         EvidenceKind::Signature => format!("gradus sign {reference} --key KEY.pem"),
         EvidenceKind::Approval => format!("gradus approve {reference} --to {} -m WHY", facts.stage),
+        EvidenceKind::DriftBaseline => format!("gradus drift baseline {reference} --data FILES"),
         EvidenceKind::DriftReport => format!("run a drift check of {reference}"),
         EvidenceKind::DeploymentHealth => {
             format!("gradus deployment report {reference} --target NAME --status running --health healthy")

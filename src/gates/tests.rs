@@ -180,6 +180,10 @@ pub(super) fn scan(scanner: &str, findings: &[(&str, u64)]) -> Statement {
     Statement::Scan(Scan { scanner: scanner.into(), findings })
 }
 
+pub(super) fn baseline(rows: u64) -> Statement {
+    Statement::DriftBaseline(DriftBaseline { profile: Digest::sha256(b"profile"), rows, columns: 3 })
+}
+
 pub(super) fn drift(monitor: &str, verdict: DriftVerdict) -> Statement {
     Statement::DriftReport(DriftReport { monitor: monitor.into(), verdict })
 }

@@ -26,6 +26,8 @@ pub enum EvidenceKind {
     Provenance,
     /// Intended use, limits, licence.
     ModelCard,
+    /// The profile of data that later data are compared with.
+    DriftBaseline,
     /// What a drift check found. Made by drift checks only.
     DriftReport,
     /// How a deployment fares. Made by deployment reports only.
@@ -33,13 +35,14 @@ pub enum EvidenceKind {
 }
 
 impl EvidenceKind {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Evaluation,
         Self::Approval,
         Self::Scan,
         Self::Signature,
         Self::Provenance,
         Self::ModelCard,
+        Self::DriftBaseline,
         Self::DriftReport,
         Self::DeploymentHealth,
     ];
@@ -52,6 +55,7 @@ impl EvidenceKind {
             Self::Signature => "signature",
             Self::Provenance => "provenance",
             Self::ModelCard => "model_card",
+            Self::DriftBaseline => "drift_baseline",
             Self::DriftReport => "drift_report",
             Self::DeploymentHealth => "deployment_health",
         }
@@ -103,6 +107,7 @@ pub enum Statement {
     Signature(Signature),
     Provenance(Provenance),
     ModelCard(ModelCard),
+    DriftBaseline(DriftBaseline),
     DriftReport(DriftReport),
     DeploymentHealth(DeploymentHealth),
 }
@@ -116,6 +121,7 @@ impl Statement {
             Self::Signature(_) => EvidenceKind::Signature,
             Self::Provenance(_) => EvidenceKind::Provenance,
             Self::ModelCard(_) => EvidenceKind::ModelCard,
+            Self::DriftBaseline(_) => EvidenceKind::DriftBaseline,
             Self::DriftReport(_) => EvidenceKind::DriftReport,
             Self::DeploymentHealth(_) => EvidenceKind::DeploymentHealth,
         }
@@ -288,6 +294,15 @@ pub struct Material {
 #[serde(deny_unknown_fields)]
 pub struct ModelCard {
     pub parts: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DriftBaseline {
+    /// Of the profile's bytes, which the repository has as a blob.
+    pub profile: Digest,
+    pub rows: u64,
+    pub columns: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -19,6 +19,8 @@ mod decisions;
 mod deployments;
 /// What is known of a version, as documents for auditors and tools.
 mod dossier;
+/// Drift checks.
+mod drift;
 /// Evidence of versions: with a push, after it, and again.
 mod evidence;
 /// The bucket, the database or the disk fails in the middle.

@@ -37,13 +37,21 @@ fn published_schemas_are_the_types() {
     check("evaluation.schema.json", &format!("{:#}\n", evidence::evaluation::schema()));
     check("scan.schema.json", &format!("{:#}\n", evidence::scan::schema()));
     check("model-card.schema.json", &format!("{:#}\n", evidence::model_card::schema()));
-    check("drift-profile.schema.json", &format!("{:#}\n", gradus::drift::profile::Profile::schema().to_value()));
+    check(
+        "drift-profile.schema.json",
+        &format!("{:#}\n", gradus::drift::profile::Profile::schema().to_value()),
+    );
     check("drift-report.schema.json", &format!("{:#}\n", gradus::check::Report::schema().to_value()));
 }
 
 fn committed(name: &str) -> Value {
     let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("schemas").join(name);
     serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap()
+}
+
+/// Whether a document is as a published schema says.
+pub fn assert_published(name: &str, value: &Value) {
+    assert_satisfies(&committed(name), value, name);
 }
 
 fn assert_satisfies(schema: &Value, value: &Value, what: &str) {

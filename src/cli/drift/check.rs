@@ -1,10 +1,13 @@
 //! `gradus drift check`.
 
-use super::super::print::Out;
+use super::super::{argument, print::Out};
 use super::side::{Columns, open};
-use crate::check::{Report, Request, check, html};
+use super::{baseline, needed};
+use crate::check::{Report, Request, Source, check, html};
+use crate::client::Client;
 use crate::drift::compare::{Correction, Finding, Options, Verdict};
 use crate::error::{Error, Result};
+use crate::model::reference::Reference;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 
@@ -13,8 +16,11 @@ const LISTED: usize = 20;
 
 #[derive(Args)]
 pub struct Check {
-    /// What to compare with: files, or a profile made by `gradus drift profile`
-    #[arg(long, value_name = "FILES", required = true, num_args = 1..)]
+    /// The version whose baseline to compare with, for example acme/ticket-triage:production
+    #[arg(value_name = "REFERENCE", value_parser = argument::<Reference>, required_unless_present = "reference")]
+    pub version: Option<Reference>,
+    /// Compare with files instead, or with a profile made by `gradus drift profile`; needs no registry
+    #[arg(long, value_name = "FILES", num_args = 1.., conflicts_with = "version")]
     reference: Vec<String>,
     /// The data to check: Parquet, Arrow IPC, CSV or NDJSON; * and ** stand for parts of a path
     #[arg(long, value_name = "FILES", required = true, num_args = 1..)]
@@ -47,10 +53,18 @@ enum CorrectionName {
 }
 
 impl Check {
-    pub async fn run(self, out: &Out) -> Result<()> {
+    /// `client` is needed where there is a version.
+    pub async fn run(self, client: Option<&Client>, out: &Out) -> Result<()> {
         let page = self.report.clone();
-        let title = format!("Drift check of {}", self.data.join(", "));
-        let report = blocking(move || self.check()).await?;
+        let data = self.data.join(", ");
+        let (title, baseline) = match &self.version {
+            Some(version) => {
+                let baseline = baseline::fetch(needed(client)?, version).await?;
+                (format!("Drift check of {version} on {data}"), Some(baseline))
+            }
+            None => (format!("Drift check of {data}"), None),
+        };
+        let report = blocking(move || self.check(baseline)).await?;
         if let Some(file) = &page {
             let text = html::page(&report, &title)?;
             std::fs::write(file, text).map_err(|source| {
@@ -70,7 +84,8 @@ impl Check {
         Ok(())
     }
 
-    fn check(self) -> Result<Report> {
+    /// Compares with a baseline, or else with the files that are the reference.
+    fn check(self, baseline: Option<Source>) -> Result<Report> {
         let options = Options {
             alpha: self.alpha,
             correction: match self.correction {
@@ -82,7 +97,10 @@ impl Check {
         let rules = Request::rules(&self.mode, &self.statistics, options)?;
         let (request, format) = self.columns.request();
         let request = Request { rules, ..request };
-        let reference = open(&self.reference, format, request.threads)?;
+        let reference = match baseline {
+            Some(baseline) => baseline,
+            None => open(&self.reference, format, request.threads)?,
+        };
         let current = open(&self.data, format, request.threads)?;
         check(&reference, &current, &request)
     }

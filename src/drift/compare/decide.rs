@@ -41,10 +41,7 @@ pub(super) fn decide(test: &mut Test, options: &Options) {
             format!("{name} {size} is at least twice {floor}, but q {q} between {alpha} and its double.");
         (Verdict::Warn, reason)
     } else if significant {
-        (
-            Verdict::Ok,
-            format!("q {q} is at most {alpha}, but {name} {size} does not matter below {floor}."),
-        )
+        (Verdict::Ok, format!("q {q} is at most {alpha}, but {name} {size} does not matter below {floor}."))
     } else {
         (Verdict::Ok, format!("q {q} is above {alpha}; {name} {size}."))
     };

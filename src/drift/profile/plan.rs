@@ -28,12 +28,16 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// The defaults, with less room for each of many columns: all columns together keep at most 4 Mi values, about
-    /// 64 MiB, exactly.
+    /// The defaults, with less room for each of many columns: a few thousand columns together keep at most a million
+    /// values, some 11 MB on disk, be they all there are or a sketch.
     pub fn for_columns(columns: usize) -> Self {
-        let share = (1u32 << 22) / u32::try_from(columns).unwrap_or(u32::MAX).max(1);
+        let share = (1u32 << 20) / u32::try_from(columns).unwrap_or(u32::MAX).max(1);
         let default = Self::default();
-        Self { exact_limit: share.clamp(1_024, default.exact_limit), ..default }
+        Self {
+            exact_limit: share.clamp(192, default.exact_limit),
+            k: (share / 3).clamp(*K.start(), default.k),
+            ..default
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), Invalid> {

@@ -1,0 +1,148 @@
+//! Drift checks from the command line: files against files, profiles, and the baseline of a version.
+
+use crate::harness::{home::Home, server::Done};
+use serde_json::{Value, json};
+use std::fs;
+
+/// A table whose amounts are moved.
+fn table(home: &Home, name: &str, rows: u64, moved: f64) {
+    let row = |row: u64| {
+        let random = row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+        let amount = (random % 1_000) as f64 / 10.0 + moved;
+        format!("{amount},{}\n", ["north", "south", "west"][(random % 3) as usize])
+    };
+    let text = String::from("amount,region\n") + &(0..rows).map(row).collect::<String>();
+    fs::write(home.path(name), text).unwrap();
+}
+
+fn json(done: &Done) -> Value {
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+#[test]
+fn drift_ends_with_10_and_what_is_not_comparable_with_1() {
+    let home = Home::new();
+    table(&home, "reference.csv", 3_000, 0.0);
+    table(&home, "same.csv", 2_000, 0.0);
+    table(&home, "moved.csv", 2_000, 20.0);
+    let amounts: String = fs::read_to_string(home.path("same.csv"))
+        .unwrap()
+        .lines()
+        .map(|line| format!("{}\n", line.split(',').next().unwrap()))
+        .collect();
+    fs::write(home.path("other.csv"), amounts).unwrap();
+    let check = |data: &str| home.run(&["drift", "check", "--reference", "reference.csv", "--data", data]);
+    assert!(check("same.csv").expect(0).stdout.starts_with("OK  No drift in 2 columns."));
+    let drift = check("moved.csv").expect(10);
+    assert!(drift.stdout.starts_with("DRIFT  1 of 2 columns drifted: amount."), "{}", drift.stdout);
+    assert!(
+        check("other.csv").expect(1).stdout.starts_with("INVALID  Columns that cannot be compared: region.")
+    );
+    assert_eq!(check("*oved.csv").expect(10).stdout, drift.stdout, "patterns");
+}
+
+#[test]
+fn the_report_is_as_published_and_a_page() {
+    let home = Home::new();
+    table(&home, "reference.csv", 3_000, 0.0);
+    table(&home, "moved.csv", 2_000, 20.0);
+    let check = [
+        "drift",
+        "check",
+        "--reference",
+        "reference.csv",
+        "--data",
+        "moved.csv",
+        "--report",
+        "r.html",
+        "--json",
+    ];
+    let report = json(&home.run(&check).expect(10));
+    crate::schemas::assert_published("drift-report.schema.json", &report);
+    assert_eq!(
+        (&report["run"]["verdict"], &report["run"]["columns"][0]["column"]),
+        (&json!("DRIFT"), &json!("amount"))
+    );
+    let page = fs::read_to_string(home.path("r.html")).unwrap();
+    assert!(page.starts_with("<!doctype html>") && page.contains("DRIFT") && page.contains("<svg"));
+    home.run(&["drift", "profile", "reference.csv", "-o", "r.profile"]).expect(0);
+    let profile = serde_json::from_slice(&fs::read(home.path("r.profile")).unwrap()).unwrap();
+    crate::schemas::assert_published("drift-profile.schema.json", &profile);
+}
+
+#[test]
+fn parts_are_profiled_apart_and_merged() {
+    let home = Home::new();
+    for (name, rows) in [("a.csv", 1_000), ("b.csv", 2_000), ("c.csv", 500)] {
+        table(&home, name, rows, 0.0);
+        home.run(&["drift", "profile", name, "-o", &name.replace("csv", "profile")]).expect(0);
+    }
+    let merge = |names: &[&str], out: &str| {
+        let done = home.run(&[&["drift", "merge"], names, &["-o", out, "--json"]].concat()).expect(0);
+        json(&done)["digest"].clone()
+    };
+    let parts = ["a.profile", "b.profile", "c.profile"];
+    let merged = merge(&parts, "all.profile");
+    merge(&parts[..2], "ab.profile");
+    assert_eq!(merge(&["ab.profile", "c.profile"], "again.profile"), merged, "in any grouping");
+    let check =
+        home.run(&["drift", "check", "--reference", "all.profile", "--data", "b.csv", "--json"]).expect(0);
+    assert_eq!(json(&check)["reference"]["rows"], 3_500);
+    fs::write(home.path("broken.profile"), "{\"format\":\"drift-profile/v1\"}").unwrap();
+    let broken = home.run(&["drift", "merge", "a.profile", "broken.profile", "-o", "x.profile"]).expect(1);
+    assert!(
+        broken.stderr.contains("[profile_invalid]") && !home.path("x.profile").exists(),
+        "{}",
+        broken.stderr
+    );
+}
+
+#[test]
+fn mistakes_are_named() {
+    let home = Home::new();
+    table(&home, "t.csv", 100, 0.0);
+    fs::write(home.path("half.parquet"), b"PAR1 and no end").unwrap();
+    let check = ["drift", "check", "--reference", "t.csv", "--data"];
+    for (more, code, ends) in [
+        (&["nowhere.csv"][..], "table_missing", 7),
+        (&["x*.csv"], "table_missing", 7),
+        (&["half.parquet"], "table_unreadable", 1),
+        (&["."], "table_unreadable", 1),
+        (&["t.csv", "--columns", "price"], "drift_column", 1),
+        (&["t.csv", "--mode", "loose"], "drift_mode", 1),
+        (&["t.csv", "--stat", "sps"], "drift_statistic", 1),
+        (&["t.csv", "--alpha", "2"], "drift_options", 1),
+        (&["t.csv", "--type", "amount=number"], "usage", 2),
+        (&["t.csv", "--report", "no/where.html"], "file_unwritable", 1),
+    ] {
+        let done = home.run(&[&check[..], more].concat()).expect(ends);
+        assert!(
+            done.stderr.contains(&format!("[{code}]")) && done.stderr.contains("hint:"),
+            "{}",
+            done.stderr
+        );
+    }
+    home.run(&["drift", "check", "--data", "t.csv"]).expect(2);
+}
+
+#[test]
+fn a_version_keeps_a_baseline() {
+    let home = Home::new();
+    table(&home, "train.csv", 3_000, 0.0);
+    table(&home, "moved.csv", 2_000, 20.0);
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    let check = |data: &str| home.run(&["drift", "check", "acme/x:1.0.0", "--data", data]);
+    let missing = check("train.csv").expect(7);
+    assert!(missing.stderr.contains("gradus drift baseline acme/x:1.0.0 --data"), "{}", missing.stderr);
+    let attached = home.run(&["drift", "baseline", "acme/x:1.0.0", "--data", "train.csv"]).expect(0);
+    assert!(attached.stdout.contains("drift baseline of 3000 rows and 2 columns"), "{}", attached.stdout);
+    check("train.csv").expect(0);
+    let drift = home.run(&["drift", "check", "acme/x:^1", "--data", "moved.csv", "--json"]).expect(10);
+    assert_eq!(json(&drift)["reference"]["inputs"][0]["name"], "baseline of acme/x:1.0.0");
+    // The newest counts, and a profile made elsewhere does as well.
+    home.run(&["drift", "profile", "moved.csv", "-o", "moved.profile"]).expect(0);
+    home.run(&["drift", "baseline", "acme/x:1", "--data", "moved.profile"]).expect(0);
+    check("moved.csv").expect(0);
+    assert!(home.run(&["eval", "list", "acme/x:1"]).expect(0).stdout.contains("drift baseline of 2000 rows"));
+    home.run(&["audit", "verify"]).expect(0);
+}
