@@ -118,7 +118,7 @@ fn nothing_to_compare_is_no_data() {
 fn values_that_go_missing_are_drift() {
     let finding = single(numbers("x", 1, 1_000, |u| u), Column::numeric("x", vec![], 1_000, 0));
     assert_eq!(finding.verdict, Verdict::Drift);
-    assert!(finding.reason.starts_with("missing_rate: "));
+    assert!(finding.reason.starts_with("missing rate: "));
     let finding =
         single(Column::numeric("x", uniform(1, 4_950), 50, 0), Column::numeric("x", uniform(2, 960), 40, 0));
     let missing = test(&finding, "missing_rate");
@@ -131,11 +131,11 @@ fn values_that_go_missing_are_drift() {
 fn failures_and_infinities_are_drift() {
     let failed =
         single(Column::numeric("x", uniform(1, 4_950), 0, 50), Column::numeric("x", uniform(2, 960), 0, 40));
-    assert!(failed.reason.starts_with("type_failure_rate: "), "{}", failed.reason);
+    assert!(failed.reason.starts_with("type failure rate: "), "{}", failed.reason);
     let mut values = uniform(2, 960);
     values.extend([f64::NAN, f64::INFINITY, f64::NEG_INFINITY, f64::INFINITY].repeat(10));
     let infinite = single(numbers("x", 1, 5_000, |u| u), Column::numeric("x", values, 0, 0));
-    assert!(infinite.reason.starts_with("not_finite_rate: "), "{}", infinite.reason);
+    assert!(infinite.reason.starts_with("not finite rate: "), "{}", infinite.reason);
 }
 
 #[test]
