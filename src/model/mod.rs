@@ -13,6 +13,7 @@ pub mod json;
 pub mod kind;
 pub mod manifest;
 pub mod merkle;
+pub mod monitor;
 pub mod name;
 pub mod note;
 pub mod path;

@@ -1,0 +1,117 @@
+//! Where the data of a window lie: `triage/dt={date}/*.parquet`.
+
+use super::window::Window;
+use crate::error::{Error, Result};
+use chrono::NaiveDate;
+use chrono::format::{Item, StrftimeItems};
+use chrono_tz::Tz;
+use std::fmt;
+use std::str::FromStr;
+
+/// A path with `{date}`, or `{date:%Y/%m/%d}` for another form of it: a day of the monitor's zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    text: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Part {
+    Text(String),
+    Date(String),
+}
+
+impl Template {
+    /// The paths of the days of a window, each once, in their order. A template without a date has one path.
+    pub fn paths(&self, window: Window, zone: Tz) -> Vec<String> {
+        let mut paths: Vec<String> = window.days(zone).into_iter().map(|day| self.path(day)).collect();
+        paths.dedup();
+        paths
+    }
+
+    fn path(&self, day: NaiveDate) -> String {
+        let part = |part: &Part| match part {
+            Part::Text(text) => text.clone(),
+            Part::Date(form) => day.format(form).to_string(),
+        };
+        self.parts.iter().map(part).collect()
+    }
+
+    /// Whether the days of a window lie apart.
+    pub fn has_date(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Date(_)))
+    }
+}
+
+impl FromStr for Template {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let wrong = |why: &str| {
+            Error::invalid("monitor_source", format!("not a place of data: {why}"))
+                .hint("for example logs/triage/dt={date}/*.parquet, or {date:%Y/%m/%d}")
+        };
+        let (mut parts, mut rest) = (vec![], text);
+        while let Some((before, after)) = rest.split_once('{') {
+            let (inner, behind) = after.split_once('}').ok_or_else(|| wrong("a { is not closed"))?;
+            let form = match inner.split_once(':') {
+                None if inner == "date" => "%Y-%m-%d",
+                Some(("date", form)) => form,
+                _ => return Err(wrong("only {date} can stand in braces")),
+            };
+            // What is unknown to a form of dates would panic when it is written.
+            if StrftimeItems::new(form).any(|item| matches!(item, Item::Error)) || !is_of_days(form) {
+                return Err(wrong("a date cannot be written in that form"));
+            }
+            parts.extend([Part::Text(before.to_owned()), Part::Date(form.to_owned())]);
+            rest = behind;
+        }
+        if rest.contains('}') {
+            return Err(wrong("a } closes nothing"));
+        }
+        parts.push(Part::Text(rest.to_owned()));
+        Ok(Self { text: text.to_owned(), parts })
+    }
+}
+
+/// Whether a form asks for nothing that a day does not have.
+fn is_of_days(form: &str) -> bool {
+    use std::fmt::Write;
+    let day = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap_or_default();
+    write!(String::new(), "{}", day.format(form)).is_ok()
+}
+
+impl fmt::Display for Template {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::window::Length;
+    use super::*;
+
+    #[test]
+    fn a_window_has_the_paths_of_its_days() {
+        let zone = chrono_tz::Europe::Berlin;
+        let window = |length: Length| length.before("2026-03-02T05:00:00Z".parse().unwrap(), zone);
+        let paths = |text: &str, length| text.parse::<Template>().unwrap().paths(window(length), zone);
+        assert_eq!(paths("dt={date}/*.pq", Length::Days(2)), ["dt=2026-02-28/*.pq", "dt=2026-03-01/*.pq"]);
+        assert_eq!(paths("{date:%Y/%m}/{date:%d}.csv", Length::Days(1)), ["2026/03/01.csv"]);
+        assert_eq!(paths("all.csv", Length::Days(5)), ["all.csv"]);
+        assert_eq!(
+            paths("{date:%Y-%m}.csv", Length::Days(30)),
+            ["2026-01.csv", "2026-02.csv", "2026-03.csv"]
+        );
+        // From six to six: two days.
+        assert_eq!(paths("{date}", Length::Hours(24)), ["2026-03-01", "2026-03-02"]);
+    }
+
+    #[test]
+    fn what_is_no_template_is_refused() {
+        for text in ["{", "{day}", "}", "{date:%Q}", "{date:%H}", "a{date", "{date}}"] {
+            assert_eq!(text.parse::<Template>().unwrap_err().code, "monitor_source", "{text}");
+        }
+    }
+}
