@@ -54,8 +54,8 @@ def start(bench):
             files.mark(folder / "model.safetensors", patch)
             gradus.cli("push", "weights", folder, "--to", "acme/start", "--version", f"1.0.{patch}")
         token = gradus.token
-    samples = {"gradus": Samples()} | {name: Samples() for name in bench.peers}
-    peer_folders = {name: bench.fresh(f"start-{name}") for name in bench.peers}
+    samples = {"gradus": Samples()} | {name: Samples() for name in bench.start_peers()}
+    peer_folders = {name: bench.fresh(f"start-{name}") for name in bench.start_peers()}
     for name, start_peer in bench.start_peers().items():
         with start_peer(peer_folders[name]):
             pass  # its own first start makes its database
