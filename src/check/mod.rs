@@ -6,6 +6,7 @@
 //!
 //! Blocking: call it where blocking is allowed.
 
+mod calibrate;
 mod digest;
 pub mod html;
 mod report;
@@ -15,6 +16,7 @@ mod side;
 #[cfg(test)]
 mod tests;
 
+pub use calibrate::{Calibration, ColumnCalibration, Windows, calibrate};
 pub use report::{FORMAT, Input, Report, SideReport};
 pub use request::Request;
 pub use run::{check, profile};

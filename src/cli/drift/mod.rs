@@ -1,6 +1,7 @@
 //! `gradus drift`: has what a model is given, or what it answers, changed?
 
 mod baseline;
+mod calibrate;
 mod check;
 mod profile;
 mod side;
@@ -16,6 +17,8 @@ pub enum Drift {
     Baseline(baseline::Baseline),
     /// Compare data with a reference, and say what drifted (exit code 10: drift found)
     Check(check::Check),
+    /// Say how often checks of windows of some size alarm though nothing changed, and what they find
+    Calibrate(calibrate::Calibrate),
     /// Describe data to compare with later, without keeping its rows
     Profile(profile::ProfileVerb),
     /// Put the profiles of parts together
@@ -28,6 +31,7 @@ impl Drift {
         match self {
             Self::Baseline(_) => false,
             Self::Check(check) => check.version.is_none(),
+            Self::Calibrate(calibrate) => calibrate.version.is_none(),
             Self::Profile(_) | Self::Merge(_) => true,
         }
     }
@@ -36,6 +40,7 @@ impl Drift {
         match self {
             Self::Baseline(baseline) => baseline.run(needed(client)?, out).await,
             Self::Check(check) => check.run(client, out).await,
+            Self::Calibrate(calibrate) => calibrate.run(client, out).await,
             Self::Profile(profile) => profile.run(out).await,
             Self::Merge(merge) => merge.run(out),
         }

@@ -1,0 +1,82 @@
+//! `gradus drift calibrate`: what checks of windows of some size would say and find.
+
+use super::super::{argument, print::Out};
+use super::check::blocking;
+use super::side::{Columns, open};
+use super::{baseline, needed};
+use crate::check::{Calibration, Windows, calibrate};
+use crate::client::Client;
+use crate::error::Result;
+use crate::model::reference::Reference;
+use clap::Args;
+
+#[derive(Args)]
+pub struct Calibrate {
+    /// The version whose baseline windows are drawn from, for example acme/ticket-triage:production
+    #[arg(value_name = "REFERENCE", value_parser = argument::<Reference>, required_unless_present = "reference")]
+    pub version: Option<Reference>,
+    /// Draw windows from files instead, or from a profile; needs no registry
+    #[arg(long, value_name = "FILES", num_args = 1.., conflicts_with = "version")]
+    reference: Vec<String>,
+    /// Rows of a window: as many as a check will have
+    #[arg(long, value_name = "ROWS")]
+    rows: u64,
+    /// How many windows to draw
+    #[arg(long, default_value_t = 400)]
+    windows: u64,
+    /// How often a check runs: 30 is each day
+    #[arg(long, default_value_t = 30.0)]
+    runs_per_month: f64,
+    #[command(flatten)]
+    columns: Columns,
+}
+
+impl Calibrate {
+    /// `client` is needed where there is a version.
+    pub async fn run(self, client: Option<&Client>, out: &Out) -> Result<()> {
+        let Self { version, reference, rows, windows, runs_per_month, columns } = self;
+        let baseline = match &version {
+            Some(version) => Some(baseline::fetch(needed(client)?, version).await?),
+            None => None,
+        };
+        let made = blocking(move || {
+            let (request, format) = columns.request();
+            let source = match baseline {
+                Some(baseline) => baseline,
+                None => open(&reference, format, request.threads)?,
+            };
+            calibrate(&source, &request, Windows { rows, count: windows, runs_per_month })
+        });
+        let calibration = made.await?;
+        out.data(&calibration, |out| print(&calibration, out))
+    }
+}
+
+fn print(it: &Calibration, out: &Out) {
+    let percent = |share: f64| format!("{:.1} %", 100.0 * share);
+    out.line(format!(
+        "{} of {} windows of {} rows, drawn from the {} rows of the reference, were called drift (95 %: {} to {})",
+        percent(it.false_alarms),
+        it.windows,
+        it.window_rows,
+        it.reference_rows,
+        percent(it.interval[0]),
+        percent(it.interval[1])
+    ));
+    out.line(format!("false alarms expected in a month: {:.2}", it.false_alarms_per_month));
+    match it.alpha_for_one_a_quarter {
+        Some(alpha) => out.line(format!("at most one in three months: --alpha {alpha:.4}")),
+        None => out.line("at most one in three months: more --windows are needed to tell"),
+    }
+    out.line("");
+    let row = |column: &crate::check::ColumnCalibration| {
+        let change = column
+            .smallest_change
+            .map_or("none tried".to_owned(), |change| format!("{change:.3} {}", column.unit));
+        vec![column.column.clone(), percent(column.false_alarms), change]
+    };
+    out.table(
+        &["COLUMN", "FALSE ALARMS", "FOUND WITH POWER 0.8"],
+        &it.columns.iter().map(row).collect::<Vec<_>>(),
+    );
+}
