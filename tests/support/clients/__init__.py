@@ -23,9 +23,10 @@ SCRIPTS = (
     ("with_nats.py", tools.hooks_python(), (tools.HOOK_READERS, tools.NATS_SERVER, tools.OPENSSL)),
     ("with_oidc.py", sys.executable, (tools.NODE, tools.OIDC_PROVIDER)),
     ("with_buildbot.py", tools.buildbot_python(), (tools.BUILDBOT,)),
+    ("with_evidently.py", tools.evidently_python(), (tools.EVIDENTLY,)),
 )
-# They start a server with a configuration of their own, so once is enough.
-OWN_SERVER = ("with_oidc.py",)
+# They start a server with a configuration of their own, or need none, so once is enough.
+ONCE = ("with_oidc.py", "with_evidently.py")
 # What hooks send to in the tests is on this machine, which they may only when they are allowed to.
 LOOPBACK = {"GRADUS_HOOKS_ALLOW": "127.0.0.0/8"}
 TOOLS = tuple(dict.fromkeys(tool for *_, needs in SCRIPTS for tool in needs))
@@ -45,7 +46,7 @@ def run_all(root, backend, missing, logs, report):
     with serving(binary(root), data, logs, config, name=called, env=LOOPBACK) as gradus:
         gradus.cli("namespace", "create", "acme")
         for script, python, needs in SCRIPTS:
-            if script in OWN_SERVER and config is not None:
+            if script in ONCE and config is not None:
                 continue
             if absent := [tool.name for tool in needs if tool.name in missing]:
                 report.skip(f"{script} on {name}", f"without {' and '.join(absent)}: {missing[absent[0]]}")
