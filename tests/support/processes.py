@@ -24,7 +24,7 @@ def free_port():
 class Server:
     """One child process whose output goes to a log file. Use as a context manager, or call `stop`."""
 
-    def __init__(self, name, command, log, env=None, user=None, stop_signal=signal.SIGTERM):
+    def __init__(self, name, command, log, env=None, user=None, stop_signal=signal.SIGTERM, pass_fds=()):
         self.name, self.log, self.stop_signal = name, Path(log), stop_signal
         identity = {"user": user, "group": user, "extra_groups": []} if user else {}
         with open(log, "ab") as output:
@@ -37,6 +37,7 @@ class Server:
                 env=env,
                 cwd=self.log.parent,
                 start_new_session=True,
+                pass_fds=pass_fds,
                 **identity,
             )
 

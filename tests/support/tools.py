@@ -63,6 +63,7 @@ EVIDENTLY_FROM_PYPI = (
 # Its wheel holds answers of the American Community Survey of 2015 to 2018 from Massachusetts.
 CENSUS_FROM_PYPI = "nannyml==0.13.1"
 CENSUS_FILES = ("employment_MA_reference.pq", "employment_MA_analysis.pq")
+PILLOW_VERSION = "13.0.0"
 # Later ones, up to 4.3, write answers of the REST API from a thread that does not own the connection: some get lost.
 BUILDBOT_VERSION = "4.1.0"
 
@@ -134,6 +135,10 @@ def evidently_python():
 def census():
     """The folder with the Census data."""
     return cache() / "evidently" / "census"
+
+
+def pillow_python():
+    return cache() / f"pillow-{PILLOW_VERSION}" / "bin" / "python"
 
 
 def buildbot_python():
@@ -341,6 +346,12 @@ EVIDENTLY = Tool(
     and all((census() / name).exists() for name in CENSUS_FILES),
     build=build_evidently,
     takes="2-3 minutes",
+)
+CHROMIUM = Tool("chromium", on_path("chromium"), debian=("chromium",))
+PILLOW = Tool(
+    f"PyPI: pillow {PILLOW_VERSION}",
+    lambda: has_packages(pillow_python(), (f"pillow=={PILLOW_VERSION}",)),
+    build=virtual_environment(pillow_python(), f"pillow=={PILLOW_VERSION}"),
 )
 BUILDBOT = Tool(
     f"PyPI: buildbot {BUILDBOT_VERSION}",

@@ -24,9 +24,10 @@ SCRIPTS = (
     ("with_oidc.py", sys.executable, (tools.NODE, tools.OIDC_PROVIDER)),
     ("with_buildbot.py", tools.buildbot_python(), (tools.BUILDBOT,)),
     ("with_evidently.py", tools.evidently_python(), (tools.EVIDENTLY,)),
+    ("with_chromium.py", tools.pillow_python(), (tools.PILLOW, tools.CHROMIUM)),
 )
 # They start a server with a configuration of their own, or need none, so once is enough.
-ONCE = ("with_oidc.py", "with_evidently.py")
+ONCE = ("with_oidc.py", "with_evidently.py", "with_chromium.py")
 # What hooks send to in the tests is on this machine, which they may only when they are allowed to.
 LOOPBACK = {"GRADUS_HOOKS_ALLOW": "127.0.0.0/8"}
 TOOLS = tuple(dict.fromkeys(tool for *_, needs in SCRIPTS for tool in needs))
