@@ -5,7 +5,7 @@
 //! Columns are drawn apart from each other.
 
 use super::request::Request;
-use super::run::kinds;
+use super::run::look;
 use super::side::Source;
 use crate::drift::compare::{Categories, Column, Run, Side, Test, Values, Verdict};
 use crate::drift::statistics::two_proportion::wilson;
@@ -71,7 +71,7 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
         return Err(Error::invalid("calibration_windows", "these numbers of windows cannot be")
             .hint("at least one row, 20 to 100,000 windows, and some runs a month"));
     }
-    let loaded = source.load(&kinds([source], request)?, request)?;
+    let loaded = source.load(&look([source], request)?.kinds, request)?;
     if windows.rows > loaded.rows.min(ROWS_MAX) / 2 {
         let message = format!("windows of {} rows cannot be drawn from {} rows", windows.rows, loaded.rows);
         return Err(Error::invalid("calibration_windows", message)

@@ -46,7 +46,7 @@ impl Request {
             }
             "compat:evidently@0.7" => {
                 let methods = named(statistics, Method::by_name, Method::all().map(Method::name))?;
-                Ok(Rules::Evidently07(Evidently { methods }))
+                Ok(Rules::Evidently07(Evidently { methods, ..Evidently::default() }))
             }
             _ => Err(Error::invalid("drift_mode", format!("there is no mode {mode}"))
                 .hint("sound, or compat:evidently@0.7")),

@@ -3,7 +3,7 @@
 use super::report::{FORMAT, Report};
 use super::request::Request;
 use super::side::{Loaded, Source};
-use crate::drift::compare::{Column, Finding};
+use crate::drift::compare::{Column, Finding, Rules};
 use crate::drift::profile::{Kind, Profile};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,9 +15,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// hold makes no error.
 pub fn check(reference: &Source, current: &Source, request: &Request) -> Result<Report> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
-    let kinds = kinds([reference, current], request)?;
-    let sides = [reference.load(&kinds, request)?, current.load(&kinds, request)?];
-    let findings = examine(&kinds.into_keys().collect::<Vec<_>>(), &sides, request)?;
+    let Looked { kinds, fractions } = look([reference, current], request)?;
+    let mut request = request.clone();
+    if let Rules::Evidently07(evidently) = &mut request.rules {
+        evidently.fractions = fractions;
+    }
+    let sides = [reference.load(&kinds, &request)?, current.load(&kinds, &request)?];
+    let findings = examine(&kinds.into_keys().collect::<Vec<_>>(), &sides, &request)?;
     let [r, c] = &sides;
     Ok(Report {
         format: FORMAT.to_owned(),
@@ -29,26 +33,41 @@ pub fn check(reference: &Source, current: &Source, request: &Request) -> Result<
 
 /// The profile of a table. Errors: as for [`check`].
 pub fn profile(source: &Source, request: &Request) -> Result<Profile> {
-    source.profile(&kinds([source], request)?, request)
+    source.profile(&look([source], request)?.kinds, request)
 }
 
-/// The columns to look at. A kind is that of the first side that knows it; of what nobody knows, text.
-fn kinds<const N: usize>(sources: [&Source; N], request: &Request) -> Result<BTreeMap<String, Kind>> {
+/// The columns to look at.
+pub(super) struct Looked {
+    pub kinds: BTreeMap<String, Kind>,
+    /// Those whose numbers are not whole by their type on some side.
+    fractions: BTreeSet<String>,
+}
+
+/// A kind is that of a profile, or else of the first side that knows it; of what nobody knows, text. Evidently takes types
+/// from the current side.
+pub(super) fn look<const N: usize>(mut sources: [&Source; N], request: &Request) -> Result<Looked> {
     let names: BTreeSet<String> =
         sources.iter().flat_map(|source| source.names()).map(str::to_owned).collect();
     request.check_names(&names)?;
-    let known = sources.iter().map(|source| source.kinds(request)).collect::<Result<Vec<_>>>()?;
-    let kind = |name: &String| {
-        let inferred = known.iter().find_map(|kinds| kinds.get(name.as_str()).copied().flatten());
-        request.kinds.get(name).copied().or(inferred).unwrap_or(Kind::Text)
-    };
-    let wanted = names.into_iter().filter(|name| request.wants(name));
-    Ok(wanted
-        .map(|name| {
-            let kind = kind(&name);
-            (name, kind)
-        })
-        .collect())
+    if request.is_compat() {
+        sources.reverse();
+    }
+    // The kinds of a profile are fixed.
+    sources.sort_by_key(|source| source.as_profile().is_none());
+    let inferred = sources.iter().map(|source| source.inferred(request)).collect::<Result<Vec<_>>>()?;
+    let all =
+        |name: &str| inferred.iter().filter_map(|columns| columns.get(name)).copied().collect::<Vec<_>>();
+    let (mut kinds, mut fractions) = (BTreeMap::new(), BTreeSet::new());
+    for name in names.into_iter().filter(|name| request.wants(name)) {
+        let inferred = all(&name);
+        let seen = inferred.iter().find_map(|inferred| inferred.kind);
+        if inferred.iter().any(|inferred| !inferred.is_whole) {
+            fractions.insert(name.clone());
+        }
+        let kind = request.kinds.get(&name).copied().or(seen).unwrap_or(Kind::Text);
+        kinds.insert(name, kind);
+    }
+    Ok(Looked { kinds, fractions })
 }
 
 /// The columns on all cores.
@@ -68,7 +87,10 @@ fn examine(names: &[String], sides: &[Loaded<'_>; 2], request: &Request) -> Resu
     let all: Result<Vec<Vec<Finding>>> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..request.threads.max(1)).map(|_| scope.spawn(work)).collect();
         let broken = || Error::invalid("table_unreadable", "a file breaks the rules of its format");
-        workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(broken()))).collect()
+        // All are waited for, whatever the first one says.
+        let ends: Vec<_> =
+            workers.into_iter().map(|worker| worker.join().unwrap_or_else(|_| Err(broken()))).collect();
+        ends.into_iter().collect()
     });
     Ok(all?.into_iter().flatten().collect())
 }

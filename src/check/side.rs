@@ -6,7 +6,7 @@ use super::request::Request;
 use crate::drift::compare::{Column, Side};
 use crate::drift::profile::{ColumnPlan, Kind, Plan, Profile, Seed, Settings};
 use crate::error::{Error, Result};
-use crate::tables::{Format, Table, infer, scan};
+use crate::tables::{Format, Inferred, Table, infer, scan};
 use crate::{drift::collect::Collected, tables};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -52,6 +52,11 @@ impl Source {
         Ok(Self { inputs, seed, content })
     }
 
+    /// What is drawn at random is drawn from here.
+    pub(super) fn seed(&self) -> Seed {
+        self.seed
+    }
+
     pub fn of_profile(inputs: Vec<Input>, profile: Profile) -> Self {
         Self { inputs, seed: profile.seed(), content: Content::Profile(Box::new(profile)) }
     }
@@ -71,13 +76,16 @@ impl Source {
         }
     }
 
-    /// The kinds of its columns, as far as they show.
-    pub(super) fn kinds(&self, request: &Request) -> Result<HashMap<&str, Option<Kind>>> {
-        let kinds = match &self.content {
-            Content::Table(table) => infer(table, request.inference())?,
-            Content::Profile(profile) => profile.columns().iter().map(|column| Some(column.kind())).collect(),
+    /// What its columns look like.
+    pub(super) fn inferred(&self, request: &Request) -> Result<HashMap<&str, Inferred>> {
+        let inferred = match &self.content {
+            Content::Table(table) => guarded(|| infer(table, request.inference()))?,
+            Content::Profile(profile) => {
+                let kinds = profile.columns().iter().map(|column| Some(column.kind()));
+                kinds.map(|kind| Inferred { kind, is_whole: false }).collect()
+            }
         };
-        Ok(self.names().into_iter().zip(kinds).collect())
+        Ok(self.names().into_iter().zip(inferred).collect())
     }
 
     /// Reads what is to be in memory, with columns of these kinds.
@@ -122,6 +130,12 @@ impl Source {
             return Err(Error::invalid("profile_of_profile", "it is a profile already")
                 .hint("merge profiles with: gradus drift merge"));
         };
+        if let Some(name) = kinds.keys().find(|name| table.is_ambiguous(name)) {
+            let message = format!("there are two columns of the name {name}");
+            return Err(
+                Error::invalid("table_columns", message).hint("leave them out with --ignore, or rename one")
+            );
+        }
         let plan = self.plan(table, kinds, false);
         let refused =
             |error: crate::drift::profile::Invalid| Error::invalid("profile_invalid", error.to_string());
@@ -148,6 +162,14 @@ impl Source {
             profile: matches!(self.content, Content::Profile(_)),
         }
     }
+}
+
+/// The readers of formats panic on some bytes that no writer makes.
+fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(Error::invalid("table_unreadable", "a file breaks the rules of its format")
+            .hint("write the file anew, or leave it out"))
+    })
 }
 
 /// Profiles begin with the name of their format.

@@ -145,6 +145,25 @@ fn other_rules_and_statistics_can_be_asked_for() {
 }
 
 #[test]
+fn a_calibration_tells_false_alarms_and_what_is_found() {
+    let files = Files::new();
+    let source = open(&files.table("r.csv", 2_000, 0.0, 10)).unwrap();
+    let windows = |rows, count| Windows { rows, count, runs_per_month: 30.0 };
+    let ignored = Request { ignored: ["note".to_owned()].into(), ..Request::default() };
+    let told = calibrate(&source, &ignored, windows(500, 30)).unwrap();
+    assert!(told.false_alarms <= 0.07 && told.interval[1] < 0.2, "{told:?}");
+    let [amount, region] = &told.columns[..] else { panic!() };
+    let change = amount.smallest_change.unwrap();
+    assert!((0.05..0.4).contains(&change) && amount.unit == "standard deviations", "{change}");
+    assert!((0.02..0.2).contains(&region.smallest_change.unwrap()) && region.unit == "share of rows");
+    assert_eq!(told, calibrate(&source, &ignored, windows(500, 30)).unwrap(), "the same each time");
+    for (rows, count) in [(1_500, 60), (0, 60), (100, 5)] {
+        let code = calibrate(&source, &ignored, windows(rows, count)).unwrap_err().code;
+        assert_eq!(code, "calibration_windows");
+    }
+}
+
+#[test]
 fn nothing_to_compare_is_a_verdict() {
     let files = Files::new();
     let (a, empty) = (files.table("a.csv", 500, 0.0, 0), files.text("e.csv", ""));

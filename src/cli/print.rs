@@ -102,6 +102,10 @@ impl Out {
 
     /// Columns, as wide as their widest cell.
     pub fn table(&self, head: &[&str], rows: &[Vec<String>]) {
+        // What others named must not move the cursor.
+        let printable =
+            |cell: &String| cell.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+        let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(printable).collect()).collect();
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells.chain([head[column].chars().count()]).max().unwrap_or(0)
@@ -113,7 +117,7 @@ impl Out {
             self.line(line.join("  ").trim_end());
         };
         print(&mut head.iter().copied());
-        for row in rows {
+        for row in &rows {
             print(&mut row.iter().map(String::as_str));
         }
     }

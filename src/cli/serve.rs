@@ -55,8 +55,9 @@ impl Serve {
     }
 }
 
-/// Each connection is an open file, and a shell gives a process a thousand: a thousand watchers would be too many.
-fn raise_open_files() {
+/// Each connection is an open file, and a shell gives a process a thousand: a thousand watchers, or files of data, would be
+/// too many.
+pub(super) fn raise_open_files() {
     let limit = getrlimit(Resource::Nofile);
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
         tracing::warn!(%error, soft = limit.current, "the limit of open files stays as it is");

@@ -24,8 +24,16 @@ pub enum Cell<'a> {
 /// Takes some rows: how many there are, and the values of each column.
 pub(super) type Rows<'f> = dyn FnMut(u64, &[Vec<Cell<'_>>]) -> Result<()> + 'f;
 
-/// What stands for nothing in a format without types.
-const NOTHING: [&str; 6] = ["", "NA", "N/A", "null", "NULL", "None"];
+/// How many rows to look at together, so that wide tables need no more memory than narrow ones.
+pub(super) fn rows_at_once(columns: usize) -> usize {
+    ((1 << 18) / columns.max(1)).clamp(1, 4_096)
+}
+
+/// What stands for nothing in a format without types, as pandas reads it.
+const NOTHING: [&str; 19] = [
+    "", "#N/A", "#N/A N/A", "#NA", "-1.#IND", "-1.#QNAN", "-NaN", "-nan", "1.#IND", "1.#QNAN", "<NA>", "N/A",
+    "NA", "NULL", "NaN", "None", "n/a", "nan", "null",
+];
 
 impl<'a> Cell<'a> {
     pub fn untyped(text: &'a str) -> Self {
@@ -69,6 +77,11 @@ impl<'a> Cell<'a> {
             Self::Number(value) => value.to_string().into(),
             Self::Boolean(value) => value.to_string().into(),
             Self::Time(value) => DateTime::from_timestamp_micros(*value)?.to_rfc3339().into(),
+            // Whole numbers are written as others where one of them was missing once.
+            Self::Untyped(text) if text.contains('.') => match text.trim().parse::<f64>() {
+                Ok(value) if value.is_finite() && value.fract() == 0.0 => value.to_string().into(),
+                _ => (*text).into(),
+            },
             _ => self.text()?.into(),
         })
     }

@@ -1,16 +1,18 @@
 //! Arrays as Parquet and Arrow IPC have them.
 
 use super::cell::{Cell, feed};
+use super::table::column_name;
 use crate::drift::collect::{Collector, Slice};
 use crate::drift::profile::{Invalid, Kind};
 use arrow_array::cast::AsArray;
 use arrow_array::types::{
-    ArrowPrimitiveType, Date32Type, Date64Type, Decimal128Type, Decimal256Type, DecimalType, Float16Type,
-    Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimestampMicrosecondType,
-    TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type, UInt16Type,
-    UInt32Type, UInt64Type,
+    ArrowPrimitiveType, Date32Type, Date64Type, Decimal32Type, Decimal64Type, Decimal128Type, Decimal256Type,
+    DecimalType, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType,
+    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
-use arrow_array::{Array, ArrayAccessor, ArrayRef};
+use arrow_array::{Array, ArrayAccessor, ArrayRef, make_array};
+use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Fields, TimeUnit};
 
 const DAY: i64 = 86_400_000_000;
@@ -24,10 +26,18 @@ pub(super) struct Leaf {
 
 /// The columns of a schema, those within structs as `outer.inner`.
 pub(super) fn leaves(fields: &Fields) -> Vec<Leaf> {
+    let mut found = nested(fields);
+    for (place, leaf) in found.iter_mut().enumerate() {
+        leaf.name = column_name(&leaf.name, place);
+    }
+    found
+}
+
+fn nested(fields: &Fields) -> Vec<Leaf> {
     let mut found = vec![];
     for (index, field) in fields.iter().enumerate() {
         match field.data_type() {
-            DataType::Struct(inner) => found.extend(leaves(inner).into_iter().map(|leaf| Leaf {
+            DataType::Struct(inner) => found.extend(nested(inner).into_iter().map(|leaf| Leaf {
                 name: format!("{}.{}", field.name(), leaf.name),
                 path: std::iter::once(index).chain(leaf.path).collect(),
             })),
@@ -40,8 +50,14 @@ pub(super) fn leaves(fields: &Fields) -> Vec<Leaf> {
 /// The array of a leaf, from that of its outermost struct. `None` if the way does not lead there.
 pub(super) fn descend(root: &ArrayRef, path: &[usize]) -> Option<ArrayRef> {
     path.iter().try_fold(root.clone(), |array, index| {
-        let inner = array.as_struct_opt()?;
-        inner.columns().get(*index).cloned()
+        let outer = array.as_struct_opt()?;
+        let inner = outer.columns().get(*index)?;
+        // What lies in a struct that is not there is not there either, whatever stands in its place.
+        let nulls = NullBuffer::union(outer.nulls(), inner.nulls());
+        if nulls.as_ref().map_or(0, NullBuffer::null_count) == inner.null_count() {
+            return Some(inner.clone());
+        }
+        inner.to_data().into_builder().nulls(nulls).build().ok().map(make_array)
     })
 }
 
@@ -84,14 +100,16 @@ pub(super) fn cells(array: &ArrayRef) -> Vec<Cell<'_>> {
         DataType::Float16 => each(array.as_primitive::<Float16Type>(), |value| Cell::Number(value.to_f64())),
         DataType::Float32 => each(array.as_primitive::<Float32Type>(), |value| Cell::Number(value.into())),
         DataType::Float64 => each(array.as_primitive::<Float64Type>(), Cell::Number),
+        DataType::Decimal32(_, _) => decimals::<Decimal32Type>(array),
+        DataType::Decimal64(_, _) => decimals::<Decimal64Type>(array),
         DataType::Decimal128(_, _) => decimals::<Decimal128Type>(array),
         DataType::Decimal256(_, _) => decimals::<Decimal256Type>(array),
         DataType::Utf8 => each(array.as_string::<i32>(), |text| Cell::Text(text.into())),
         DataType::LargeUtf8 => each(array.as_string::<i64>(), |text| Cell::Text(text.into())),
         DataType::Utf8View => each(array.as_string_view(), |text| Cell::Text(text.into())),
-        DataType::Date32 => {
-            each(array.as_primitive::<Date32Type>(), |days| Cell::Time(i64::from(days) * DAY))
-        }
+        DataType::Date32 => each(array.as_primitive::<Date32Type>(), |days| {
+            i64::from(days).checked_mul(DAY).map_or(Cell::Other, Cell::Time)
+        }),
         DataType::Date64 => times::<Date64Type>(array, |ms| ms.checked_mul(1_000)),
         DataType::Timestamp(TimeUnit::Second, _) => {
             times::<TimestampSecondType>(array, |s| s.checked_mul(1_000_000))
@@ -133,6 +151,9 @@ fn decimals<T: DecimalType>(array: &ArrayRef) -> Vec<Cell<'_>> {
 
 fn dictionary(array: &ArrayRef) -> Vec<Cell<'_>> {
     let Some(array) = array.as_any_dictionary_opt() else { return vec![Cell::Other; array.len()] };
+    if array.values().is_empty() {
+        return vec![Cell::Missing; array.len()];
+    }
     let values = cells(array.values());
     let keys = array.normalized_keys();
     let value = |row: usize| values.get(keys[row]).cloned().unwrap_or(Cell::Missing);

@@ -1,11 +1,9 @@
 //! CSV: a header, and then untyped text.
 
-use super::cell::{Cell, Rows};
+use super::cell::{Cell, Rows, rows_at_once};
+use super::table::column_name;
 use crate::error::{Error, Result};
 use csv::{ByteRecord, ReaderBuilder};
-
-/// Rows that are looked at together.
-const ROWS: usize = 4_096;
 
 #[derive(Clone, Debug)]
 pub(super) struct Header {
@@ -27,19 +25,21 @@ impl Header {
         reader.read_byte_record(&mut record).map_err(|error| unreadable(&error.to_string()))?;
         let names: Result<Vec<_>, _> = record.iter().map(|field| String::from_utf8(field.to_vec())).collect();
         let names = names.map_err(|_| unreadable("its first line is not UTF-8"))?;
-        let names = names.into_iter().enumerate().map(|(index, name)| match name.trim() {
-            "" => format!("column_{}", index + 1),
-            name => name.to_owned(),
-        });
+        let names = names.into_iter().enumerate().map(|(place, name)| column_name(&name, place));
         let length = reader.position().byte() + (start.len() - text.len()) as u64;
         Ok(Self { names: names.collect(), delimiter, length })
     }
 }
 
-/// What the first line has most of.
+/// What the header has most of, outside of quotes.
 fn delimiter(text: &[u8]) -> u8 {
-    let line = text.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let count = |delimiter: &u8| line.iter().filter(|byte| *byte == delimiter).count();
+    let mut is_quoted = false;
+    let outside = |byte: &&u8| {
+        is_quoted ^= **byte == b'"';
+        !is_quoted
+    };
+    let header: Vec<u8> = text.iter().filter(outside).copied().take_while(|byte| *byte != b'\n').collect();
+    let count = |delimiter: &u8| header.iter().filter(|byte| *byte == delimiter).count();
     // Of equals the last is found, and should be the first.
     *b"|;\t,".iter().max_by_key(|delimiter| count(delimiter)).unwrap_or(&b',')
 }
@@ -50,11 +50,11 @@ pub(super) fn read(chunk: &[u8], header: &Header, places: &[usize], each: &mut R
     let mut builder = ReaderBuilder::new();
     let builder = builder.has_headers(false).flexible(true).delimiter(header.delimiter);
     let mut reader = builder.from_reader(chunk);
-    let mut rows = vec![ByteRecord::new(); ROWS];
+    let mut rows = vec![ByteRecord::new(); rows_at_once(header.names.len())];
     loop {
         let mut count = 0;
         let unreadable = |error: csv::Error| Error::invalid("table_unreadable", format!("not CSV: {error}"));
-        while count < ROWS && reader.read_byte_record(&mut rows[count]).map_err(unreadable)? {
+        while count < rows.len() && reader.read_byte_record(&mut rows[count]).map_err(unreadable)? {
             count += 1;
         }
         if count == 0 {

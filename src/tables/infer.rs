@@ -20,14 +20,22 @@ pub enum Rules {
     /// if at most ten different ones or half as many as there are values. Text of a format without types is taken for what
     /// it reads as.
     Own,
-    /// Looks at all rows. Whole numbers are categories if at most ten different ones, and texts if at most half as many as
+    /// Looks at all rows, of which each must be of one type. Whole numbers are categories if at most ten different ones and none is missing, and texts if at most half as many as
     /// there are values; text is never a time. Source: `infer_column_type` of Evidently 0.7.
     Evidently,
 }
 
-/// The kind of each column of a table, in its order. `None`: it has no values, or such as no kind takes.
-/// Errors: the table cannot be read.
-pub fn infer(table: &Table, rules: Rules) -> Result<Vec<Option<Kind>>> {
+/// What a column looks like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inferred {
+    /// Absent: it has no values, or such as no kind takes.
+    pub kind: Option<Kind>,
+    /// Its numbers are whole by their type, as pandas reads them: no other was seen, and none was missing.
+    pub is_whole: bool,
+}
+
+/// What each column of a table looks like, in its order. Errors: the table cannot be read.
+pub fn infer(table: &Table, rules: Rules) -> Result<Vec<Inferred>> {
     let names: Vec<&str> = table.names().iter().map(String::as_str).collect();
     // Columns that can be read alone are, which keeps little in memory.
     let at_once = if table.is_columnar() { 1 } else { names.len().max(1) };
@@ -35,7 +43,7 @@ pub fn infer(table: &Table, rules: Rules) -> Result<Vec<Option<Kind>>> {
     Ok(kinds.collect::<Result<Vec<_>>>()?.concat())
 }
 
-fn infer_some(table: &Table, names: &[&str], rules: Rules) -> Result<Vec<Option<Kind>>> {
+fn infer_some(table: &Table, names: &[&str], rules: Rules) -> Result<Vec<Inferred>> {
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let hasher = RandomState::new();
     let mut chunks = table.chunks();
@@ -54,7 +62,11 @@ fn infer_some(table: &Table, names: &[&str], rules: Rules) -> Result<Vec<Option<
             Ok(())
         })?;
     }
-    Ok(seen.iter().map(|seen| seen.kind(rules)).collect())
+    let inferred = seen.iter().zip(names).map(|(seen, name)| Inferred {
+        kind: if table.is_categorical(name) { Some(Kind::Categorical) } else { seen.kind(rules) },
+        is_whole: seen.numbers == 0 && seen.missing == 0,
+    });
+    Ok(inferred.collect())
 }
 
 /// How many values of a column were what.
@@ -66,13 +78,17 @@ struct Seen {
     times: u64,
     texts: u64,
     others: u64,
+    missing: u64,
     different: HashSet<u64>,
 }
 
 impl Seen {
     fn add(&mut self, cell: &Cell<'_>, rules: Rules, hasher: &RandomState) {
         let count = match cell {
-            Cell::Missing => return,
+            Cell::Missing => {
+                self.missing += 1;
+                return;
+            }
             Cell::Boolean(_) => &mut self.booleans,
             Cell::Whole(_) => &mut self.whole,
             Cell::Number(_) => &mut self.numbers,
@@ -94,12 +110,14 @@ impl Seen {
     fn kind(&self, rules: Rules) -> Option<Kind> {
         let Self { booleans, whole, numbers, times, texts, others, .. } = *self;
         let values = booleans + whole + numbers + times + texts + others;
-        let is_most = |count: u64| values > 0 && count as f64 >= 0.9 * values as f64;
+        // To the other rules a column is of one type as a whole.
+        let most = if rules == Rules::Own { 0.9 } else { 1.0 };
+        let is_most = |count: u64| values > 0 && count as f64 >= most * values as f64;
         let few = self.different.len() <= FEW;
         let at_most_half = 2 * self.different.len() as u64 <= values;
         if is_most(booleans) {
             Some(Kind::Boolean)
-        } else if is_most(whole) && few {
+        } else if is_most(whole) && few && (rules == Rules::Own || self.missing == 0) {
             Some(Kind::Categorical)
         } else if is_most(whole + numbers) {
             Some(Kind::Numeric)

@@ -27,11 +27,12 @@ pub struct LocalFile {
 impl LocalFile {
     /// Errors: what opening gave, or no regular file.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file = File::open(path)?;
-        let metadata = file.metadata()?;
+        // Looked at before it is opened: opening a pipe waits for somebody to write to it.
+        let metadata = std::fs::metadata(path)?;
         if !metadata.is_file() {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
         }
+        let file = File::open(path)?;
         Ok(Self { name: path.display().to_string(), file, length: metadata.len() })
     }
 }

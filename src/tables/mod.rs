@@ -25,7 +25,7 @@ mod tests;
 
 pub use cell::Cell;
 pub use format::Format;
-pub use infer::{Rules, infer};
+pub use infer::{Inferred, Rules, infer};
 pub use input::{Input, LocalFile};
 pub use pattern::Pattern;
 pub use scan::{Scanned, scan};

@@ -1,12 +1,10 @@
 //! NDJSON: a JSON object on each line.
 
-use super::cell::{Cell, Rows};
+use super::cell::{Cell, Rows, rows_at_once};
+use super::table::column_name;
 use crate::error::Result;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::HashSet;
-
-/// Rows that are looked at together.
-const ROWS: usize = 4_096;
 
 /// A column: its name, and the keys that lead to it through objects within objects.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,43 +13,65 @@ pub(super) struct Member {
     pub keys: Vec<String>,
 }
 
-/// The columns of the first rows, in the order in which they come; those of one row by name.
+/// The columns of the first rows, in the order in which they come; those of one row by name. What is nothing in all of
+/// them is a column, unless it is an object elsewhere.
 pub(super) fn members(chunk: &[u8], rows: usize) -> Vec<Member> {
-    let (mut found, mut known) = (vec![], HashSet::new());
+    let (mut found, mut empty, mut known) = (vec![], vec![], HashSet::new());
     for line in lines(chunk).take(rows) {
-        if let Ok(Value::Object(object)) = serde_json::from_slice(line) {
-            collect(&object, &[], &mut |member: Member| {
-                if known.insert(member.name.clone()) {
-                    found.push(member);
+        if let Some(Value::Object(object)) = parse(line) {
+            collect(&object, &[], &mut |keys: Vec<String>, is_nothing| {
+                if known.insert((keys.clone(), is_nothing)) {
+                    if is_nothing { &mut empty } else { &mut found }.push(keys);
                 }
             });
         }
     }
-    found
+    let is_new = |keys: &Vec<String>| !found.iter().any(|other: &Vec<String>| other.starts_with(keys));
+    empty.retain(is_new);
+    found.append(&mut empty);
+    found.into_iter().map(|keys| Member { name: column_name(&keys.join("."), 0), keys }).collect()
 }
 
-fn collect(object: &serde_json::Map<String, Value>, keys: &[String], found: &mut impl FnMut(Member)) {
+fn collect(object: &Map<String, Value>, keys: &[String], found: &mut impl FnMut(Vec<String>, bool)) {
     for (key, value) in object {
         let keys: Vec<String> = keys.iter().chain([key]).cloned().collect();
         match value {
             Value::Object(inner) => collect(inner, &keys, found),
-            // What is nothing here may be an object elsewhere.
-            Value::Null => {}
-            _ => found(Member { name: keys.join("."), keys }),
+            _ => found(keys, value.is_null()),
         }
     }
 }
 
 fn lines(chunk: &[u8]) -> impl Iterator<Item = &[u8]> {
-    chunk.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+    let lines =
+        chunk.split(|byte| *byte == b'\n').map(|line| line.strip_prefix(b"\xef\xbb\xbf").unwrap_or(line));
+    lines.filter(|line| !line.trim_ascii().is_empty())
+}
+
+/// A line. Numbers that are none, as Python writes them and JSON does not know, stand for nothing.
+fn parse(line: &[u8]) -> Option<Value> {
+    serde_json::from_slice(line).ok().or_else(|| {
+        let (mut is_quoted, mut is_escaped) = (false, false);
+        let mut text = String::new();
+        let mut rest = std::str::from_utf8(line).ok()?;
+        while let Some(c) = rest.chars().next() {
+            let none = ["NaN", "-Infinity", "Infinity"]
+                .into_iter()
+                .find(|none| !is_quoted && rest.starts_with(none));
+            text.push_str(if none.is_some() { "null" } else { &rest[..c.len_utf8()] });
+            rest = &rest[none.map_or(c.len_utf8(), str::len)..];
+            is_quoted ^= c == '"' && !is_escaped;
+            is_escaped = is_quoted && c == '\\' && !is_escaped;
+        }
+        serde_json::from_str(&text).ok()
+    })
 }
 
 /// Reads these columns out of a chunk of lines, some thousands at a time. A line that is no JSON object cannot be read.
 pub(super) fn read(chunk: &[u8], members: &[&Member], each: &mut Rows<'_>) -> Result<()> {
     let mut lines = lines(chunk).peekable();
     while lines.peek().is_some() {
-        let rows: Vec<Option<Value>> =
-            lines.by_ref().take(ROWS).map(|line| serde_json::from_slice(line).ok()).collect();
+        let rows: Vec<Option<Value>> = lines.by_ref().take(rows_at_once(members.len())).map(parse).collect();
         let column = |member: &&Member| rows.iter().map(|row| cell(row.as_ref(), &member.keys)).collect();
         each(rows.len() as u64, &members.iter().map(column).collect::<Vec<_>>())?;
     }

@@ -8,6 +8,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder,
 };
+use serde_json::Value;
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -22,12 +23,25 @@ pub(super) struct ParquetFile {
 impl ParquetFile {
     /// Reads what stands at the end of the file. Errors: it is not a whole Parquet file.
     pub fn open(input: Arc<dyn Input>) -> Result<Self> {
-        let metadata = ArrowReaderMetadata::load(&Window::whole(&input), ArrowReaderOptions::new());
+        // What pyarrow adds of its own types may contradict the columns, which makes the reader panic.
+        let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+        let metadata = ArrowReaderMetadata::load(&Window::whole(&input), options);
         let metadata = metadata.map_err(|error| unreadable(input.name(), error))?;
         let mut leaves = leaves(metadata.schema().fields());
         // What pandas keeps of its index is no column.
         leaves.retain(|leaf| !leaf.name.starts_with("__index_level_"));
         Ok(Self { input, metadata, leaves })
+    }
+
+    /// Columns that were categories in pandas, which says so beside the data.
+    pub fn categories(&self) -> Vec<String> {
+        let said = self.metadata.metadata().file_metadata().key_value_metadata();
+        let pandas =
+            said.into_iter().flatten().find(|said| said.key == "pandas").and_then(|said| said.value.as_ref());
+        let pandas: Option<Value> = pandas.and_then(|text| serde_json::from_str(text).ok());
+        let columns = pandas.as_ref().and_then(|pandas| pandas["columns"].as_array()).into_iter().flatten();
+        let categories = columns.filter(|column| column["pandas_type"] == "categorical");
+        categories.filter_map(|column| column["name"].as_str().map(str::to_owned)).collect()
     }
 
     pub fn row_groups(&self) -> usize {

@@ -77,7 +77,11 @@ impl Pattern {
                     self.walk(&path, found)?;
                 }
             } else if self.matches(text) && path.is_file() {
-                found.push(PathBuf::from(text));
+                found.push(if self.directory().is_empty() {
+                    path.strip_prefix("./").unwrap_or(&path).to_owned()
+                } else {
+                    path.clone()
+                });
                 self.check_count(found.len())?;
             }
         }

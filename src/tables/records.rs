@@ -48,7 +48,10 @@ impl<R: Read> Records<R> {
             }
         }
         let message = format!("{} has a record of more than {} MiB", self.name, RECORD_MAX >> 20);
-        Err(Error::invalid("table_unreadable", message).hint("is there a quote that is never closed?"))
+        Err(Error::invalid("table_unreadable", message).hint(match self.ends {
+            Ends::WithTheLine => "each line is a record; a single array is not read",
+            Ends::Csv { .. } => "is there a quote that is never closed?",
+        }))
     }
 
     fn unreadable(&self, error: &std::io::Error) -> Error {

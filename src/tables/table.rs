@@ -1,6 +1,6 @@
 //! One or more files of one format.
 
-use super::cell::{Cell, feed};
+use super::cell::{Cell, feed, rows_at_once};
 use super::columnar::{Leaf, cells, descend, feed_array};
 use super::input::{Input, Reader, Window};
 use super::ipc::{Batches, IpcFile};
@@ -19,11 +19,15 @@ use std::sync::Arc;
 /// Lines of an NDJSON file that say which columns it has.
 const LOOKED_AT: usize = 10_000;
 
+/// How many times longer a packed text usually is.
+const UNPACKED: u64 = 16;
+
 pub struct Table {
     format: Format,
     files: Vec<File>,
     names: Vec<String>,
     ambiguous: HashSet<String>,
+    categories: HashSet<String>,
     bytes: u64,
 }
 
@@ -63,11 +67,29 @@ impl Table {
     /// a file that is not what it says, or too many columns.
     pub fn open(inputs: Vec<Arc<dyn Input>>, format: Option<Format>) -> Result<Self> {
         let nothing = || Error::invalid("table_empty", "there is no file to read");
-        let first = inputs.first().ok_or_else(nothing)?;
-        let format = format.map_or_else(|| Format::of(&**first), Ok)?;
-        let bytes = inputs.iter().map(|input| input.len()).sum();
-        let mut table = Self { format, files: vec![], names: vec![], ambiguous: HashSet::new(), bytes };
+        let first = inputs.first().ok_or_else(nothing)?.clone();
+        let is_said = format.is_some();
+        let format = format.map_or_else(|| Format::of(&*first), Ok)?;
+        let size = |input: &Arc<dyn Input>| input.len() * if is_packed(&**input) { UNPACKED } else { 1 };
+        let bytes = inputs.iter().map(size).sum();
+        let mut table = Self {
+            format,
+            files: vec![],
+            names: vec![],
+            ambiguous: HashSet::new(),
+            categories: HashSet::new(),
+            bytes,
+        };
         let mut known = HashSet::new();
+        for input in &inputs {
+            let own = if is_said { format } else { Format::of(&**input)? };
+            if own != format {
+                let message = format!("{} is {format}, and {} is {own}", first.name(), input.name());
+                return Err(
+                    Error::invalid("table_format", message).hint("read files of one format at a time")
+                );
+            }
+        }
         for input in inputs {
             let name = input.name().to_owned();
             let file = File::open(input, format)?;
@@ -86,9 +108,27 @@ impl Table {
                     Error::too_large("table_columns", message).hint("leave out what is not monitored")
                 );
             }
+            if let File::Parquet(parquet) = &file {
+                table.categories.extend(parquet.categories());
+            }
             table.files.push(file);
         }
+        table.share_members();
         Ok(table)
+    }
+
+    /// A file of NDJSON may have what only another one's first lines show.
+    fn share_members(&mut self) {
+        let (mut all, mut known) = (vec![], HashSet::new());
+        for file in &self.files {
+            let File::Ndjson(_, members) = file else { return };
+            all.extend(members.iter().filter(|member| known.insert(member.keys.clone())).cloned());
+        }
+        for file in &mut self.files {
+            if let File::Ndjson(_, members) = file {
+                members.clone_from(&all);
+            }
+        }
     }
 
     pub fn format(&self) -> Format {
@@ -105,7 +145,12 @@ impl Table {
         self.ambiguous.contains(name)
     }
 
-    /// Of all files, as they lie there.
+    /// Whether a file says that this column is one of categories, whatever its values look like.
+    pub(super) fn is_categorical(&self, name: &str) -> bool {
+        self.categories.contains(name)
+    }
+
+    /// Of all files; of packed ones about as many as they have unpacked.
     pub fn bytes(&self) -> u64 {
         self.bytes
     }
@@ -175,9 +220,7 @@ impl TextFile {
     /// The text, unpacked.
     fn text(&self) -> Result<Box<dyn Read + Send>> {
         let reader = Reader::new(Window::whole(&self.input));
-        let is_packed = self.input.len() > 2
-            && self.input.read_at(0, 2).is_ok_and(|start| start.as_ref() == [0x1f, 0x8b]);
-        Ok(if is_packed { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) })
+        Ok(if is_packed(&*self.input) { Box::new(MultiGzDecoder::new(reader)) } else { Box::new(reader) })
     }
 
     /// The first whole lines.
@@ -268,12 +311,18 @@ impl Chunk<'_> {
                 })
             }
             (File::Ipc(file), Rows::Batch(batch)) => {
-                let array = |place: usize| {
-                    let (root, inner) = file.leaves[place].path.split_first()?;
-                    descend(batch.columns().get(*root)?, inner).map(Values::Array)
-                };
                 let places = places(names, &file.leaves, |leaf| &leaf.name);
-                each(batch.num_rows() as u64, &spread(&places, array))
+                // A batch may be the whole file.
+                let step = rows_at_once(names.len()).max(256);
+                for start in (0..batch.num_rows()).step_by(step) {
+                    let rows = batch.slice(start, step.min(batch.num_rows() - start));
+                    let array = |place: usize| {
+                        let (root, inner) = file.leaves[place].path.split_first()?;
+                        descend(rows.columns().get(*root)?, inner).map(Values::Array)
+                    };
+                    each(rows.num_rows() as u64, &spread(&places, array))?;
+                }
+                Ok(())
             }
             (File::Csv(_, header), Rows::Text(bytes)) => {
                 let places = places(names, &header.names, |name| name);
@@ -294,6 +343,23 @@ impl Chunk<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+fn is_packed(input: &dyn Input) -> bool {
+    input.len() > 2 && input.read_at(0, 2).is_ok_and(|start| start.as_ref() == [0x1f, 0x8b])
+}
+
+/// A name that profiles can have: one that is empty becomes that of its place, a very long one is cut.
+pub(super) fn column_name(name: &str, place: usize) -> String {
+    const MAX: usize = 500;
+    match name.trim() {
+        "" => format!("column_{}", place + 1),
+        name if name.len() > MAX => {
+            let end = (0..=MAX).rev().find(|end| name.is_char_boundary(*end)).unwrap_or(0);
+            format!("{}…", &name[..end])
+        }
+        name => name.to_owned(),
     }
 }
 

@@ -4,9 +4,12 @@ use super::*;
 use crate::drift::compare::{Column, Values};
 use crate::drift::profile::{ColumnPlan, Kind, Plan, Profile, Seed, Settings};
 use crate::error::Result;
+use arrow_array::types::Int8Type;
 use arrow_array::{
-    ArrayRef, BooleanArray, Float64Array, Int64Array, RecordBatch, StringArray, TimestampMillisecondArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal64Array, DictionaryArray, Float64Array, Int64Array,
+    RecordBatch, StringArray, StructArray, TimestampMillisecondArray,
 };
+use arrow_schema::{DataType, Field};
 use std::collections::BTreeMap;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -112,7 +115,11 @@ fn plan(kinds: &[(&str, Kind)]) -> Plan {
     }
 }
 
-fn columns(table: &Table, kinds: &[(&str, Kind)]) -> Vec<Column> {
+fn kinds_of(table: &Table, rules: Rules) -> Vec<Option<Kind>> {
+    infer(table, rules).unwrap().into_iter().map(|inferred| inferred.kind).collect()
+}
+
+fn columns_of(table: &Table, kinds: &[(&str, Kind)]) -> Vec<Column> {
     let scanned = scan(table, &plan(kinds), true, 2).unwrap();
     scanned.columns.into_iter().map(crate::drift::collect::Collected::into_column).collect()
 }
@@ -163,7 +170,7 @@ fn a_table_is_the_same_in_every_format() {
     for path in files.in_all_formats() {
         let is_json = path.ends_with("t.ndjson");
         let table = open(&path).unwrap();
-        let kinds = infer(&table, Rules::Own).unwrap();
+        let kinds = kinds_of(&table, Rules::Own);
         let kinds: BTreeMap<&str, Option<Kind>> =
             table.names().iter().map(String::as_str).zip(kinds).collect();
         let mut wanted: BTreeMap<&str, Option<Kind>> = KINDS.map(|(name, kind)| (name, Some(kind))).into();
@@ -172,10 +179,12 @@ fn a_table_is_the_same_in_every_format() {
             wanted.insert("at", Some(Kind::Text));
         }
         assert_eq!(kinds, wanted, "{path:?}");
-        let columns = columns(&table, &KINDS);
+        let columns = columns_of(&table, &KINDS);
         assert!(columns.iter().all(|column| column.rows == ROWS as u64 && column.failed == 0), "{path:?}");
         let Values::Numeric(price) = &columns[0].values else { panic!() };
-        let (missing, not_finite) = if is_json { (240, 0) } else { (120, 120) };
+        // What is no number is nothing in a text.
+        let is_text = is_json || path.to_string_lossy().contains(".csv");
+        let (missing, not_finite) = if is_text { (240, 0) } else { (120, 120) };
         assert_eq!((columns[0].missing, price.not_finite), (missing, not_finite), "{path:?}");
         assert_eq!(price.ecdf.len(), 5_760);
         let Values::Categorical(cities) = &columns[2].values else { panic!() };
@@ -204,8 +213,10 @@ fn a_profile_is_the_same_on_any_number_of_threads() {
 fn what_is_of_another_kind_is_counted() {
     let files = Files::new();
     let path = files.text("t.csv", "x,y\n1,a\ntwo,b\n,c\n4,d,e\n5\n");
-    let columns =
-        columns(&open(&path).unwrap(), &[("x", Kind::Numeric), ("y", Kind::Categorical), ("z", Kind::Text)]);
+    let columns = columns_of(
+        &open(&path).unwrap(),
+        &[("x", Kind::Numeric), ("y", Kind::Categorical), ("z", Kind::Text)],
+    );
     let counts = |column: &Column| (column.rows, column.missing, column.failed);
     // The fourth row has a field too many, and the last one a field too few.
     assert_eq!((counts(&columns[0]), counts(&columns[1])), ((5, 1, 2), (5, 1, 1)));
@@ -215,7 +226,7 @@ fn what_is_of_another_kind_is_counted() {
     );
     let table = open(&path).unwrap();
     assert_eq!(table.names(), ["x", "x.y"]);
-    let columns = super::tests::columns(&table, &[("x", Kind::Numeric), ("x.y", Kind::Numeric)]);
+    let columns = columns_of(&table, &[("x", Kind::Numeric), ("x.y", Kind::Numeric)]);
     assert_eq!((counts(&columns[0]), counts(&columns[1])), ((7, 1, 4), (7, 4, 2)));
 }
 
@@ -225,7 +236,7 @@ fn a_column_may_be_missing_from_some_files() {
     let (a, b) = (files.text("a.csv", "x,y\n1,2\n"), files.text("b.csv", "y\n3\n4\n"));
     let inputs = [a, b].map(|path| Arc::new(LocalFile::open(&path).unwrap()) as Arc<dyn Input>);
     let table = Table::open(inputs.into(), None).unwrap();
-    let columns = columns(&table, &[("x", Kind::Numeric), ("y", Kind::Numeric)]);
+    let columns = columns_of(&table, &[("x", Kind::Numeric), ("y", Kind::Numeric)]);
     assert_eq!((columns[0].rows, columns[0].missing, columns[1].missing), (3, 2, 0));
 }
 
@@ -238,8 +249,8 @@ fn tables_of_nothing_have_no_rows() {
     }
     write_parquet(&files.path("e.parquet"), &[batch(0..0)]);
     let table = open(&files.path("e.parquet")).unwrap();
-    assert_eq!((table.rows(), columns(&table, &KINDS)[0].rows), (Some(0), 0));
-    assert_eq!(infer(&table, Rules::Own).unwrap(), [None; 5]);
+    assert_eq!((table.rows(), columns_of(&table, &KINDS)[0].rows), (Some(0), 0));
+    assert_eq!(kinds_of(&table, Rules::Own), [None; 5]);
 }
 
 #[test]
@@ -300,18 +311,24 @@ fn kinds_are_inferred_as_stated() {
     let table = open(&files.text("t.csv", text)).unwrap();
     use Kind::{Boolean, Categorical, Numeric, Text, Time};
     let own = [Categorical, Numeric, Numeric, Numeric, Text, Boolean, Text, Time].map(Some);
-    assert_eq!(infer(&table, Rules::Own).unwrap(), [&own[..], &[None, Some(Numeric)]].concat());
-    let theirs = infer(&table, Rules::Evidently).unwrap();
+    assert_eq!(kinds_of(&table, Rules::Own), [&own[..], &[None, Some(Numeric)]].concat());
+    let theirs = kinds_of(&table, Rules::Evidently);
     assert_eq!(theirs[7], Some(Categorical), "a day is a text there");
 }
 
 #[test]
 fn delimiters_and_marks_are_found() {
     let files = Files::new();
-    for text in ["\u{feff}a;b\n1,5;2\n", "a\tb\n1,5\t2\n", "a|b\n1,5|2\n", "\"a\",\"b\"\n\"1,5\",2\n"] {
+    for text in [
+        "\u{feff}a;b\n1,5;2\n",
+        "a\tb\n1,5\t2\n",
+        "a|b\n1,5|2\n",
+        "\"a\",\"b\"\n\"1,5\",2\n",
+        "a;\"b\"\n1,5;2\n",
+    ] {
         let table = open(&files.text("t.csv", text)).unwrap();
         assert_eq!(table.names(), ["a", "b"]);
-        let columns = columns(&table, &[("a", Kind::Categorical), ("b", Kind::Numeric)]);
+        let columns = columns_of(&table, &[("a", Kind::Categorical), ("b", Kind::Numeric)]);
         let Values::Categorical(a) = &columns[0].values else { panic!() };
         assert_eq!(a.counts.get("1,5"), Some(&1), "{text}");
     }
@@ -323,4 +340,88 @@ fn two_columns_of_one_name_are_known_to_be() {
     let table = open(&files.text("t.csv", "a,b,a\n1,2,3\n")).unwrap();
     assert!(table.is_ambiguous("a") && !table.is_ambiguous("b"));
     assert_eq!(table.names(), ["a", "b"]);
+}
+
+fn struct_with_nulls() -> StructArray {
+    let inner: ArrayRef = Arc::new((0..10).map(|row| Some(f64::from(row))).collect::<Float64Array>());
+    let field = Arc::new(Field::new("v", DataType::Float64, true));
+    let nulls: Vec<bool> = (0..10).map(|row| row % 2 == 0).collect();
+    StructArray::new(vec![field].into(), vec![inner], Some(nulls.into()))
+}
+
+#[test]
+fn what_is_not_there_is_missing_in_any_array() {
+    let files = Files::new();
+    let nothing: ArrayRef = Arc::new(DictionaryArray::<Int8Type>::new(
+        (0..10).map(|_| None).collect(),
+        Arc::new(StringArray::from(Vec::<&str>::new())),
+    ));
+    let decimals: ArrayRef =
+        Arc::new(Decimal64Array::from(vec![Some(125); 10]).with_precision_and_scale(5, 2).unwrap());
+    let columns = [("s", Arc::new(struct_with_nulls()) as ArrayRef), ("d", nothing), ("n", decimals)];
+    let batch =
+        RecordBatch::try_from_iter_with_nullable(columns.map(|(name, array)| (name, array, true))).unwrap();
+    write_parquet(&files.path("t.parquet"), std::slice::from_ref(&batch));
+    write_ipc(&files.path("t.arrow"), &[batch]);
+    for name in ["t.parquet", "t.arrow"] {
+        let table = open(&files.path(name)).unwrap();
+        let columns =
+            columns_of(&table, &[("s.v", Kind::Numeric), ("d", Kind::Categorical), ("n", Kind::Numeric)]);
+        let counts: Vec<_> = columns.iter().map(|column| (column.missing, column.failed)).collect();
+        assert_eq!(counts, [(5, 0), (10, 0), (0, 0)], "{name}");
+    }
+}
+
+#[test]
+fn a_day_beyond_all_calendars_has_failed() {
+    let files = Files::new();
+    let days: ArrayRef = Arc::new(Date32Array::from(vec![Some(i32::MAX), Some(1)]));
+    let batch = RecordBatch::try_from_iter([("t", days)]).unwrap();
+    write_ipc(&files.path("t.arrow"), &[batch]);
+    let columns = columns_of(&open(&files.path("t.arrow")).unwrap(), &[("t", Kind::Categorical)]);
+    assert_eq!((columns[0].rows, columns[0].failed), (2, 1));
+}
+
+#[test]
+fn columns_of_json_are_those_of_all_files() {
+    let files = Files::new();
+    let a = files.text("a.ndjson", "\u{feff}{\"x\": 1}\n");
+    let b = files.text("b.ndjson", "{\"x\": null, \"y\": null}\n{\"x\": 2}\n");
+    let c = files.text("c.ndjson", "{\"z\": {\"w\": 1}}\n{\"z\": null, \"x\": NaN, \"s\": \"NaN\"}\n");
+    let inputs = [a, b, c].map(|path| Arc::new(LocalFile::open(&path).unwrap()) as Arc<dyn Input>);
+    let table = Table::open(inputs.into(), None).unwrap();
+    let kinds = [("x", Kind::Numeric), ("y", Kind::Numeric), ("z.w", Kind::Numeric), ("s", Kind::Text)];
+    assert_eq!(table.names(), kinds.map(|(name, _)| name));
+    let columns = columns_of(&table, &kinds);
+    let counts: Vec<_> = columns.iter().map(|column| (column.rows, column.missing, column.failed)).collect();
+    assert_eq!(counts, [(5, 3, 0), (5, 5, 0), (5, 4, 0), (5, 4, 0)]);
+}
+
+#[test]
+fn whole_numbers_are_one_category_however_they_are_written() {
+    let files = Files::new();
+    let table = open(&files.text("t.csv", "grade,zip\n1,01\n1.0,01\n2.50,1\n,\n")).unwrap();
+    let columns = columns_of(&table, &[("grade", Kind::Categorical), ("zip", Kind::Categorical)]);
+    let Values::Categorical(grade) = &columns[0].values else { panic!() };
+    assert_eq!(grade.counts, BTreeMap::from([("1".to_owned(), 2), ("2.50".to_owned(), 1)]));
+    let Values::Categorical(zip) = &columns[1].values else { panic!() };
+    assert_eq!(zip.counts, BTreeMap::from([("01".to_owned(), 2), ("1".to_owned(), 1)]));
+}
+
+#[test]
+fn files_of_several_formats_are_no_table() {
+    let files = Files::new();
+    let both = [files.text("a.csv", "x\n1\n"), files.text("b.ndjson", "{\"x\": 1}\n")];
+    let inputs = both.map(|path| Arc::new(LocalFile::open(&path).unwrap()) as Arc<dyn Input>);
+    assert_eq!(Table::open(inputs.into(), None).err().unwrap().code, "table_format");
+    assert!(LocalFile::open(files.directory.path()).is_err(), "a directory");
+}
+
+#[test]
+fn names_are_such_as_profiles_can_have() {
+    let files = Files::new();
+    let text = format!("a,,{}\n1,2,3\n", "é".repeat(400));
+    let table = open(&files.text("t.csv", text)).unwrap();
+    assert_eq!(table.names()[1], "column_2");
+    assert!(table.names()[2].len() <= 512 && table.names()[2].ends_with('…'));
 }

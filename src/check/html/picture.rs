@@ -51,10 +51,13 @@ pub(super) fn bars(cells: &[Cell]) -> String {
         let long = |share: f64| (WIDTH - LABEL - 50.0) * share / most;
         let (r, c) = (long(reference[index]), long(current[index]));
         let label = escape(&shorten(&cells[index].label));
+        // However wide its letters are.
+        let is_long = cells[index].label.chars().count() > LABEL_MAX * 2 / 3;
+        let fit = if is_long { " textLength=108 lengthAdjust=spacingAndGlyphs" } else { "" };
         let percent = format!("{:.1} %", 100.0 * current[index]);
         let _ = write!(
             svg,
-            "<text x={:.0} y={:.0} text-anchor=end>{label}</text><rect class=r x={LABEL} y={:.0} width={r:.1} height=8 />\
+            "<text x={:.0} y={:.0} text-anchor=end{fit}>{label}</text><rect class=r x={LABEL} y={:.0} width={r:.1} height=8 />\
              <rect class=b x={LABEL} y={:.0} width={c:.1} height=8 /><text x={:.0} y={:.0}>{percent}</text>",
             LABEL - 8.0,
             top + 14.0,

@@ -56,7 +56,11 @@ impl Check {
     /// `client` is needed where there is a version.
     pub async fn run(self, client: Option<&Client>, out: &Out) -> Result<()> {
         let page = self.report.clone();
-        let data = self.data.join(", ");
+        let data = match self.data.as_slice() {
+            [one] => one.clone(),
+            [first, rest @ ..] => format!("{first} and {} more", rest.len()),
+            [] => String::new(),
+        };
         let (title, baseline) = match &self.version {
             Some(version) => {
                 let baseline = baseline::fetch(needed(client)?, version).await?;
@@ -77,8 +81,8 @@ impl Check {
         out.data(&report, |out| print(&report, out))?;
         match report.run.verdict {
             Verdict::Drift => out.end_with(10),
-            // Something could not be compared, which must not pass for no drift.
-            Verdict::Invalid => out.end_with(1),
+            // Something, or all of it, could not be compared, which must not pass for no drift.
+            Verdict::Invalid | Verdict::NoData => out.end_with(1),
             _ => {}
         }
         Ok(())

@@ -66,8 +66,11 @@ fn read(path: &Path) -> Result<Profile> {
         Error::invalid("profile_invalid", format!("{} is no profile: {why}", path.display()))
             .hint("make one with: gradus drift profile FILES -o FILE")
     };
-    let size = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?.len();
-    if size > MAX_BYTES as u64 {
+    let file = std::fs::metadata(path).map_err(|error| unreadable(error.to_string()))?;
+    if !file.is_file() {
+        return Err(unreadable("not a regular file".to_owned()));
+    }
+    if file.len() > MAX_BYTES as u64 {
         return Err(unreadable("it is too long".to_owned()));
     }
     let text = std::fs::read(path).map_err(|error| unreadable(error.to_string()))?;

@@ -1,6 +1,6 @@
 //! Opening files, and naming their columns.
 
-use super::super::argument;
+use super::super::{argument, serve::raise_open_files};
 use crate::check::{Request, Source};
 use crate::drift::profile::Kind;
 use crate::error::{Error, Result};
@@ -48,6 +48,7 @@ impl Columns {
 
 /// Opens the files that patterns mean. Errors: none matches, or one cannot be opened.
 pub fn open(patterns: &[String], format: Option<Format>, threads: usize) -> Result<Source> {
+    raise_open_files();
     let mut files: Vec<Arc<dyn Input>> = vec![];
     for pattern in patterns {
         for path in Pattern::new(pattern).local_files()? {
@@ -63,8 +64,11 @@ fn local(path: &Path) -> Result<LocalFile> {
         match error.kind() {
             std::io::ErrorKind::NotFound => Error::not_found("table_missing", message)
                 .hint("a path, or a pattern in quotes such as 'logs/*.parquet'"),
-            _ => Error::invalid("table_unreadable", message)
-                .hint("name files, not directories: 'logs/*.parquet'"),
+            std::io::ErrorKind::InvalidInput => Error::invalid("table_unreadable", message)
+                .hint("name files, not directories or pipes: 'logs/*.parquet'"),
+            _ => Error::invalid("table_unreadable", message).hint(
+                "of very many files, profile and merge parts: gradus drift profile, gradus drift merge",
+            ),
         }
     })
 }

@@ -19,6 +19,8 @@ const DRIFT_SHARE: f64 = 0.5;
 pub struct Evidently {
     /// The first of these that takes a column's kind is its test; without any, the default for its kind and size.
     pub methods: Vec<Method>,
+    /// Columns whose numbers are not whole by their type, though their values may be: that decides their bins.
+    pub fractions: BTreeSet<String>,
 }
 
 pub(super) fn judge(mut columns: Vec<Finding>, [reference_rows, current_rows]: [u64; 2]) -> Run {
@@ -86,7 +88,7 @@ fn score(
         (Values::Numeric(r), Values::Numeric(c)) => {
             let is_whole =
                 |side: &super::Sample| side.ecdf.distinct().iter().all(|value| value.fract() == 0.0);
-            let integers = is_whole(r) && is_whole(c);
+            let integers = !evidently.fractions.contains(&reference.name) && is_whole(r) && is_whole(c);
             compat::numeric(&r.ecdf, &c.ecdf, integers, asked(Method::takes_numeric), None)
         }
         (Values::Categorical(r), Values::Categorical(c)) | (Values::Boolean(r), Values::Boolean(c)) => {
@@ -111,6 +113,13 @@ fn score(
 
 fn over_all_names(reference: &Categories, current: &Categories) -> (Vec<u64>, Vec<u64>) {
     let names: BTreeSet<&String> = reference.counts.keys().chain(current.counts.keys()).collect();
+    let mut names: Vec<&String> = names.into_iter().collect();
+    // Of numbers the smallest is the first.
+    let numbers: Option<Vec<f64>> = names.iter().map(|name| name.parse().ok()).collect();
+    if numbers.is_some() {
+        let number = |name: &String| name.parse().unwrap_or(0.0);
+        names.sort_by(|a, b| f64::total_cmp(&number(a), &number(b)));
+    }
     let count = |side: &Categories, name: &String| side.counts.get(name).copied().unwrap_or(0);
     names.into_iter().map(|name| (count(reference, name), count(current, name))).unzip()
 }

@@ -161,6 +161,9 @@ fn reason(run: &Run) -> String {
         Verdict::Warn => format!("No drift; worth a look: {}.", names(Verdict::Warn)),
         Verdict::InsufficientData => format!("Too few rows to judge: {}.", names(Verdict::InsufficientData)),
         Verdict::NoData => "There is nothing to compare.".to_owned(),
-        Verdict::Ok => format!("No drift in {all} columns."),
+        Verdict::Ok => match count(&run.columns, Verdict::NoData) as usize {
+            0 => format!("No drift in {all} columns."),
+            none => format!("No drift in {} columns; {none} have nothing to compare.", all - none),
+        },
     }
 }

@@ -8,8 +8,9 @@ use croner::parser::{CronParser, Seconds, Year};
 
 /// Five fields: minute, hour, day of month, month, day of week, as the clock on a wall of the zone shows them.
 ///
-/// Where the clock goes forward, a time of day that is left out is made up for right after the gap; where it goes back, a
-/// time of day that comes twice is taken the first time only, unless the expression means each hour.
+/// Where the clock goes forward, a time of day that is left out is made up for right after the gap if the expression names
+/// just one time of day, and otherwise is left out. Where it goes back, a time of day that comes twice is taken the first
+/// time only, unless the expression means each hour.
 #[derive(Clone, Debug)]
 pub struct Schedule {
     cron: Cron,
@@ -35,7 +36,8 @@ impl Schedule {
         }
         let parser = CronParser::builder().seconds(Seconds::Disallowed).year(Year::Disallowed).build();
         let cron = parser.parse(expression).map_err(|error| wrong(error.to_string()))?;
-        let is_hourly = expression.split_whitespace().nth(1) == Some("*");
+        let hour = expression.split_whitespace().nth(1);
+        let is_hourly = hour.is_some_and(|hour| ["*", "*/1", "0-23"].contains(&hour));
         let schedule = Self { cron, zone, is_hourly };
         if schedule.next(DateTime::UNIX_EPOCH).is_none() {
             return Err(wrong("it never comes".to_owned()));

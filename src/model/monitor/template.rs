@@ -5,6 +5,7 @@ use crate::error::{Error, Result};
 use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
 use chrono_tz::Tz;
+use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
@@ -25,7 +26,8 @@ impl Template {
     /// The paths of the days of a window, each once, in their order. A template without a date has one path.
     pub fn paths(&self, window: Window, zone: Tz) -> Vec<String> {
         let mut paths: Vec<String> = window.days(zone).into_iter().map(|day| self.path(day)).collect();
-        paths.dedup();
+        let mut known = HashSet::new();
+        paths.retain(|path| known.insert(path.clone()));
         paths
     }
 

@@ -332,12 +332,6 @@ def the_first_of_whole_numbers_as_categories_is_the_smallest():
     agrees_by_type(*files(*drawn(positive=[2, 10, 33], negative=[-5, -10, 3])), "z")
 
 
-@run.check
-def columns_of_types_that_evidently_does_not_know_have_no_score():
-    tables = drawn(unsigned=range(50), gaps=[True, False, None], known=[1.5, 2.5, 3.5])
-    agrees_by_type(*files(*(table.astype({"unsigned": "uint8"}) for table in tables)))
-
-
 # Real data: answers to the American Community Survey from Massachusetts, 2015 to 2018.
 
 REFERENCE, ANALYSIS = (tools.census() / name for name in tools.CENSUS_FILES)
