@@ -63,7 +63,12 @@ fn infer_some(table: &Table, names: &[&str], rules: Rules) -> Result<Vec<Inferre
         })?;
     }
     let inferred = seen.iter().zip(names).map(|(seen, name)| Inferred {
-        kind: if table.is_categorical(name) { Some(Kind::Categorical) } else { seen.kind(rules) },
+        kind: match seen.kind(rules) {
+            // To the other rules, numbers are numbers also where pandas says that they are categories.
+            Some(Kind::Numeric | Kind::Boolean | Kind::Time) if rules == Rules::Evidently => seen.kind(rules),
+            _ if table.is_categorical(name) => Some(Kind::Categorical),
+            kind => kind,
+        },
         is_whole: seen.numbers == 0 && seen.missing == 0,
     });
     Ok(inferred.collect())

@@ -163,7 +163,7 @@ def pages():
     return {
         "drift": (page("drift", calm, moved, expect=10), "DRIFT", ["amount", "plan", "paid"]),
         "calm": (page("calm", calm, calm), "OK", ["amount", "plan", "paid"]),
-        "nothing": (page("nothing", calm, calm, rows=(2000, 0)), "NO_DATA", ["amount", "plan", "paid"]),
+        "nothing": (page("nothing", calm, calm, rows=(2000, 0), expect=1), "NO_DATA", ["amount", "plan", "paid"]),
         "wide": (page("wide", wide, far, rows=(1000, 1000), expect=10), "DRIFT", ["column 0", "column 360"]),
         "odd": (page("odd", odd, strange, expect=10), "DRIFT", list(odd)),
     }
