@@ -12,7 +12,7 @@ use super::result::{Cell, Effect, Test};
 use super::side::Categories;
 use std::collections::BTreeSet;
 
-const CHI_SQUARE: &str = "chi_square_of_categories_sparse_ones_pooled";
+const CHI_SQUARE: &str = "chi_square_of_categories";
 const NEW: &str = "new_category_mass";
 const VANISHED: &str = "vanished_category_mass";
 /// Named categories in a list of cells; up to three cells stand for the others.
