@@ -15,7 +15,7 @@ const FEW: usize = 10;
 /// Whose rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rules {
-    /// Looks at the first [`LOOKED_AT`] rows. What at least nine of ten values are decides, in this order: truth values;
+    /// Looks at the first 10,000 rows. What at least nine of ten values are decides, in this order: truth values;
     /// numbers, which are categories if they are whole and at most ten different ones; times; texts, which are categories
     /// if at most ten different ones or half as many as there are values. Text of a format without types is taken for what
     /// it reads as.

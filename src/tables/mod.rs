@@ -2,7 +2,7 @@
 //!
 //! A [`Table`] is one or more files of one format, in order. It is read in chunks, which depend on the files alone and
 //! never on the number of cores: a row group of Parquet, a batch of Arrow IPC, a few megabytes of CSV or NDJSON. What
-//! a column's values are is decided once ([`infer`]) and imposed on all chunks; a value that is something else is
+//! a column's values are is decided once ([`infer()`]) and imposed on all chunks; a value that is something else is
 //! counted and never ends the reading.
 //!
 //! Blocking: call it where blocking is allowed.

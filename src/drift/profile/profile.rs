@@ -77,7 +77,7 @@ impl Profile {
         Self::new(self.seed.min(other.seed), add_rows(self.rows, other.rows)?, columns)
     }
 
-    /// The one text of this profile: see [`canonical`]. The same profile is the same bytes.
+    /// The one text of this profile: see `canonical.rs`. The same profile is the same bytes.
     /// Errors: more than [`MAX_BYTES`].
     pub fn to_bytes(&self) -> Result<Vec<u8>, Invalid> {
         let bytes = canonical::to_bytes(self)?;

@@ -182,7 +182,7 @@ impl Quantiles {
     }
 
     /// By which share of all values the rank of one `x` chosen beforehand is off at most, but for a chance of
-    /// `delta`: 0 when exact. Follows from the coins that were really flipped, see [`Kll`].
+    /// `delta`: 0 when exact. Follows from the coins that were really flipped, see `Kll`.
     pub fn rank_error(&self, delta: f64) -> f64 {
         match &self.kept {
             Kept::Exact(_) => 0.0,
