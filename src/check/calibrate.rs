@@ -8,6 +8,7 @@ use super::request::Request;
 use super::run::look;
 use super::side::Source;
 use crate::drift::compare::{Categories, Column, Run, Side, Test, Values, Verdict};
+use crate::drift::statistics::random::SplitMix;
 use crate::drift::statistics::two_proportion::wilson;
 use crate::error::{Error, Result};
 use schemars::JsonSchema;
@@ -77,7 +78,7 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
         return Err(Error::invalid("calibration_windows", message)
             .hint(format!("windows of at most half the reference, and at most {} rows", ROWS_MAX / 2)));
     }
-    let mut random = Random(source.seed().0);
+    let mut random = SplitMix(source.seed().0);
     let mut pools = vec![];
     for name in source.names() {
         if let Some(column) = loaded.column(name)?.filter(|_| request.wants(name)) {
@@ -116,7 +117,7 @@ fn draw(
     pools: &[Pool],
     request: &Request,
     windows: Windows,
-    random: &mut Random,
+    random: &mut SplitMix,
 ) -> Result<(Vec<Run>, Vec<f64>)> {
     let mut runs = vec![];
     for _ in 0..windows.count {
@@ -173,12 +174,12 @@ enum Row {
 }
 
 impl Pool {
-    fn new(column: &Column, random: &mut Random) -> Self {
+    fn new(column: &Column, random: &mut SplitMix) -> Self {
         let (mut rows, mut labels, mut deviation, mut largest) = (vec![], vec![], 0.0, None);
         match &column.values {
             Values::Numeric(sample) | Values::Time(sample) | Values::Text { lengths: sample, .. } => {
                 deviation = sample.ecdf.variance().unwrap_or(0.0).sqrt();
-                let ranks = random.some(sample.ecdf.len(), ROWS_MAX);
+                let ranks = some(random, sample.ecdf.len(), ROWS_MAX);
                 rows.extend(ranks.into_iter().filter_map(|rank| sample.ecdf.at_rank(rank)).map(Row::Number));
             }
             Values::Categorical(categories) | Values::Boolean(categories) => {
@@ -209,8 +210,8 @@ impl Pool {
     }
 
     /// The rest and a window of so many rows, which is changed by so much.
-    fn split(&self, rows: u64, change: f64, random: &mut Random) -> (Column, Column) {
-        let chosen = random.some(self.rows.len() as u64, rows.min(self.rows.len() as u64 / 2));
+    fn split(&self, rows: u64, change: f64, random: &mut SplitMix) -> (Column, Column) {
+        let chosen = some(random, self.rows.len() as u64, rows.min(self.rows.len() as u64 / 2));
         let mut is_chosen = vec![false; self.rows.len()];
         chosen.into_iter().for_each(|index| is_chosen[index as usize] = true);
         let (mut rest, mut window) = (vec![], vec![]);
@@ -220,7 +221,7 @@ impl Pool {
         (self.column(&rest), self.column(&window))
     }
 
-    fn changed(&self, row: Row, change: f64, random: &mut Random) -> Row {
+    fn changed(&self, row: Row, change: f64, random: &mut SplitMix) -> Row {
         match (row, self.largest) {
             (Row::Number(value), _) if change > 0.0 => Row::Number(value + change * self.deviation),
             (Row::Label(label), Some((first, share, second))) if label == first => {
@@ -259,8 +260,8 @@ impl Pool {
     }
 
     /// By halving what lies between the largest change that is missed and the smallest that is found.
-    fn smallest_change(&self, request: &Request, rows: u64, random: &mut Random) -> Result<Option<f64>> {
-        let is_found = |change: f64, random: &mut Random| -> Result<bool> {
+    fn smallest_change(&self, request: &Request, rows: u64, random: &mut SplitMix) -> Result<Option<f64>> {
+        let is_found = |change: f64, random: &mut SplitMix| -> Result<bool> {
             let mut found = 0;
             for _ in 0..TRIES {
                 let (reference, current) = self.split(rows, change, random);
@@ -282,42 +283,25 @@ impl Pool {
     }
 }
 
-/// Steele, Lea and Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+/// So many of the numbers below `all`, or all of them, in ascending order (Fan, Muller and Rezucha, "Development of
+/// sampling plans by using sequential selection techniques", JASA 57, 1962).
+fn some(random: &mut SplitMix, all: u64, wanted: u64) -> Vec<u64> {
+    let mut chosen = Vec::with_capacity(wanted.min(all) as usize);
+    if wanted >= all {
+        return (0..all).collect();
     }
-
-    fn uniform(&mut self) -> f64 {
-        (self.next() >> 11) as f64 / 2.0_f64.powi(53)
+    // Of very many, gaps are drawn instead of looking at each.
+    if all > 16 * ROWS_MAX {
+        let step = all as f64 / wanted as f64;
+        return (0..wanted).map(|index| ((index as f64 + random.uniform()) * step) as u64).collect();
     }
-
-    /// So many of the numbers below `all`, or all of them, in ascending order (Fan, Muller and Rezucha, "Development of
-    /// sampling plans by using sequential selection techniques", JASA 57, 1962).
-    fn some(&mut self, all: u64, wanted: u64) -> Vec<u64> {
-        let mut chosen = Vec::with_capacity(wanted.min(all) as usize);
-        if wanted >= all {
-            return (0..all).collect();
+    for number in 0..all {
+        let left = wanted - chosen.len() as u64;
+        if random.uniform() * ((all - number) as f64) < left as f64 {
+            chosen.push(number);
         }
-        // Of very many, gaps are drawn instead of looking at each.
-        if all > 16 * ROWS_MAX {
-            let step = all as f64 / wanted as f64;
-            return (0..wanted).map(|index| ((index as f64 + self.uniform()) * step) as u64).collect();
-        }
-        for number in 0..all {
-            let left = wanted - chosen.len() as u64;
-            if self.uniform() * ((all - number) as f64) < left as f64 {
-                chosen.push(number);
-            }
-        }
-        chosen
     }
+    chosen
 }
 
 #[cfg(test)]
@@ -327,14 +311,14 @@ mod tests {
 
     #[test]
     fn a_choice_has_the_size_asked_for() {
-        let mut random = Random(1);
+        let mut random = SplitMix(1);
         for (all, wanted) in [(10, 3), (10, 10), (10, 20), (0, 3), (1_000, 999)] {
-            let chosen = random.some(all, wanted);
+            let chosen = some(&mut random, all, wanted);
             assert_eq!(chosen.len() as u64, wanted.min(all));
             assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|one| *one < all));
         }
         let mut hits = [0; 10];
-        (0..10_000).flat_map(|_| random.some(10, 3)).for_each(|one| hits[one as usize] += 1);
+        (0..10_000).flat_map(|_| some(&mut random, 10, 3)).for_each(|one| hits[one as usize] += 1);
         assert!(hits.iter().all(|hits| (2_700..3_300).contains(hits)), "{hits:?}");
     }
 
@@ -342,7 +326,7 @@ mod tests {
     fn a_window_and_the_rest_are_the_column() {
         let sample = Sample::exact((0..1_000).map(f64::from).collect());
         let column = Column::new("x", Values::Numeric(sample), 100, 50);
-        let mut random = Random(2);
+        let mut random = SplitMix(2);
         let pool = Pool::new(&column, &mut random);
         let (rest, window) = pool.split(200, 0.0, &mut random);
         assert_eq!((rest.rows, window.rows), (950, 200));

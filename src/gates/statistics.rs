@@ -1,5 +1,7 @@
 //! The statistics behind "not worse": few, exact where that is cheap, and the same for the same data.
 
+pub(super) use crate::drift::statistics::random::SplitMix;
+
 /// The standard normal distribution function, by the series of Marsaglia, "Evaluating the Normal Distribution",
 /// Journal of Statistical Software 11(4), 2004.
 pub(super) fn normal_cdf(x: f64) -> f64 {
@@ -106,24 +108,6 @@ fn tail(k: u64, n: u64) -> f64 {
         log += ((n - i) as f64 / (i + 1) as f64).ln();
     }
     sum.min(1.0)
-}
-
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
-pub(super) struct SplitMix(pub(super) u64);
-
-impl SplitMix {
-    pub(super) fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`, by multiplying (Lemire 2019); the bias is below n / 2^64.
-    pub(super) fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
-    }
 }
 
 const RESAMPLES: usize = 2_000;

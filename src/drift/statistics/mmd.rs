@@ -1,6 +1,8 @@
 //! The maximum mean discrepancy of two sets of vectors, such as embeddings (Gretton et al., "A kernel two-sample test",
 //! Journal of Machine Learning Research 13, 2012).
 
+use super::random::SplitMix;
+
 /// More vectors than this of one side are drawn down to it, which bounds the time and takes 16 MB: see
 /// [`Mmd::used`]. The p-value is exact for what was drawn.
 pub const VECTORS_MAX: usize = 1_000;
@@ -103,22 +105,4 @@ fn draw<'a>(vectors: &'a [Vec<f32>], random: &mut SplitMix) -> Vec<&'a [f32]> {
         chosen.truncate(VECTORS_MAX);
     }
     chosen
-}
-
-/// SplitMix64 (Steele, Lea, Flood: "Fast splittable pseudorandom number generators", OOPSLA 2014).
-struct SplitMix(u64);
-
-impl SplitMix {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `n`, by multiplying (Lemire 2019).
-    fn below(&mut self, n: usize) -> usize {
-        ((u128::from(self.next()) * n as u128) >> 64) as usize
-    }
 }

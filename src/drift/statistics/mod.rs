@@ -26,6 +26,7 @@ pub mod l_infinity;
 pub mod mann_whitney;
 pub mod mmd;
 pub mod psi;
+pub mod random;
 pub mod row_count;
 pub mod shares;
 pub mod special;
