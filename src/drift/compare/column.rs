@@ -16,6 +16,7 @@ pub(super) fn examine(
     let mut finding = Finding {
         column: either.name.clone(),
         kind: either.kind(),
+        concern: super::Concern::default(),
         verdict: Verdict::Ok,
         reason: String::new(),
         effect_per_floor: None,

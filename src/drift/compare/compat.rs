@@ -64,6 +64,7 @@ pub(super) fn examine(
     Some(Finding {
         column: either.name.clone(),
         kind: either.kind(),
+        concern: super::Concern::default(),
         verdict,
         reason,
         effect_per_floor: test.as_ref().and_then(|test| test.effect.as_ref()).map(super::Effect::per_floor),

@@ -45,6 +45,6 @@ pub use from_profile::RANK_ERROR_CHANCE;
 pub use invalid::Invalid;
 pub use options::{Correction, Floors, Options};
 pub use out_of_range::out_of_range_p;
-pub use result::{Cell, Direction, Effect, Finding, Mode, Run, Summary, Test, Verdict, schema};
+pub use result::{Cell, Concern, Direction, Effect, Finding, Mode, Run, Summary, Test, Verdict, schema};
 pub use run::Rules;
 pub use side::{Categories, Column, Sample, Side, Values};

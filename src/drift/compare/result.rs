@@ -6,6 +6,7 @@ use super::options::Options;
 use super::power::{self, Scale};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 /// From the one that says least to the one that matters most; a column has that of its gravest test, a run that of
 /// its gravest column.
@@ -32,6 +33,19 @@ pub enum Mode {
     Sound,
     #[serde(rename = "compat:evidently@0.7")]
     Evidently07,
+}
+
+/// What a column tells of, which decides what may follow from its drift.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Concern {
+    /// What a model is given or answers. That it has changed does not say that anything is worse.
+    #[default]
+    Data,
+    /// Answers that break a rule, as a schema of outputs.
+    Violations,
+    /// How good the answers are.
+    Performance,
 }
 
 /// A whole comparison.
@@ -64,6 +78,8 @@ pub struct Run {
 pub struct Finding {
     pub column: String,
     pub kind: Kind,
+    #[serde(default, skip_serializing_if = "Concern::is_data")]
+    pub concern: Concern,
     pub verdict: Verdict,
     pub reason: String,
     /// The largest effect relative to its floor among the tests that led to the verdict.
@@ -204,6 +220,20 @@ impl Test {
             reason: reason.to_owned(),
             ..Self::new(statistic, n, m)
         }
+    }
+}
+
+impl Concern {
+    fn is_data(&self) -> bool {
+        *self == Self::Data
+    }
+}
+
+impl Run {
+    /// What the columns tell of that drifted.
+    pub fn drifted_concerns(&self) -> BTreeSet<Concern> {
+        let drifted = self.columns.iter().filter(|finding| finding.verdict == Verdict::Drift);
+        drifted.map(|finding| finding.concern).collect()
     }
 }
 
