@@ -2,12 +2,16 @@
 
 pub mod alert;
 pub mod due;
+pub mod run;
 pub mod schedule;
+pub mod spec;
 pub mod template;
 pub mod window;
 
 pub use alert::{Alert, Hygiene};
 pub use due::{Due, Misfire, due};
+pub use run::{Cause, RunState};
 pub use schedule::Schedule;
+pub use spec::{Compared, MonitorName, OnDrift, Spec};
 pub use template::Template;
 pub use window::{Length, Window};

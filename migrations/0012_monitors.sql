@@ -1,0 +1,46 @@
+-- Monitors: scheduled drift checks of a stage, and their runs.
+
+-- spec: what is checked, when and with what consequences, as JSON. handled_at: the last time of its schedule that was dealt
+-- with, or when it was made. armed: it may still move the stage back.
+CREATE TABLE monitors (
+    id TEXT PRIMARY KEY NOT NULL,
+    repository TEXT NOT NULL REFERENCES repositories (name),
+    name TEXT NOT NULL,
+    stage TEXT NOT NULL,
+    spec TEXT NOT NULL,
+    handled_at TIMESTAMPTZ NOT NULL,
+    armed BOOLEAN NOT NULL,
+    muted_until TIMESTAMPTZ,
+    muted_by TEXT REFERENCES principals (name),
+    muted_why TEXT,
+    created_at TIMESTAMPTZ NOT NULL,
+    created_by TEXT NOT NULL REFERENCES principals (name),
+    removed_at TIMESTAMPTZ
+);
+-- A name is free again once its monitor was removed; its runs stay.
+CREATE UNIQUE INDEX monitors_by_name ON monitors (repository, name) WHERE removed_at IS NULL;
+
+-- One row for each monitor and window, however many replicas tick. lease: who is at it; due_at: when it may be begun, and
+-- begun anew if whoever is at it has died. evidence: of the report, about the version that was in the stage.
+CREATE TABLE drift_runs (
+    monitor TEXT NOT NULL REFERENCES monitors (id),
+    window_start TIMESTAMPTZ NOT NULL,
+    window_end TIMESTAMPTZ NOT NULL,
+    cause TEXT NOT NULL,
+    state TEXT NOT NULL,
+    due_at TIMESTAMPTZ NOT NULL,
+    lease TEXT,
+    tries BIGINT NOT NULL,
+    queued_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    version TEXT,
+    digest TEXT,
+    verdict TEXT,
+    reason TEXT,
+    alert TEXT,
+    data_rows BIGINT,
+    evidence TEXT,
+    PRIMARY KEY (monitor, window_start, window_end)
+);
+CREATE INDEX drift_runs_waiting ON drift_runs (due_at) WHERE state = 'queued' OR state = 'running';
+CREATE INDEX drift_runs_by_end ON drift_runs (monitor, window_end);

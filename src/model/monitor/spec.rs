@@ -1,0 +1,191 @@
+//! What a monitor is told to do.
+
+use super::alert::Hygiene;
+use super::due::Misfire;
+use super::schedule::Schedule;
+use super::template::Template;
+use super::window::Length;
+use crate::drift::compare::Options;
+use crate::drift::profile::Kind;
+use crate::error::{Error, Result};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::str::FromStr;
+
+const NAME_MAX: usize = 64;
+const GRACE_MAX: u32 = 7 * 24 * 60;
+
+/// A monitor's name within its workload: lower-case letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct MonitorName(String);
+
+/// What current data are compared with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Compared {
+    /// The newest baseline of the version in the stage.
+    Baseline,
+    /// The data right before the window, so long.
+    Trailing(Length),
+    /// The same window so much earlier.
+    SamePhase(Length),
+}
+
+/// What follows from drift, besides its being evidence and an event.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum OnDrift {
+    #[default]
+    Notify,
+    /// The version is not promoted any further while drift lasts.
+    Block,
+    /// The stage moves back, once, until somebody promotes or arms the monitor again.
+    Rollback,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Spec {
+    /// Five fields of cron: minute, hour, day, month, weekday.
+    pub every: String,
+    /// A time zone of the IANA database.
+    #[serde(default = "utc")]
+    pub zone: String,
+    /// Where the data are: `s3://bucket/triage/dt={date}/*.parquet`, within a source that the namespace may read.
+    pub source: String,
+    /// `1d` is the last whole day of the zone, `24h` the last 24 hours.
+    #[schemars(with = "String")]
+    pub window: String,
+    /// `baseline`, `trailing:7d` or `same-phase:1w`.
+    #[schemars(with = "String")]
+    pub reference: String,
+    #[serde(default)]
+    pub on_drift: OnDrift,
+    /// Minutes a run waits for data that come late.
+    #[serde(default)]
+    #[schemars(range(max = 10080))]
+    pub grace_minutes: u32,
+    #[serde(default)]
+    pub misfire: Misfire,
+    #[serde(default)]
+    pub hygiene: Hygiene,
+    #[serde(default)]
+    pub options: Options,
+    /// Kinds of columns that are not to be inferred.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub types: BTreeMap<String, Kind>,
+    /// Only these columns, if there are any.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub columns: BTreeSet<String>,
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub ignore: BTreeSet<String>,
+}
+
+fn utc() -> String {
+    "UTC".to_owned()
+}
+
+/// A spec whose parts were read.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub schedule: Schedule,
+    pub source: Template,
+    pub window: Length,
+    pub reference: Compared,
+}
+
+impl Spec {
+    /// Errors: a part that makes no sense.
+    pub fn plan(&self) -> Result<Plan> {
+        self.hygiene.check()?;
+        if self.grace_minutes > GRACE_MAX {
+            return Err(Error::invalid("monitor_grace", "a run waits for late data for at most a week"));
+        }
+        if self.on_drift == OnDrift::Rollback && self.reference != "baseline" {
+            let why = "the stage goes back only where the other version can be compared as well";
+            return Err(Error::invalid("monitor_rollback", why)
+                .hint("compare with the baseline, or notify or block instead"));
+        }
+        Ok(Plan {
+            schedule: Schedule::new(&self.every, &self.zone)?,
+            source: self.source.parse()?,
+            window: self.window.parse()?,
+            reference: self.reference.parse()?,
+        })
+    }
+}
+
+impl MonitorName {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for MonitorName {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        let is_name = (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-');
+        if is_name {
+            return Ok(Self(text.to_owned()));
+        }
+        let shown: String = text.chars().take(NAME_MAX).collect();
+        Err(Error::invalid("monitor_name", format!("not a name for a monitor: {shown}"))
+            .hint("lower-case letters, digits and hyphens, for example nightly"))
+    }
+}
+
+impl TryFrom<String> for MonitorName {
+    type Error = Error;
+
+    fn try_from(text: String) -> Result<Self> {
+        text.parse()
+    }
+}
+
+impl From<MonitorName> for String {
+    fn from(name: MonitorName) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for MonitorName {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(&self.0)
+    }
+}
+
+impl FromStr for Compared {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text.split_once(':') {
+            None if text == "baseline" => Self::Baseline,
+            Some(("trailing", length)) => Self::Trailing(length.parse()?),
+            Some(("same-phase", length)) => Self::SamePhase(length.parse()?),
+            _ => {
+                return Err(Error::invalid("monitor_reference", "not something to compare with")
+                    .hint("baseline, trailing:7d or same-phase:1w"));
+            }
+        })
+    }
+}
+
+impl FromStr for OnDrift {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        Ok(match text {
+            "notify" => Self::Notify,
+            "block" => Self::Block,
+            "rollback" => Self::Rollback,
+            _ => {
+                return Err(Error::invalid("monitor_consequence", "not something that can follow from drift")
+                    .hint("notify, block or rollback"));
+            }
+        })
+    }
+}
