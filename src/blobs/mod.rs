@@ -7,10 +7,12 @@ mod hash;
 mod local;
 mod open;
 mod remote;
+mod source;
 mod writer;
 
 pub use hash::Hasher;
 pub use open::Stores;
+pub use source::Bucket;
 pub use writer::{Checkpoint, Resume, Writer};
 
 use crate::error::{Error, Result};

@@ -45,7 +45,7 @@ impl Stores {
 }
 
 /// Without a limit on a whole transfer.
-fn client_options() -> ClientOptions {
+pub(super) fn client_options() -> ClientOptions {
     ClientOptions::new()
         .with_timeout_disabled()
         .with_connect_timeout(Duration::from_secs(5))

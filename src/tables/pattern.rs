@@ -22,6 +22,11 @@ impl Pattern {
         &self.0[..end]
     }
 
+    /// Of a pattern that is plain.
+    pub fn directory_and_name(&self) -> &str {
+        &self.0
+    }
+
     pub fn is_plain(&self) -> bool {
         !self.0.contains(['*', '?'])
     }
