@@ -18,6 +18,7 @@ pub mod garbage;
 pub mod hooks;
 pub mod log;
 pub mod manifests;
+pub mod monitors;
 pub mod namespaces;
 pub mod policies;
 pub mod principals;

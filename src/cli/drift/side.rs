@@ -1,13 +1,17 @@
 //! Opening files, and naming their columns.
 
 use super::super::{argument, serve::raise_open_files};
+use crate::blobs::Bucket;
 use crate::check::{Request, Source};
 use crate::drift::profile::Kind;
 use crate::error::{Error, Result};
 use crate::tables::{Format, Input, LocalFile, Pattern};
 use clap::Args;
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
 
 /// What of the data is looked at.
 #[derive(Args)]
@@ -46,11 +50,19 @@ impl Columns {
     }
 }
 
-/// Opens the files that patterns mean. Errors: none matches, or one cannot be opened.
+/// How long a bucket may take to answer.
+const SILENCE: Duration = Duration::from_secs(30);
+
+/// Opens the files or objects (`s3://bucket/…`) that patterns mean; call it where blocking is allowed in a runtime. Errors: none matches, or one cannot be opened.
 pub fn open(patterns: &[String], format: Option<Format>, threads: usize) -> Result<Source> {
     raise_open_files();
     let mut files: Vec<Arc<dyn Input>> = vec![];
     for pattern in patterns {
+        if pattern.contains("://") {
+            let (bucket, path) = Bucket::open(pattern, &BTreeMap::new(), SILENCE)?;
+            files.extend(Handle::current().block_on(bucket.find(&path))?);
+            continue;
+        }
         for path in Pattern::new(pattern).local_files()? {
             files.push(Arc::new(local(&path)?));
         }

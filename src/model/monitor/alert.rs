@@ -4,6 +4,7 @@ use crate::error::{Error, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::str::FromStr;
 
 /// How much drift is news.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -36,6 +37,24 @@ pub enum Alert {
     Lasts,
     /// It is over: somebody is told.
     Ended,
+}
+
+impl Alert {
+    const NAMES: [(Self, &'static str); 4] =
+        [(Self::Quiet, "quiet"), (Self::Begun, "begun"), (Self::Lasts, "lasts"), (Self::Ended, "ended")];
+
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(it, _)| *it == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl FromStr for Alert {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let known = Self::NAMES.into_iter().find(|(_, name)| *name == text).map(|(it, _)| it);
+        known.ok_or_else(|| Error::invalid("run_alert", "not what a run means"))
+    }
 }
 
 /// A run as far as it tells of drift. One that could not tell is left out.
