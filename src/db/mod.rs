@@ -13,6 +13,7 @@ pub mod blobs;
 pub mod deliveries;
 pub mod deployments;
 pub mod documents;
+pub mod drift_runs;
 pub mod evidence;
 pub mod garbage;
 pub mod hooks;
