@@ -1,7 +1,8 @@
 -- Monitors: scheduled drift checks of a stage, and their runs.
 
 -- spec: what is checked, when and with what consequences, as JSON. handled_at: the last time of its schedule that was dealt
--- with, or when it was made. armed: it may still move the stage back.
+-- with, or when it was made; due_at: when the next one is to be. armed_at: when somebody allowed it to move the stage back
+-- once more. told: the content of which it was told that it drifts, until it is told that this has ended.
 CREATE TABLE monitors (
     id TEXT PRIMARY KEY NOT NULL,
     repository TEXT NOT NULL REFERENCES repositories (name),
@@ -9,7 +10,9 @@ CREATE TABLE monitors (
     stage TEXT NOT NULL,
     spec TEXT NOT NULL,
     handled_at TIMESTAMPTZ NOT NULL,
-    armed BOOLEAN NOT NULL,
+    due_at TIMESTAMPTZ,
+    armed_at TIMESTAMPTZ,
+    told TEXT,
     muted_until TIMESTAMPTZ,
     muted_by TEXT REFERENCES principals (name),
     muted_why TEXT,
@@ -19,9 +22,11 @@ CREATE TABLE monitors (
 );
 -- A name is free again once its monitor was removed; its runs stay.
 CREATE UNIQUE INDEX monitors_by_name ON monitors (repository, name) WHERE removed_at IS NULL;
+CREATE INDEX monitors_due ON monitors (due_at) WHERE removed_at IS NULL;
 
 -- One row for each monitor and window, however many replicas tick. lease: who is at it; due_at: when it may be begun, and
--- begun anew if whoever is at it has died. evidence: of the report, about the version that was in the stage.
+-- begun anew if whoever is at it has died. evidence: of the report, about the version that was in the stage; report: of its
+-- bytes.
 CREATE TABLE drift_runs (
     monitor TEXT NOT NULL REFERENCES monitors (id),
     window_start TIMESTAMPTZ NOT NULL,
@@ -40,6 +45,7 @@ CREATE TABLE drift_runs (
     alert TEXT,
     data_rows BIGINT,
     evidence TEXT,
+    report TEXT,
     PRIMARY KEY (monitor, window_start, window_end)
 );
 CREATE INDEX drift_runs_waiting ON drift_runs (due_at) WHERE state = 'queued' OR state = 'running';

@@ -2,9 +2,11 @@
 //! environment variables besides the CLI's flags.
 
 mod issuers;
+mod sources;
 
 pub(crate) use issuers::is_protected;
 pub use issuers::{Issuer, Oidc};
+pub use sources::DataSource;
 
 use crate::{
     error::{Error, Result},
@@ -30,6 +32,8 @@ pub struct Config {
     pub database: Database,
     /// Named stores. The first is the default for new namespaces. Empty: local files in the data directory.
     pub stores: Vec<Store>,
+    /// Data that drift monitors may read, which are never in the stores above.
+    pub sources: Vec<DataSource>,
     pub tls: Option<Tls>,
     pub keys: Keys,
     pub limits: Limits,
@@ -173,6 +177,7 @@ impl Default for Config {
             public_url: None,
             database: Database::default(),
             stores: Vec::new(),
+            sources: Vec::new(),
             tls: None,
             keys: Keys::default(),
             limits: Limits::default(),
@@ -273,6 +278,7 @@ impl Config {
                 "[hooks] keep_days must be at least {days}: a delivery is tried for so long"
             ));
         }
+        sources::check(self).or_else(refuse)?;
         issuers::check(self).or_else(refuse)
     }
 
@@ -368,7 +374,7 @@ mod tests {
             example.lines().map(|line| line.strip_prefix("#~ ").unwrap_or(line).to_owned() + "\n").collect();
         let config = Config::parse(&all).unwrap();
         assert!(config.database.url.is_some() && !config.stores.is_empty() && config.tls.is_some());
-        assert!(!config.issuers.is_empty());
+        assert!(!config.issuers.is_empty() && !config.sources.is_empty());
     }
 
     #[test]
@@ -381,6 +387,10 @@ mod tests {
             "[hooks]\nallow = ['localhost']",
             "[hooks]\nattempts = 0",
             "[hooks]\ntimeout_seconds = 301",
+            "[[sources]]\nname = 'logs'\nurl = 'file:///x'\nnamespaces = ['*']",
+            "[[sources]]\nname = 'logs'\nurl = 's3://logs'\nnamespaces = ['no/name']",
+            "[[sources]]\nname = 'logs'\nurl = 's3://logs'\nnamespaces = []",
+            "[[sources]]\nname = 'logs'\nurl = 's3://logs'\nnamespaces = ['*']\n[[stores]]\nname = 'a'\nurl = 's3://logs/a'\nregion = 'r'",
             "[[stores]]\nname = '../x'\nurl = 'file:///x'\nregion = 'r'",
             "[[stores]]\nname = 'a'\nurl = 'file:///x'\nregion = 'r'\n[[stores]]\nname = 'a'\nurl = 'file:///y'\nregion = 'r'",
         ] {

@@ -88,8 +88,13 @@ impl Bucket {
         let input = |object: object_store::ObjectMeta| {
             let name = format!("{}/{}", self.url, object.location);
             let bucket = self.clone();
-            Arc::new(Object { bucket, name, path: object.location, length: object.size, runtime: runtime.clone() })
-                as Arc<dyn Input>
+            Arc::new(Object {
+                bucket,
+                name,
+                path: object.location,
+                length: object.size,
+                runtime: runtime.clone(),
+            }) as Arc<dyn Input>
         };
         Ok(found.into_iter().map(input).collect())
     }

@@ -9,7 +9,10 @@ use crate::{
     db::Db,
     error::{Error, Result},
     http,
-    jobs::deliver::{self, Deliveries},
+    jobs::{
+        deliver::{self, Deliveries},
+        drift::{self, Runs},
+    },
     model::name::PrincipalName,
     ops::{Context, claim, settle, start},
 };
@@ -31,7 +34,7 @@ const DELIVERY_WAIT: Duration = Duration::from_secs(10);
 
 pub struct Registry {
     pub client: Client,
-    local: Option<(Local, Deliveries)>,
+    local: Option<(Local, Deliveries, Runs)>,
 }
 
 /// A data directory in use by this process.
@@ -42,11 +45,12 @@ pub struct Local {
 
 impl Registry {
     pub async fn close(self) {
-        if let Some((local, deliveries)) = self.local {
+        if let Some((local, deliveries, runs)) = self.local {
             if let Err(error) = deliveries.settle(DELIVERY_WAIT).await {
                 tracing::error!(?error, "hooks were not told yet");
             }
             deliveries.close(DELIVERY_WAIT).await;
+            runs.close(DELIVERY_WAIT).await;
             local.context.db.close().await;
         }
     }
@@ -100,8 +104,9 @@ pub async fn open(global: &Global) -> Result<Registry> {
     // Without a server nobody else looks at what waits.
     settle::settle_due(&local.context).await?;
     let deliveries = deliver::start(&local.context)?;
+    let runs = drift::start(&local.context, true);
     let client = Client::local(http::router(local.context.clone()));
-    Ok(Registry { client, local: Some((local, deliveries)) })
+    Ok(Registry { client, local: Some((local, deliveries, runs)) })
 }
 
 pub fn load_config(global: &Global) -> Result<Config> {

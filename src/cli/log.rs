@@ -253,6 +253,42 @@ fn describe(change: &Change) -> String {
             format!("reported that {}:{} failed on {}", it.workload, it.version, it.target)
         }
         C::DeploymentRetired(it) => format!("reported that {} runs no more on {}", it.workload, it.target),
+        C::MonitorAdded { workload, stage, monitor, every, zone, on_drift } => {
+            format!(
+                "added monitor {monitor} on {workload}:{stage}, at {every} ({zone}), on drift: {on_drift}"
+            )
+        }
+        C::MonitorRemoved { workload, stage, monitor } => {
+            format!("removed monitor {monitor} on {workload}:{stage}")
+        }
+        C::MonitorMuted { workload, stage, monitor, until, reason } => match until {
+            Some(until) => {
+                format!("muted monitor {monitor} on {workload}:{stage} until {}: {reason}", time(*until))
+            }
+            None => format!("unmuted monitor {monitor} on {workload}:{stage}: {reason}"),
+        },
+        C::MonitorArmed { workload, stage, monitor } => {
+            format!("let monitor {monitor} move {workload}:{stage} back once more")
+        }
+        C::MonitorFailed { workload, stage, monitor, reason, .. } => {
+            format!("monitor {monitor} on {workload}:{stage} failed: {reason}")
+        }
+        C::DriftFound(it) => {
+            format!(
+                "monitor {} found drift on {}:{} ({}): {}",
+                it.monitor, it.workload, it.stage, it.version, it.reason
+            )
+        }
+        C::DriftEnded(it) => {
+            format!(
+                "monitor {} finds no drift on {}:{} any more ({})",
+                it.monitor, it.workload, it.stage, it.version
+            )
+        }
+        C::RetrainWanted(it) => format!(
+            "monitor {} asks for a successor of {}:{}: {}",
+            it.monitor, it.workload, it.version, it.reason
+        ),
         C::HookAdded { hook, scope, to, on } => format!("added hook {hook} on {scope} to {to} for {on}"),
         C::HookRemoved { hook, scope } => format!("removed hook {hook} on {scope}"),
         C::HookRotated { hook, scope, until } => {

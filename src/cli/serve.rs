@@ -45,10 +45,13 @@ impl Serve {
         }
         let mut ticker = jobs::start(&context).await?;
         let deliveries = jobs::deliver::start(&context)?;
+        let runs = jobs::drift::start(&context, false);
         tracing::info!(data_dir = %data_dir.display(), "listening on {url}");
         let served = door.serve(&config, http::router(context.clone()), context.closing.clone()).await;
         let _ = ticker.shutdown().await;
-        deliveries.close(Duration::from_secs(config.limits.shutdown_seconds)).await;
+        let longest = Duration::from_secs(config.limits.shutdown_seconds);
+        deliveries.close(longest).await;
+        runs.close(longest).await;
         uploads::settle(&context).await;
         context.db.close().await;
         served

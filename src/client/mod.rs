@@ -6,6 +6,7 @@ mod digests;
 mod governance;
 mod hashing;
 mod hooks;
+mod monitors;
 pub mod oidc;
 mod patience;
 mod pull;

@@ -1,14 +1,15 @@
 //! Runs of monitors: one row for each window, whoever makes it.
 
 use super::{
-    read,
+    from_sql, read,
     tx::{Tx, all, execute, optional},
 };
 use crate::{
+    drift::compare::Verdict,
     error::Result,
     model::{
         digest::Digest,
-        monitor::{Alert, Cause, RunState, Window},
+        monitor::{Alert, Cause, RunState, Told, Window},
         version::Version,
     },
 };
@@ -23,14 +24,16 @@ pub struct RunRow {
     pub tries: i64,
     pub queued_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,
+    /// What was in the stage, and was reported on.
     pub version: Option<Version>,
     pub digest: Option<Digest>,
-    pub verdict: Option<String>,
+    pub verdict: Option<Verdict>,
     pub reason: Option<String>,
     pub alert: Option<Alert>,
     pub data_rows: Option<i64>,
-    /// Of the report.
+    /// The report as evidence, and its bytes.
     pub evidence: Option<Digest>,
+    pub report: Option<Digest>,
 }
 
 /// What came of a run.
@@ -39,11 +42,12 @@ pub struct Ended<'a> {
     pub at: DateTime<Utc>,
     pub version: Option<&'a Version>,
     pub digest: Option<&'a Digest>,
-    pub verdict: Option<&'a str>,
+    pub verdict: Option<Verdict>,
     pub reason: &'a str,
     pub alert: Option<Alert>,
     pub data_rows: Option<i64>,
     pub evidence: Option<&'a Digest>,
+    pub report: Option<&'a Digest>,
 }
 
 #[derive(sqlx::FromRow)]
@@ -63,6 +67,7 @@ struct Row {
     alert: Option<String>,
     data_rows: Option<i64>,
     evidence: Option<String>,
+    report: Option<String>,
 }
 
 fn run(row: Row) -> Result<RunRow> {
@@ -79,78 +84,208 @@ fn run(row: Row) -> Result<RunRow> {
         ended_at: row.ended_at,
         version: some(row.version)?,
         digest: some(row.digest)?,
-        verdict: row.verdict,
+        verdict: some(row.verdict)?,
         reason: row.reason,
         alert: some(row.alert)?,
         data_rows: row.data_rows,
         evidence: some(row.evidence)?,
+        report: some(row.report)?,
     })
 }
 
-const COLUMNS: &str = "monitor, window_start, window_end, cause, state, tries, queued_at, ended_at, version, digest, \
-                       verdict, reason, alert, data_rows, evidence";
+macro_rules! columns {
+    () => {
+        "monitor, window_start, window_end, cause, state, tries, queued_at, ended_at, version, digest, verdict, reason, \
+         alert, data_rows, evidence, report"
+    };
+}
+macro_rules! select {
+    ($rest:literal) => {
+        concat!("SELECT ", columns!(), " FROM drift_runs WHERE monitor = $1 ", $rest)
+    };
+}
 
 /// Queues a run. Answers false if there is one of this window.
-pub async fn queue(tx: &mut Tx, monitor: &str, window: Window, cause: Cause, now: DateTime<Utc>) -> Result<bool> {
-    let sql = "INSERT INTO drift_runs (monitor, window_start, window_end, cause, state, due_at, tries, queued_at)
+pub async fn queue(
+    tx: &mut Tx,
+    monitor: &str,
+    window: Window,
+    cause: Cause,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let sql =
+        "INSERT INTO drift_runs (monitor, window_start, window_end, cause, state, due_at, tries, queued_at)
                VALUES ($1, $2, $3, $4, 'queued', $5, 0, $5) ON CONFLICT DO NOTHING";
     Ok(execute!(tx, sql, monitor, window.start, window.end, cause.name(), now) == 1)
 }
 
-/// Takes the run that has waited longest, or one whose worker has died; until `until` it is ours.
+/// Lets one be made anew that failed, or had no data.
+pub async fn again(
+    tx: &mut Tx,
+    monitor: &str,
+    window: Window,
+    cause: Cause,
+    now: DateTime<Utc>,
+) -> Result<bool> {
+    let sql = "UPDATE drift_runs SET state = 'queued', cause = $4, due_at = $5, tries = 0, queued_at = $5, lease = NULL
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3
+                   AND (state = 'failed' OR state = 'done' AND verdict = 'NO_DATA')";
+    Ok(execute!(tx, sql, monitor, window.start, window.end, cause.name(), now) == 1)
+}
+
+/// Takes the run that has waited longest, or one whose worker has died; until `until` it is ours. Earlier windows of a monitor
+/// come first, and of two workers one gets none.
 pub async fn claim(
     tx: &mut Tx,
     lease: &str,
     now: DateTime<Utc>,
     until: DateTime<Utc>,
 ) -> Result<Option<RunRow>> {
-    let sql = format!(
+    let sql = concat!(
         "UPDATE drift_runs SET state = 'running', lease = $1, due_at = $3, tries = tries + 1
-         WHERE (monitor, window_start, window_end) IN (
-             SELECT monitor, window_start, window_end FROM drift_runs
-             WHERE (state = 'queued' OR state = 'running') AND due_at <= $2 ORDER BY due_at LIMIT 1)
-           AND due_at <= $2
-         RETURNING {COLUMNS}"
+         WHERE due_at <= $2 AND (monitor, window_start, window_end) IN (
+             SELECT r.monitor, r.window_start, r.window_end FROM drift_runs r
+             WHERE (r.state = 'queued' OR r.state = 'running') AND r.due_at <= $2 AND NOT EXISTS (
+                 SELECT 1 FROM drift_runs e WHERE e.monitor = r.monitor AND (e.state = 'queued' OR e.state = 'running')
+                     AND e.window_end < r.window_end)
+             ORDER BY r.due_at, r.window_end LIMIT 1)
+         RETURNING ",
+        columns!()
     );
-    let row: Option<Row> = optional!(tx, &sql, lease, now, until);
+    let row: Option<Row> = optional!(tx, sql, lease, now, until);
     row.map(run).transpose()
 }
 
+/// Keeps a run that is ours. Answers false if it is not any more.
+pub async fn keep(tx: &mut Tx, run: &RunRow, lease: &str, until: DateTime<Utc>) -> Result<bool> {
+    let sql = "UPDATE drift_runs SET due_at = $5
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4 AND state = 'running'";
+    Ok(execute!(tx, sql, &run.monitor, run.window.start, run.window.end, lease, until) == 1)
+}
+
+/// Nobody is at any run any more.
+pub async fn release_all(tx: &mut Tx, now: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE drift_runs SET due_at = $1, lease = NULL WHERE state = 'running'", now);
+    Ok(())
+}
+
+/// Puts a run of ours back, to be tried at a later time.
+pub async fn postpone(tx: &mut Tx, run: &RunRow, lease: &str, at: DateTime<Utc>, why: &str) -> Result<bool> {
+    let sql = "UPDATE drift_runs SET state = 'queued', due_at = $5, lease = NULL, reason = $6
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4 AND state = 'running'";
+    Ok(execute!(tx, sql, &run.monitor, run.window.start, run.window.end, lease, at, why) == 1)
+}
+
 /// Ends a run that is ours. Answers false if it is not any more.
-pub async fn end(tx: &mut Tx, monitor: &str, window: Window, lease: &str, ended: &Ended<'_>) -> Result<bool> {
+pub async fn end(tx: &mut Tx, run: &RunRow, lease: &str, ended: &Ended<'_>) -> Result<bool> {
     let sql = "UPDATE drift_runs SET state = $5, ended_at = $6, version = $7, digest = $8, verdict = $9, reason = $10,
-                   alert = $11, data_rows = $12, evidence = $13, lease = NULL
-               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4";
+                   alert = $11, data_rows = $12, evidence = $13, report = $14, lease = NULL
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4 AND state = 'running'";
     let changed = execute!(
         tx,
         sql,
-        monitor,
-        window.start,
-        window.end,
+        &run.monitor,
+        run.window.start,
+        run.window.end,
         lease,
         ended.state.name(),
         ended.at,
         ended.version.map(ToString::to_string),
         ended.digest.map(Digest::as_str),
-        ended.verdict,
+        ended.verdict.map(Verdict::name),
         ended.reason,
         ended.alert.map(Alert::name),
         ended.data_rows,
-        ended.evidence.map(Digest::as_str)
+        ended.evidence.map(Digest::as_str),
+        ended.report.map(Digest::as_str)
     );
     Ok(changed == 1)
 }
 
-/// The newest runs of a monitor, by their windows; before one of them.
-pub async fn newest(
-    tx: &mut Tx,
-    monitor: &str,
-    before: DateTime<Utc>,
-    limit: i64,
-) -> Result<Vec<RunRow>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM drift_runs WHERE monitor = $1 AND window_end < $2 ORDER BY window_end DESC LIMIT $3"
+/// What waits of a removed monitor is not made.
+pub async fn forget(tx: &mut Tx, monitor: &str) -> Result<()> {
+    execute!(tx, "DELETE FROM drift_runs WHERE monitor = $1 AND state = 'queued'", monitor);
+    Ok(())
+}
+
+pub async fn find(tx: &mut Tx, monitor: &str, window: Window) -> Result<Option<RunRow>> {
+    let row: Option<Row> = optional!(
+        tx,
+        select!("AND window_start = $2 AND window_end = $3"),
+        monitor,
+        window.start,
+        window.end
     );
-    let rows: Vec<Row> = all!(tx, &sql, monitor, before, limit);
+    row.map(run).transpose()
+}
+
+/// The runs of a monitor by their windows, newest first; before one that ends then.
+pub async fn newest(tx: &mut Tx, monitor: &str, before: DateTime<Utc>, limit: i64) -> Result<Vec<RunRow>> {
+    let sql = select!("AND window_end < $2 ORDER BY window_end DESC, window_start DESC LIMIT $3");
+    let rows: Vec<Row> = all!(tx, sql, monitor, before, limit);
     rows.into_iter().map(run).collect()
+}
+
+/// The run whose window ends then; without a time the newest that has ended.
+pub async fn at(tx: &mut Tx, monitor: &str, end: Option<DateTime<Utc>>) -> Result<Option<RunRow>> {
+    let row: Option<Row> = match end {
+        Some(end) => {
+            optional!(tx, select!("AND window_end = $2 ORDER BY window_start LIMIT 1"), monitor, end)
+        }
+        None => optional!(
+            tx,
+            select!("AND state <> 'queued' AND state <> 'running' ORDER BY window_end DESC LIMIT 1"),
+            monitor
+        ),
+    };
+    row.map(run).transpose()
+}
+
+/// The newest run about content that tells whether it drifts.
+pub async fn newest_about(tx: &mut Tx, monitor: &str, digest: &Digest) -> Result<Option<RunRow>> {
+    let sql =
+        select!("AND digest = $2 AND state = 'done' AND alert IS NOT NULL ORDER BY window_end DESC LIMIT 1");
+    let row: Option<Row> = optional!(tx, sql, monitor, digest.as_str());
+    row.map(run).transpose()
+}
+
+/// A run that tells of drift.
+pub struct Past {
+    /// What it was about.
+    pub digest: Digest,
+    pub told: Told,
+    pub rows: u64,
+}
+
+/// Runs before a time that tell of drift, oldest first.
+pub async fn past(tx: &mut Tx, monitor: &str, before: DateTime<Utc>, limit: i64) -> Result<Vec<Past>> {
+    let sql = "SELECT window_end, digest, verdict, data_rows FROM drift_runs WHERE monitor = $1 AND window_end < $2
+                   AND state = 'done' AND alert IS NOT NULL AND digest IS NOT NULL ORDER BY window_end DESC LIMIT $3";
+    let rows: Vec<(DateTime<Utc>, String, String, Option<i64>)> = all!(tx, sql, monitor, before, limit);
+    let past = |(at, digest, verdict, rows): (DateTime<Utc>, String, String, Option<i64>)| {
+        Ok(Past {
+            digest: read("drift_runs", &digest)?,
+            told: Told { at, drifted: verdict == Verdict::Drift.name() },
+            rows: from_sql(rows.unwrap_or(0)),
+        })
+    };
+    rows.into_iter().rev().map(past).collect()
+}
+
+impl Ended<'_> {
+    /// One that could not be made.
+    pub fn failed(at: DateTime<Utc>) -> Self {
+        Self {
+            state: RunState::Failed,
+            at,
+            version: None,
+            digest: None,
+            verdict: None,
+            reason: "",
+            alert: None,
+            data_rows: None,
+            evidence: None,
+            report: None,
+        }
+    }
 }

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     error::{Error, Result},
     model::{
+        digest::Digest,
         monitor::{MonitorName, Spec},
         name::{PrincipalName, Workload},
         stage::Stage,
@@ -23,19 +24,29 @@ pub struct MonitorRow {
     pub spec: Spec,
     /// The last time of its schedule that was dealt with, or when it was made.
     pub handled_at: DateTime<Utc>,
-    /// It may still move the stage back.
-    pub armed: bool,
+    /// When the next one is to be; `None`: never again.
+    pub due_at: Option<DateTime<Utc>>,
+    /// When somebody allowed it to move the stage back once more.
+    pub armed_at: Option<DateTime<Utc>>,
+    /// The content of which it was told that it drifts, until it is told that this has ended.
+    pub told: Option<Digest>,
     pub muted: Option<Mute>,
     pub created_at: DateTime<Utc>,
     pub created_by: PrincipalName,
 }
 
-/// Nobody is told until then.
+/// Nobody is told until then, and nothing follows.
 #[derive(Clone, Debug)]
 pub struct Mute {
     pub until: DateTime<Utc>,
     pub by: PrincipalName,
     pub why: String,
+}
+
+impl MonitorRow {
+    pub fn is_muted(&self, now: DateTime<Utc>) -> bool {
+        self.muted.as_ref().is_some_and(|mute| now < mute.until)
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -46,7 +57,9 @@ struct Row {
     stage: String,
     spec: String,
     handled_at: DateTime<Utc>,
-    armed: bool,
+    due_at: Option<DateTime<Utc>>,
+    armed_at: Option<DateTime<Utc>>,
+    told: Option<String>,
     muted_until: Option<DateTime<Utc>>,
     muted_by: Option<String>,
     muted_why: Option<String>,
@@ -69,7 +82,9 @@ fn monitor(row: Row) -> Result<MonitorRow> {
         stage: read("monitors", &row.stage)?,
         spec,
         handled_at: row.handled_at,
-        armed: row.armed,
+        due_at: row.due_at,
+        armed_at: row.armed_at,
+        told: row.told.map(|told| read("monitors", &told)).transpose()?,
         muted,
         created_at: row.created_at,
         created_by: read("monitors", &row.created_by)?,
@@ -77,12 +92,20 @@ fn monitor(row: Row) -> Result<MonitorRow> {
     })
 }
 
-const COLUMNS: &str = "id, repository, name, stage, spec, handled_at, armed, muted_until, muted_by, muted_why, \
-                       created_at, created_by";
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, repository, name, stage, spec, handled_at, due_at, armed_at, told, muted_until, muted_by, ",
+            "muted_why, created_at, created_by FROM monitors WHERE removed_at IS NULL ",
+            $rest
+        )
+    };
+}
 
 /// Answers false if the workload has one of this name.
 pub async fn insert(tx: &mut Tx, row: &MonitorRow, spec: &str) -> Result<bool> {
-    let sql = "INSERT INTO monitors (id, repository, name, stage, spec, handled_at, armed, created_at, created_by)
+    let sql =
+        "INSERT INTO monitors (id, repository, name, stage, spec, handled_at, due_at, created_at, created_by)
                VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING";
     let inserted = execute!(
         tx,
@@ -93,7 +116,7 @@ pub async fn insert(tx: &mut Tx, row: &MonitorRow, spec: &str) -> Result<bool> {
         row.stage.as_str(),
         spec,
         row.handled_at,
-        row.armed,
+        row.due_at,
         row.created_at,
         row.created_by.as_str()
     );
@@ -101,28 +124,68 @@ pub async fn insert(tx: &mut Tx, row: &MonitorRow, spec: &str) -> Result<bool> {
 }
 
 pub async fn find(tx: &mut Tx, workload: &Workload, name: &MonitorName) -> Result<Option<MonitorRow>> {
-    let sql = format!(
-        "SELECT {COLUMNS} FROM monitors WHERE repository = $1 AND name = $2 AND removed_at IS NULL"
-    );
-    let row: Option<Row> = optional!(tx, &sql, workload.as_str(), name.as_str());
+    let row: Option<Row> =
+        optional!(tx, select!("AND repository = $1 AND name = $2"), workload.as_str(), name.as_str());
     row.map(monitor).transpose()
 }
 
-/// All there are, by id; after one of them.
-pub async fn list(tx: &mut Tx, after: &str, limit: i64) -> Result<Vec<MonitorRow>> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM monitors WHERE removed_at IS NULL AND id > $1 ORDER BY id LIMIT $2");
-    let rows: Vec<Row> = all!(tx, &sql, after, limit);
+pub async fn by_id(tx: &mut Tx, id: &str) -> Result<Option<MonitorRow>> {
+    let row: Option<Row> = optional!(tx, select!("AND id = $1"), id);
+    row.map(monitor).transpose()
+}
+
+/// Those of a workload after a name.
+pub async fn list(tx: &mut Tx, workload: &Workload, after: &str, limit: i64) -> Result<Vec<MonitorRow>> {
+    let sql = select!("AND repository = $1 AND name > $2 ORDER BY name LIMIT $3");
+    let rows: Vec<Row> = all!(tx, sql, workload.as_str(), after, limit);
     rows.into_iter().map(monitor).collect()
 }
 
-/// A time of its schedule was dealt with, by whoever was first. Answers false if it was before.
-pub async fn handled(tx: &mut Tx, id: &str, before: DateTime<Utc>, now: DateTime<Utc>) -> Result<bool> {
-    let sql = "UPDATE monitors SET handled_at = $3 WHERE id = $1 AND handled_at = $2 AND removed_at IS NULL";
-    Ok(execute!(tx, sql, id, before, now) == 1)
+/// How many a namespace has.
+pub async fn count(tx: &mut Tx, namespace: &str) -> Result<i64> {
+    let sql =
+        "SELECT COUNT(*) FROM monitors WHERE removed_at IS NULL AND repository > $1 AND repository < $2";
+    // `/` comes right before `0`.
+    let row: Option<(i64,)> = optional!(tx, sql, format!("{namespace}/"), format!("{namespace}0"));
+    Ok(row.map_or(0, |(count,)| count))
 }
 
-pub async fn remove(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<bool> {
-    let sql = "UPDATE monitors SET removed_at = $2 WHERE id = $1 AND removed_at IS NULL";
-    Ok(execute!(tx, sql, id, at) == 1)
+/// Those that have something to do, the longest overdue first.
+pub async fn due(tx: &mut Tx, now: DateTime<Utc>, limit: i64) -> Result<Vec<MonitorRow>> {
+    let rows: Vec<Row> = all!(tx, select!("AND due_at <= $1 ORDER BY due_at, id LIMIT $2"), now, limit);
+    rows.into_iter().map(monitor).collect()
+}
+
+/// Times of its schedule up to `handled` were dealt with, by whoever was first. Answers false if they were before.
+pub async fn handle(
+    tx: &mut Tx,
+    row: &MonitorRow,
+    handled: DateTime<Utc>,
+    due: Option<DateTime<Utc>>,
+) -> Result<bool> {
+    let sql = "UPDATE monitors SET handled_at = $3, due_at = $4
+               WHERE id = $1 AND handled_at = $2 AND removed_at IS NULL";
+    Ok(execute!(tx, sql, &row.id, row.handled_at, handled, due) == 1)
+}
+
+pub async fn set_told(tx: &mut Tx, id: &str, told: Option<&Digest>) -> Result<()> {
+    execute!(tx, "UPDATE monitors SET told = $2 WHERE id = $1", id, told.map(Digest::as_str));
+    Ok(())
+}
+
+pub async fn arm(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE monitors SET armed_at = $2 WHERE id = $1", id, at);
+    Ok(())
+}
+
+pub async fn mute(tx: &mut Tx, id: &str, mute: Option<&Mute>) -> Result<()> {
+    let sql = "UPDATE monitors SET muted_until = $2, muted_by = $3, muted_why = $4 WHERE id = $1";
+    let (until, by) = (mute.map(|mute| mute.until), mute.map(|mute| mute.by.as_str()));
+    execute!(tx, sql, id, until, by, mute.map(|mute| mute.why.as_str()));
+    Ok(())
+}
+
+pub async fn remove(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE monitors SET removed_at = $2 WHERE id = $1", id, at);
+    Ok(())
 }

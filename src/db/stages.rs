@@ -96,6 +96,19 @@ pub async fn current(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<
     row.map(to_move).transpose()
 }
 
+/// The move that put there what was in a stage right before a time; `None` if nothing had entered it yet.
+pub async fn held_before(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    at: DateTime<Utc>,
+) -> Result<Option<Move>> {
+    let sql =
+        select!("WHERE m.workload = $1 AND m.stage = $2 AND m.moved_at < $3 ORDER BY m.number DESC LIMIT 1");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), stage.as_str(), at);
+    row.map(to_move).transpose()
+}
+
 /// The version in a stage now.
 pub async fn holds(tx: &mut Tx, workload: &Workload, stage: &Stage) -> Result<Option<Version>> {
     let sql = "SELECT version FROM stages WHERE workload = $1 AND stage = $2";

@@ -48,6 +48,17 @@ pub struct Facts {
     pub region: String,
     /// A version of the candidate's content that was yanked.
     pub yanked: Option<Version>,
+    /// Monitors that stop the candidate's content, as it has drifted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub blocks: Vec<Block>,
+}
+
+/// A monitor that stops content while its data drift.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Block {
+    pub monitor: String,
+    /// What it found.
+    pub reason: String,
 }
 
 /// A version, with what the registry found in it and what is said about it.

@@ -57,6 +57,13 @@ fn not_yanked(facts: &Facts) -> Verdict {
     }
 }
 
+fn not_blocked(facts: &Facts) -> Verdict {
+    let blocks: Vec<String> =
+        facts.blocks.iter().map(|block| format!("monitor {}: {}", block.monitor, block.reason)).collect();
+    Verdict::fail(format!("blocked while its data drift, by {}", blocks.join("; ")))
+        .next("push a version that mends it; or mute the monitor: gradus drift mute")
+}
+
 /// Judges by a rule. What no rule can leave out comes first: the stage before, no way back to what was rolled
 /// back or yanked, no freeze.
 pub fn judge(rules: &Rules<'_>, facts: &Facts) -> Report {
@@ -65,6 +72,10 @@ pub fn judge(rules: &Rules<'_>, facts: &Facts) -> Report {
         ("not_rolled_back", not_rolled_back(facts)),
         ("not_yanked", not_yanked(facts)),
     ];
+    // Only where one does: a gate that nobody asked for need not be read each time.
+    if !facts.blocks.is_empty() {
+        verdicts.push(("not_blocked", not_blocked(facts)));
+    }
     verdicts.push((super::frozen::GATE.name, Frozen {}.judge(facts)));
     for spec in &rules.rule.gates {
         if spec.definition.name != super::frozen::GATE.name {

@@ -36,7 +36,7 @@ pub use crate::model::access::Person;
 pub use base_pinned::is_pinned;
 pub use deployment_healthy::standing as standing_health;
 pub use effective::{Effective, Level, Rules};
-pub use facts::{Facts, Freeze, Honesty, Source, Stay, Subject};
+pub use facts::{Block, Facts, Freeze, Honesty, Source, Stay, Subject};
 pub use judge::{GateReport, Report, judge};
 pub use policy::{BUILT_IN, Bake, FreezeWindow, GateSpec, OnUnhealthy, Policy, Rule};
 

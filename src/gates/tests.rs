@@ -93,6 +93,7 @@ pub(super) fn facts() -> Facts {
         region: "local".into(),
         tier: Tier::Weights,
         yanked: None,
+        blocks: vec![],
     }
 }
 
@@ -185,7 +186,13 @@ pub(super) fn baseline(rows: u64) -> Statement {
 }
 
 pub(super) fn drift(monitor: &str, verdict: DriftVerdict) -> Statement {
-    Statement::DriftReport(DriftReport { monitor: monitor.into(), verdict })
+    Statement::DriftReport(DriftReport {
+        monitor: monitor.into(),
+        verdict,
+        window: None,
+        rows: None,
+        reason: None,
+    })
 }
 
 /// A gate as a policy would have it.

@@ -2,6 +2,7 @@
 //! run is decided by a unique row, so a run happens once however many replicas tick.
 
 pub mod deliver;
+pub mod drift;
 
 use crate::{
     db::{deliveries, garbage::claim_tick, hooks},
@@ -87,6 +88,12 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
         })
     });
     scheduler.add(settle.map_err(failed)?).await.map_err(failed)?;
+    let monitored = context.clone();
+    let monitors = Job::new_async(MONITORS, move |_, _| {
+        let cx = monitored.clone();
+        Box::pin(async move { drift::queue_due(&cx).await })
+    });
+    scheduler.add(monitors.map_err(failed)?).await.map_err(failed)?;
     let (counted, expiring) = (context.clone(), context);
     let housekeeping = Job::new_async(HOUSEKEEPING, move |_, _| {
         let cx = counted.clone();
@@ -108,6 +115,9 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
 
 /// How often pending promotions are looked at: a soak may have ended, or one may have waited too long.
 const SETTLE: &str = "*/5 * * * * *";
+
+/// How often it is looked which monitors are due.
+const MONITORS: &str = "*/5 * * * * *";
 
 /// How often hooks are counted, and what ended long ago is forgotten.
 const HOUSEKEEPING: &str = "*/15 * * * * *";

@@ -7,13 +7,14 @@ mod parts;
 mod tests;
 
 pub use about::{Names, STAGED};
-pub use parts::{Deployed, LogDamage, LogState};
+pub use parts::{Deployed, Drifted, LogDamage, LogState};
 
 use super::{
     access::{PrincipalKind, Role, Scope},
     digest::Digest,
     evidence::EvidenceKind,
     kind::{Kind, Tier},
+    monitor::{MonitorName, OnDrift, Window},
     name::{Namespace, PrincipalName, Workload},
     promotion::State,
     stage::Stage,
@@ -272,6 +273,49 @@ pub enum Change {
     DeploymentFailed(Deployed),
     /// The workload does not run there any more.
     DeploymentRetired(Deployed),
+    /// A stage is checked for drift from now on.
+    MonitorAdded {
+        workload: Workload,
+        stage: Stage,
+        monitor: MonitorName,
+        /// When, as cron has it, and in which zone.
+        every: String,
+        zone: String,
+        on_drift: OnDrift,
+    },
+    MonitorRemoved {
+        workload: Workload,
+        stage: Stage,
+        monitor: MonitorName,
+    },
+    /// Nobody is told until then, and nothing follows; `null`: it speaks again.
+    MonitorMuted {
+        workload: Workload,
+        stage: Stage,
+        monitor: MonitorName,
+        until: Option<DateTime<Utc>>,
+        reason: String,
+    },
+    /// It may move the stage back once more.
+    MonitorArmed {
+        workload: Workload,
+        stage: Stage,
+        monitor: MonitorName,
+    },
+    /// Its runs fail; told once, until one does not.
+    MonitorFailed {
+        workload: Workload,
+        stage: Stage,
+        monitor: MonitorName,
+        window: Window,
+        reason: String,
+    },
+    /// Data have drifted, in as many runs as the monitor asks for.
+    DriftFound(Drifted),
+    /// They do not any more.
+    DriftEnded(Drifted),
+    /// They have drifted from what the version was made or measured for: it is time to make another one.
+    RetrainWanted(Drifted),
     HookAdded {
         hook: String,
         /// `*`, a namespace or a workload.

@@ -1,7 +1,7 @@
 //! Evidence: immutable records about one manifest digest. What a statement says is kept in one form, whatever
 //! file it came from; the exact bytes are kept beside it.
 
-use super::{digest::Digest, name::PrincipalName, stage::Stage};
+use super::{digest::Digest, monitor::Window, name::PrincipalName, stage::Stage};
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -310,7 +310,18 @@ pub struct DriftBaseline {
 pub struct DriftReport {
     pub monitor: String,
     pub verdict: DriftVerdict,
+    /// Of which time the data are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub window: Option<Window>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rows: Option<u64>,
+    /// In a sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
+
+/// Most reports about one version that are kept; above three quarters of them only news.
+pub const DRIFT_REPORTS_MAX: usize = 8000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

@@ -24,6 +24,7 @@ pub mod judgement;
 pub mod keyless;
 pub mod listing;
 pub mod manifests;
+pub mod monitors;
 pub mod namespaces;
 pub mod policy;
 pub mod promote;
@@ -96,6 +97,8 @@ pub struct Context {
     /// Places of those who watch the log.
     pub watchers: Arc<Semaphore>,
     pub(crate) tail: follow::Tail,
+    /// Told when runs of monitors were queued here.
+    pub(crate) runs: tokio::sync::Notify,
     sender: OnceLock<Arc<Sender>>,
 }
 
@@ -123,6 +126,7 @@ impl Context {
             closing: CancellationToken::new(),
             watchers,
             tail: follow::Tail::default(),
+            runs: tokio::sync::Notify::new(),
             sender: OnceLock::new(),
         })
     }

@@ -77,9 +77,31 @@ pub(super) async fn by_policy(
     stage: &Stage,
     reason: &str,
 ) -> Result<RolledBack> {
+    by_itself(cx, tx, "policy", workload, stage, reason).await
+}
+
+/// The same for a monitor.
+pub(super) async fn by_monitor(
+    cx: &Context,
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    reason: &str,
+) -> Result<RolledBack> {
+    by_itself(cx, tx, "monitor", workload, stage, reason).await
+}
+
+async fn by_itself(
+    cx: &Context,
+    tx: &mut Tx,
+    who: &str,
+    workload: &Workload,
+    stage: &Stage,
+    reason: &str,
+) -> Result<RolledBack> {
     let (_, latest) = log::lock(tx).await?;
     let at = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
-    let who = PrincipalName::local("policy");
+    let who = PrincipalName::local(who);
     go_back(tx, workload, stage, None, &By { who: &who, at, reason }).await
 }
 

@@ -77,6 +77,7 @@ pub(super) async fn facts(cx: &Context, tx: &mut Tx, question: &Question<'_>) ->
             .and_then(|store| cx.stores.get(&store).ok().map(|store| store.region.clone()))
             .unwrap_or_default(),
         yanked: versions::yanked_of(tx, workload, &row.digest).await?,
+        blocks: super::monitors::blocks(tx, workload, &row.digest, *now).await?,
         candidate,
     })
 }
@@ -108,6 +109,7 @@ pub(super) fn of_new(
         freezes: Vec::new(),
         region: String::new(),
         yanked: None,
+        blocks: Vec::new(),
     })
 }
 

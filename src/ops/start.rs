@@ -3,7 +3,7 @@
 use super::{Context, tokens};
 use crate::{
     config::{self, Config},
-    db::{Db, Tx, deliveries, log, principals, uploads},
+    db::{Db, Tx, deliveries, drift_runs, log, principals, uploads},
     error::{Error, Result},
     model::{
         access::{EVERYWHERE, PrincipalKind, Role, Scope},
@@ -129,13 +129,14 @@ pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
     Ok(())
 }
 
-/// Lets uploads and deliveries go on at once that a killed process was at. Only on SQLite: there one process has the whole
+/// Lets uploads, deliveries and drift runs go on at once that a killed process was at. Only on SQLite: there one process has the whole
 /// data directory, so whoever held them is gone. On PostgreSQL another replica may be at them, and leases run out.
 pub async fn release_leases(db: &Db, now: DateTime<Utc>) -> Result<()> {
     if db.is_sqlite() {
         let mut tx = db.write().await?;
         uploads::release_all(&mut tx).await?;
         deliveries::release_all(&mut tx, now).await?;
+        drift_runs::release_all(&mut tx, now).await?;
         tx.commit().await?;
     }
     Ok(())

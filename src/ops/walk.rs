@@ -20,8 +20,20 @@ use std::{collections::BTreeSet, sync::Arc};
 
 /// Kinds of events that are about a workload and name no documents, so that they need not be read. One that is not listed
 /// is read.
-const SILENT: &[&str] =
-    &["alias_set", "alias_removed", "tagged", "untagged", "blob_unlinked", "promotion_ended", "ratified"];
+const SILENT: &[&str] = &[
+    "alias_set",
+    "alias_removed",
+    "tagged",
+    "untagged",
+    "blob_unlinked",
+    "promotion_ended",
+    "ratified",
+    "monitor_added",
+    "monitor_removed",
+    "monitor_muted",
+    "monitor_armed",
+    "monitor_failed",
+];
 
 /// What an entry says of documents.
 pub(super) enum Mention {

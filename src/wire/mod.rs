@@ -4,11 +4,13 @@
 mod deployments;
 mod governance;
 mod hooks;
+mod monitors;
 mod trust;
 
 pub use deployments::*;
 pub use governance::*;
 pub use hooks::*;
+pub use monitors::*;
 pub use trust::*;
 
 use crate::{

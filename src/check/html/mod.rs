@@ -48,7 +48,7 @@ fn render(report: &Report, title: &str, detailed: usize, listed: usize) -> Resul
     let others: Vec<Row> = run.columns.iter().take(listed).skip(detailed).map(row).collect();
     let view = View {
         title,
-        verdict: name(run.verdict),
+        verdict: run.verdict.name().to_owned(),
         reason: &run.reason,
         reference: side(&report.reference),
         current: side(&report.current),
@@ -136,7 +136,7 @@ fn details(finding: &Finding) -> Details {
     let sides = sides.into_iter().filter_map(|(name, side)| Some(summary(name, side.as_ref()?)));
     Details {
         name: finding.column.clone(),
-        verdict: name(finding.verdict),
+        verdict: finding.verdict.name().to_owned(),
         kind: kind(finding.kind),
         reason: finding.reason.clone(),
         picture,
@@ -158,7 +158,7 @@ fn test_row(test: &Test) -> TestRow {
         floor: shown(effect.map(|effect| effect.floor)),
         n: test.reference_n,
         m: test.current_n,
-        verdict: test.verdict.map(name).unwrap_or_default(),
+        verdict: test.verdict.map(Verdict::name).unwrap_or_default().to_owned(),
     }
 }
 
@@ -184,7 +184,7 @@ fn row(finding: &Finding) -> Row {
     Row {
         name: finding.column.clone(),
         kind: kind(finding.kind),
-        verdict: name(finding.verdict),
+        verdict: finding.verdict.name().to_owned(),
         effect: effect.map(|effect| format!("{} {}", effect.name, number(effect.value))).unwrap_or_default(),
         q: shown(gravest.and_then(|test| test.q_value)),
     }
@@ -214,11 +214,6 @@ fn how(report: &Report) -> String {
               many columns."
             .to_owned(),
     }
-}
-
-/// A verdict as JSON has it.
-pub fn name(verdict: Verdict) -> String {
-    serde_json::to_value(verdict).ok().and_then(|name| name.as_str().map(str::to_owned)).unwrap_or_default()
 }
 
 fn kind(kind: Kind) -> &'static str {

@@ -119,7 +119,7 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
 
 fn print(report: &Report, out: &Out) {
     let run = &report.run;
-    out.line(format!("{}  {}", name(run.verdict), run.reason));
+    out.line(format!("{}  {}", run.verdict.name(), run.reason));
     let about = |side: &crate::check::SideReport| {
         let numbers = if side.exact { "" } else { ", as a sketch" };
         format!("{} rows{numbers}", side.rows)
@@ -133,8 +133,9 @@ fn print(report: &Report, out: &Out) {
         .filter(|(index, finding)| *index < LISTED || finding.verdict >= Verdict::Warn)
         .map(|(_, finding)| finding)
         .collect();
-    let row =
-        |finding: &&Finding| vec![finding.column.clone(), name(finding.verdict), finding.reason.clone()];
+    let row = |finding: &&Finding| {
+        vec![finding.column.clone(), finding.verdict.name().to_owned(), finding.reason.clone()]
+    };
     out.table(&["COLUMN", "VERDICT", "WHY"], &shown.iter().map(row).collect::<Vec<_>>());
     if shown.len() < run.columns.len() {
         out.line(format!("and {} more columns; all of them with --json", run.columns.len() - shown.len()));
@@ -142,9 +143,4 @@ fn print(report: &Report, out: &Out) {
     if let Some(test) = &run.row_count {
         out.line(format!("rows: {}", test.reason));
     }
-}
-
-/// As in the report.
-fn name(verdict: Verdict) -> String {
-    html::name(verdict)
 }

@@ -55,7 +55,13 @@ fn texts(evil: &str) -> Facts {
     say(&mut facts, Statement::Approval(approval));
     say(
         &mut facts,
-        Statement::DriftReport(DriftReport { monitor: evil.into(), verdict: DriftVerdict::Drift }),
+        Statement::DriftReport(DriftReport {
+            monitor: evil.into(),
+            verdict: DriftVerdict::Drift,
+            window: None,
+            rows: None,
+            reason: Some(evil.into()),
+        }),
     );
     facts.yanked = Some((time(1), evil.into()));
     facts.document.lineage.datasets[0].name = evil.into();

@@ -39,6 +39,7 @@ pub(super) fn bare(tier: Tier) -> Facts {
         created_at: time(0),
         created_by: "ann".parse().unwrap(),
         yanked: None,
+        blocks: vec![],
         authors: BTreeSet::from(["ann".parse().unwrap()]),
         document: Document { contract, invoke, lineage: Lineage::default() },
         files,
@@ -152,7 +153,13 @@ pub(super) fn full(tier: Tier) -> Facts {
     say(&mut facts, Statement::Approval(approval));
     say(
         &mut facts,
-        Statement::DriftReport(DriftReport { monitor: "daily".into(), verdict: DriftVerdict::Clear }),
+        Statement::DriftReport(DriftReport {
+            monitor: "daily".into(),
+            verdict: DriftVerdict::Clear,
+            window: None,
+            rows: None,
+            reason: None,
+        }),
     );
     let gate = GateReport {
         gate: "evaluation".into(),

@@ -70,7 +70,8 @@ impl Default for Floors {
 }
 
 impl Options {
-    pub(super) fn check(&self) -> Result<(), Invalid> {
+    /// Errors: something is out of bounds.
+    pub fn check(&self) -> Result<(), Invalid> {
         if !(self.alpha > 0.0 && self.alpha <= 0.5) {
             return Err(Invalid("alpha lies above 0 and is at most 0.5"));
         }

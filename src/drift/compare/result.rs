@@ -2,11 +2,13 @@
 //! undefined is absent.
 
 use super::super::profile::Kind;
+use super::invalid::Invalid;
 use super::options::Options;
 use super::power::{self, Scale};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 /// From the one that says least to the one that matters most; a column has that of its gravest test, a run that of
 /// its gravest column.
@@ -26,6 +28,31 @@ pub enum Verdict {
     Drift,
 }
 
+impl Verdict {
+    const NAMES: [(Self, &'static str); 6] = [
+        (Self::NoData, "NO_DATA"),
+        (Self::Ok, "OK"),
+        (Self::InsufficientData, "INSUFFICIENT_DATA"),
+        (Self::Warn, "WARN"),
+        (Self::Invalid, "INVALID"),
+        (Self::Drift, "DRIFT"),
+    ];
+
+    /// As in the report.
+    pub fn name(self) -> &'static str {
+        Self::NAMES.iter().find(|(it, _)| *it == self).map_or("", |(_, name)| name)
+    }
+}
+
+impl FromStr for Verdict {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let known = Self::NAMES.into_iter().find(|(_, name)| *name == text).map(|(it, _)| it);
+        known.ok_or(Invalid("there is no such verdict"))
+    }
+}
+
 /// Whose rules.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Mode {
@@ -36,7 +63,9 @@ pub enum Mode {
 }
 
 /// What a column tells of, which decides what may follow from its drift.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Concern {
     /// What a model is given or answers. That it has changed does not say that anything is worse.

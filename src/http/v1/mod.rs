@@ -8,6 +8,7 @@ pub mod dossier;
 pub mod events;
 pub mod evidence;
 pub mod hooks;
+pub mod monitors;
 pub mod policies;
 pub mod stages;
 pub mod trust;

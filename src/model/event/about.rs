@@ -1,6 +1,6 @@
 //! What a change is about: its kind, namespace, workload and stage, and what it names by digest.
 
-use super::{Change, Deployed};
+use super::{Change, Deployed, Drifted};
 use crate::model::{access::EVERYWHERE, digest::Digest, name::Workload, stage::Stage};
 use std::sync::LazyLock;
 
@@ -27,6 +27,14 @@ pub const STAGED: &[&str] = &[
     "deployment_unhealthy",
     "deployment_failed",
     "deployment_retired",
+    "monitor_added",
+    "monitor_removed",
+    "monitor_muted",
+    "monitor_armed",
+    "monitor_failed",
+    "drift_found",
+    "drift_ended",
+    "retrain_wanted",
 ];
 
 impl Change {
@@ -84,6 +92,14 @@ impl Change {
             Self::DeploymentUnhealthy(_) => "deployment_unhealthy",
             Self::DeploymentFailed(_) => "deployment_failed",
             Self::DeploymentRetired(_) => "deployment_retired",
+            Self::MonitorAdded { .. } => "monitor_added",
+            Self::MonitorRemoved { .. } => "monitor_removed",
+            Self::MonitorMuted { .. } => "monitor_muted",
+            Self::MonitorArmed { .. } => "monitor_armed",
+            Self::MonitorFailed { .. } => "monitor_failed",
+            Self::DriftFound(_) => "drift_found",
+            Self::DriftEnded(_) => "drift_ended",
+            Self::RetrainWanted(_) => "retrain_wanted",
             Self::HookAdded { .. } => "hook_added",
             Self::HookRemoved { .. } => "hook_removed",
             Self::HookRotated { .. } => "hook_rotated",
@@ -107,9 +123,17 @@ impl Change {
             | Self::PromotionRefused { stage, .. }
             | Self::PromotionEnded { stage, .. }
             | Self::RolledBack { stage, .. }
-            | Self::Ratified { stage, .. } => Some(stage),
+            | Self::Ratified { stage, .. }
+            | Self::MonitorAdded { stage, .. }
+            | Self::MonitorRemoved { stage, .. }
+            | Self::MonitorMuted { stage, .. }
+            | Self::MonitorArmed { stage, .. }
+            | Self::MonitorFailed { stage, .. } => Some(stage),
             Self::Frozen { stage, .. } | Self::Unfrozen { stage, .. } => stage.as_ref(),
-            _ => self.deployed().and_then(|deployed| deployed.stage.as_ref()),
+            _ => {
+                let drifted = self.drifted().map(|drifted| &drifted.stage);
+                drifted.or_else(|| self.deployed().and_then(|deployed| deployed.stage.as_ref()))
+            }
         }
     }
 
@@ -120,6 +144,16 @@ impl Change {
             | Self::DeploymentUnhealthy(deployed)
             | Self::DeploymentFailed(deployed)
             | Self::DeploymentRetired(deployed) => Some(deployed),
+            _ => None,
+        }
+    }
+
+    /// What a monitor found.
+    pub fn drifted(&self) -> Option<&Drifted> {
+        match self {
+            Self::DriftFound(drifted) | Self::DriftEnded(drifted) | Self::RetrainWanted(drifted) => {
+                Some(drifted)
+            }
             _ => None,
         }
     }
@@ -180,6 +214,10 @@ impl Change {
                 vec![(Manifest, digest), (Document, judgement)]
             }
             Self::RolledBack { digest, .. } => vec![(Manifest, digest)],
+            Self::DriftFound(drifted) | Self::DriftEnded(drifted) | Self::RetrainWanted(drifted) => {
+                let evidence = drifted.evidence.iter().map(|evidence| (Manifest, evidence));
+                std::iter::once((Manifest, &drifted.digest)).chain(evidence).collect()
+            }
             Self::PolicyApplied { policy: Some(policy), .. } => vec![(Document, policy)],
             Self::LogRecovered { damage: Some(damage), .. } => vec![(Document, &damage.document)],
             _ => Vec::new(),
@@ -207,8 +245,16 @@ impl Change {
             | Self::Tagged { repository: workload, .. }
             | Self::Untagged { repository: workload, .. }
             | Self::ManifestDeleted { repository: workload, .. }
-            | Self::BlobUnlinked { repository: workload, .. } => Some(workload),
-            _ => self.deployed().map(|deployed| &deployed.workload),
+            | Self::BlobUnlinked { repository: workload, .. }
+            | Self::MonitorAdded { workload, .. }
+            | Self::MonitorRemoved { workload, .. }
+            | Self::MonitorMuted { workload, .. }
+            | Self::MonitorArmed { workload, .. }
+            | Self::MonitorFailed { workload, .. } => Some(workload),
+            _ => {
+                let drifted = self.drifted().map(|drifted| &drifted.workload);
+                drifted.or_else(|| self.deployed().map(|deployed| &deployed.workload))
+            }
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Which runs are due.
 
 use super::schedule::Schedule;
-use super::window::{Length, Window};
+use super::window::Window;
 use crate::error::{Error, Result};
 use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
@@ -32,18 +32,18 @@ pub struct Due {
     pub window: Window,
 }
 
-/// The runs that are due now, oldest first. `after`: the last time that was dealt with, or when the monitor was made.
+/// The runs that are due now, oldest first. `window`: of a run at some time. `after`: the last time that was dealt with, or when the monitor was made.
 /// `grace`: how long after its time a run waits for data that come late.
 pub fn due(
     schedule: &Schedule,
-    length: Length,
+    window: impl Fn(DateTime<Utc>) -> Window,
     after: DateTime<Utc>,
     now: DateTime<Utc>,
     grace: TimeDelta,
     misfire: Misfire,
 ) -> Vec<Due> {
     let ready = now - grace;
-    let run = |at| Due { at, window: length.before(at, schedule.zone()) };
+    let run = |at| Due { at, window: window(at) };
     let times = std::iter::successors(schedule.next(after), |at| schedule.next(*at));
     let mut times = times.take_while(|at| *at <= ready);
     match misfire {
@@ -76,12 +76,14 @@ impl FromStr for Misfire {
 
 #[cfg(test)]
 mod tests {
+    use super::super::window::Length;
     use super::*;
 
     fn days(after: &str, now: &str, grace: i64, misfire: Misfire) -> Vec<String> {
         let schedule = Schedule::new("0 6 * * *", "UTC").unwrap();
         let at = |text: &str| format!("2026-{text}:00Z").parse().unwrap();
-        let due = due(&schedule, Length::Days(1), at(after), at(now), TimeDelta::minutes(grace), misfire);
+        let window = |at| Length::Days(1).before(at, schedule.zone());
+        let due = due(&schedule, window, at(after), at(now), TimeDelta::minutes(grace), misfire);
         due.into_iter().map(|due| due.window.start.format("%m-%d").to_string()).collect()
     }
 

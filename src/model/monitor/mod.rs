@@ -8,10 +8,10 @@ pub mod spec;
 pub mod template;
 pub mod window;
 
-pub use alert::{Alert, Hygiene};
+pub use alert::{Alert, Hygiene, Told};
 pub use due::{Due, Misfire, due};
 pub use run::{Cause, RunState};
 pub use schedule::Schedule;
-pub use spec::{Compared, MonitorName, OnDrift, Spec};
+pub use spec::{Compared, MonitorName, MonitorPath, OnDrift, Plan, Spec};
 pub use template::Template;
 pub use window::{Length, Window};

@@ -36,8 +36,12 @@ impl Cause {
 }
 
 impl RunState {
-    const NAMES: [(Self, &'static str); 4] =
-        [(Self::Queued, "queued"), (Self::Running, "running"), (Self::Done, "done"), (Self::Failed, "failed")];
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::Queued, "queued"),
+        (Self::Running, "running"),
+        (Self::Done, "done"),
+        (Self::Failed, "failed"),
+    ];
 
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(it, _)| *it == self).map_or("", |(_, name)| name)

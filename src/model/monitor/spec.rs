@@ -4,10 +4,12 @@ use super::alert::Hygiene;
 use super::due::Misfire;
 use super::schedule::Schedule;
 use super::template::Template;
-use super::window::Length;
-use crate::drift::compare::Options;
+use super::window::{self, Length, Window};
+use crate::drift::compare::{Concern, Options};
 use crate::drift::profile::Kind;
 use crate::error::{Error, Result};
+use crate::model::name::Workload;
+use chrono::{DateTime, TimeDelta, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,6 +23,13 @@ const GRACE_MAX: u32 = 7 * 24 * 60;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(try_from = "String", into = "String")]
 pub struct MonitorName(String);
+
+/// A monitor of a workload: `acme/ticket-triage/nightly`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MonitorPath {
+    pub workload: Workload,
+    pub name: MonitorName,
+}
 
 /// What current data are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,6 +72,10 @@ pub struct Spec {
     pub reference: String,
     #[serde(default)]
     pub on_drift: OnDrift,
+    /// What must have drifted for the stage to move back. What a model is given or answers may change without anything being
+    /// worse, and is not among it unless asked for.
+    #[serde(default = "grave")]
+    pub rollback_on: BTreeSet<Concern>,
     /// Minutes a run waits for data that come late.
     #[serde(default)]
     #[schemars(range(max = 10080))]
@@ -83,6 +96,10 @@ pub struct Spec {
     pub ignore: BTreeSet<String>,
 }
 
+fn grave() -> BTreeSet<Concern> {
+    [Concern::Violations, Concern::Performance].into()
+}
+
 fn utc() -> String {
     "UTC".to_owned()
 }
@@ -94,6 +111,44 @@ pub struct Plan {
     pub source: Template,
     pub window: Length,
     pub reference: Compared,
+    /// How long a run waits for data that come late.
+    pub grace: TimeDelta,
+}
+
+impl Plan {
+    /// When the first run is due after a time of the schedule that was dealt with; `None`: there is none any more.
+    pub fn due_at(&self, handled: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.schedule.next(handled).map(|at| at + self.grace)
+    }
+
+    /// The last time of the schedule whose data may be there by now.
+    pub fn last_ready(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
+        self.schedule.last(now - self.grace)
+    }
+
+    /// The window of a run at this time. Where files are of hours, it ends with the last whole one.
+    pub fn window(&self, at: DateTime<Utc>) -> Window {
+        let zone = self.schedule.zone();
+        let at = if self.source.is_hourly() { window::hour(at, zone) } else { at };
+        self.window.before(at, zone)
+    }
+
+    /// Where the data of a window are.
+    pub fn paths(&self, window: Window) -> Vec<String> {
+        self.source.paths(window, self.schedule.zone())
+    }
+
+    /// The window that another one is compared with; `None`: it is compared with a baseline.
+    pub fn reference_of(&self, window: Window) -> Option<Window> {
+        let zone = self.schedule.zone();
+        match self.reference {
+            Compared::Baseline => None,
+            Compared::Trailing(length) => {
+                Some(Window { start: window.shifted_back(length, zone).start, end: window.start })
+            }
+            Compared::SamePhase(length) => Some(window.shifted_back(length, zone)),
+        }
+    }
 }
 
 impl Spec {
@@ -108,12 +163,28 @@ impl Spec {
             return Err(Error::invalid("monitor_rollback", why)
                 .hint("compare with the baseline, or notify or block instead"));
         }
-        Ok(Plan {
+        if self.rollback_on.is_empty() {
+            let why = "something must have drifted for the stage to go back";
+            return Err(Error::invalid("monitor_rollback", why).hint("data, violations or performance"));
+        }
+        if self.options.check().is_err() {
+            return Err(Error::invalid("monitor_options", "alpha or a floor is out of bounds")
+                .hint("alpha lies above 0 and is at most 0.5, floors above 0 and at most 1"));
+        }
+        let plan = Plan {
             schedule: Schedule::new(&self.every, &self.zone)?,
             source: self.source.parse()?,
             window: self.window.parse()?,
             reference: self.reference.parse()?,
-        })
+            grace: TimeDelta::minutes(self.grace_minutes.into()),
+        };
+        if matches!(plan.window, Length::Hours(_)) && plan.source.is_daily() {
+            let why = "the hours of a window cannot be told from files of whole days";
+            return Err(Error::invalid("monitor_window", why).hint(
+                "name the hour in the source, as dt={date}/{date:%H}/*.parquet, or check whole days: 1d",
+            ));
+        }
+        Ok(plan)
     }
 }
 
@@ -128,7 +199,8 @@ impl FromStr for MonitorName {
 
     fn from_str(text: &str) -> Result<Self> {
         let fits = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
-        let is_name = (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-');
+        let is_name =
+            (1..=NAME_MAX).contains(&text.len()) && text.bytes().all(fits) && !text.starts_with('-');
         if is_name {
             return Ok(Self(text.to_owned()));
         }
@@ -158,6 +230,26 @@ impl fmt::Display for MonitorName {
     }
 }
 
+impl FromStr for MonitorPath {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let (workload, name) =
+            text.rsplit_once('/').filter(|(workload, _)| workload.contains('/')).ok_or_else(|| {
+                let shown: String = text.chars().take(NAME_MAX).collect();
+                Error::invalid("monitor_name", format!("not a monitor: {shown}"))
+                    .hint("WORKLOAD/NAME, for example acme/ticket-triage/nightly")
+            })?;
+        Ok(Self { workload: workload.parse()?, name: name.parse()? })
+    }
+}
+
+impl fmt::Display for MonitorPath {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{}/{}", self.workload, self.name)
+    }
+}
+
 impl FromStr for Compared {
     type Err = Error;
 
@@ -174,6 +266,16 @@ impl FromStr for Compared {
     }
 }
 
+impl fmt::Display for OnDrift {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str(match self {
+            Self::Notify => "notify",
+            Self::Block => "block",
+            Self::Rollback => "rollback",
+        })
+    }
+}
+
 impl FromStr for OnDrift {
     type Err = Error;
 
@@ -183,8 +285,11 @@ impl FromStr for OnDrift {
             "block" => Self::Block,
             "rollback" => Self::Rollback,
             _ => {
-                return Err(Error::invalid("monitor_consequence", "not something that can follow from drift")
-                    .hint("notify, block or rollback"));
+                return Err(Error::invalid(
+                    "monitor_consequence",
+                    "not something that can follow from drift",
+                )
+                .hint("notify, block or rollback"));
             }
         })
     }

@@ -2,14 +2,15 @@
 
 use super::window::Window;
 use crate::error::{Error, Result};
-use chrono::NaiveDate;
 use chrono::format::{Item, StrftimeItems};
+use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
 use chrono_tz::Tz;
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
 
-/// A path with `{date}`, or `{date:%Y/%m/%d}` for another form of it: a day of the monitor's zone.
+/// A path with `{date}`, or `{date:%Y/%m/%d}` for another form of it: a day of the monitor's zone, or an hour of it where the
+/// form says one, as `{date:%Y-%m-%dT%H}`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Template {
     text: String,
@@ -23,25 +24,46 @@ enum Part {
 }
 
 impl Template {
-    /// The paths of the days of a window, each once, in their order. A template without a date has one path.
+    /// The paths of the days or hours of a window, each once, in their order. A template without a date has one path.
     pub fn paths(&self, window: Window, zone: Tz) -> Vec<String> {
-        let mut paths: Vec<String> = window.days(zone).into_iter().map(|day| self.path(day)).collect();
+        let times = if self.is_hourly() { window.hours(zone) } else { window.days(zone) };
+        let mut paths: Vec<String> = times.into_iter().map(|time| self.path(time)).collect();
         let mut known = HashSet::new();
         paths.retain(|path| known.insert(path.clone()));
         paths
     }
 
-    fn path(&self, day: NaiveDate) -> String {
+    fn path(&self, time: NaiveDateTime) -> String {
         let part = |part: &Part| match part {
             Part::Text(text) => text.clone(),
-            Part::Date(form) => day.format(form).to_string(),
+            Part::Date(form) => time.format(form).to_string(),
         };
         self.parts.iter().map(part).collect()
     }
 
-    /// Whether the days of a window lie apart.
-    pub fn has_date(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Date(_)))
+    /// Whether the hours of a day lie apart.
+    pub fn is_hourly(&self) -> bool {
+        self.forms().any(has_hour)
+    }
+
+    /// Whether days lie apart, and their hours do not.
+    pub fn is_daily(&self) -> bool {
+        self.forms().next().is_some() && !self.is_hourly()
+    }
+
+    /// What comes before the first date.
+    pub fn start(&self) -> &str {
+        match self.parts.first() {
+            Some(Part::Text(text)) => text,
+            _ => "",
+        }
+    }
+
+    fn forms(&self) -> impl Iterator<Item = &str> {
+        self.parts.iter().filter_map(|part| match part {
+            Part::Date(form) => Some(form.as_str()),
+            Part::Text(_) => None,
+        })
     }
 }
 
@@ -62,7 +84,7 @@ impl FromStr for Template {
                 _ => return Err(wrong("only {date} can stand in braces")),
             };
             // What is unknown to a form of dates would panic when it is written.
-            if StrftimeItems::new(form).any(|item| matches!(item, Item::Error)) || !is_of_days(form) {
+            if StrftimeItems::new(form).any(|item| matches!(item, Item::Error)) || !is_known(form) {
                 return Err(wrong("a date cannot be written in that form"));
             }
             parts.extend([Part::Text(before.to_owned()), Part::Date(form.to_owned())]);
@@ -76,11 +98,16 @@ impl FromStr for Template {
     }
 }
 
-/// Whether a form asks for nothing that a day does not have.
-fn is_of_days(form: &str) -> bool {
+/// Whether a form asks for nothing that an hour of a calendar does not have.
+fn is_known(form: &str) -> bool {
     use std::fmt::Write;
-    let day = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap_or_default();
-    write!(String::new(), "{}", day.format(form)).is_ok()
+    let finer = ["%M", "%S", "%T", "%R", "%X", "%c", "%r", "%s", "%f", "%.", "%3f", "%6f", "%9f", "%p", "%P"];
+    let time = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap_or_default().and_time(NaiveTime::MIN);
+    !finer.iter().any(|item| form.contains(item)) && write!(String::new(), "{}", time.format(form)).is_ok()
+}
+
+fn has_hour(form: &str) -> bool {
+    ["%H", "%k"].iter().any(|item| form.contains(item))
 }
 
 impl fmt::Display for Template {
@@ -106,13 +133,17 @@ mod tests {
             paths("{date:%Y-%m}.csv", Length::Days(30)),
             ["2026-01.csv", "2026-02.csv", "2026-03.csv"]
         );
+        assert_eq!(
+            paths("dt={date}/{date:%H}.csv", Length::Hours(2)),
+            ["dt=2026-03-02/04.csv", "dt=2026-03-02/05.csv"]
+        );
         // From six to six: two days.
         assert_eq!(paths("{date}", Length::Hours(24)), ["2026-03-01", "2026-03-02"]);
     }
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for text in ["{", "{day}", "}", "{date:%Q}", "{date:%H}", "a{date", "{date}}"] {
+        for text in ["{", "{day}", "}", "{date:%Q}", "{date:%H:%M}", "a{date", "{date}}"] {
             assert_eq!(text.parse::<Template>().unwrap_err().code, "monitor_source", "{text}");
         }
     }

@@ -1,7 +1,10 @@
 //! Which time the data of a run are of.
 
 use crate::error::{Error, Result};
-use chrono::{DateTime, Days, MappedLocalTime, NaiveDate, NaiveTime, TimeDelta, TimeZone, Utc};
+use chrono::{
+    DateTime, Days, DurationRound as _, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, TimeDelta,
+    TimeZone, Utc,
+};
 use chrono_tz::Tz;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -54,15 +57,32 @@ impl Window {
     }
 
     /// The days of the zone that it touches, in their order; at most so many.
-    pub fn days(self, zone: Tz) -> Vec<NaiveDate> {
+    pub fn days(self, zone: Tz) -> Vec<NaiveDateTime> {
         let first = self.start.with_timezone(&zone).date_naive();
         let days = first.iter_days().take_while(|day| midnight(*day, zone) < self.end);
-        days.take(DAYS_MAX as usize + 2).collect()
+        days.take(DAYS_MAX as usize + 2).map(|day| day.and_time(NaiveTime::MIN)).collect()
+    }
+
+    /// The hours of the zone that it touches, as its clocks show them; one that comes twice comes twice.
+    pub fn hours(self, zone: Tz) -> Vec<NaiveDateTime> {
+        let shown = |at: DateTime<Utc>| hour(at, zone).with_timezone(&zone).naive_local();
+        // Some zones lie half an hour beside the hours of UTC.
+        let quarters =
+            (0..4 * 24 * (i64::from(DAYS_MAX) + 2)).map(|count| self.start + TimeDelta::minutes(15 * count));
+        let mut hours: Vec<NaiveDateTime> = quarters.take_while(|at| *at < self.end).map(shown).collect();
+        hours.dedup();
+        hours
     }
 
     pub fn contains(self, at: DateTime<Utc>) -> bool {
         self.start <= at && at < self.end
     }
+}
+
+/// When the hour of the zone began in which something is.
+pub(super) fn hour(at: DateTime<Utc>, zone: Tz) -> DateTime<Utc> {
+    let local = at.with_timezone(&zone).naive_local();
+    at - (local - local.duration_trunc(TimeDelta::hours(1)).unwrap_or(local))
 }
 
 fn back(day: NaiveDate, days: u32) -> NaiveDate {
@@ -75,7 +95,7 @@ fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
 }
 
 /// The first moment at which the clock of the zone shows this or, if it never does, something later.
-fn instant(local: chrono::NaiveDateTime, zone: Tz) -> DateTime<Utc> {
+fn instant(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
     let quarter_hours = (0..=4 * 26).map(|quarters| local + TimeDelta::minutes(15 * quarters));
     let shown = quarter_hours.into_iter().find_map(|local| match zone.from_local_datetime(&local) {
         MappedLocalTime::Single(at) => Some(at),

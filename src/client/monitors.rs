@@ -1,0 +1,78 @@
+//! The calls of `/v1` about drift monitors, typed.
+
+use super::{
+    Call, Client,
+    api::{escape, get},
+};
+use crate::{
+    error::Result,
+    model::{monitor::MonitorPath, name::Workload},
+    wire,
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use http::Method;
+
+fn path(monitor: &MonitorPath) -> String {
+    format!("/v1/workloads/{}/monitors/{}", monitor.workload, monitor.name)
+}
+
+impl Client {
+    pub async fn add_monitor(
+        &self,
+        workload: &Workload,
+        new: &wire::NewMonitor,
+    ) -> Result<wire::MonitorView> {
+        let path = format!("/v1/workloads/{workload}/monitors");
+        self.json(Call::new(Method::POST, path).json(new)?).await
+    }
+
+    pub async fn monitors(&self, workload: &Workload) -> Result<Vec<wire::MonitorView>> {
+        self.pages(&format!("/v1/workloads/{workload}/monitors"), "", usize::MAX).await
+    }
+
+    pub async fn monitor(&self, monitor: &MonitorPath) -> Result<wire::MonitorView> {
+        self.json(get(path(monitor))).await
+    }
+
+    pub async fn remove_monitor(&self, monitor: &MonitorPath) -> Result<()> {
+        self.send(Call::new(Method::DELETE, path(monitor))).await.map(|_| ())
+    }
+
+    pub async fn mute_monitor(
+        &self,
+        monitor: &MonitorPath,
+        body: &wire::MuteMonitor,
+    ) -> Result<wire::MonitorView> {
+        self.json(Call::new(Method::POST, format!("{}/mute", path(monitor))).json(body)?).await
+    }
+
+    pub async fn arm_monitor(&self, monitor: &MonitorPath) -> Result<wire::MonitorView> {
+        self.json(Call::new(Method::POST, format!("{}/arm", path(monitor)))).await
+    }
+
+    /// Asks for runs: of the window that ends now, or of those within a time.
+    pub async fn run_monitor(
+        &self,
+        monitor: &MonitorPath,
+        body: &wire::RunMonitor,
+    ) -> Result<Vec<wire::AskedView>> {
+        let call = Call::new(Method::POST, format!("{}/runs", path(monitor))).json(body)?;
+        self.json::<wire::Page<wire::AskedView>>(call).await.map(|page| page.items)
+    }
+
+    /// The newest runs, at most so many.
+    pub async fn drift_runs(&self, monitor: &MonitorPath, most: usize) -> Result<Vec<wire::RunView>> {
+        self.pages(&format!("{}/runs", path(monitor)), "", most).await
+    }
+
+    /// The run whose window ends then, or the newest that has ended, with its report.
+    pub async fn drift_run(
+        &self,
+        monitor: &MonitorPath,
+        end: Option<DateTime<Utc>>,
+    ) -> Result<wire::RunDetails> {
+        let end =
+            end.map_or("newest".to_owned(), |end| escape(&end.to_rfc3339_opts(SecondsFormat::Micros, true)));
+        self.json(get(format!("{}/runs/{end}", path(monitor)))).await
+    }
+}

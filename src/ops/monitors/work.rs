@@ -1,0 +1,235 @@
+//! A run is made by whoever takes it: the data are read and compared, and what comes of it is recorded in one transaction, if
+//! the run is still theirs. Whoever dies loses the lease, and another one makes the run again, with the same result.
+
+use super::{super::Context, Run, baseline, consequence, data, monitor_itself, runs::REPORT_MAX};
+use crate::{
+    check::{Report, Request, Source, check},
+    db::{
+        drift_runs::{self as rows, Ended, Past},
+        log,
+        monitors::{self, MonitorRow},
+        namespaces, stages,
+        stages::Move,
+    },
+    drift::compare::{Rules, Verdict},
+    error::{Error, Kind, Result},
+    model::{
+        event::Change,
+        monitor::{Plan, RunState, Window},
+    },
+};
+use chrono::TimeDelta;
+use std::{sync::Arc, time::Duration};
+
+/// How long a worker may be silent before another one takes its run.
+const LEASE: TimeDelta = TimeDelta::seconds(90);
+const TRIES_MAX: i64 = 5;
+/// Before the second try; each later wait is four times as long.
+const FIRST_WAIT: TimeDelta = TimeDelta::minutes(1);
+/// Past runs that say how drift stands, and how many rows are usual.
+const PAST_MAX: i64 = 1_000;
+const USUAL_ROWS: usize = 30;
+
+/// Makes one run that waits. Answers false if none does.
+pub async fn work(cx: &Arc<Context>) -> Result<bool> {
+    let (lease, now) = (cx.clock.id().simple().to_string(), cx.clock.now());
+    let mut tx = cx.db.write().await?;
+    let Some(run) = rows::claim(&mut tx, &lease, now, now + LEASE).await? else { return Ok(false) };
+    tx.commit().await?;
+    let Some(monitor) = monitors::by_id(&mut cx.db.read().await?, &run.monitor).await? else {
+        return drop_run(cx, &run, &lease).await.map(|()| true);
+    };
+    let made = tokio::select! {
+        made = make(cx, &monitor, &run) => made,
+        lost = keep(cx, &run, &lease) => return lost.map(|()| true),
+    };
+    match made {
+        Ok(made) => consequence::record(cx, &monitor, &run, &lease, made).await?,
+        Err(error) => give_up_or_wait(cx, &monitor, &run, &lease, error).await?,
+    }
+    Ok(true)
+}
+
+/// Keeps the lease for as long as a run takes; returns once it is lost.
+async fn keep(cx: &Context, run: &Run, lease: &str) -> Result<()> {
+    loop {
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let mut tx = cx.db.write().await?;
+        let is_ours = rows::keep(&mut tx, run, lease, cx.clock.now() + LEASE).await?;
+        tx.commit().await?;
+        if !is_ours {
+            tracing::warn!(monitor = run.monitor, "a drift run was taken over");
+            return Ok(());
+        }
+    }
+}
+
+/// The monitor was taken away while the run waited.
+async fn drop_run(cx: &Context, run: &Run, lease: &str) -> Result<()> {
+    let mut tx = cx.db.write().await?;
+    let ended = Ended { reason: "The monitor was taken away.", ..Ended::failed(cx.clock.now()) };
+    rows::end(&mut tx, run, lease, &ended).await?;
+    tx.commit().await
+}
+
+/// What a run came to.
+pub(super) struct Made {
+    /// What was in the stage.
+    pub held: Option<Move>,
+    pub verdict: Verdict,
+    pub reason: String,
+    pub report: Option<(Report, Vec<u8>)>,
+    /// The same data against the version that the stage would go back to.
+    pub other: Option<consequence::Other>,
+    pub past: Vec<Past>,
+}
+
+impl Made {
+    fn nothing(held: Option<Move>, past: Vec<Past>, reason: String) -> Self {
+        Self { held, verdict: Verdict::NoData, reason, report: None, other: None, past }
+    }
+}
+
+async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made> {
+    if run.tries > TRIES_MAX {
+        let message = format!("it was begun {TRIES_MAX} times, and never came to an end");
+        return Err(
+            Error::too_large("run_never_ends", message).hint("check fewer columns, or shorter windows")
+        );
+    }
+    let (workload, stage) = (&monitor.workload, &monitor.stage);
+    let plan = monitor.spec.plan()?;
+    let mut tx = cx.db.read().await?;
+    let past = rows::past(&mut tx, &monitor.id, run.window.end, PAST_MAX).await?;
+    // Where nothing was there yet, the data are compared with what came: it may be why somebody asks.
+    let held = match stages::held_before(&mut tx, workload, stage, run.window.end).await? {
+        Some(held) => Some(held),
+        None => stages::current(&mut tx, workload, stage).await?,
+    };
+    drop(tx);
+    let Some(there) = &held else {
+        return Ok(Made::nothing(held, past, format!("Nothing is in {workload}:{stage}.")));
+    };
+    let current = files(cx, monitor, &plan, run.window).await?;
+    if current.is_empty() {
+        return Ok(Made::nothing(
+            held,
+            past,
+            format!("There are no data at {}.", plan.paths(run.window).join(", ")),
+        ));
+    }
+    let reference = match plan.reference_of(run.window) {
+        Some(window) => {
+            let files = files(cx, monitor, &plan, window).await?;
+            if files.is_empty() {
+                let reason =
+                    format!("There are no data to compare with, from {} to {}.", window.start, window.end);
+                return Ok(Made::nothing(held, past, reason));
+            }
+            Reference::Files(files)
+        }
+        None => match baseline::of(cx, workload, &there.version, &there.digest).await? {
+            Some(baseline) => Reference::Baseline(baseline),
+            None => {
+                let name = format!("{workload}:{}", there.version);
+                let reason =
+                    format!("{name} has no drift baseline: gradus drift baseline {name} --data FILES");
+                return Ok(Made::nothing(held, past, reason));
+            }
+        },
+    };
+    let other = consequence::other(cx, monitor, there).await?;
+    let request = request(monitor, &past);
+    let work = move || -> Result<(Report, Option<consequence::Other>)> {
+        let threads = request.threads;
+        let reference = match reference {
+            Reference::Files(files) => Source::open(files, None, threads)?,
+            Reference::Baseline(baseline) => baseline,
+        };
+        let current = Source::open(current, None, threads)?;
+        let report = check(&reference, &current, &request)?;
+        let other = match other {
+            Some(other) if report.run.verdict == Verdict::Drift => Some(other.check(&current, &request)?),
+            other => other,
+        };
+        Ok((report, other))
+    };
+    let ended = |source| Error::internal("drift_ended", "the check ended before its time").source(source);
+    let (report, other) = tokio::task::spawn_blocking(work).await.map_err(ended)??;
+    let bytes = serde_json::to_vec(&report).map_err(|source| {
+        Error::internal("report_encoding", "a report could not be written").source(source)
+    })?;
+    if bytes.len() as u64 > REPORT_MAX {
+        let message = format!("the report has {} bytes, at most {REPORT_MAX} are kept", bytes.len());
+        return Err(Error::too_large("report_too_large", message).hint("check fewer columns"));
+    }
+    let (verdict, reason) = (report.run.verdict, report.run.reason.clone());
+    Ok(Made { held, verdict, reason, report: Some((report, bytes)), other, past })
+}
+
+enum Reference {
+    Files(Vec<Arc<dyn crate::tables::Input>>),
+    Baseline(Source),
+}
+
+async fn files(
+    cx: &Context,
+    monitor: &MonitorRow,
+    plan: &Plan,
+    window: Window,
+) -> Result<Vec<Arc<dyn crate::tables::Input>>> {
+    data::find(cx, &monitor.workload.namespace(), &plan.source, &plan.paths(window)).await
+}
+
+fn request(monitor: &MonitorRow, past: &[Past]) -> Request {
+    let spec = &monitor.spec;
+    let past_rows = past.iter().rev().take(USUAL_ROWS).map(|past| past.rows).collect();
+    Request {
+        rules: Rules::Sound(spec.options.clone()),
+        kinds: spec.types.clone(),
+        only: spec.columns.clone(),
+        ignored: spec.ignore.clone(),
+        past_rows,
+        ..Request::default()
+    }
+}
+
+/// What may pass is waited for, and everything else ends the run.
+async fn give_up_or_wait(
+    cx: &Context,
+    monitor: &MonitorRow,
+    run: &Run,
+    lease: &str,
+    error: Error,
+) -> Result<()> {
+    let now = cx.clock.now();
+    let may_pass = matches!(error.kind, Kind::Unavailable | Kind::Internal);
+    tracing::warn!(workload = %monitor.workload, monitor = %monitor.name, ?error, "a drift run failed");
+    let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    let reason: String = format!("{}{hint} [{}]", error.message, error.code).chars().take(1000).collect();
+    let mut tx = cx.db.write().await?;
+    if may_pass && run.tries < TRIES_MAX {
+        let wait = FIRST_WAIT * 4_i32.pow(u32::try_from(run.tries - 1).unwrap_or(0));
+        rows::postpone(&mut tx, run, lease, now + wait, &reason).await?;
+        return tx.commit().await;
+    }
+    namespaces::lock_repository(&mut tx, &monitor.workload).await?;
+    log::lock(&mut tx).await?;
+    let before = rows::at(&mut tx, &run.monitor, None).await?;
+    if !rows::end(&mut tx, run, lease, &Ended { reason: &reason, ..Ended::failed(now) }).await? {
+        return Ok(());
+    }
+    // Told once, until a run does not fail.
+    let is_news = before.is_none_or(|before| before.state != RunState::Failed);
+    if is_news && !monitor.is_muted(now) {
+        let change = Change::MonitorFailed {
+            workload: monitor.workload.clone(),
+            stage: monitor.stage.clone(),
+            monitor: monitor.name.clone(),
+            window: run.window,
+            reason,
+        };
+        log::append(&mut tx, now, &monitor_itself(), vec![change]).await?;
+    }
+    tx.commit().await
+}
