@@ -26,7 +26,7 @@ CREATE INDEX monitors_due ON monitors (due_at) WHERE removed_at IS NULL;
 
 -- One row for each monitor and window, however many replicas tick. lease: who is at it; due_at: when it may be begun, and
 -- begun anew if whoever is at it has died. evidence: of the report, about the version that was in the stage; report: of its
--- bytes.
+-- bytes. drifted: how many columns.
 CREATE TABLE drift_runs (
     monitor TEXT NOT NULL REFERENCES monitors (id),
     window_start TIMESTAMPTZ NOT NULL,
@@ -44,6 +44,7 @@ CREATE TABLE drift_runs (
     reason TEXT,
     alert TEXT,
     data_rows BIGINT,
+    drifted BIGINT,
     evidence TEXT,
     report TEXT,
     PRIMARY KEY (monitor, window_start, window_end)

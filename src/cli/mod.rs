@@ -145,7 +145,7 @@ enum Verb {
     Deployment(deployment::Deployment),
     /// Show which targets run a workload, a stage or a version, against what should run there
     Where(deployment::Where),
-    /// Find out whether data has drifted: baseline, check, calibrate, profile, merge
+    /// Find out whether data has drifted: baseline, check, calibrate, profile, merge, monitor, runs, report, run-now, backfill, mute
     #[command(subcommand)]
     Drift(drift::Drift),
     /// Tenants: create, list, show

@@ -31,6 +31,8 @@ pub struct RunRow {
     pub reason: Option<String>,
     pub alert: Option<Alert>,
     pub data_rows: Option<i64>,
+    /// Columns that drifted.
+    pub drifted: Option<i64>,
     /// The report as evidence, and its bytes.
     pub evidence: Option<Digest>,
     pub report: Option<Digest>,
@@ -46,6 +48,7 @@ pub struct Ended<'a> {
     pub reason: &'a str,
     pub alert: Option<Alert>,
     pub data_rows: Option<i64>,
+    pub drifted: Option<i64>,
     pub evidence: Option<&'a Digest>,
     pub report: Option<&'a Digest>,
 }
@@ -66,6 +69,7 @@ struct Row {
     reason: Option<String>,
     alert: Option<String>,
     data_rows: Option<i64>,
+    drifted: Option<i64>,
     evidence: Option<String>,
     report: Option<String>,
 }
@@ -88,6 +92,7 @@ fn run(row: Row) -> Result<RunRow> {
         reason: row.reason,
         alert: some(row.alert)?,
         data_rows: row.data_rows,
+        drifted: row.drifted,
         evidence: some(row.evidence)?,
         report: some(row.report)?,
     })
@@ -96,7 +101,7 @@ fn run(row: Row) -> Result<RunRow> {
 macro_rules! columns {
     () => {
         "monitor, window_start, window_end, cause, state, tries, queued_at, ended_at, version, digest, verdict, reason, \
-         alert, data_rows, evidence, report"
+         alert, data_rows, drifted, evidence, report"
     };
 }
 macro_rules! select {
@@ -179,7 +184,7 @@ pub async fn postpone(tx: &mut Tx, run: &RunRow, lease: &str, at: DateTime<Utc>,
 /// Ends a run that is ours. Answers false if it is not any more.
 pub async fn end(tx: &mut Tx, run: &RunRow, lease: &str, ended: &Ended<'_>) -> Result<bool> {
     let sql = "UPDATE drift_runs SET state = $5, ended_at = $6, version = $7, digest = $8, verdict = $9, reason = $10,
-                   alert = $11, data_rows = $12, evidence = $13, report = $14, lease = NULL
+                   alert = $11, data_rows = $12, evidence = $13, report = $14, drifted = $15, lease = NULL
                WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4 AND state = 'running'";
     let changed = execute!(
         tx,
@@ -197,7 +202,8 @@ pub async fn end(tx: &mut Tx, run: &RunRow, lease: &str, ended: &Ended<'_>) -> R
         ended.alert.map(Alert::name),
         ended.data_rows,
         ended.evidence.map(Digest::as_str),
-        ended.report.map(Digest::as_str)
+        ended.report.map(Digest::as_str),
+        ended.drifted
     );
     Ok(changed == 1)
 }
@@ -284,6 +290,7 @@ impl Ended<'_> {
             reason: "",
             alert: None,
             data_rows: None,
+            drifted: None,
             evidence: None,
             report: None,
         }

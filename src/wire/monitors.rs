@@ -89,6 +89,8 @@ pub struct RunView {
     /// What it meant after those before it.
     pub alert: Option<Alert>,
     pub rows: Option<i64>,
+    /// Columns that drifted.
+    pub drifted: Option<i64>,
     /// The report, kept as evidence about the version.
     pub evidence: Option<Digest>,
 }

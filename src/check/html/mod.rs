@@ -1,6 +1,9 @@
 //! The report, as one page that needs nothing else and never has more than 300 KB.
 
 mod picture;
+mod trend;
+
+pub use trend::Past;
 
 use super::report::{Input, Report, SideReport};
 use crate::drift::compare::{Cell, Finding, Mode, Summary, Test, Verdict};
@@ -16,14 +19,14 @@ const TEMPLATE: &str = include_str!("report.html");
 const BYTES_MAX: usize = 300_000;
 const FILES_MAX: usize = 20;
 
-/// The page. Errors: none that data could make.
-pub fn page(report: &Report, title: &str) -> Result<String> {
+/// The page. `past`: earlier runs of a monitor and this one, oldest first, if there are any. Errors: none that data could make.
+pub fn page(report: &Report, title: &str, past: &[Past]) -> Result<String> {
     let all = &report.run.columns;
     // What is grave is shown whole, and of the rest as many as fit.
     let mut detailed = all.len().min(100);
     let mut listed = all.len();
     loop {
-        let page = render(report, title, detailed, listed)?;
+        let page = render(report, title, past, detailed, listed)?;
         if page.len() <= BYTES_MAX || detailed + listed == 0 {
             return Ok(page);
         }
@@ -36,7 +39,7 @@ pub fn page(report: &Report, title: &str) -> Result<String> {
     }
 }
 
-fn render(report: &Report, title: &str, detailed: usize, listed: usize) -> Result<String> {
+fn render(report: &Report, title: &str, past: &[Past], detailed: usize, listed: usize) -> Result<String> {
     let run = &report.run;
     let failed = |source: minijinja::Error| {
         Error::internal("report_template", "the report could not be written").source(source)
@@ -53,6 +56,7 @@ fn render(report: &Report, title: &str, detailed: usize, listed: usize) -> Resul
         reference: side(&report.reference),
         current: side(&report.current),
         left_out: run.columns.len() - columns.len() - others.len(),
+        trend: trend::trend(past),
         how: how(report),
         columns,
         others,
@@ -72,6 +76,7 @@ struct View<'a> {
     columns: Vec<Details>,
     others: Vec<Row>,
     left_out: usize,
+    trend: String,
     how: String,
 }
 
@@ -251,7 +256,7 @@ mod tests {
 
     #[test]
     fn the_verdict_comes_first_and_nothing_is_loaded() {
-        let page = page(&report(3, |column| format!("column {column}")), "A check").unwrap();
+        let page = page(&report(3, |column| format!("column {column}")), "A check", &[]).unwrap();
         assert!(page.find("class=\"verdict DRIFT\"").unwrap() < page.find("column 2").unwrap());
         for outside in ["http:", "https:", "src=", "<script", "@import", "url("] {
             assert!(!page.contains(outside), "{outside}");
@@ -261,7 +266,7 @@ mod tests {
 
     #[test]
     fn what_a_column_is_called_is_text() {
-        let page = page(&report(1, |_| "<script>alert(1)</script>&\"'".to_owned()), "<b>").unwrap();
+        let page = page(&report(1, |_| "<script>alert(1)</script>&\"'".to_owned()), "<b>", &[]).unwrap();
         assert!(!page.contains("<script>") && !page.contains("<b>&") && page.contains("&lt;script&gt;"));
     }
 
@@ -269,7 +274,8 @@ mod tests {
     fn a_page_of_many_columns_stays_small() {
         for columns in [150, 3_000] {
             let page =
-                page(&report(columns, |column| format!("{column}-{}", "x".repeat(60))), "A check").unwrap();
+                page(&report(columns, |column| format!("{column}-{}", "x".repeat(60))), "A check", &[])
+                    .unwrap();
             assert!(page.len() <= BYTES_MAX && page.len() > BYTES_MAX / 4, "{}", page.len());
             assert!(page.contains("more columns are in the JSON report") == (columns == 3_000));
         }

@@ -9,7 +9,7 @@ use crate::drift::compare::{Correction, Finding, Options, Verdict};
 use crate::error::{Error, Result};
 use crate::model::reference::Reference;
 use clap::{Args, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// So many columns that are as they were are listed.
 const LISTED: usize = 20;
@@ -70,13 +70,7 @@ impl Check {
         };
         let report = blocking(move || self.check(baseline)).await?;
         if let Some(file) = &page {
-            let text = html::page(&report, &title)?;
-            std::fs::write(file, text).map_err(|source| {
-                Error::invalid("file_unwritable", format!("the report cannot be written: {}", file.display()))
-                    .source(source)
-                    .hint("name another file with --report")
-            })?;
-            out.note(format!("the report is in {}", file.display()));
+            write_page(&report, &title, &[], file, out)?;
         }
         out.data(&report, |out| print(&report, out))?;
         match report.run.verdict {
@@ -117,7 +111,25 @@ pub async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send
         .map_err(|source| Error::internal("drift_ended", "the check ended before its time").source(source))?
 }
 
-fn print(report: &Report, out: &Out) {
+/// Writes the report as a page.
+pub(super) fn write_page(
+    report: &Report,
+    title: &str,
+    past: &[html::Past],
+    file: &Path,
+    out: &Out,
+) -> Result<()> {
+    let text = html::page(report, title, past)?;
+    std::fs::write(file, text).map_err(|source| {
+        Error::invalid("file_unwritable", format!("the report cannot be written: {}", file.display()))
+            .source(source)
+            .hint("name another file")
+    })?;
+    out.note(format!("the report is in {}", file.display()));
+    Ok(())
+}
+
+pub(super) fn print(report: &Report, out: &Out) {
     let run = &report.run;
     out.line(format!("{}  {}", run.verdict.name(), run.reason));
     let about = |side: &crate::check::SideReport| {

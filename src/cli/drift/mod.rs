@@ -3,7 +3,9 @@
 mod baseline;
 mod calibrate;
 mod check;
+mod monitor;
 mod profile;
+mod runs;
 mod side;
 
 use super::print::Out;
@@ -23,13 +25,32 @@ pub enum Drift {
     Profile(profile::ProfileVerb),
     /// Put the profiles of parts together
     Merge(profile::Merge),
+    /// Checks by a schedule: add, list, show, arm, rm
+    #[command(subcommand)]
+    Monitor(monitor::Monitor),
+    /// Show the runs of a monitor
+    Runs(runs::Runs),
+    /// Show the report of a run
+    Report(runs::ReportVerb),
+    /// Run a monitor now (exit code 10: drift found)
+    RunNow(runs::RunNow),
+    /// Run a monitor for windows of the past
+    Backfill(runs::Backfill),
+    /// Let a monitor tell nobody for a while
+    Mute(runs::Mute),
 }
 
 impl Drift {
     /// Whether it needs no registry.
     pub fn is_offline(&self) -> bool {
         match self {
-            Self::Baseline(_) => false,
+            Self::Baseline(_)
+            | Self::Monitor(_)
+            | Self::Runs(_)
+            | Self::Report(_)
+            | Self::RunNow(_)
+            | Self::Backfill(_)
+            | Self::Mute(_) => false,
             Self::Check(check) => check.version.is_none(),
             Self::Calibrate(calibrate) => calibrate.version.is_none(),
             Self::Profile(_) | Self::Merge(_) => true,
@@ -43,6 +64,12 @@ impl Drift {
             Self::Calibrate(calibrate) => calibrate.run(client, out).await,
             Self::Profile(profile) => profile.run(out).await,
             Self::Merge(merge) => merge.run(out),
+            Self::Monitor(monitor) => monitor.run(needed(client)?, out).await,
+            Self::Runs(runs) => runs.run(needed(client)?, out).await,
+            Self::Report(report) => report.run(needed(client)?, out).await,
+            Self::RunNow(run) => run.run(needed(client)?, out).await,
+            Self::Backfill(backfill) => backfill.run(needed(client)?, out).await,
+            Self::Mute(mute) => mute.run(needed(client)?, out).await,
         }
     }
 }

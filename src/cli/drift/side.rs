@@ -30,7 +30,7 @@ pub struct Columns {
     ignore: Vec<String>,
 }
 
-fn typed(text: &str) -> Result<(String, Kind), String> {
+pub(super) fn typed(text: &str) -> Result<(String, Kind), String> {
     let (name, kind) = text.rsplit_once('=').ok_or("write NAME=TYPE, for example age=num")?;
     let kind = Request::kind(kind)
         .map_err(|error| format!("{} ({})", error.message, error.hint.unwrap_or_default()))?;

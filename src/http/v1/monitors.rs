@@ -54,6 +54,7 @@ fn run_view(row: monitors::Run) -> wire::RunView {
         reason: row.reason,
         alert: row.alert,
         rows: row.data_rows,
+        drifted: row.drifted,
         evidence: row.evidence,
     }
 }

@@ -130,10 +130,8 @@ pub(super) async fn record(
         verdict: Some(made.verdict),
         reason: &made.reason,
         alert,
-        data_rows: made
-            .report
-            .as_ref()
-            .map(|(report, _)| i64::try_from(report.current.rows).unwrap_or(i64::MAX)),
+        data_rows: made.report.as_ref().map(|(report, _)| count(report.current.rows)),
+        drifted: made.report.as_ref().map(|(report, _)| count(report.run.drifted)),
         evidence: kept.as_ref(),
         report: report.as_ref(),
     };
@@ -160,6 +158,10 @@ pub(super) async fn record(
     }
     settle::settle_workload(cx, &monitor.workload).await;
     Ok(())
+}
+
+fn count(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }
 
 /// What the run means after those before it that were about the same content; `None`: it cannot tell.

@@ -1,0 +1,254 @@
+//! `gradus drift monitor`: scheduled checks of a stage.
+
+use super::super::{
+    argument,
+    print::{Out, quoted, time},
+};
+use crate::{
+    client::Client,
+    drift::{
+        compare::{Concern, Correction, Options},
+        profile::Kind,
+    },
+    error::{Error, Result},
+    model::{
+        monitor::{Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Spec},
+        name::Workload,
+        reference::{Reference, Selector},
+        stage::Stage,
+    },
+    wire,
+};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+
+#[derive(Subcommand)]
+pub enum Monitor {
+    /// Check a stage for drift by a schedule
+    Add(Box<Add>),
+    /// List the monitors of a workload
+    List {
+        #[arg(value_parser = argument::<Workload>)]
+        workload: Workload,
+    },
+    /// Show a monitor
+    Show {
+        /// For example acme/ticket-triage/nightly
+        #[arg(value_name = "WORKLOAD/NAME", value_parser = argument::<MonitorPath>)]
+        monitor: MonitorPath,
+    },
+    /// Let a monitor move its stage back once more, though nobody has promoted since it was moved back
+    Arm {
+        #[arg(value_name = "WORKLOAD/NAME", value_parser = argument::<MonitorPath>)]
+        monitor: MonitorPath,
+    },
+    /// Take a monitor away; what it reported stays
+    Rm {
+        #[arg(value_name = "WORKLOAD/NAME", value_parser = argument::<MonitorPath>)]
+        monitor: MonitorPath,
+    },
+}
+
+#[derive(Args)]
+pub struct Add {
+    /// How it is called within the workload, for example nightly
+    #[arg(value_parser = argument::<MonitorName>)]
+    name: MonitorName,
+    /// The stage to check, for example acme/ticket-triage:production
+    #[arg(long, value_name = "REFERENCE", value_parser = argument::<Reference>)]
+    on: Reference,
+    /// When, as cron has it: minute hour day month weekday
+    #[arg(long, value_name = "CRON")]
+    every: String,
+    /// The time zone of the schedule and of whole days
+    #[arg(long = "tz", value_name = "ZONE", default_value = "UTC")]
+    zone: String,
+    /// Where the data are; {date} stands for a day of the window, {date:%H} and such for other forms of it
+    #[arg(long, value_name = "URL")]
+    source: String,
+    /// Of which time: 1d is the last whole day of the zone, 24h the last 24 hours
+    #[arg(long, value_name = "LENGTH", default_value = "1d")]
+    window: String,
+    /// Compare with: baseline (of the version in the stage), trailing:7d, or same-phase:1w
+    #[arg(long, default_value = "baseline")]
+    reference: String,
+    /// What follows from drift, besides that it is told: notify, block or rollback
+    #[arg(long, value_parser = argument::<OnDrift>, default_value = "notify")]
+    on_drift: OnDrift,
+    /// What must have drifted for the stage to move back
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', default_values = ["violations", "performance"])]
+    rollback_on: Vec<ConcernName>,
+    /// Minutes to wait for data that come late
+    #[arg(long, value_name = "MINUTES", default_value_t = 0)]
+    grace: u32,
+    /// What to do about runs that were missed: coalesce (the newest only), catch-up or skip
+    #[arg(long, value_parser = argument::<Misfire>, default_value = "coalesce")]
+    misfire: Misfire,
+    /// Tell only where so many of the last runs found drift: 2/3
+    #[arg(long, value_name = "K/N", value_parser = k_of_n, default_value = "1/1")]
+    drifted: (u32, u32),
+    /// So many runs in a row without drift end it
+    #[arg(long, value_name = "RUNS", default_value_t = 2)]
+    clear_after: u32,
+    /// After drift has ended, tell of none for so long
+    #[arg(long, value_name = "HOURS", default_value_t = 0)]
+    cooldown: u32,
+    /// The share of false ones among all alarms that is accepted; gradus drift calibrate says which gives one in three months
+    #[arg(long, default_value_t = 0.05)]
+    alpha: f64,
+    /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
+    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = super::side::typed)]
+    types: Vec<(String, Kind)>,
+    /// Only these columns
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    columns: Vec<String>,
+    /// All columns but these
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    ignore: Vec<String>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum ConcernName {
+    /// What a model is given or answers
+    Data,
+    /// Answers that break a rule
+    Violations,
+    /// How good the answers are
+    Performance,
+}
+
+impl From<ConcernName> for Concern {
+    fn from(name: ConcernName) -> Self {
+        match name {
+            ConcernName::Data => Self::Data,
+            ConcernName::Violations => Self::Violations,
+            ConcernName::Performance => Self::Performance,
+        }
+    }
+}
+
+fn k_of_n(text: &str) -> Result<(u32, u32), String> {
+    let parts = text.split_once('/').and_then(|(k, n)| Some((k.parse().ok()?, n.parse().ok()?)));
+    parts.ok_or_else(|| "write K/N, for example 2/3".to_owned())
+}
+
+impl Monitor {
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        match self {
+            Self::Add(add) => add.run(client, out).await,
+            Self::List { workload } => list(client, &workload, out).await,
+            Self::Show { monitor } => {
+                let view = client.monitor(&monitor).await?;
+                out.data(&view, |out| show(&view, out))
+            }
+            Self::Arm { monitor } => {
+                let view = client.arm_monitor(&monitor).await?;
+                out.done(&view, format!("{monitor} may move {}:{} back once more", view.workload, view.stage))
+            }
+            Self::Rm { monitor } => {
+                client.remove_monitor(&monitor).await?;
+                out.done(&json!({ "removed": monitor.to_string() }), format!("removed monitor {monitor}"))
+            }
+        }
+    }
+}
+
+impl Add {
+    async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        let reference = &self.on;
+        let stage: Stage = match &reference.selector {
+            Selector::Stage(stage) => stage.clone(),
+            // A policy may name stages of its own.
+            Selector::Alias(name) => name.as_str().parse()?,
+            _ => {
+                let message = format!("a monitor is of a stage, which this does not name: {reference}");
+                let hint = format!("for example {}:production", reference.workload);
+                return Err(Error::invalid("monitor_stage", message).hint(hint));
+            }
+        };
+        let workload = reference.workload.clone();
+        let new = wire::NewMonitor { name: self.name.clone(), stage, spec: self.spec() };
+        let view = client.add_monitor(&workload, &new).await?;
+        out.data(&view, |out| show(&view, out))?;
+        let path = quoted(&format!("{}/{}", view.workload, view.name));
+        out.note(format!("try it now: {}", out.command(&format!("drift run-now {path}"))));
+        Ok(())
+    }
+
+    fn spec(self) -> Spec {
+        Spec {
+            every: self.every,
+            zone: self.zone,
+            source: self.source,
+            window: self.window,
+            reference: self.reference,
+            on_drift: self.on_drift,
+            rollback_on: self.rollback_on.into_iter().map(Concern::from).collect(),
+            grace_minutes: self.grace,
+            misfire: self.misfire,
+            hygiene: Hygiene {
+                drifted: self.drifted.0,
+                of: self.drifted.1,
+                clear_after: self.clear_after,
+                cooldown_hours: self.cooldown,
+            },
+            options: Options { alpha: self.alpha, correction: Correction::default(), ..Options::default() },
+            types: self.types.into_iter().collect(),
+            columns: self.columns.into_iter().collect(),
+            ignore: self.ignore.into_iter().collect(),
+        }
+    }
+}
+
+async fn list(client: &Client, workload: &Workload, out: &Out) -> Result<()> {
+    let items = client.monitors(workload).await?;
+    let page = wire::Page { items, next: None };
+    out.data(&page, |out| {
+        if page.items.is_empty() {
+            return;
+        }
+        let head = ["NAME", "STAGE", "EVERY", "WINDOW", "AGAINST", "ON DRIFT", "NEXT RUN", ""];
+        out.table(&head, &page.items.iter().map(row).collect::<Vec<_>>());
+    })?;
+    if page.items.is_empty() {
+        out.note(format!("no drift monitor watches {workload}"));
+        out.note(format!("next: {}", out.command("drift monitor add --help")));
+    }
+    Ok(())
+}
+
+fn row(it: &wire::MonitorView) -> Vec<String> {
+    vec![
+        it.name.to_string(),
+        it.stage.to_string(),
+        format!("{} ({})", it.spec.every, it.spec.zone),
+        it.spec.window.clone(),
+        it.spec.reference.clone(),
+        it.spec.on_drift.to_string(),
+        it.due_at.map_or_else(|| "never".to_owned(), time),
+        state(it),
+    ]
+}
+
+fn state(it: &wire::MonitorView) -> String {
+    let drifting = it.drifting.as_ref().map(|digest| format!("found drift of {}", digest.short()));
+    let muted = it.muted.as_ref().filter(|mute| mute.until > chrono::Utc::now());
+    let muted = muted.map(|mute| format!("muted until {} by {}: {}", time(mute.until), mute.by, mute.reason));
+    [drifting, muted].into_iter().flatten().collect::<Vec<_>>().join("; ")
+}
+
+fn show(it: &wire::MonitorView, out: &Out) {
+    out.line(format!("{}/{} watches {}:{}", it.workload, it.name, it.workload, it.stage));
+    out.line(format!(
+        "  every {} ({}), next at {}",
+        it.spec.every,
+        it.spec.zone,
+        it.due_at.map_or_else(|| "no time".to_owned(), time)
+    ));
+    out.line(format!("  data of {} at {}", it.spec.window, it.spec.source));
+    out.line(format!("  against {}, on drift: {}", it.spec.reference, it.spec.on_drift));
+    let state = state(it);
+    if !state.is_empty() {
+        out.line(format!("  {state}"));
+    }
+}
