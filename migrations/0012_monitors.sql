@@ -26,7 +26,8 @@ CREATE INDEX monitors_due ON monitors (due_at) WHERE removed_at IS NULL;
 
 -- One row for each monitor and window, however many replicas tick. lease: who is at it; due_at: when it may be begun, and
 -- begun anew if whoever is at it has died. evidence: of the report, about the version that was in the stage; report: of its
--- bytes. drifted: how many columns.
+-- bytes. drifted: how many columns. followed: what has
+-- become of the stage, where the monitor may move it.
 CREATE TABLE drift_runs (
     monitor TEXT NOT NULL REFERENCES monitors (id),
     window_start TIMESTAMPTZ NOT NULL,
@@ -47,6 +48,7 @@ CREATE TABLE drift_runs (
     drifted BIGINT,
     evidence TEXT,
     report TEXT,
+    followed TEXT,
     PRIMARY KEY (monitor, window_start, window_end)
 );
 CREATE INDEX drift_runs_waiting ON drift_runs (due_at) WHERE state = 'queued' OR state = 'running';

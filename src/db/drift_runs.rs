@@ -36,6 +36,8 @@ pub struct RunRow {
     /// The report as evidence, and its bytes.
     pub evidence: Option<Digest>,
     pub report: Option<Digest>,
+    /// What has become of the stage, where the monitor may move it.
+    pub followed: Option<String>,
 }
 
 /// What came of a run.
@@ -72,6 +74,7 @@ struct Row {
     drifted: Option<i64>,
     evidence: Option<String>,
     report: Option<String>,
+    followed: Option<String>,
 }
 
 fn run(row: Row) -> Result<RunRow> {
@@ -95,13 +98,14 @@ fn run(row: Row) -> Result<RunRow> {
         drifted: row.drifted,
         evidence: some(row.evidence)?,
         report: some(row.report)?,
+        followed: row.followed,
     })
 }
 
 macro_rules! columns {
     () => {
         "monitor, window_start, window_end, cause, state, tries, queued_at, ended_at, version, digest, verdict, reason, \
-         alert, data_rows, drifted, evidence, report"
+         alert, data_rows, drifted, evidence, report, followed"
     };
 }
 macro_rules! select {
@@ -206,6 +210,14 @@ pub async fn end(tx: &mut Tx, run: &RunRow, lease: &str, ended: &Ended<'_>) -> R
         ended.drifted
     );
     Ok(changed == 1)
+}
+
+/// Notes what a run has brought about.
+pub async fn follow(tx: &mut Tx, run: &RunRow, what: &str) -> Result<()> {
+    let sql =
+        "UPDATE drift_runs SET followed = $4 WHERE monitor = $1 AND window_start = $2 AND window_end = $3";
+    execute!(tx, sql, &run.monitor, run.window.start, run.window.end, what);
+    Ok(())
 }
 
 /// What waits of a removed monitor is not made.

@@ -91,6 +91,8 @@ pub struct RunView {
     pub rows: Option<i64>,
     /// Columns that drifted.
     pub drifted: Option<i64>,
+    /// What has become of the stage, where the monitor may move it.
+    pub followed: Option<String>,
     /// The report, kept as evidence about the version.
     pub evidence: Option<Digest>,
 }

@@ -43,6 +43,8 @@ mod keyless;
 mod log;
 /// What the command line says: next steps, early refusals, what is left out.
 mod messages;
+/// Drift monitors and their consequences.
+mod monitors;
 /// The OCI view: manifests, tags, referrers, and what a semver tag does.
 mod oci;
 /// What takes its time, and what does not answer at all.

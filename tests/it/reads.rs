@@ -1,6 +1,6 @@
 //! Reading: pages, entity tags, freshness across replicas, and what bad input gets.
 
-use crate::harness::{Call, Env, backends, files};
+use crate::harness::{Call, Env, backends, files, monitor};
 use gradus::{
     http::{Access, routes},
     model::access::Role,
@@ -132,6 +132,7 @@ backends! {
         let hook = json!({ "scope": "acme", "on": "*", "url": "https://1.1.1.1/" });
         let hook = env.call("POST", "/v1/hooks").json(hook).expect(201).await.value()["id"].as_str().unwrap().to_owned();
         let tested = env.call("POST", &format!("/v1/hooks/{hook}/test")).expect(200).await.value()["position"].to_string();
+        let (monitor, run) = ("nightly", monitor::asked(&env, "acme/x").await);
         for route in reads {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/acme/x/promotions/{promotion}"),
@@ -139,7 +140,7 @@ backends! {
                 "workload_proof" => "/v1/workloads/acme/x/proof/4".to_owned(),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=2".to_owned(),
                 "diff" => "/v1/diff?from=acme/x:1.0.0&to=acme/x:1.0.0".to_owned(),
-                _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion").replace("{stage}", "production").replace("{hook}", &hook).replace("{position}", &tested),
+                _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion").replace("{stage}", "production").replace("{hook}", &hook).replace("{position}", &tested).replace("{monitor}", monitor).replace("{run}", &run),
             };
             let tag = env.get(&path).expect(200).await.header("etag").to_owned();
             assert!(tag.len() > 2 && tag.starts_with('"') && tag.ends_with('"'), "{path}: {tag}");

@@ -36,6 +36,8 @@ fn path(route: &Route, namespace: &str) -> String {
         .replace("{*tile}", "0/000")
         .replace("{hook}", "0190a0a0000070008000000000000000")
         .replace("{position}", "0")
+        .replace("{monitor}", "nightly")
+        .replace("{run}", "newest")
         .replace("{reference}", "1.0.0")
 }
 

@@ -1,6 +1,6 @@
 //! The published schemas are the types. `UPDATE_SCHEMAS=1 cargo test schemas` writes them anew.
 
-use crate::harness::{Env, backends, files};
+use crate::harness::{Env, backends, files, monitor};
 use gradus::{
     evidence, gates::Policy, http::routes, kinds::Inspection, model::event::Event,
     model::resolution::Resolution,
@@ -153,6 +153,7 @@ backends! {
         assert_eq!(promoted["state"], "promoted", "{promoted}");
         let promotion = promoted["id"].as_str().unwrap();
         let (namespace, name) = WORKLOAD.split_once('/').unwrap();
+        let run = monitor::asked(&env, WORKLOAD).await;
         for route in routes().into_iter().filter(|route| route.method == "GET" && route.path.starts_with("/v1") && route.answer.is_some()) {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/{WORKLOAD}/promotions/{promotion}"),
@@ -163,7 +164,7 @@ backends! {
                 "workload_proof" => format!("/v1/workloads/{WORKLOAD}/proof/{}", promoted["position"]),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=3".to_owned(),
                 "diff" => format!("/v1/diff?from={WORKLOAD}:1.0.0&to={WORKLOAD}:1.0.3"),
-                _ => route.path.replace("{namespace}", namespace).replace("{name}", name).replace("{tag}", "champion").replace("{stage}", "production"),
+                _ => route.path.replace("{namespace}", namespace).replace("{name}", name).replace("{tag}", "champion").replace("{stage}", "production").replace("{monitor}", "nightly").replace("{run}", &run),
             };
             let answer = env.get(&path).expect(200).await.value();
             assert_satisfies(&answer_schema(&openapi, route.path, "get"), &answer, &path);

@@ -140,7 +140,7 @@ fn row(it: &wire::RunView) -> Vec<String> {
         it.version.as_ref().map_or_else(dash, ToString::to_string),
         it.rows.map_or_else(dash, |rows| rows.to_string()),
         news.to_owned(),
-        it.reason.clone().unwrap_or_default(),
+        [it.reason.clone(), it.followed.clone()].into_iter().flatten().collect::<Vec<_>>().join(" "),
     ]
 }
 

@@ -55,6 +55,7 @@ fn run_view(row: monitors::Run) -> wire::RunView {
         alert: row.alert,
         rows: row.data_rows,
         drifted: row.drifted,
+        followed: row.followed,
         evidence: row.evidence,
     }
 }

@@ -38,6 +38,7 @@ use std::{collections::BTreeSet, sync::Arc};
 pub(super) struct Other {
     target: Entry,
     baseline: Option<Source>,
+    /// Columns that drift from its baseline, of those that matter; `None`: it has none.
     drifted: Option<usize>,
     on: BTreeSet<Concern>,
 }
@@ -151,11 +152,10 @@ pub(super) async fn record(
     if !changes.is_empty() {
         log::append(&mut tx, now, &monitor_itself(), changes).await?;
     }
-    let back = if acts { go_back(cx, &mut tx, monitor, run, &made).await? } else { None };
-    tx.commit().await?;
-    if let Some(back) = back {
-        tracing::warn!(workload = %monitor.workload, stage = %monitor.stage, from = %back.from, to = %back.to, "rolled back by a monitor");
+    if acts && let Some(followed) = go_back(cx, &mut tx, monitor, run, &made).await? {
+        rows::follow(&mut tx, run, &followed).await?;
     }
+    tx.commit().await?;
     settle::settle_workload(cx, &monitor.workload).await;
     Ok(())
 }
@@ -258,33 +258,51 @@ async fn tell(
 }
 
 /// Moves the stage back, if what drifted is grave, the version that would come back fares better with the same data, and nobody
-/// has moved the stage since the data.
+/// has moved the stage since the data. Says what has become of it; `None`: the monitor does not move stages.
 async fn go_back(
     cx: &Context,
     tx: &mut Tx,
     monitor: &MonitorRow,
     run: &Run,
     made: &Made,
-) -> Result<Option<rollback::RolledBack>> {
-    let (Some(held), Some((report, _)), Some(other)) = (&made.held, &made.report, &made.other) else {
+) -> Result<Option<String>> {
+    let (Some(held), Some((report, _))) = (&made.held, &made.report) else { return Ok(None) };
+    if monitor.spec.on_drift != OnDrift::Rollback || report.run.verdict != Verdict::Drift {
         return Ok(None);
-    };
+    }
     let (workload, stage) = (&monitor.workload, &monitor.stage);
-    let Some(current) = stages::current(tx, workload, stage).await? else { return Ok(None) };
-    let is_same = current.number == held.number && current.at < run.window.end;
+    let stays = |why: String| Ok(Some(format!("not moved back: {why}")));
+    let current = stages::current(tx, workload, stage).await?;
+    let Some(current) = current.filter(|now| now.number == held.number && now.at < run.window.end) else {
+        return stays(format!("{stage} was moved since these data"));
+    };
     // Once: then a person promotes, or allows it again.
-    let is_armed = current.kind != MoveKind::RolledBack || monitor.armed_at.is_some_and(|at| at > current.at);
-    let grave = grave(report, &other.on);
-    let fares_better = other.drifted.is_some_and(|drifted| drifted < grave);
-    if !(is_same && is_armed && fares_better) {
-        tracing::info!(%workload, %stage, is_same, is_armed, fares_better, "a monitor does not move the stage back");
-        return Ok(None);
+    if current.kind == MoveKind::RolledBack && monitor.armed_at.is_none_or(|at| at <= current.at) {
+        return stays(format!(
+            "{stage} was moved back before, and nobody has promoted or armed the monitor since"
+        ));
+    }
+    let grave = grave(report, &monitor.spec.rollback_on);
+    if grave == 0 {
+        return stays("what drifted is no reason to".to_owned());
     }
     let entered = stages::entry_of(tx, workload, stage).await?.unwrap_or(current.number);
     let target = stages::previous_good(tx, workload, stage, entered, &current.digest).await?;
-    if target.is_none_or(|target| target.digest != other.target.digest) {
-        return Ok(None);
+    let Some((target, other)) = target.zip(made.other.as_ref()) else {
+        return stays("nothing good was there before".to_owned());
+    };
+    if target.digest != other.target.digest {
+        return stays("what would come back has changed meanwhile".to_owned());
+    }
+    match other.drifted {
+        None => return stays(format!("{} has no drift baseline", target.version)),
+        Some(drifted) if drifted >= grave => {
+            return stays(format!("{} does not fare better with these data", target.version));
+        }
+        Some(_) => {}
     }
     let reason = format!("monitor {} found drift: {}", monitor.name, made.reason);
-    rollback::by_monitor(cx, tx, workload, stage, &shortened(&reason)).await.map(Some)
+    let back = rollback::by_monitor(cx, tx, workload, stage, &shortened(&reason)).await?;
+    tracing::warn!(%workload, %stage, from = %back.from, to = %back.to, "rolled back by a monitor");
+    Ok(Some(format!("{stage} went back to {}", back.to)))
 }

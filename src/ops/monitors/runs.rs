@@ -11,10 +11,13 @@ use crate::{
     },
     ops::blobs,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 /// Windows that are asked for at once.
 const WINDOWS_MAX: usize = 1_000;
+/// After all windows: the largest time that sorts right as text.
+const END: DateTime<Utc> =
+    NaiveDate::from_ymd_opt(9999, 12, 31).expect("a day").and_time(NaiveTime::MIN).and_utc();
 /// Most bytes of a report.
 pub(super) const REPORT_MAX: u64 = crate::model::evidence::MAX_BYTES as u64;
 
@@ -84,7 +87,7 @@ pub async fn list(
 ) -> Result<Vec<Run>> {
     let mut tx = cx.db.read().await?;
     let row = find(&mut tx, workload, name).await?;
-    rows::newest(&mut tx, &row.id, before.unwrap_or(DateTime::<Utc>::MAX_UTC), limit).await
+    rows::newest(&mut tx, &row.id, before.unwrap_or(END), limit).await
 }
 
 /// A run with its report, if one was made and kept: the one whose window ends then, or the newest that has ended.

@@ -11,6 +11,7 @@ pub mod files;
 pub mod govern;
 pub mod home;
 pub mod issuer;
+pub mod monitor;
 pub mod oci;
 pub mod proxy;
 pub mod receiver;
@@ -72,6 +73,7 @@ impl Backend {
         if self.is_s3() {
             config.stores = vec![s3_store("s3", &fresh_name())];
         }
+        config.sources = vec![monitor::source(self)];
         config
     }
 }
@@ -129,6 +131,8 @@ pub struct Env {
     /// An admin of the whole registry.
     pub admin: String,
     pub directory: tempfile::TempDir,
+    /// Where the database and the local store are, which replicas share.
+    home: std::path::PathBuf,
 }
 
 impl Env {
@@ -145,7 +149,8 @@ impl Env {
         let cx = open(&config, directory.path(), clock.clone()).await;
         let admin = start::bootstrap(&cx).await.expect("bootstrap").expect("the registry is new");
         let router = http::router(cx.clone());
-        Self { backend, cx, clock, router, admin, directory }
+        let home = directory.path().to_owned();
+        Self { backend, cx, clock, router, admin, directory, home }
     }
 
     /// Another replica on the same database and store, with its own memory.
@@ -158,11 +163,26 @@ impl Env {
         self.replica_with(Arc::new(clock)).await
     }
 
-    async fn replica_with(&self, clock: Arc<Fixed>) -> Self {
-        let cx = open(&self.cx.config, self.directory.path(), clock.clone()).await;
+    /// One in local mode, where monitors may read local files, unless there are buckets to read.
+    pub async fn with_data(&self) -> Self {
+        if self.backend.is_s3() {
+            return self.replica().await;
+        }
+        let user = gradus::model::name::PrincipalName::local("tester");
+        let cx = open_as(&self.cx.config, &self.home, self.clock.clone(), Some(user)).await;
+        self.sharing(cx, self.clock.clone())
+    }
+
+    fn sharing(&self, cx: Arc<Context>, clock: Arc<Fixed>) -> Self {
         let router = http::router(cx.clone());
         let directory = tempfile::tempdir().expect("a directory");
-        Self { backend: self.backend, cx, clock, router, admin: self.admin.clone(), directory }
+        let (admin, home) = (self.admin.clone(), self.home.clone());
+        Self { backend: self.backend, cx, clock, router, admin, directory, home }
+    }
+
+    async fn replica_with(&self, clock: Arc<Fixed>) -> Self {
+        let cx = open(&self.cx.config, &self.home, clock.clone()).await;
+        self.sharing(cx, clock)
     }
 
     fn registry_admin(&self) -> gradus::model::access::Actor {
@@ -209,7 +229,7 @@ impl Env {
         let user = gradus::model::name::PrincipalName::local("tester");
         let mut config = self.cx.config.clone();
         config.listen = self.cx.config.listen;
-        let cx = open_as(&config, self.directory.path(), self.clock.clone(), Some(user.clone())).await;
+        let cx = open_as(&config, &self.home, self.clock.clone(), Some(user.clone())).await;
         start::ensure_local_user(&cx, &user).await.expect("the local user");
         gradus::client::Client::local(http::router(cx))
     }

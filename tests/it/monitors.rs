@@ -1,0 +1,312 @@
+//! Drift monitors: what is due is run once, and what it finds has consequences.
+
+use crate::harness::{
+    Env, backends,
+    govern::W,
+    monitor::{profile, table},
+};
+use gradus::{
+    model::access::Role,
+    ops::monitors::{tick, work},
+};
+use serde_json::{Value, json};
+use std::{collections::BTreeSet, time::Duration};
+
+/// The clock begins at 2026-01-02T03:04:05Z.
+const FIRST: &str = "2026-01-01";
+
+async fn kinds(env: &Env) -> Vec<String> {
+    let log = env.get(&format!("/v1/events?workload={W}")).expect(200).await.value();
+    let kinds = log["items"].as_array().unwrap().iter().map(|it| it["kind"].as_str().unwrap().to_owned());
+    kinds
+        .filter(|kind| {
+            kind.starts_with("drift")
+                || ["rolled_back", "retrain_wanted", "monitor_failed"].contains(&kind.as_str())
+        })
+        .collect()
+}
+
+async fn event(env: &Env, kind: &str) -> Value {
+    let log = env.get(&format!("/v1/events?workload={W}&kind={kind}")).expect(200).await.value();
+    log["items"].as_array().unwrap().last().unwrap()["data"].clone()
+}
+
+/// Two versions, the second in production, which was made for data that are not moved; the first for such that are.
+async fn watched(env: &Env) -> Env {
+    env.namespace("acme").await;
+    let open = "gradus: policy/v1\nrules: { prompt: { production: { skip: true, gates: [] }, staging: { gates: [] } } }";
+    assert_eq!(env.policy(open).await.status, 200);
+    for text in ["one", "two"] {
+        let version = env.root().push(text).await;
+        env.root().promote(&version, "production").await;
+    }
+    env.baseline("1.0.0", 2_000, 30.0).await;
+    env.baseline("1.0.1", 2_000, 0.0).await;
+    env.with_data().await
+}
+
+backends! {
+    async fn a_monitor_runs_by_its_schedule_and_what_it_finds_is_evidence(env: Env) {
+        let env = watched(&env).await;
+        env.put_day(FIRST, 1_000, 0.0).await;
+        env.put_day("2026-01-02", 1_000, 30.0).await;
+        let added = env.add_monitor("nightly", json!({})).await;
+        assert_eq!((added.status.as_u16(), &added.value()["due_at"]), (201, &json!("2026-01-02T06:00:00Z")));
+        assert_eq!(env.make_runs().await, 0, "it is three in the night");
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        assert_eq!((env.make_runs().await, env.make_runs().await), (1, 0));
+        let run = env.runs("nightly").await[0].clone();
+        assert_eq!(run["window"], json!({ "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z" }));
+        assert_eq!((&run["verdict"], &run["alert"], &run["rows"], &run["version"]), (&json!("OK"), &json!("quiet"), &json!(1_000), &json!("1.0.1")), "{run}");
+        assert!(kinds(&env).await.is_empty());
+
+        assert_eq!(env.next_day().await, 1);
+        assert_eq!(env.newest("nightly").await, ("DRIFT".into(), "begun".into(), String::new()));
+        assert_eq!(kinds(&env).await, ["drift_found", "retrain_wanted"]);
+        let found = event(&env, "drift_found").await;
+        assert_eq!((&found["columns"], &found["version"], &found["monitor"]), (&json!(["amount"]), &json!("1.0.1"), &json!("nightly")));
+        let report = env.get(&format!("/v1/workloads/{W}/monitors/nightly/runs/newest")).expect(200).await.value();
+        assert_eq!((&report["evidence"], &report["report"]["run"]["verdict"]), (&found["evidence"], &json!("DRIFT")));
+        crate::schemas::assert_published("drift-report.schema.json", &report["report"]);
+        let said = env.get(&format!("/v1/workloads/{W}/versions/1.0.1/evidence")).expect(200).await.value();
+        let said: Vec<_> = said["items"].as_array().unwrap().iter().filter(|it| it["kind"] == "drift_report").cloned().collect();
+        assert_eq!(said.iter().map(|it| it["statement"]["verdict"].clone()).collect::<Vec<_>>(), ["clear", "drift"]);
+
+        // Then there are no data, which is no end of it; two days without drift are.
+        assert_eq!(env.next_day().await, 1);
+        assert_eq!(env.newest("nightly").await.0, "NO_DATA");
+        for (day, alert) in [("2026-01-04", "lasts"), ("2026-01-05", "ended")] {
+            env.put_day(day, 1_000, 0.0).await;
+            assert_eq!(env.next_day().await, 1);
+            assert_eq!(env.newest("nightly").await, ("OK".into(), alert.into(), String::new()), "{day}");
+        }
+        assert_eq!(kinds(&env).await, ["drift_found", "retrain_wanted", "drift_ended"]);
+    }
+
+    async fn a_window_is_checked_once_however_many_look(env: Env) {
+        let env = watched(&env).await;
+        for day in 1..=6 {
+            env.put_day(&format!("2026-01-0{day}"), 500, 0.0).await;
+        }
+        assert_eq!(env.add_monitor("nightly", json!({ "misfire": "catch_up" })).await.status, 201);
+        env.clock.advance(Duration::from_secs(5 * 24 * 3600 + 4 * 3600));
+        let replicas = [env.with_data().await, env.with_data().await, env.with_data().await];
+        let [a, b, c] = &replicas;
+        let look = |it: &Env| { let cx = it.cx.clone(); async move {
+            let queued = tick::tick(&cx).await.unwrap();
+            let mut made = 0;
+            while work::work(&cx).await.unwrap() { made += 1; }
+            (queued, made)
+        }};
+        let (a, b, c) = tokio::join!(look(a), look(b), look(c));
+        env.make_runs().await;
+        assert_eq!(a.0 + b.0 + c.0, 6, "queued once");
+        let ends: BTreeSet<String> = env.runs("nightly").await.iter().map(|run| run["window"]["end"].to_string()).collect();
+        assert_eq!(ends.len(), 6);
+        let log = env.get(&format!("/v1/events?workload={W}&kind=evidence_attached")).expect(200).await.value();
+        let reports = log["items"].as_array().unwrap().iter().filter(|it| it["data"]["about"] == "drift_report").count();
+        assert_eq!(reports, 6, "reported once");
+    }
+
+    async fn a_run_whose_worker_died_is_made_again_with_the_same_result(env: Env) {
+        let env = watched(&env).await;
+        env.put_day(FIRST, 1_000, 30.0).await;
+        for name in ["killed", "whole"] {
+            assert_eq!(env.add_monitor(name, json!({})).await.status, 201);
+        }
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        tick::tick(&env.cx).await.unwrap();
+        // Of both the worker dies right after it took them.
+        for _ in 0..2 {
+            let work = work::work(&env.cx);
+            tokio::pin!(work);
+            let mut is_taken = false;
+            for _ in 0..100_000 {
+                if tokio::time::timeout(Duration::ZERO, &mut work).await.is_ok() { break; }
+                let states = [env.runs("killed").await[0]["state"].clone(), env.runs("whole").await[0]["state"].clone()];
+                is_taken = states.contains(&json!("running"));
+                if is_taken { break; }
+            }
+            if is_taken { break; }
+        }
+        let other = env.with_data().await;
+        other.make_runs().await;
+        other.clock.advance(Duration::from_secs(91));
+        other.make_runs().await;
+        let (killed, whole) = (env.runs("killed").await, env.runs("whole").await);
+        assert_eq!((killed.len(), &killed[0]["state"], &whole[0]["state"]), (1, &json!("done"), &json!("done")));
+        let report = async |name: &str| env.get(&format!("/v1/workloads/{W}/monitors/{name}/runs/newest")).expect(200).await.value()["report"].clone();
+        assert_eq!(report("killed").await, report("whole").await);
+    }
+
+    async fn a_stage_moves_back_once_and_only_for_the_better(env: Env) {
+        let env = watched(&env).await;
+        for day in ["2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05", "2026-01-06"] {
+            env.put_day(day, 1_000, 30.0).await;
+        }
+        let asks = json!({ "on_drift": "rollback", "rollback_on": ["data"] });
+        assert_eq!(env.add_monitor("nightly", asks).await.status, 201);
+        assert_eq!(env.add_monitor("careful", json!({ "on_drift": "rollback" })).await.status, 201);
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        env.make_runs().await;
+        env.next_day().await;
+        assert_eq!(env.at("production").await, "1.0.0");
+        let (nightly, careful) = (env.newest("nightly").await, env.newest("careful").await);
+        assert_eq!(nightly, ("DRIFT".into(), "begun".into(), "production went back to 1.0.0".into()));
+        assert!(careful.2.starts_with("not moved back"), "{careful:?}");
+        let moved = event(&env, "rolled_back").await;
+        assert!(moved["reason"].as_str().unwrap().starts_with("monitor nightly found drift: 1 of 2"), "{moved}");
+        // 1.0.0 was made for such data, so now there is no drift. Nor is 1.0.1 promoted again.
+        env.next_day().await;
+        assert_eq!(env.newest("nightly").await.0, "OK");
+        assert_eq!(env.root().promote("1.0.1", "production").await.value()["state"], "refused");
+
+        // A third version drifts too; what it would go back to fares better, and it is a person's promotion that arms.
+        let third = env.root().push("three").await;
+        env.root().promote(&third, "production").await;
+        env.baseline(&third, 2_000, 0.0).await;
+        env.next_day().await;
+        assert_eq!((env.at("production").await, env.newest("nightly").await.2), ("1.0.0".into(), "production went back to 1.0.0".into()));
+    }
+
+    async fn a_stage_stays_where_it_is_no_better_before_or_somebody_moved_it(env: Env) {
+        let env = watched(&env).await;
+        for day in ["2026-01-02", "2026-01-03", "2026-01-04"] {
+            env.put_day(day, 1_000, 60.0).await;
+        }
+        let asks = json!({ "on_drift": "rollback", "rollback_on": ["data"] });
+        assert_eq!(env.add_monitor("nightly", asks).await.status, 201);
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        env.make_runs().await;
+        env.next_day().await;
+        assert_eq!(env.newest("nightly").await.2, "not moved back: 1.0.0 does not fare better with these data");
+        // Otherwise it blocks.
+        let refused = env.root().promote("1.0.1", "staging").await.value();
+        assert_eq!(refused["state"], "refused", "{refused}");
+        assert!(refused["report"]["gates"].as_array().unwrap().iter().any(|gate| gate["gate"] == "not_blocked"), "{refused}");
+        // Somebody moves it after the data of the last day, and before the run.
+        env.clock.advance(Duration::from_secs(24 * 3600 - 7200));
+        let third = env.root().push("three").await;
+        env.root().promote(&third, "production").await;
+        env.clock.advance(Duration::from_secs(7200));
+        env.make_runs().await;
+        let (verdict, _, followed) = env.newest("nightly").await;
+        assert_eq!((verdict.as_str(), followed.as_str()), ("DRIFT", "not moved back: production was moved since these data"));
+        assert_eq!((env.runs("nightly").await[0]["version"].clone(), env.at("production").await), (json!("1.0.1"), third));
+    }
+
+    async fn a_block_lasts_until_drift_ends_or_somebody_mutes_it(env: Env) {
+        let env = watched(&env).await;
+        env.put_day(FIRST, 1_000, 30.0).await;
+        assert_eq!(env.add_monitor("nightly", json!({ "on_drift": "block" })).await.status, 201);
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        env.make_runs().await;
+        assert_eq!(env.at("production").await, "1.0.1");
+        let state = async || env.root().promote_with("1.0.1", "staging", json!({ "dry_run": true })).await.value()["state"].clone();
+        assert_eq!(state().await, "refused");
+        let mute = env.call("POST", &format!("/v1/workloads/{W}/monitors/nightly/mute"));
+        let muted = mute.json(json!({ "until": "2026-01-02T12:00:00Z", "reason": "known" })).expect(200).await.value();
+        assert_eq!((&muted["muted"]["by"], &muted["muted"]["reason"]), (&json!("admin"), &json!("known")));
+        assert_eq!(state().await, "promoted");
+        env.clock.advance(Duration::from_secs(6 * 3600));
+        assert_eq!(state().await, "refused", "the mute has ended");
+        env.call("DELETE", &format!("/v1/workloads/{W}/monitors/nightly")).expect(204).await;
+        assert_eq!(state().await, "promoted", "nobody watches any more");
+    }
+
+    async fn who_is_muted_tells_nobody_and_then_tells_what_lasts(env: Env) {
+        let env = watched(&env).await;
+        for day in [FIRST, "2026-01-02", "2026-01-03"] {
+            env.put_day(day, 1_000, 30.0).await;
+        }
+        let asks = json!({ "on_drift": "rollback", "rollback_on": ["data"] });
+        assert_eq!(env.add_monitor("nightly", asks).await.status, 201);
+        let mute = env.call("POST", &format!("/v1/workloads/{W}/monitors/nightly/mute"));
+        mute.json(json!({ "until": "2026-01-03T12:00:00Z", "reason": "a known change" })).expect(200).await;
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        env.make_runs().await;
+        env.next_day().await;
+        assert_eq!(env.newest("nightly").await, ("DRIFT".into(), "lasts".into(), String::new()));
+        assert!(kinds(&env).await.is_empty());
+        env.next_day().await;
+        assert_eq!(kinds(&env).await, ["drift_found", "retrain_wanted", "rolled_back"]);
+    }
+
+    async fn what_cannot_be_is_refused_and_what_fails_stops_nothing(env: Env) {
+        let env = watched(&env).await;
+        let root = env.root();
+        for (more, code) in [
+            (json!({ "every": "0 0 30 2 *" }), "monitor_schedule"),
+            (json!({ "every": "0 0 6 * * *" }), "monitor_schedule"),
+            (json!({ "zone": "Europe/Atlantis" }), "monitor_zone"),
+            (json!({ "window": "0d" }), "monitor_window"),
+            (json!({ "window": "6h" }), "monitor_window"),
+            (json!({ "reference": "yesterday" }), "monitor_reference"),
+            (json!({ "reference": "trailing:7d", "on_drift": "rollback" }), "monitor_rollback"),
+            (json!({ "grace_minutes": 100_000 }), "monitor_grace"),
+            (json!({ "hygiene": { "drifted": 3, "of": 2 } }), "monitor_hygiene"),
+            (json!({ "options": { "alpha": 2.0 } }), "monitor_options"),
+            (json!({ "source": "{day}" }), "monitor_source"),
+            (json!({ "often": true }), "body_invalid"),
+        ] {
+            let refused = env.add_monitor("nightly", more.clone()).await;
+            assert_eq!((refused.status.as_u16(), refused.code().as_str()), (400, code), "{more}");
+        }
+        if env.backend.is_s3() {
+            for source in ["s3://elsewhere/{date}", "/etc/passwd", "file:///etc/passwd", &env.cx.config.stores[0].url, "s3://"] {
+                let refused = env.add_monitor("nightly", json!({ "source": source })).await;
+                assert_eq!((refused.status.as_u16(), refused.code().as_str()), (403, "source_not_granted"), "{source}");
+            }
+        }
+        assert_eq!(env.add_monitor("Nightly!", json!({})).await.code(), "body_invalid");
+        assert_eq!(env.add_monitor("nightly", json!({})).await.status, 201);
+        assert_eq!(env.add_monitor("nightly", json!({})).await.code(), "monitor_exists");
+        let contributor = env.someone("ada", &[Role::Contributor]).await;
+        contributor.call("DELETE", &format!("/v1/workloads/{W}/monitors/nightly")).expect(403).await;
+        contributor.call("GET", &format!("/v1/workloads/{W}/monitors/nightly")).expect(200).await;
+        root.call("POST", &format!("/v1/workloads/{W}/monitors/nightly/arm")).expect(409).await;
+
+        // Half a file fails the run, once; the next day goes on.
+        env.put_data(&format!("dt={FIRST}/part.csv"), "amount,region\n1,n\n").await;
+        env.put_data(&format!("dt={FIRST}/half.csv"), &b"PAR1 and no end"[..]).await;
+        env.put_day("2026-01-02", 1_000, 0.0).await;
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        env.make_runs().await;
+        let run = env.runs("nightly").await[0].clone();
+        assert_eq!((&run["state"], &run["verdict"]), (&json!("failed"), &json!(null)), "{run}");
+        assert!(run["reason"].as_str().unwrap().contains("[table_"), "{run}");
+        assert_eq!(kinds(&env).await, ["monitor_failed"]);
+        env.next_day().await;
+        assert_eq!(env.newest("nightly").await.0, "OK");
+    }
+
+    async fn windows_of_the_past_are_made_up_for_and_compared_with_each_other(env: Env) {
+        let env = watched(&env).await;
+        for day in 20..=31 {
+            env.put_day(&format!("2025-12-{day}"), 700, if day == 30 { 25.0 } else { 0.0 }).await;
+        }
+        assert_eq!(env.add_monitor("trailing", json!({ "reference": "trailing:3d" })).await.status, 201);
+        assert_eq!(env.add_monitor("phase", json!({ "reference": "same-phase:1w" })).await.status, 201);
+        let backfill = async |name: &str| {
+            let within = json!({ "start": "2025-12-27T00:00:00Z", "end": "2026-01-01T00:00:00Z" });
+            let call = env.call("POST", &format!("/v1/workloads/{W}/monitors/{name}/runs"));
+            let asked = call.json(json!({ "within": within })).expect(200).await.value();
+            asked["items"].as_array().unwrap().iter().filter(|it| it["new"] == true).count()
+        };
+        for name in ["trailing", "phase"] {
+            assert_eq!(backfill(name).await, 5);
+            env.make_runs().await;
+            assert_eq!(backfill(name).await, 0, "made before");
+            let verdicts: Vec<_> = env.runs(name).await.iter().rev().map(|run| run["verdict"].clone()).collect();
+            assert_eq!(verdicts, ["OK", "OK", "OK", "DRIFT", if name == "phase" { "OK" } else { "DRIFT" }], "{name}");
+        }
+        let call = env.call("POST", &format!("/v1/workloads/{W}/monitors/phase/runs"));
+        let none = json!({ "within": { "start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z" } });
+        assert_eq!(call.json(none).expect(400).await.code(), "backfill_range");
+    }
+}
+
+#[test]
+fn a_profile_is_what_the_command_line_makes() {
+    assert!(profile(&table(10, 0.0)).contains("drift-profile/v1"));
+}
