@@ -45,6 +45,8 @@ mod log;
 mod messages;
 /// Drift monitors and their consequences.
 mod monitors;
+/// Monitors on three servers of one registry.
+mod monitors_replicas;
 /// The OCI view: manifests, tags, referrers, and what a semver tag does.
 mod oci;
 /// What takes its time, and what does not answer at all.

@@ -39,7 +39,6 @@ pub(super) fn bare(tier: Tier) -> Facts {
         created_at: time(0),
         created_by: "ann".parse().unwrap(),
         yanked: None,
-        blocks: vec![],
         authors: BTreeSet::from(["ann".parse().unwrap()]),
         document: Document { contract, invoke, lineage: Lineage::default() },
         files,

@@ -51,10 +51,12 @@ pub async fn backfill(
             .hint("give its first day with --from and the day after its last with --to"));
     }
     let times = std::iter::successors(plan.schedule.next(within.start), |at| plan.schedule.next(*at));
-    let windows = times.map(|at| plan.window(at)).take_while(|window| window.end <= within.end.min(now));
-    let mut windows: Vec<Window> =
+    let mut last = None;
+    // Many times of a schedule may have one window, as those of an hour that of the day before.
+    let windows = times.map(|at| plan.window(at)).filter(|window| last.replace(*window) != Some(*window));
+    let windows = windows.take_while(|window| window.end <= within.end.min(now));
+    let windows: Vec<Window> =
         windows.filter(|window| within.start <= window.start).take(WINDOWS_MAX + 1).collect();
-    windows.dedup();
     if windows.len() > WINDOWS_MAX {
         return Err(Error::too_large("backfill_range", format!("there are more than {WINDOWS_MAX} windows"))
             .hint("make up for a shorter time"));

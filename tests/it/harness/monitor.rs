@@ -28,6 +28,18 @@ pub fn source(backend: Backend) -> DataSource {
     }
 }
 
+/// Puts an object into a source.
+pub async fn put(source: &DataSource, name: &str, content: impl Into<Vec<u8>>) {
+    let (bucket, prefix) = source.url.trim_start_matches("s3://").split_once('/').expect("a prefix");
+    let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_allow_http(true);
+    for (name, value) in &source.options {
+        builder = builder.with_config(name.parse().expect("an option"), value);
+    }
+    let path = format!("{prefix}/{name}").as_str().into();
+    let content: Vec<u8> = content.into();
+    builder.build().expect("a bucket").put(&path, content.into()).await.expect("an object");
+}
+
 /// A table whose amounts are moved.
 pub fn table(rows: u64, moved: f64) -> String {
     let mut text = String::from("amount,region\n");
@@ -66,14 +78,7 @@ impl Env {
             std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
             return std::fs::write(path, text).expect("a file");
         }
-        let source = &self.cx.config.sources[0];
-        let (bucket, prefix) = source.url.trim_start_matches("s3://").split_once('/').expect("a prefix");
-        let mut builder = AmazonS3Builder::new().with_bucket_name(bucket).with_allow_http(true);
-        for (name, value) in &source.options {
-            builder = builder.with_config(name.parse().expect("an option"), value);
-        }
-        let path = format!("{prefix}/{name}").as_str().into();
-        builder.build().expect("a bucket").put(&path, text.into()).await.expect("an object");
+        put(&self.cx.config.sources[0], name, text).await;
     }
 
     /// Puts the data of a day.

@@ -44,6 +44,13 @@ impl Setup {
         Self { data: directory.join("data"), config: file, url, port }
     }
 
+    /// Another server of the same registry, which must be on PostgreSQL.
+    pub fn beside(&self) -> Self {
+        let port = free_port();
+        let (data, config) = (self.data.clone(), self.config.clone());
+        Self { data, config, url: format!("http://127.0.0.1:{port}"), port }
+    }
+
     /// Starts the server and waits until it is ready. The first start prints the admin's token.
     pub fn start(&self) -> Server {
         let mut child = Command::new(binary())
