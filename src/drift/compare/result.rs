@@ -36,7 +36,9 @@ pub enum Mode {
 }
 
 /// What a column tells of, which decides what may follow from its drift.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Concern {
     /// What a model is given or answers. That it has changed does not say that anything is worse.
@@ -193,7 +195,7 @@ pub fn schema() -> Schema {
 
 impl Test {
     /// A test that only describes so far.
-    pub(super) fn new(statistic: &str, reference_n: u64, current_n: u64) -> Self {
+    pub(crate) fn new(statistic: &str, reference_n: u64, current_n: u64) -> Self {
         Self {
             statistic: statistic.to_owned(),
             method: String::new(),
@@ -212,13 +214,33 @@ impl Test {
     }
 
     /// One that could not be made.
-    pub(super) fn insufficient(statistic: &str, n: u64, m: u64, reason: &str) -> Self {
+    pub(crate) fn insufficient(statistic: &str, n: u64, m: u64, reason: &str) -> Self {
         let verdict = Some(Verdict::InsufficientData);
         Self {
             verdict,
             method: "not tested".to_owned(),
             reason: reason.to_owned(),
             ..Self::new(statistic, n, m)
+        }
+    }
+}
+
+impl Finding {
+    /// Of tests that are still to be judged.
+    pub(crate) fn of_tests(column: &str, concern: Concern, sides: [Summary; 2], tests: Vec<Test>) -> Self {
+        let [reference, current] = sides;
+        Self {
+            column: column.to_owned(),
+            kind: Kind::Numeric,
+            concern,
+            verdict: Verdict::NoData,
+            reason: String::new(),
+            effect_per_floor: None,
+            reference: Some(reference),
+            current: Some(current),
+            tests,
+            edges: vec![],
+            bins: vec![],
         }
     }
 }
@@ -239,7 +261,7 @@ impl Run {
 
 impl Effect {
     /// `error` is by how much a sketch may be off on this scale. `None` of what is no number, also in floors.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         value: f64,
         floor: f64,
@@ -260,7 +282,7 @@ impl Effect {
     }
 
     /// Whether there are rows enough to find what matters.
-    pub(super) fn is_resolved(&self) -> bool {
+    pub(crate) fn is_resolved(&self) -> bool {
         self.detectable <= 2.0 * self.floor
     }
 
@@ -270,13 +292,13 @@ impl Effect {
 }
 
 impl Direction {
-    pub(super) fn of(higher: bool) -> Self {
+    pub(crate) fn of(higher: bool) -> Self {
         if higher { Self::Higher } else { Self::Lower }
     }
 }
 
 impl Cell {
-    pub(super) fn new(label: impl Into<String>, reference: u64, current: u64) -> Self {
+    pub(crate) fn new(label: impl Into<String>, reference: u64, current: u64) -> Self {
         Self { label: label.into(), reference, current, cells: 1, term: None }
     }
 }
