@@ -251,7 +251,7 @@ mod tests {
         };
         let run = Rules::Sound(Options::default()).compare(&side(0.0), &side(10.0), &[]).unwrap();
         let about = || SideReport { inputs: vec![], rows: 400, exact: true, profile: false };
-        Report { format: FORMAT.to_owned(), reference: about(), current: about(), run }
+        Report { format: FORMAT.to_owned(), reference: about(), current: about(), run, performance: None }
     }
 
     #[test]

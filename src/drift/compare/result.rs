@@ -226,8 +226,22 @@ impl Test {
 }
 
 impl Finding {
+    /// Of performance that could not be measured.
+    pub(crate) fn stopped(column: &str, verdict: Verdict, why: &str) -> Self {
+        Self {
+            verdict,
+            reason: why.to_owned(),
+            ..Self::of_tests(column, Concern::Performance, [None, None], vec![])
+        }
+    }
+
     /// Of tests that are still to be judged.
-    pub(crate) fn of_tests(column: &str, concern: Concern, sides: [Summary; 2], tests: Vec<Test>) -> Self {
+    pub(crate) fn of_tests(
+        column: &str,
+        concern: Concern,
+        sides: [Option<Summary>; 2],
+        tests: Vec<Test>,
+    ) -> Self {
         let [reference, current] = sides;
         Self {
             column: column.to_owned(),
@@ -236,8 +250,8 @@ impl Finding {
             verdict: Verdict::NoData,
             reason: String::new(),
             effect_per_floor: None,
-            reference: Some(reference),
-            current: Some(current),
+            reference,
+            current,
             tests,
             edges: vec![],
             bins: vec![],

@@ -1,6 +1,6 @@
 //! Both sides, metric by metric.
 
-use super::super::compare::{Concern, Effect, Finding, Options, Summary, Test, Verdict};
+use super::super::compare::{Concern, Effect, Finding, Options, Run, Summary, Test, Verdict};
 use super::estimate::{expected, place};
 use super::report::{ASSUMPTION, Better, ConfusionCell, Estimate, EstimatedMetric, Metric, Value};
 use super::roc_auc::{self, points, points_of_bins};
@@ -41,6 +41,33 @@ pub fn compare(reference: &Side, current: &Side, options: &Options) -> Compariso
         all.findings.push(it.stopped("", Verdict::NoData, &why));
     }
     all
+}
+
+/// Says in the findings of a run that was judged what was measured on either side, and what got better.
+pub fn explain(run: &mut Run, metrics: &[Metric]) {
+    let alpha = run.options.as_ref().map_or(0.0, |options| options.alpha);
+    for finding in run.columns.iter_mut().filter(|finding| finding.concern == Concern::Performance) {
+        let name = finding.column.strip_prefix(PREFIX).and_then(|name| name.strip_prefix(": "));
+        let metric = metrics.iter().find(|metric| Some(metric.name.as_str()) == name);
+        let Some((r, c)) = metric.and_then(|metric| metric.reference.zip(metric.current)) else { continue };
+        let [Test { verdict, q_value, effect, reason, .. }] = finding.tests.as_mut_slice() else { continue };
+        let is_better = *verdict == Some(Verdict::Ok)
+            && q_value.is_some_and(|q| q <= alpha)
+            && effect.as_ref().is_some_and(|effect| effect.value == 0.0);
+        if is_better {
+            *reason = "Better, which is no drift.".to_owned();
+            finding.reason.clone_from(reason);
+        }
+        finding.reason = format!("{}, was {}. {}", short(c.value), short(r.value), finding.reason);
+    }
+}
+
+fn short(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e6).contains(&value.abs()) {
+        format!("{value:.4}")
+    } else {
+        format!("{value:.3e}")
+    }
 }
 
 struct Pair<'a> {
@@ -262,7 +289,7 @@ impl Pair<'_> {
             distinct: None,
         };
         let name = if metric.is_empty() { PREFIX.to_owned() } else { format!("{PREFIX}: {metric}") };
-        Finding::of_tests(&name, Concern::Performance, self.sides.map(summary), tests)
+        Finding::of_tests(&name, Concern::Performance, self.sides.map(summary).map(Some), tests)
     }
 
     /// What could not be compared.

@@ -35,7 +35,7 @@ mod tests;
 
 pub use classes::MAX_CLASSES;
 pub use collect::{Collector, Label};
-pub use compare::{Comparison, PREFIX, compare};
+pub use compare::{Comparison, PREFIX, compare, explain};
 pub use measures::{BINS, Classification, Measures, Of, Probabilities, Regression};
 pub use report::{ASSUMPTION, Better, ConfusionCell, Estimate, EstimatedMetric, Metric, Value};
 pub use sample::{SCORES_MAX, Sample};
