@@ -9,9 +9,12 @@ use super::shares::{Share, cohens_h};
 
 pub(super) fn value(of: &Classification) -> Option<Value> {
     let (right, rows) = (of.right(), of.total());
+    if rows == 0 {
+        return None;
+    }
     let value = right as f64 / rows as f64;
     let (low, high) = wilson(value, rows as f64, Z_95);
-    (rows > 0).then_some(Value { value, interval: [low, high], rows })
+    Some(Value { value, interval: [low, high], rows })
 }
 
 /// For comparing with an estimate.
