@@ -1,5 +1,6 @@
 //! The report, as one page that needs nothing else and never has more than 300 KB.
 
+mod performance;
 mod picture;
 
 use super::report::{Input, Report, SideReport};
@@ -8,6 +9,7 @@ use crate::drift::profile::Kind;
 use crate::error::{Error, Result};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
+pub use performance::{answered, shown as shown_value};
 use picture::{bars, histogram, number};
 use serde::Serialize;
 
@@ -54,6 +56,7 @@ fn render(report: &Report, title: &str, detailed: usize, listed: usize) -> Resul
         current: side(&report.current),
         left_out: run.columns.len() - columns.len() - others.len(),
         how: how(report),
+        performance: report.performance.as_ref().map(performance::view),
         columns,
         others,
     };
@@ -69,6 +72,7 @@ struct View<'a> {
     reason: &'a str,
     reference: SideView<'a>,
     current: SideView<'a>,
+    performance: Option<performance::View>,
     columns: Vec<Details>,
     others: Vec<Row>,
     left_out: usize,

@@ -4,6 +4,8 @@ mod answers;
 mod labels;
 mod request;
 mod section;
+#[cfg(test)]
+mod tests;
 
 pub use request::{Performance, Probability};
 pub use section::{Answered, LabelsReport, PerformanceReport};

@@ -3,6 +3,7 @@
 mod baseline;
 mod calibrate;
 mod check;
+mod performance;
 mod profile;
 mod side;
 
