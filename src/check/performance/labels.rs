@@ -9,8 +9,8 @@ use crate::drift::performance::{Label, MAX_CLASSES, Task};
 use crate::drift::profile::Invalid;
 use crate::error::{Error, Result};
 use crate::tables::{Cell, Cells, Fold, fold};
-use sha2::{Digest, Sha256};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// All labels are in memory, 33 bytes each.
@@ -21,6 +21,7 @@ const CONTRADICTORY: f64 = f64::NEG_INFINITY;
 
 pub(super) struct Labels {
     inputs: Vec<Input>,
+    hasher: Hasher,
     rows: u64,
     repeated: u64,
     contradictory: u64,
@@ -31,10 +32,16 @@ pub(super) struct Labels {
     found: AtomicU64,
 }
 
-/// 128 bits of SHA-256: two of 8 million ids have the same once in 10^25 times.
-fn hash(id: &str) -> u128 {
-    let digest = Sha256::digest(id.as_bytes());
-    digest.iter().take(16).fold(0, |hash, byte| hash << 8 | u128::from(*byte))
+/// Hashes of 128 bits: two of 8 million ids have the same once in 10^25 times. Their keys are drawn anew each time, so
+/// that nobody can look for such ids; nothing else depends on them.
+#[derive(Clone, Default)]
+struct Hasher([RandomState; 2]);
+
+impl Hasher {
+    fn hash(&self, id: &str) -> u128 {
+        let [high, low] = self.0.each_ref().map(|state| u128::from(state.hash_one(id)));
+        high << 64 | low
+    }
 }
 
 impl Labels {
@@ -58,9 +65,10 @@ impl Labels {
                 ));
             }
         }
-        let read = fold(table, &[id, &asked.target], threads, &Reading { task })?.unwrap_or_default();
+        let reading = Reading { task, hasher: Hasher::default() };
+        let read = fold(table, &[id, &asked.target], threads, &reading)?.unwrap_or_default();
         let Read { rows, mut known, classes, .. } = read;
-        known.sort_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
+        known.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let (all, mut contradictory) = (known.len(), 0);
         known.dedup_by(|next, first| {
             let is_same = next.0 == first.0;
@@ -72,6 +80,7 @@ impl Labels {
         });
         Ok(Self {
             inputs: source.inputs().to_vec(),
+            hasher: reading.hasher,
             rows,
             repeated: (all - known.len()) as u64,
             contradictory,
@@ -87,7 +96,7 @@ impl Labels {
     }
 
     fn find(&self, id: &Cell<'_>) -> Option<f64> {
-        let hash = hash(&id.label()?);
+        let hash = self.hasher.hash(&id.label()?);
         let place = self.known.binary_search_by(|(known, _)| known.cmp(&hash)).ok()?;
         self.used[place].store(true, Ordering::Relaxed);
         self.found.fetch_add(1, Ordering::Relaxed);
@@ -137,6 +146,7 @@ impl Labels {
 
 struct Reading {
     task: Task,
+    hasher: Hasher,
 }
 
 #[derive(Default)]
@@ -188,8 +198,8 @@ impl Fold for Reading {
             match value {
                 // It comes later still.
                 Label::Missing => {}
-                Label::Failed => made.known.push((hash(&id), FAILED)),
-                Label::Known(value) => made.known.push((hash(&id), value)),
+                Label::Failed => made.known.push((self.hasher.hash(&id), FAILED)),
+                Label::Known(value) => made.known.push((self.hasher.hash(&id), value)),
             }
         }
         Ok(())

@@ -184,7 +184,7 @@ mod tests {
             (each(&["a", "b", "c"]), Some("a")),
             (each(&["1", "1.0"]), None),
         ] {
-            assert_eq!(asked(probability, positive), Err("performance_probability".into()));
+            assert_eq!(asked(probability, positive), Err("performance_probability"));
         }
     }
 }

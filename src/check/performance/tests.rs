@@ -267,7 +267,7 @@ fn few_rows_of_a_class_do_not_give_away_its_name() {
     let files = Files::new();
     let line = |row: &Row| {
         let class = if row.id % 500 == 7 { "secret" } else { ["cat", "dog"][row.id as usize % 2] };
-        format!("{class},{}", if row.id % 5 == 0 { "dog" } else { class })
+        format!("{class},{}", if row.id.is_multiple_of(5) { "dog" } else { class })
     };
     let table = |name: &str, first| files.source(name, &csv("y,said", rows(first, 2_000, 0.0), line));
     let asked = Performance { probability: None, id: None, ..asked() };

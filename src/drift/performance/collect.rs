@@ -33,7 +33,7 @@ pub struct Collector {
 #[derive(Debug)]
 enum Kind {
     Classes(Box<ClassCollector>),
-    Numbers([Losses; 3]),
+    Numbers(Box<[Losses; 3]>),
 }
 
 #[derive(Debug)]
@@ -128,7 +128,7 @@ impl Collector {
     pub fn merge(mut self, mut next: Self) -> Result<Self, Invalid> {
         match (&mut self.of, &mut next.of) {
             (Kind::Numbers(a), Kind::Numbers(b)) => {
-                a.iter_mut().zip(b).try_for_each(|(a, b)| a.merge(b))?;
+                a.iter_mut().zip(b.iter_mut()).try_for_each(|(a, b)| a.merge(b))?;
             }
             (Kind::Classes(a), Kind::Classes(b)) => a.merge(b)?,
             _ => return Err(Invalid::new("performance of different tasks")),
@@ -143,8 +143,8 @@ impl Collector {
     pub fn finish(self) -> Result<Side, Invalid> {
         let Self { rows, unlabelled, failed, of } = self;
         let (of, sample) = match of {
-            Kind::Numbers([error, absolute, square]) => {
-                let [error, absolute, square] = [error, absolute, square].map(Losses::closed);
+            Kind::Numbers(losses) => {
+                let [error, absolute, square] = losses.map(Losses::closed);
                 (Of::Regression(Regression { error, absolute, square }), None)
             }
             Kind::Classes(it) => {

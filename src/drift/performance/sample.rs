@@ -4,7 +4,7 @@ use super::super::statistics::random::SplitMix;
 use super::classes::{NONE, moved};
 
 /// Room for so many probabilities.
-pub const SCORES_MAX: usize = 2 << 20;
+pub const SCORES_MAX: usize = 1 << 20;
 
 /// All rows, or of more of them those with the least hashes of their places: a sample that depends on the seed and the
 /// places alone, however the rows are cut.
