@@ -98,3 +98,58 @@ fn broken() -> Error {
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Input, LocalFile};
+    use super::*;
+    use std::sync::Arc;
+
+    /// Puts rows one after the other.
+    struct Lines;
+
+    impl Fold for Lines {
+        type Made = Vec<String>;
+
+        fn begin(&self, _: u64) -> Vec<String> {
+            vec![]
+        }
+
+        fn add(&self, made: &mut Vec<String>, columns: &[Cells<'_>]) -> Result<()> {
+            for row in 0..columns[0].len() {
+                let cells = columns.iter().map(|cells| cells[row].label().unwrap_or("-".into()));
+                made.push(cells.collect::<Vec<_>>().join(" "));
+            }
+            Ok(())
+        }
+
+        fn merge(&self, mut made: Vec<String>, next: Vec<String>) -> Result<Vec<String>, Invalid> {
+            made.extend(next);
+            Ok(made)
+        }
+    }
+
+    #[test]
+    fn cells_of_a_row_stay_together_and_rows_in_their_order() {
+        let folder = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| -> Arc<dyn Input> {
+            let path = folder.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            Arc::new(LocalFile::open(&path).unwrap())
+        };
+        // Several chunks in the first file, and a column less in the second one.
+        let padding = "x".repeat(300);
+        let rows: String = (0..30_000).map(|row| format!("{row},{padding},{}\n", row * 2)).collect();
+        let files = vec![write("a.csv", &format!("a,text,b\n{rows}")), write("b.csv", "b\n7\n8\n")];
+        let table = Table::open(files, None).unwrap();
+        let read = |threads| fold(&table, &["b", "a"], threads, &Lines).unwrap().unwrap();
+        let one = read(1);
+        assert_eq!(
+            (one.len(), &*one[1], &*one[29_999], &*one[30_001]),
+            (30_002, "2 1", "59998 29999", "8 -")
+        );
+        assert!(one == read(4));
+        let empty = Table::open(vec![write("e.csv", "a,b\n")], None).unwrap();
+        assert!(fold(&empty, &["b", "a"], 2, &Lines).unwrap().is_none_or(|rows| rows.is_empty()));
+    }
+}
