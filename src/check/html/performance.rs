@@ -18,7 +18,7 @@ pub(super) struct View {
 
 pub(super) fn view(report: &PerformanceReport) -> View {
     let mut about = vec![
-        format!("{} should be {}.", report.prediction, report.target),
+        format!("What {} says is compared with {}.", report.prediction, report.target),
         answered("reference", &report.reference),
         answered("current data", &report.current),
     ];

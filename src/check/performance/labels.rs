@@ -78,6 +78,7 @@ impl Labels {
             }
             is_same
         });
+        known.shrink_to_fit();
         Ok(Self {
             inputs: source.inputs().to_vec(),
             hasher: reading.hasher,

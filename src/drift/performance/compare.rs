@@ -112,7 +112,8 @@ impl Pair<'_> {
         let scores = [r, c].map(|side| f1::share(side, &classes));
         self.add_shares(all, "macro F1", f1::METHOD, scores);
         if let Some(metric) = all.metrics.last_mut().filter(|metric| metric.name == "macro F1") {
-            metric.note = format!("of {} classes that have {CLASS_ROWS} rows on either side", classes.len());
+            metric.note =
+                format!("of the {} classes with at least {CLASS_ROWS} labels on each side", classes.len());
         }
         let (p, q) = match (&r.probabilities, &c.probabilities) {
             (Some(p), Some(q)) if p.of == q.of => (p, q),
