@@ -40,11 +40,11 @@ pub struct Check {
     correction: CorrectionName,
     #[command(flatten)]
     columns: Columns,
-    #[command(flatten)]
-    performance: PerformanceArgs,
     /// Write the report as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    performance: PerformanceArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
