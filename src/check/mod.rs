@@ -9,6 +9,7 @@
 mod calibrate;
 mod digest;
 pub mod html;
+mod performance;
 mod report;
 mod request;
 mod run;
@@ -17,6 +18,7 @@ mod side;
 mod tests;
 
 pub use calibrate::{Calibration, ColumnCalibration, Windows, calibrate};
+pub use performance::{Answered, LabelsReport, Performance, PerformanceReport, Probability};
 pub use report::{FORMAT, Input, Report, SideReport};
 pub use request::Request;
 pub use run::{check, profile};

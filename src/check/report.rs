@@ -1,5 +1,6 @@
 //! The report, as JSON.
 
+use super::performance::PerformanceReport;
 use crate::drift::compare::Run;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
@@ -15,6 +16,9 @@ pub struct Report {
     pub reference: SideReport,
     pub current: SideReport,
     pub run: Run,
+    /// How good the answers are, where that was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub performance: Option<PerformanceReport>,
 }
 
 /// One side.

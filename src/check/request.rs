@@ -1,5 +1,6 @@
 //! What is to be checked, and how.
 
+use super::performance::Performance;
 use crate::drift::compare::{Described, Evidently, Options, Rules};
 use crate::drift::profile::Kind;
 use crate::drift::statistics::compat::Method;
@@ -18,6 +19,8 @@ pub struct Request {
     pub ignored: BTreeSet<String>,
     /// Rows of past windows.
     pub past_rows: Vec<u64>,
+    /// Measure how good the answers are, too.
+    pub performance: Option<Performance>,
     pub threads: usize,
 }
 
@@ -29,6 +32,7 @@ impl Default for Request {
             only: BTreeSet::new(),
             ignored: BTreeSet::new(),
             past_rows: vec![],
+            performance: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

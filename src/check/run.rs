@@ -1,39 +1,62 @@
 //! From two sources to a report.
 
+use super::performance;
 use super::report::{FORMAT, Report};
 use super::request::Request;
 use super::side::{Loaded, Source};
 use crate::drift::compare::{Column, Finding, Rules};
-use crate::drift::profile::{Kind, Profile};
+use crate::drift::profile::{Invalid, Kind, Profile};
 use crate::error::{Error, Result};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Compares the current side with the reference.
+/// Compares the current side with the reference; labels of the current side may come from elsewhere.
 ///
 /// Errors: options out of bounds, a column that was named and is nowhere, a side that cannot be read. What its columns
 /// hold makes no error.
-pub fn check(reference: &Source, current: &Source, request: &Request) -> Result<Report> {
+pub fn check(
+    reference: &Source,
+    current: &Source,
+    labels: Option<&Source>,
+    request: &Request,
+) -> Result<Report> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
-    let Looked { kinds, fractions } = look([reference, current], request)?;
+    let Looked { mut kinds, fractions } = look([reference, current], request)?;
     let mut request = request.clone();
     if let Rules::Evidently07(evidently) = &mut request.rules {
         evidently.fractions = fractions;
     }
+    let examined = match &request.performance {
+        Some(asked) => {
+            performance::leave_data(&mut kinds, asked, &[reference, current]);
+            Some(performance::examine([reference, current], labels, asked, &request)?)
+        }
+        None => None,
+    };
     let sides = [reference.load(&kinds, &request)?, current.load(&kinds, &request)?];
-    let findings = examine(&kinds.into_keys().collect::<Vec<_>>(), &sides, &request)?;
+    let mut findings = examine(&kinds.into_keys().collect::<Vec<_>>(), &sides, &request)?;
+    findings.extend(examined.iter().flat_map(|examined| examined.findings.clone()));
     let [r, c] = &sides;
+    let mut run = request.rules.judge(findings, [r.rows, c.rows], &request.past_rows);
+    let performance = examined.and_then(|examined| examined.conclude(&mut run));
     Ok(Report {
         format: FORMAT.to_owned(),
         reference: reference.report(r),
         current: current.report(c),
-        run: request.rules.judge(findings, [r.rows, c.rows], &request.past_rows),
+        run,
+        performance,
     })
 }
 
-/// The profile of a table. Errors: as for [`check`].
-pub fn profile(source: &Source, request: &Request) -> Result<Profile> {
-    source.profile(&look([source], request)?.kinds, request)
+/// The profile of a table, whose labels may come from elsewhere. Errors: as for [`check`].
+pub fn profile(source: &Source, labels: Option<&Source>, request: &Request) -> Result<Profile> {
+    let Looked { mut kinds, .. } = look([source], request)?;
+    let Some(asked) = &request.performance else { return source.profile(&kinds, request) };
+    performance::leave_data(&mut kinds, asked, &[source]);
+    let profile = source.profile(&kinds, request)?;
+    let measures = performance::measure(source, labels, asked, request)?;
+    let refused = |error: Invalid| Error::invalid("profile_invalid", error.to_string());
+    profile.with_performance(Some(measures)).map_err(refused)
 }
 
 /// The columns to look at.

@@ -69,6 +69,18 @@ impl Source {
         }
     }
 
+    /// The table that it is, if it is one.
+    pub(super) fn table(&self) -> Option<&Table> {
+        match &self.content {
+            Content::Table(table) => Some(table),
+            Content::Profile(_) => None,
+        }
+    }
+
+    pub(super) fn inputs(&self) -> &[Input] {
+        &self.inputs
+    }
+
     pub fn names(&self) -> Vec<&str> {
         match &self.content {
             Content::Table(table) => table.names().iter().map(String::as_str).collect(),
@@ -165,7 +177,7 @@ impl Source {
 }
 
 /// The readers of formats panic on some bytes that no writer makes.
-fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(super) fn guarded<T>(read: impl FnOnce() -> Result<T>) -> Result<T> {
     std::panic::catch_unwind(std::panic::AssertUnwindSafe(read)).unwrap_or_else(|_| {
         Err(Error::invalid("table_unreadable", "a file breaks the rules of its format")
             .hint("write the file anew, or leave it out"))

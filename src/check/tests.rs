@@ -40,7 +40,7 @@ fn open(path: &Path) -> Result<Source> {
 }
 
 fn checked(reference: &Path, current: &Path, request: &Request) -> Result<Report> {
-    check(&open(reference)?, &open(current)?, request)
+    check(&open(reference)?, &open(current)?, None, request)
 }
 
 fn verdicts(report: &Report) -> Vec<(&str, Verdict)> {
@@ -75,7 +75,7 @@ fn a_report_does_not_depend_on_the_number_of_threads() {
 fn a_profile_stands_for_its_table() {
     let files = Files::new();
     let (reference, current) = (files.table("r.csv", 5_000, 0.0, 0), files.table("c.csv", 4_000, 12.0, 3));
-    let profile = profile(&open(&reference).unwrap(), &Request::default()).unwrap();
+    let profile = profile(&open(&reference).unwrap(), None, &Request::default()).unwrap();
     let kept = files.text("r.profile", &String::from_utf8(profile.to_bytes().unwrap()).unwrap());
     let of_table = checked(&reference, &current, &Request::default()).unwrap();
     let of_profile = checked(&kept, &current, &Request::default()).unwrap();

@@ -43,7 +43,8 @@ pub fn infer(table: &Table, rules: Rules) -> Result<Vec<Inferred>> {
     Ok(kinds.collect::<Result<Vec<_>>>()?.concat())
 }
 
-fn infer_some(table: &Table, names: &[&str], rules: Rules) -> Result<Vec<Inferred>> {
+/// The same of the columns of these names.
+pub fn infer_some(table: &Table, names: &[&str], rules: Rules) -> Result<Vec<Inferred>> {
     let mut seen: Vec<Seen> = names.iter().map(|_| Seen::default()).collect();
     let hasher = RandomState::new();
     let mut chunks = table.chunks();

@@ -18,6 +18,7 @@ mod ndjson;
 mod parquet;
 mod pattern;
 mod records;
+mod rows;
 mod scan;
 mod table;
 #[cfg(test)]
@@ -25,8 +26,9 @@ mod tests;
 
 pub use cell::Cell;
 pub use format::Format;
-pub use infer::{Inferred, Rules, infer};
+pub use infer::{Inferred, Rules, infer, infer_some};
 pub use input::{Input, LocalFile};
 pub use pattern::Pattern;
+pub use rows::{Cells, Fold, fold};
 pub use scan::{Scanned, scan};
 pub use table::Table;

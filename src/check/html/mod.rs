@@ -1,5 +1,6 @@
 //! The report, as one page that needs nothing else and never has more than 300 KB.
 
+mod performance;
 mod picture;
 mod trend;
 
@@ -11,6 +12,7 @@ use crate::drift::profile::Kind;
 use crate::error::{Error, Result};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
+pub use performance::{answered, shown as shown_value};
 use picture::{bars, histogram, number};
 use serde::Serialize;
 
@@ -58,6 +60,7 @@ fn render(report: &Report, title: &str, past: &[Past], detailed: usize, listed: 
         left_out: run.columns.len() - columns.len() - others.len(),
         trend: trend::trend(past),
         how: how(report),
+        performance: report.performance.as_ref().map(performance::view),
         columns,
         others,
     };
@@ -73,6 +76,7 @@ struct View<'a> {
     reason: &'a str,
     reference: SideView<'a>,
     current: SideView<'a>,
+    performance: Option<performance::View>,
     columns: Vec<Details>,
     others: Vec<Row>,
     left_out: usize,
@@ -251,7 +255,7 @@ mod tests {
         };
         let run = Rules::Sound(Options::default()).compare(&side(0.0), &side(10.0), &[]).unwrap();
         let about = || SideReport { inputs: vec![], rows: 400, exact: true, profile: false };
-        Report { format: FORMAT.to_owned(), reference: about(), current: about(), run }
+        Report { format: FORMAT.to_owned(), reference: about(), current: about(), run, performance: None }
     }
 
     #[test]

@@ -2,8 +2,9 @@
 
 use super::super::{argument, evidence::attached, print::Out};
 use super::check::blocking;
+use super::performance::{PerformanceArgs, open_labels};
 use super::side::{Columns, open};
-use crate::check::{Input, Source, profile};
+use crate::check::{Input, Request, Source, profile};
 use crate::client::Client;
 use crate::drift::profile::Profile;
 use crate::error::{Error, Result};
@@ -22,17 +23,22 @@ pub struct Baseline {
     data: Vec<String>,
     #[command(flatten)]
     columns: Columns,
+    #[command(flatten)]
+    performance: PerformanceArgs,
 }
 
 impl Baseline {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let Self { reference, data, columns } = self;
+        let Self { reference, data, columns, performance } = self;
         let made = blocking(move || {
             let (request, format) = columns.request();
+            let (performance, labels) = performance.performance()?;
+            let labels = open_labels(&labels, format, request.threads)?;
+            let request = Request { performance, ..request };
             let source = open(&data, format, request.threads)?;
             let bytes = match source.as_profile() {
                 Some(profile) => profile.to_bytes(),
-                None => profile(&source, &request)?.to_bytes(),
+                None => profile(&source, labels.as_ref(), &request)?.to_bytes(),
             };
             bytes.map_err(|error| Error::too_large("profile_too_large", error.to_string()))
         });

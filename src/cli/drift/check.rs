@@ -1,9 +1,10 @@
 //! `gradus drift check`.
 
 use super::super::{argument, print::Out};
+use super::performance::{PerformanceArgs, open_labels};
 use super::side::{Columns, open};
 use super::{baseline, needed};
-use crate::check::{Report, Request, Source, check, html};
+use crate::check::{PerformanceReport, Report, Request, Source, check, html};
 use crate::client::Client;
 use crate::drift::compare::{Correction, Finding, Options, Verdict};
 use crate::error::{Error, Result};
@@ -42,6 +43,8 @@ pub struct Check {
     /// Write the report as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    performance: PerformanceArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -94,13 +97,15 @@ impl Check {
         };
         let rules = Request::rules(&self.mode, &self.statistics, options)?;
         let (request, format) = self.columns.request();
-        let request = Request { rules, ..request };
+        let (performance, labels) = self.performance.performance()?;
+        let request = Request { rules, performance, ..request };
         let reference = match baseline {
             Some(baseline) => baseline,
             None => open(&self.reference, format, request.threads)?,
         };
         let current = open(&self.data, format, request.threads)?;
-        check(&reference, &current, &request)
+        let labels = open_labels(&labels, format, request.threads)?;
+        check(&reference, &current, labels.as_ref(), &request)
     }
 }
 
@@ -154,5 +159,30 @@ pub(super) fn print(report: &Report, out: &Out) {
     }
     if let Some(test) = &run.row_count {
         out.line(format!("rows: {}", test.reason));
+    }
+    if let Some(performance) = &report.performance {
+        print_performance(performance, out);
+    }
+}
+
+fn print_performance(report: &PerformanceReport, out: &Out) {
+    out.line("");
+    out.line(html::answered("reference", &report.reference));
+    out.line(html::answered("current data", &report.current));
+    if let Some(labels) = &report.labels {
+        out.line(format!("{} labels, {} of them of no row", labels.rows, labels.unmatched));
+    }
+    let metrics = report.metrics.iter().map(|metric| {
+        vec![metric.name.clone(), html::shown_value(metric.reference), html::shown_value(metric.current)]
+    });
+    out.table(&["METRIC", "REFERENCE", "CURRENT"], &metrics.collect::<Vec<_>>());
+    if let Some(estimate) = &report.estimate {
+        let metrics = estimate.metrics.iter().map(|metric| {
+            let expected = html::shown_value(Some(metric.current));
+            vec![metric.name.clone(), html::shown_value(metric.reference), expected]
+        });
+        out.line("");
+        out.table(&["ESTIMATED", "REFERENCE", "EXPECTED"], &metrics.collect::<Vec<_>>());
+        out.line(format!("the estimate {}", estimate.assumption));
     }
 }

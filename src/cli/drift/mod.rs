@@ -4,6 +4,7 @@ mod baseline;
 mod calibrate;
 mod check;
 mod monitor;
+mod performance;
 mod profile;
 mod runs;
 mod side;

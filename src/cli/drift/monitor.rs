@@ -4,6 +4,7 @@ use super::super::{
     argument,
     print::{Out, quoted, time},
 };
+use super::performance::PerformanceArgs;
 use crate::{
     client::Client,
     drift::{
@@ -105,6 +106,8 @@ pub struct Add {
     /// All columns but these
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     ignore: Vec<String>,
+    #[command(flatten)]
+    performance: PerformanceArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -167,7 +170,7 @@ impl Add {
             }
         };
         let workload = reference.workload.clone();
-        let new = wire::NewMonitor { name: self.name.clone(), stage, spec: self.spec() };
+        let new = wire::NewMonitor { name: self.name.clone(), stage, spec: self.spec()? };
         let view = client.add_monitor(&workload, &new).await?;
         out.data(&view, |out| show(&view, out))?;
         let path = quoted(&format!("{}/{}", view.workload, view.name));
@@ -175,8 +178,13 @@ impl Add {
         Ok(())
     }
 
-    fn spec(self) -> Spec {
-        Spec {
+    fn spec(self) -> Result<Spec> {
+        let (performance, labels) = self.performance.performance()?;
+        if labels.len() > 1 {
+            return Err(Error::invalid("monitor_labels", "a monitor has one place of labels")
+                .hint("use {date} and * in --labels"));
+        }
+        Ok(Spec {
             every: self.every,
             zone: self.zone,
             source: self.source,
@@ -196,7 +204,9 @@ impl Add {
             types: self.types.into_iter().collect(),
             columns: self.columns.into_iter().collect(),
             ignore: self.ignore.into_iter().collect(),
-        }
+            performance,
+            labels: labels.into_iter().next(),
+        })
     }
 }
 

@@ -2,8 +2,9 @@
 
 use super::super::print::{Out, bytes};
 use super::check::blocking;
+use super::performance::{PerformanceArgs, open_labels};
 use super::side::{Columns, open};
-use crate::check::profile;
+use crate::check::{Request, profile};
 use crate::drift::profile::{MAX_BYTES, Profile};
 use crate::error::{Error, Result};
 use clap::Args;
@@ -20,6 +21,8 @@ pub struct ProfileVerb {
     out: PathBuf,
     #[command(flatten)]
     columns: Columns,
+    #[command(flatten)]
+    performance: PerformanceArgs,
 }
 
 #[derive(Args)]
@@ -34,10 +37,13 @@ pub struct Merge {
 
 impl ProfileVerb {
     pub async fn run(self, out: &Out) -> Result<()> {
-        let Self { files, out: file, columns } = self;
+        let Self { files, out: file, columns, performance } = self;
         let made = blocking(move || {
             let (request, format) = columns.request();
-            profile(&open(&files, format, request.threads)?, &request)
+            let (performance, labels) = performance.performance()?;
+            let labels = open_labels(&labels, format, request.threads)?;
+            let request = Request { performance, ..request };
+            profile(&open(&files, format, request.threads)?, labels.as_ref(), &request)
         });
         write(&made.await?, &file, out)
     }

@@ -222,7 +222,7 @@ pub fn schema() -> Schema {
 
 impl Test {
     /// A test that only describes so far.
-    pub(super) fn new(statistic: &str, reference_n: u64, current_n: u64) -> Self {
+    pub(crate) fn new(statistic: &str, reference_n: u64, current_n: u64) -> Self {
         Self {
             statistic: statistic.to_owned(),
             method: String::new(),
@@ -241,13 +241,47 @@ impl Test {
     }
 
     /// One that could not be made.
-    pub(super) fn insufficient(statistic: &str, n: u64, m: u64, reason: &str) -> Self {
+    pub(crate) fn insufficient(statistic: &str, n: u64, m: u64, reason: &str) -> Self {
         let verdict = Some(Verdict::InsufficientData);
         Self {
             verdict,
             method: "not tested".to_owned(),
             reason: reason.to_owned(),
             ..Self::new(statistic, n, m)
+        }
+    }
+}
+
+impl Finding {
+    /// Of performance that could not be measured.
+    pub(crate) fn stopped(column: &str, verdict: Verdict, why: &str) -> Self {
+        Self {
+            verdict,
+            reason: why.to_owned(),
+            ..Self::of_tests(column, Concern::Performance, [None, None], vec![])
+        }
+    }
+
+    /// Of tests that are still to be judged.
+    pub(crate) fn of_tests(
+        column: &str,
+        concern: Concern,
+        sides: [Option<Summary>; 2],
+        tests: Vec<Test>,
+    ) -> Self {
+        let [reference, current] = sides;
+        Self {
+            column: column.to_owned(),
+            kind: Kind::Numeric,
+            concern,
+            verdict: Verdict::NoData,
+            reason: String::new(),
+            effect_per_floor: None,
+            reference,
+            current,
+            tests,
+            edges: vec![],
+            bins: vec![],
         }
     }
 }
@@ -268,7 +302,7 @@ impl Run {
 
 impl Effect {
     /// `error` is by how much a sketch may be off on this scale. `None` of what is no number, also in floors.
-    pub(super) fn new(
+    pub(crate) fn new(
         name: &str,
         value: f64,
         floor: f64,
@@ -289,7 +323,7 @@ impl Effect {
     }
 
     /// Whether there are rows enough to find what matters.
-    pub(super) fn is_resolved(&self) -> bool {
+    pub(crate) fn is_resolved(&self) -> bool {
         self.detectable <= 2.0 * self.floor
     }
 
@@ -299,13 +333,13 @@ impl Effect {
 }
 
 impl Direction {
-    pub(super) fn of(higher: bool) -> Self {
+    pub(crate) fn of(higher: bool) -> Self {
         if higher { Self::Higher } else { Self::Lower }
     }
 }
 
 impl Cell {
-    pub(super) fn new(label: impl Into<String>, reference: u64, current: u64) -> Self {
+    pub(crate) fn new(label: impl Into<String>, reference: u64, current: u64) -> Self {
         Self { label: label.into(), reference, current, cells: 1, term: None }
     }
 }

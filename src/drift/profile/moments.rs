@@ -138,7 +138,7 @@ impl Moments {
         }
     }
 
-    pub(super) fn check(&self) -> Result<(), Invalid> {
+    pub(crate) fn check(&self) -> Result<(), Invalid> {
         let all = [self.min, self.max, self.mean, self.m2, self.m3, self.m4];
         require(self.count <= MAX_ROWS, "more than 2^53 values")?;
         require(all.into_iter().flatten().all(f64::is_finite), "a moment is not finite")?;

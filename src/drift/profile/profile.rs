@@ -1,5 +1,6 @@
 //! The document.
 
+use super::super::performance::Measures;
 use super::invalid::{Invalid, require};
 use super::{ColumnProfile, MAX_ROWS, Seed, add_rows, canonical};
 use schemars::{JsonSchema, Schema};
@@ -23,6 +24,9 @@ pub struct Profile {
     seed: Seed,
     rows: u64,
     columns: Vec<ColumnProfile>,
+    /// How good the answers are, where that was measured.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    performance: Option<Measures>,
 }
 
 /// A profile nobody has checked yet.
@@ -33,11 +37,13 @@ struct Unchecked {
     seed: Seed,
     rows: u64,
     columns: Vec<ColumnProfile>,
+    #[serde(default)]
+    performance: Option<Measures>,
 }
 
 impl Profile {
     pub(super) fn new(seed: Seed, rows: u64, columns: Vec<ColumnProfile>) -> Result<Self, Invalid> {
-        let profile = Self { format: FORMAT.to_owned(), seed, rows, columns };
+        let profile = Self { format: FORMAT.to_owned(), seed, rows, columns, performance: None };
         profile.check_columns().map(|()| profile)
     }
 
@@ -47,6 +53,18 @@ impl Profile {
 
     pub fn rows(&self) -> u64 {
         self.rows
+    }
+
+    /// How good the answers are, where that was measured.
+    pub fn performance(&self) -> Option<&Measures> {
+        self.performance.as_ref()
+    }
+
+    /// The same with what was measured of its rows. Errors: it was of more rows.
+    pub fn with_performance(self, performance: Option<Measures>) -> Result<Self, Invalid> {
+        let fits = performance.as_ref().is_none_or(|measures| measures.rows <= self.rows);
+        require(fits, "performance of more rows than the profile has")?;
+        Ok(Self { performance, ..self })
     }
 
     /// The columns in their order.
@@ -59,8 +77,8 @@ impl Profile {
     }
 
     /// The profile of the rows of both. Columns meet by name and stay in the order of `self`, new ones follow; rows
-    /// of a part that lacks a column count as absent in it. The two must stand for different rows.
-    /// Errors: a column of two kinds or with other bins, too many rows or columns.
+    /// of a part that lacks a column count as absent in it, and performance is that of the parts that have it. The two must stand for different rows.
+    /// Errors: a column of two kinds or with other bins, performance of two tasks, too many rows or columns.
     pub fn merge(&self, other: &Self) -> Result<Self, Invalid> {
         let mut others: HashMap<&str, &ColumnProfile> =
             other.columns.iter().map(|column| (column.name(), column)).collect();
@@ -74,7 +92,12 @@ impl Profile {
         for column in other.columns.iter().filter(|column| others.contains_key(column.name())) {
             columns.push(column.with_absent(self.rows)?);
         }
-        Self::new(self.seed.min(other.seed), add_rows(self.rows, other.rows)?, columns)
+        let performance = match (&self.performance, &other.performance) {
+            (Some(a), Some(b)) => Some(a.merge(b)?),
+            (one, another) => one.as_ref().or(another.as_ref()).cloned(),
+        };
+        let merged = Self::new(self.seed.min(other.seed), add_rows(self.rows, other.rows)?, columns)?;
+        merged.with_performance(performance)
     }
 
     /// The one text of this profile: see `canonical.rs`. The same profile is the same bytes.
@@ -92,11 +115,15 @@ impl Profile {
     /// What it cannot know: whether the numbers are those of any table.
     pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
         require(bytes.len() <= MAX_BYTES, "a profile of more than 256 MiB")?;
-        let Unchecked { format, seed, rows, columns } =
+        let Unchecked { format, seed, rows, columns, performance } =
             serde_json::from_slice(bytes).map_err(|error| Invalid::new(format!("not a profile: {error}")))?;
         require(format == FORMAT, "a profile of another format than drift-profile/v1")?;
         let profile = Self::new(seed, rows, columns)?;
         profile.columns.iter().try_for_each(ColumnProfile::check)?;
+        if let Some(measures) = &performance {
+            measures.check()?;
+        }
+        let profile = profile.with_performance(performance)?;
         require(profile.to_bytes()? == bytes, "not written in the one way a profile is written")?;
         Ok(profile)
     }

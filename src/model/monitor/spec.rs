@@ -5,6 +5,7 @@ use super::due::Misfire;
 use super::schedule::Schedule;
 use super::template::Template;
 use super::window::{self, Length, Window};
+use crate::check::Performance;
 use crate::drift::compare::{Concern, Options};
 use crate::drift::profile::Kind;
 use crate::error::{Error, Result};
@@ -17,7 +18,8 @@ use std::fmt;
 use std::str::FromStr;
 
 const NAME_MAX: usize = 64;
-const GRACE_MAX: u32 = 7 * 24 * 60;
+/// Labels may come months later.
+const GRACE_MAX: u32 = 92 * 24 * 60;
 
 /// A monitor's name within its workload: lower-case letters, digits and hyphens.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -78,7 +80,7 @@ pub struct Spec {
     pub rollback_on: BTreeSet<Concern>,
     /// Minutes a run waits for data that come late.
     #[serde(default)]
-    #[schemars(range(max = 10080))]
+    #[schemars(range(max = 132_480))]
     pub grace_minutes: u32,
     #[serde(default)]
     pub misfire: Misfire,
@@ -94,6 +96,12 @@ pub struct Spec {
     pub columns: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ignore: BTreeSet<String>,
+    /// Also how good the answers are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub performance: Option<Performance>,
+    /// Where labels are that come apart from the data; give them time with `grace_minutes`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub labels: Option<String>,
 }
 
 fn grave() -> BTreeSet<Concern> {
@@ -111,6 +119,7 @@ pub struct Plan {
     pub source: Template,
     pub window: Length,
     pub reference: Compared,
+    pub labels: Option<Template>,
     /// How long a run waits for data that come late.
     pub grace: TimeDelta,
 }
@@ -156,7 +165,7 @@ impl Spec {
     pub fn plan(&self) -> Result<Plan> {
         self.hygiene.check()?;
         if self.grace_minutes > GRACE_MAX {
-            return Err(Error::invalid("monitor_grace", "a run waits for late data for at most a week"));
+            return Err(Error::invalid("monitor_grace", "a run waits for late data for at most 92 days"));
         }
         if self.on_drift == OnDrift::Rollback && self.reference != "baseline" {
             let why = "the stage goes back only where the other version can be compared as well";
@@ -167,6 +176,13 @@ impl Spec {
             let why = "something must have drifted for the stage to go back";
             return Err(Error::invalid("monitor_rollback", why).hint("data, violations or performance"));
         }
+        if self.labels.is_some() && self.performance.as_ref().is_none_or(|asked| asked.id.is_none()) {
+            let why =
+                "labels that come apart find their rows by an id, for the performance that is asked for";
+            return Err(
+                Error::invalid("monitor_labels", why).hint("give --target, --prediction and --id too")
+            );
+        }
         if self.options.check().is_err() {
             return Err(Error::invalid("monitor_options", "alpha or a floor is out of bounds")
                 .hint("alpha lies above 0 and is at most 0.5, floors above 0 and at most 1"));
@@ -176,6 +192,7 @@ impl Spec {
             source: self.source.parse()?,
             window: self.window.parse()?,
             reference: self.reference.parse()?,
+            labels: self.labels.as_deref().map(str::parse).transpose()?,
             grace: TimeDelta::minutes(self.grace_minutes.into()),
         };
         if matches!(plan.window, Length::Hours(_)) && plan.source.is_daily() {

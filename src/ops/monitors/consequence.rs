@@ -59,9 +59,9 @@ pub(super) async fn other(cx: &Context, monitor: &MonitorRow, there: &Move) -> R
 }
 
 impl Other {
-    pub fn check(mut self, current: &Source, request: &Request) -> Result<Self> {
+    pub fn check(mut self, current: &Source, labels: Option<&Source>, request: &Request) -> Result<Self> {
         if let Some(baseline) = &self.baseline {
-            let report = check(baseline, current, request)?;
+            let report = check(baseline, current, labels, request)?;
             self.drifted = Some(grave(&report, &self.on));
         }
         Ok(self)

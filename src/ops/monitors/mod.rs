@@ -54,7 +54,9 @@ pub async fn add(
 ) -> Result<MonitorRow> {
     let workload = &reference.workload;
     let plan = spec.plan()?;
-    data::check(cx, &workload.namespace(), &plan.source)?;
+    for source in std::iter::once(&plan.source).chain(&plan.labels) {
+        data::check(cx, &workload.namespace(), source)?;
+    }
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     if namespaces::lock_repository(&mut tx, workload).await?.is_none() {

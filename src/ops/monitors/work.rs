@@ -139,7 +139,23 @@ async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made
         },
     };
     let other = consequence::other(cx, monitor, there).await?;
-    let request = request(monitor, &past);
+    // That there are no labels yet is said in the report.
+    let labels = match &plan.labels {
+        Some(source) => {
+            let mut windows: Vec<Window> =
+                plan.reference_of(run.window).into_iter().chain([run.window]).collect();
+            windows.dedup();
+            let paths = windows.iter().flat_map(|window| source.paths(*window, plan.schedule.zone()));
+            let paths: Vec<String> = paths.collect();
+            data::find(cx, &workload.namespace(), source, &paths).await?
+        }
+        None => Vec::new(),
+    };
+    let mut request = request(monitor, &past);
+    if plan.labels.is_some() && labels.is_empty() && matches!(reference, Reference::Files(_)) {
+        // Neither side can be measured yet.
+        request.performance = None;
+    }
     let work = move || -> Result<(Report, Option<consequence::Other>)> {
         let threads = request.threads;
         let reference = match reference {
@@ -147,9 +163,15 @@ async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made
             Reference::Baseline(baseline) => baseline,
         };
         let current = Source::open(current, None, threads)?;
-        let report = check(&reference, &current, &request)?;
+        let labels = match labels.is_empty() {
+            true => None,
+            false => Some(Source::open(labels, None, threads)?),
+        };
+        let report = check(&reference, &current, labels.as_ref(), &request)?;
         let other = match other {
-            Some(other) if report.run.verdict == Verdict::Drift => Some(other.check(&current, &request)?),
+            Some(other) if report.run.verdict == Verdict::Drift => {
+                Some(other.check(&current, labels.as_ref(), &request)?)
+            }
             other => other,
         };
         Ok((report, other))
@@ -190,6 +212,7 @@ fn request(monitor: &MonitorRow, past: &[Past]) -> Request {
         only: spec.columns.clone(),
         ignored: spec.ignore.clone(),
         past_rows,
+        performance: spec.performance.clone(),
         ..Request::default()
     }
 }

@@ -140,6 +140,6 @@ pub fn profile(text: &str) -> String {
     std::fs::write(file.path(), text).expect("a file");
     let input = std::sync::Arc::new(LocalFile::open(file.path()).expect("a file"));
     let source = check::Source::open(vec![input], None, 1).expect("a table");
-    let profile = check::profile(&source, &check::Request::default()).expect("a profile");
+    let profile = check::profile(&source, None, &check::Request::default()).expect("a profile");
     String::from_utf8(profile.to_bytes().expect("bytes")).expect("text")
 }

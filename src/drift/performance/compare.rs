@@ -1,0 +1,345 @@
+//! Both sides, metric by metric.
+
+use super::super::compare::{Concern, Effect, Finding, Options, Run, Summary, Test, Verdict};
+use super::estimate::{expected, place};
+use super::report::{ASSUMPTION, Better, ConfusionCell, Estimate, EstimatedMetric, Metric, Value};
+use super::roc_auc::{self, points, points_of_bins};
+use super::shares::{self, CLASS_ROWS, Share};
+use super::{Classification, Of, Probabilities, Side, accuracy, errors, f1, losses, several};
+use std::collections::BTreeMap;
+
+/// What findings of performance are called, followed by the metric.
+pub const PREFIX: &str = "performance";
+/// A confusion matrix of more classes is not shown.
+const SHOWN_CLASSES: usize = 20;
+
+/// What was found, still to be judged with all other findings of the run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Comparison {
+    pub findings: Vec<Finding>,
+    pub metrics: Vec<Metric>,
+    pub estimate: Option<Estimate>,
+    pub confusion: Vec<ConfusionCell>,
+}
+
+/// Nothing that the sides can be makes an error: what cannot be compared is a finding.
+pub fn compare(reference: &Side, current: &Side, options: &Options) -> Comparison {
+    let mut all = Comparison { findings: vec![], metrics: vec![], estimate: None, confusion: vec![] };
+    let it = Pair { sides: [reference, current], options };
+    match (&reference.measures.of, &current.measures.of) {
+        (Of::Regression(r), Of::Regression(c)) => it.errors(r, c, &mut all),
+        (Of::Classification(r), Of::Classification(c)) => {
+            it.classes(r, c, &mut all);
+            it.estimate(&mut all);
+            all.confusion = confusion(r, c, options.named_from);
+        }
+        _ => all.findings.push(it.stopped("", Verdict::Invalid, "The sides have different tasks.")),
+    }
+    let unmeasured = it.sides.map(|side| side.measures.measured() == 0);
+    if let Some(side) = ["reference", "current data"].into_iter().zip(unmeasured).find(|(_, is)| *is) {
+        let why = format!("No row of the {} has a label and a prediction, yet.", side.0);
+        all.findings.push(it.stopped("", Verdict::NoData, &why));
+    }
+    all
+}
+
+/// Says in the findings of a run that was judged what was measured on either side, and what got better.
+pub fn explain(run: &mut Run, metrics: &[Metric]) {
+    let alpha = run.options.as_ref().map_or(0.0, |options| options.alpha);
+    for finding in run.columns.iter_mut().filter(|finding| finding.concern == Concern::Performance) {
+        let name = finding.column.strip_prefix(PREFIX).and_then(|name| name.strip_prefix(": "));
+        let metric = metrics.iter().find(|metric| Some(metric.name.as_str()) == name);
+        let Some((r, c)) = metric.and_then(|metric| metric.reference.zip(metric.current)) else { continue };
+        let [Test { verdict, q_value, effect, reason, .. }] = finding.tests.as_mut_slice() else { continue };
+        let is_better = *verdict == Some(Verdict::Ok)
+            && q_value.is_some_and(|q| q <= alpha)
+            && effect.as_ref().is_some_and(|effect| effect.value == 0.0);
+        if is_better {
+            *reason = "Better, which is no drift.".to_owned();
+            finding.reason.clone_from(reason);
+        }
+        finding.reason = format!("{}, was {}. {}", short(c.value), short(r.value), finding.reason);
+    }
+}
+
+fn short(value: f64) -> String {
+    if value == 0.0 || (1e-3..1e6).contains(&value.abs()) {
+        format!("{value:.4}")
+    } else {
+        format!("{value:.3e}")
+    }
+}
+
+struct Pair<'a> {
+    sides: [&'a Side; 2],
+    options: &'a Options,
+}
+
+impl Pair<'_> {
+    /// Adds a metric and, where both sides have it, its finding.
+    fn add(
+        &self,
+        all: &mut Comparison,
+        name: &str,
+        better: Better,
+        values: [Option<Value>; 2],
+        test: Option<Test>,
+    ) {
+        let [reference, current] = values;
+        if reference.is_none() && current.is_none() && test.is_none() {
+            return;
+        }
+        let is_measured = self.sides.iter().all(|side| side.measures.measured() > 0);
+        all.findings.extend(test.filter(|_| is_measured).map(|test| self.finding(name, vec![test])));
+        all.metrics.push(Metric { name: name.to_owned(), better, reference, current, note: String::new() });
+    }
+
+    fn errors(&self, r: &super::Regression, c: &super::Regression, all: &mut Comparison) {
+        let [n, m] = self.sides.map(|side| side.measures.measured());
+        for metric in errors::ALL {
+            let test = (metric.test)(r, c, self.options);
+            let test = test.unwrap_or_else(|| {
+                Test::insufficient(&metric.name.replace(' ', "_"), n, m, "A side has fewer than two rows.")
+            });
+            self.add(all, metric.name, metric.better, [(metric.value)(r), (metric.value)(c)], Some(test));
+        }
+    }
+
+    fn classes(&self, r: &Classification, c: &Classification, all: &mut Comparison) {
+        let accuracies = [r, c].map(accuracy::value);
+        self.add(all, "accuracy", Better::Higher, accuracies, accuracy::test(r, c, self.options));
+        let classes = frequent(&[r, c]);
+        let scores = [r, c].map(|side| f1::share(side, &classes));
+        self.add_shares(all, "macro F1", f1::METHOD, scores);
+        if let Some(metric) = all.metrics.last_mut().filter(|metric| metric.name == "macro F1") {
+            metric.note =
+                format!("of the {} classes with at least {CLASS_ROWS} labels on each side", classes.len());
+        }
+        let (p, q) = match (&r.probabilities, &c.probabilities) {
+            (Some(p), Some(q)) if p.of == q.of => (p, q),
+            (None, None) => return,
+            _ => {
+                let why = "The sides do not have probabilities of the same classes.";
+                return all.findings.push(self.stopped("probabilities", Verdict::Invalid, why));
+            }
+        };
+        self.probabilities(p, q, all);
+        let is_known = |name: &String| r.actual().get(name.as_str()).is_some_and(|rows| *rows > 0);
+        if let Some(unknown) = p.of.iter().find(|name| r.total() > 0 && !is_known(name)) {
+            let why =
+                format!("No row of the reference is of the class {unknown}, which probabilities are of.");
+            return all.findings.push(self.stopped("probabilities", Verdict::Invalid, &why));
+        }
+        let (areas, note) =
+            if p.of.len() == 1 { self.areas(r, c) } else { self.areas_of_several(r, c, &p.of) };
+        self.add_shares(all, "ROC AUC", roc_auc::METHOD, areas);
+        if let Some(metric) = all.metrics.last_mut().filter(|metric| metric.name == "ROC AUC") {
+            metric.note = note;
+        }
+    }
+
+    fn probabilities(&self, p: &Probabilities, q: &Probabilities, all: &mut Comparison) {
+        let losses = [
+            ("log loss", "log_loss_difference", &p.log_loss, &q.log_loss),
+            ("Brier score", "brier_score_difference", &p.brier, &q.brier),
+        ];
+        for (name, statistic, r, c) in losses {
+            let values = [r, c].map(|side| losses::value(side, 0.0));
+            let test = losses::test(statistic, r, c, losses::increase, self.options).unwrap_or_else(|| {
+                Test::insufficient(
+                    statistic,
+                    r.count(),
+                    c.count(),
+                    "A side has fewer than two rows with probabilities.",
+                )
+            });
+            self.add(all, name, Better::Lower, values, Some(test));
+        }
+    }
+
+    fn add_shares(&self, all: &mut Comparison, name: &str, method: &str, shares: [Option<Share>; 2]) {
+        let statistic = format!("{}_difference", name.to_lowercase().replace(' ', "_"));
+        let test = match shares {
+            [Some(r), Some(c)] => shares::test(&statistic, method, r, c, self.options),
+            _ => {
+                let [n, m] = self.sides.map(|side| side.measures.measured());
+                let why = format!("It takes two classes of {CLASS_ROWS} rows each on either side.");
+                Test::insufficient(&statistic, n, m, &why)
+            }
+        };
+        self.add(all, name, Better::Higher, shares.map(|share| share?.reported()), Some(test));
+    }
+
+    /// Of one class: by all probabilities, or by bins where a side is a profile.
+    fn areas(&self, r: &Classification, c: &Classification) -> ([Option<Share>; 2], String) {
+        let samples = self.sides.map(|side| side.sample.as_ref());
+        let enough =
+            |share: Share, own: f64, others: f64| (own.min(others) >= CLASS_ROWS as f64).then_some(share);
+        let share = |points: Vec<roc_auc::Point>| {
+            let (own, others) = points.iter().fold((0.0, 0.0), |sum, at| (sum.0 + at.own, sum.1 + at.others));
+            enough(roc_auc::share(&points)?, own, others)
+        };
+        if let [Some(first), Some(second)] = samples {
+            let of = |sample: &super::Sample, it: &Classification| {
+                let of = it.probabilities.as_ref().map_or(&[][..], |probabilities| &probabilities.of);
+                let rows = sample.rows().filter(|row| row.prediction.is_some());
+                let own = |class| f64::from(u8::from(place(it, class, of).is_some()));
+                share(points(rows.filter_map(|row| Some((row.scores[0], own(row.target?))))))
+            };
+            let is_exact = first.is_exact() && second.is_exact();
+            let note = if is_exact { "" } else { "of a sample of rows, drawn by their places" };
+            return ([of(first, r), of(second, c)], note.to_owned());
+        }
+        let of = |it: &Classification| {
+            let bins = it.probabilities.iter().flat_map(|probabilities| &probabilities.bins);
+            let bins: Vec<[u64; 2]> = bins.map(|bin| [bin[0] + bin[2], bin[1] + bin[3]]).collect();
+            share(points_of_bins(&bins))
+        };
+        ([of(r), of(c)], "of probabilities in 1,000 bins".to_owned())
+    }
+
+    fn areas_of_several(
+        &self,
+        r: &Classification,
+        c: &Classification,
+        of: &[String],
+    ) -> ([Option<Share>; 2], String) {
+        let classes = frequent(&[r, c]);
+        let [Some(first), Some(second)] = self.sides.map(|side| side.sample.as_ref()) else {
+            return ([None; 2], "a profile does not keep the probabilities of several classes".to_owned());
+        };
+        let share = |sample: &super::Sample, it: &Classification| {
+            let place = |name: &&str| {
+                let among = |names: &[String]| names.iter().position(|known| known == name);
+                Some([among(of)?, among(&it.classes)?])
+            };
+            let places: Vec<[usize; 2]> = classes.iter().filter_map(place).collect();
+            if places.len() < 2 { None } else { several::share(sample, &places) }
+        };
+        let sampled = if first.is_exact() && second.is_exact() { "" } else { ", of a sample of rows" };
+        (
+            [share(first, r), share(second, c)],
+            format!("the mean of each of {} classes against all others{sampled}", classes.len()),
+        )
+    }
+
+    /// The estimate, and findings of it unless each row has its label.
+    fn estimate(&self, all: &mut Comparison) {
+        let [reference, current] = self.sides;
+        let Some(expected) = expected(reference, current) else { return };
+        let Some(of_reference) = reference.classification() else { return };
+        let classes = frequent(&[of_reference]);
+        let is_awaited = current.measures.measured() < current.measures.rows;
+        let mut metrics = vec![];
+        for (name, share) in expected.shares {
+            let measured = match name {
+                "accuracy" => accuracy::share(of_reference),
+                "macro F1" if classes.len() == 2 => f1::share(of_reference, &classes),
+                "ROC AUC" => Pair { sides: [reference; 2], ..*self }.areas(of_reference, of_reference).0[0],
+                _ => None,
+            };
+            if let Some(measured) = measured.filter(|_| is_awaited) {
+                let test = self.judged(name, measured, share);
+                all.findings.push(self.finding(&format!("estimated {name}"), vec![test]));
+            }
+            let reference = measured.and_then(Share::reported);
+            let Some(current) = share.reported() else { continue };
+            metrics.push(EstimatedMetric { name: name.to_owned(), reference, current });
+        }
+        let mean = |side: usize| {
+            let sum: f64 = expected.calibrations.iter().map(|calibration| calibration.errors[side]).sum();
+            sum / expected.calibrations.len() as f64
+        };
+        let note = if expected.is_sample { "of a sample of rows, drawn by their places" } else { "" };
+        all.estimate = Some(Estimate {
+            assumption: ASSUMPTION.to_owned(),
+            calibrated: expected.calibrations.iter().any(super::calibration::Calibration::is_map),
+            calibration_error: [mean(0), mean(1)],
+            metrics,
+            note: note.to_owned(),
+        });
+    }
+
+    /// An estimate warns at most: no labels say that it holds. It has no p-value among those of the run.
+    fn judged(&self, name: &str, measured: Share, estimated: Share) -> Test {
+        let statistic = format!("estimated_{}_difference", name.to_lowercase().replace(' ', "_"));
+        let mut test = shares::test(&statistic, "", measured, estimated, self.options);
+        let is_significant = test.p_value.take().is_some_and(|p| p <= self.options.alpha);
+        let is_large = test.effect.as_ref().is_some_and(|effect| effect.value >= effect.floor);
+        let is_resolved = test.effect.as_ref().is_some_and(Effect::is_resolved);
+        let verdict = match () {
+            () if is_significant && is_large => Verdict::Warn,
+            () if is_resolved => Verdict::Ok,
+            () => Verdict::InsufficientData,
+        };
+        test.verdict = Some(verdict);
+        test.method = "from calibrated probabilities; warns at most".to_owned();
+        test.reason =
+            format!("{:.3} expected, {:.3} in the reference; {ASSUMPTION}.", estimated.value, measured.value);
+        test
+    }
+
+    fn finding(&self, metric: &str, tests: Vec<Test>) -> Finding {
+        let summary = |side: &Side| Summary {
+            rows: side.measures.rows,
+            missing: side.measures.unlabelled,
+            failed: side.measures.failed,
+            not_finite: 0,
+            exact: side.sample.as_ref().is_none_or(super::Sample::is_exact),
+            quantiles: None,
+            distinct: None,
+        };
+        let name = if metric.is_empty() { PREFIX.to_owned() } else { format!("{PREFIX}: {metric}") };
+        Finding::of_tests(&name, Concern::Performance, self.sides.map(summary).map(Some), tests)
+    }
+
+    /// What could not be compared.
+    fn stopped(&self, metric: &str, verdict: Verdict, why: &str) -> Finding {
+        Finding { verdict, reason: why.to_owned(), ..self.finding(metric, vec![]) }
+    }
+}
+
+impl Side {
+    pub(super) fn classification(&self) -> Option<&Classification> {
+        if let Of::Classification(it) = &self.measures.of { Some(it) } else { None }
+    }
+}
+
+/// Classes with rows enough on each side that has rows.
+fn frequent<'a>(sides: &[&'a Classification]) -> Vec<&'a str> {
+    let counts: Vec<_> = sides.iter().filter(|side| side.total() > 0).map(|side| side.actual()).collect();
+    let Some(first) = counts.first() else { return vec![] };
+    let is_frequent =
+        |name: &str| counts.iter().all(|counts| counts.get(name).is_some_and(|rows| *rows >= CLASS_ROWS));
+    let classes: Vec<&str> = first.keys().copied().filter(|name| is_frequent(name)).collect();
+    if classes.len() < 2 { vec![] } else { classes }
+}
+
+/// The matrix of both sides. A class is named where both have enough rows of it.
+fn confusion(r: &Classification, c: &Classification, named_from: u64) -> Vec<ConfusionCell> {
+    let actual = [r.actual(), c.actual()];
+    let is_named =
+        |name: &str| actual.iter().all(|counts| counts.get(name).is_some_and(|rows| *rows >= named_from));
+    let label = |name: &str| if is_named(name) { name.to_owned() } else { "__rare__".to_owned() };
+    let mut cells: BTreeMap<(String, String), [u64; 2]> = BTreeMap::new();
+    for (index, side) in [r, c].into_iter().enumerate() {
+        for [target, prediction, rows] in &side.confusion {
+            cells.entry((label(side.name(*target)), label(side.name(*prediction)))).or_default()[index] +=
+                rows;
+        }
+    }
+    let mut names: Vec<&String> =
+        cells.keys().flat_map(|(target, prediction)| [target, prediction]).collect();
+    names.sort_unstable();
+    names.dedup();
+    if names.len() > SHOWN_CLASSES {
+        return vec![];
+    }
+    let cell = |((target, prediction), [reference, current]): ((String, String), [u64; 2])| ConfusionCell {
+        target,
+        prediction,
+        reference,
+        current,
+    };
+    cells.into_iter().map(cell).collect()
+}
