@@ -9,7 +9,7 @@ pub const DATASET: (&str, &[u8]) =
     ("triage-train.jsonl", include_bytes!("../../../deploy/examples/datasets/triage-train.jsonl"));
 
 /// The sample files, by their place below the demo's directory.
-const FILES: [(&str, &[u8]); 9] = [
+const FILES: [(&str, &[u8]); 14] = [
     ("contract.json", include_bytes!("../../../deploy/examples/contract.json")),
     ("triage-1.prompt.yaml", include_bytes!("../../../deploy/examples/prompts/triage-1.prompt.yaml")),
     ("triage-2.prompt.yaml", include_bytes!("../../../deploy/examples/prompts/triage-2.prompt.yaml")),
@@ -22,6 +22,11 @@ const FILES: [(&str, &[u8]); 9] = [
     ("model/tokenizer.json", include_bytes!("../../../deploy/examples/model/tokenizer.json")),
     ("model/model.safetensors", include_bytes!("../../../deploy/examples/model/model.safetensors")),
     ("model-card.md", CARD),
+    ("employment-1.prompt.yaml", include_bytes!("../../../deploy/examples/prompts/employment-1.prompt.yaml")),
+    ("employment-2.prompt.yaml", include_bytes!("../../../deploy/examples/prompts/employment-2.prompt.yaml")),
+    ("census/2015.csv.gz", include_bytes!("../../../deploy/examples/census/2015.csv.gz")),
+    ("census/2017.csv.gz", include_bytes!("../../../deploy/examples/census/2017.csv.gz")),
+    ("census/2018.csv.gz", include_bytes!("../../../deploy/examples/census/2018.csv.gz")),
 ];
 
 pub const CARD: &[u8] = include_bytes!("../../../deploy/examples/evidence/model-card.md");

@@ -1,6 +1,7 @@
 //! `gradus demo`: one workload climbs from a prompt to an adapter to weights, and what each must show grows with it. On
 //! the embedded default and through the same router a server uses.
 
+mod drift;
 mod files;
 mod people;
 mod story;
@@ -15,12 +16,12 @@ use crate::{
     client::Client,
     config::{Config, local_user},
     error::{Error, Result},
-    http,
+    http, jobs,
     model::name::{PrincipalName, Workload},
     ops::start,
 };
 use people::People;
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 use story::Story;
 
 const WORKLOAD: &str = "acme/ticket-triage";
@@ -37,6 +38,7 @@ pub async fn run(global: &Global, out: &Out) -> Result<()> {
     start::ensure_local_user(&local.context, &user).await?;
     let router = http::router(local.context.clone());
     let admin = Client::local(router.clone());
+    let runs = jobs::drift::start(&local.context, true);
     out.line(format!(
         "Gradus demo: the workload {WORKLOAD} sorts support tickets. Its data is in {}.",
         directory.display()
@@ -60,6 +62,8 @@ pub async fn run(global: &Global, out: &Out) -> Result<()> {
         .await
     };
     let told = told.await;
+    local.context.closing.cancel();
+    runs.close(Duration::from_secs(10)).await;
     local.context.db.close().await;
     told
 }

@@ -31,7 +31,7 @@ pub struct Story<'a> {
 }
 
 impl Story<'_> {
-    fn say(&self, text: impl AsRef<str>) {
+    pub(super) fn say(&self, text: impl AsRef<str>) {
         self.out.line(text);
     }
 
@@ -91,7 +91,10 @@ impl Story<'_> {
         self.step(6, "Pull the weights into a directory; every file is checked against its digest.");
         self.pull(&weights).await?;
 
-        self.step(7, "The history: every change is one entry of a signed, append-only log.");
+        self.step(7, "A monitor. What comes in is not any more what a version was made for; the stage moves back by itself.");
+        self.watch().await?;
+
+        self.step(8, "The history: every change is one entry of a signed, append-only log.");
         let query = format!("&workload={}", WORKLOAD.replace('/', "%2F"));
         for event in self.admin.events(&query, 0, 100).await? {
             self.say(log::line(&event));

@@ -9,6 +9,8 @@ mod profile;
 mod runs;
 mod side;
 
+pub(super) use check::blocking;
+
 use super::print::Out;
 use crate::client::Client;
 use crate::error::{Error, Result};
