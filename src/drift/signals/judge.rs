@@ -1,0 +1,141 @@
+//! Whether scores moved because answers changed, or because the judge did.
+
+use super::statistics::{Ecdf, mann_whitney::mann_whitney_less, special::normal_isf};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+
+/// Judges that are named as new or gone, at most.
+const MAX_NAMED: usize = 8;
+
+/// One score of a judge. Scores that are not finite are left out.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rating<'a> {
+    /// The judge and its version; empty if unknown.
+    pub judge: &'a str,
+    pub score: f64,
+    /// Whether what was judged is of the frozen set, which is the same on both sides.
+    pub is_anchor: bool,
+}
+
+/// What counts as moved.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Limits {
+    /// Significance for both questions together, 0 to 1; half of it for each (Bonferroni).
+    pub alpha: f64,
+    /// The least Cliff's delta that matters, 0 to 1.
+    pub floor: f64,
+}
+
+impl Default for Limits {
+    /// 0.05, and 0.147, below which Romano et al., "Appropriate statistics for ordinal level data", 2006, call a
+    /// difference negligible.
+    fn default() -> Self {
+        Self { alpha: 0.05, floor: 0.147 }
+    }
+}
+
+/// How the scores of one group moved.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Movement {
+    /// Scores on each side.
+    pub rows: [u64; 2],
+    /// Cliff's delta: how much more often a current score is the higher one than the lower one, -1 to 1.
+    pub delta: f64,
+    /// Of the Mann–Whitney test, two-sided.
+    pub p_value: f64,
+    /// The least delta that so many scores show with 80 % power.
+    pub detectable: f64,
+    /// Significant and at least the floor.
+    pub moved: bool,
+}
+
+/// Why scores moved, if they did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[schemars(rename = "Attribution")]
+pub enum Finding {
+    /// Neither group moved.
+    NoDrift,
+    /// Anchors moved: the judge scores the same answers otherwise. What the other scores say of the model is not known.
+    JudgeDrift,
+    /// Anchors stand still, the other scores moved: the model answers otherwise, or is asked otherwise.
+    ModelDrift,
+    /// Scores moved, and there are no anchors, or too few of them to show as large a movement of the judge.
+    Unattributed,
+    /// There are no scores, or none but anchors, on one of the sides.
+    NoData,
+}
+
+/// What became of a judge's scores, told apart by the anchors.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Separation {
+    pub finding: Finding,
+    /// Absent without any on one of the sides.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub anchors: Option<Movement>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub others: Option<Movement>,
+    /// Judges that only the current side has, and those that only the reference has, at most eight each. Scores of
+    /// another judge are another measure, whatever the finding.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub new_judges: Vec<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gone_judges: Vec<String>,
+}
+
+/// Tells judge drift from model drift by the anchors, which cannot have changed themselves. Scores are taken as
+/// ordinal. Anchors that merely show nothing are not enough for [`Finding::ModelDrift`]: they must be so many that they
+/// would have shown a movement like that of the others.
+pub fn separate(reference: &[Rating<'_>], current: &[Rating<'_>], limits: Limits) -> Separation {
+    let group = |is_anchor: bool| {
+        let scores = |side: &[Rating<'_>]| {
+            Ecdf::new(side.iter().filter(|row| row.is_anchor == is_anchor).map(|row| row.score).collect())
+        };
+        movement(&scores(reference), &scores(current), limits)
+    };
+    let (anchors, others) = (group(true), group(false));
+    let finding = match (anchors, others) {
+        (Some(anchors), _) if anchors.moved => Finding::JudgeDrift,
+        (_, None) => Finding::NoData,
+        (_, Some(others)) if !others.moved => Finding::NoDrift,
+        (Some(anchors), Some(others)) if anchors.detectable <= others.delta.abs() => Finding::ModelDrift,
+        (_, Some(_)) => Finding::Unattributed,
+    };
+    Separation {
+        finding,
+        anchors,
+        others,
+        new_judges: only_in(current, reference),
+        gone_judges: only_in(reference, current),
+    }
+}
+
+fn movement(reference: &Ecdf, current: &Ecdf, limits: Limits) -> Option<Movement> {
+    let (u, less) = mann_whitney_less(reference, current)?;
+    let (_, greater) = mann_whitney_less(current, reference)?;
+    let p_value = (2.0 * less.min(greater)).min(1.0);
+    // Of all scores equal, no order could be unusual.
+    let p_value = if p_value.is_nan() { 1.0 } else { p_value };
+    let (n, m) = (reference.len() as f64, current.len() as f64);
+    let delta = 1.0 - 2.0 * u / (n * m);
+    let level = limits.alpha / 2.0;
+    // The standard error of delta where nothing changed is that of U, without ties, by nm/2.
+    let error = ((n + m + 1.0) / (3.0 * n * m)).sqrt();
+    let detectable = ((normal_isf(level / 2.0) + normal_isf(0.2)) * error).min(1.0);
+    let moved = p_value <= level && delta.abs() >= limits.floor;
+    Some(Movement { rows: [reference.len(), current.len()], delta, p_value, detectable, moved })
+}
+
+fn only_in(side: &[Rating<'_>], other: &[Rating<'_>]) -> Vec<String> {
+    let judges =
+        |side: &[Rating<'_>]| side.iter().map(|row| row.judge.to_owned()).collect::<BTreeSet<String>>();
+    judges(side)
+        .difference(&judges(other))
+        .filter(|judge| !judge.is_empty())
+        .take(MAX_NAMED)
+        .cloned()
+        .collect()
+}

@@ -1,0 +1,92 @@
+use super::super::{Schema, Text, Value};
+use super::{label, of};
+use serde_json::json;
+
+fn ticket() -> Schema {
+    let schema = json!({
+        "type": "object",
+        "required": ["category", "urgency"],
+        "additionalProperties": false,
+        "properties": {
+            "category": {"enum": ["billing", "shipping", "other"]},
+            "urgency": {"type": "integer", "minimum": 1, "maximum": 5},
+            "tags": {"type": "array", "items": {"type": "string", "maxLength": 12}},
+        },
+    });
+    Schema::new(&schema).unwrap()
+}
+
+#[test]
+fn what_is_json() {
+    for text in ["{}", " [1, 2]\n", "42", "\"text\"", "null", "{\"a\": {\"a\": 1}}"] {
+        assert_eq!(of("json", text), Value::Boolean(true), "{text}");
+    }
+    let deep = "[".repeat(100_000);
+    for text in
+        ["", "{", "{'a': 1}", "```json\n{}\n```", "{} {}", "[1,]", "NaN", "\"\\ud800\"", deep.as_str()]
+    {
+        assert_eq!(of("json", text), Value::Boolean(false), "{text:.20}");
+    }
+}
+
+#[test]
+fn the_place_in_the_schema_that_is_violated() {
+    let [valid, violation] = ticket().signals();
+    for (text, place) in [
+        (r#"{"category": "billing", "urgency": 3, "tags": ["new"]}"#, "valid"),
+        (r#"{"category": "refund of 4111 1111", "urgency": 3}"#, "/properties/category/enum"),
+        (r#"{"category": "other", "urgency": 9}"#, "/properties/urgency/maximum"),
+        (r#"{"category": "other", "urgency": "3"}"#, "/properties/urgency/type"),
+        (r#"{"category": "other"}"#, "/required"),
+        (r#"{"category": "other", "urgency": 1, "my secret key": 1}"#, "/additionalProperties"),
+        (
+            r#"{"category": "other", "urgency": 1, "tags": ["a", "a text that is too long"]}"#,
+            "/properties/tags/items/maxLength",
+        ),
+        ("[]", "/type"),
+        ("Sure! Here is the JSON: {}", "not JSON"),
+        ("", "not JSON"),
+    ] {
+        let text = Text::new(text);
+        assert_eq!(violation.of(&text), label(place), "{}", text.as_str());
+        assert_eq!(valid.of(&text), Value::Boolean(place == "valid"), "{}", text.as_str());
+    }
+    assert!(valid.version().unwrap().starts_with("schema sha256:"));
+    let long = format!("\"{}\"", "x".repeat(2 << 20));
+    assert_eq!(
+        [valid.of(&Text::new(&long)), violation.of(&Text::new(&long))],
+        [Value::Missing, Value::Missing]
+    );
+}
+
+#[test]
+fn what_is_no_schema() {
+    for (schema, why) in [
+        (json!({"type": "text"}), "/type"),
+        (json!(3), "3"),
+        (json!({"$ref": "https://127.0.0.1:1/x"}), "127.0.0.1"),
+        (json!({"$ref": "#/nowhere"}), "nowhere"),
+        (json!({"pattern": "(?=a)"}), "pattern"),
+        (json!({"pattern": "(\\w{1000}){1000}"}), "pattern"),
+    ] {
+        let error = Schema::new(&schema).err().unwrap().to_string();
+        assert!(error.contains(why), "{schema} {error}");
+    }
+}
+
+/// What refers to itself must not run for ever.
+#[test]
+fn schemas_that_go_round_in_a_circle() {
+    let text = format!("{}1{}", "[".repeat(120), "]".repeat(120));
+    let list = Schema::new(&json!({"items": {"$ref": "#"}})).unwrap();
+    assert!(list.is_valid(&Text::new(&text)));
+    for schema in [
+        json!({"$ref": "#"}),
+        json!({"$defs": {"a": {"$ref": "#/$defs/b"}, "b": {"allOf": [{"$ref": "#/$defs/a"}]}}, "$ref": "#/$defs/a"}),
+        json!({"$id": "https://example.org/s", "not": {"$ref": "https://example.org/s"}}),
+        json!({"$dynamicAnchor": "x", "anyOf": [{"$dynamicRef": "#x"}]}),
+    ] {
+        let [_, violation] = Schema::new(&schema).unwrap().signals();
+        assert!(matches!(violation.of(&Text::new("{\"a\": 1}")), Value::Label(_)), "{schema}");
+    }
+}
