@@ -4,6 +4,7 @@ use crate::drift::collect::{Collector, Slice};
 use crate::drift::profile::{Invalid, Kind};
 use crate::error::Result;
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
+use serde_json::Value;
 use std::borrow::Cow;
 
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +18,8 @@ pub enum Cell<'a> {
     Text(Cow<'a, str>),
     /// Text of a format that has no types.
     Untyped(&'a str),
+    /// A list or an object, which no kind takes; of arrays it is [`Cell::Other`].
+    Nested(&'a Value),
     /// A list, a record that cannot be read, or what else no kind takes.
     Other,
 }
@@ -62,6 +65,9 @@ impl<'a> Cell<'a> {
         match self {
             Self::Boolean(value) => Some(*value),
             Self::Whole(value @ 0..=1) => Some(*value == 1),
+            // Whole numbers of a format without types.
+            Self::Untyped("0") => Some(false),
+            Self::Untyped("1") => Some(true),
             _ => match self.text()?.trim() {
                 "true" | "True" | "TRUE" => Some(true),
                 "false" | "False" | "FALSE" => Some(false),

@@ -47,6 +47,20 @@ fn nested(fields: &Fields) -> Vec<Leaf> {
     found
 }
 
+/// The structs that columns lie in, named alike.
+pub(super) fn outers(fields: &Fields) -> Vec<Leaf> {
+    let mut found = vec![];
+    for (index, field) in fields.iter().enumerate() {
+        let DataType::Struct(inner) = field.data_type() else { continue };
+        found.push(Leaf { name: column_name(field.name(), index), path: vec![index] });
+        found.extend(outers(inner).into_iter().map(|outer| Leaf {
+            name: column_name(&format!("{}.{}", field.name(), outer.name), index),
+            path: std::iter::once(index).chain(outer.path).collect(),
+        }));
+    }
+    found
+}
+
 /// The array of a leaf, from that of its outermost struct. `None` if the way does not lead there.
 pub(super) fn descend(root: &ArrayRef, path: &[usize]) -> Option<ArrayRef> {
     path.iter().try_fold(root.clone(), |array, index| {

@@ -100,7 +100,7 @@ impl Seen {
             Cell::Number(_) => &mut self.numbers,
             Cell::Time(_) => &mut self.times,
             Cell::Text(_) => &mut self.texts,
-            Cell::Other => &mut self.others,
+            Cell::Other | Cell::Nested(_) => &mut self.others,
             Cell::Untyped(text) if cell.boolean().is_some() && text.len() > 1 => &mut self.booleans,
             Cell::Untyped(text) if text.trim().parse::<i64>().is_ok() => &mut self.whole,
             Cell::Untyped(_) if cell.number().is_some() => &mut self.numbers,

@@ -1,6 +1,6 @@
 //! Arrow IPC, of files and of streams: batches with all columns.
 
-use super::columnar::{Leaf, leaves};
+use super::columnar::{Leaf, leaves, outers};
 use super::input::{Input, Reader, Window};
 use crate::error::{Error, Result};
 use arrow_array::RecordBatch;
@@ -11,6 +11,8 @@ use std::sync::Arc;
 pub(super) struct IpcFile {
     input: Arc<dyn Input>,
     pub leaves: Vec<Leaf>,
+    /// The structs they lie in.
+    pub outers: Vec<Leaf>,
 }
 
 /// The batches of a file, one after the other.
@@ -22,8 +24,9 @@ pub(super) enum Batches {
 impl IpcFile {
     /// Errors: it is not Arrow IPC.
     pub fn open(input: Arc<dyn Input>) -> Result<Self> {
-        let mut file = Self { input, leaves: vec![] };
-        file.leaves = leaves(file.batches()?.schema().fields());
+        let mut file = Self { input, leaves: vec![], outers: vec![] };
+        let schema = file.batches()?.schema();
+        (file.leaves, file.outers) = (leaves(schema.fields()), outers(schema.fields()));
         Ok(file)
     }
 

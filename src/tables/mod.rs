@@ -10,11 +10,13 @@
 mod cell;
 mod columnar;
 mod csv;
+mod derive;
 mod format;
 mod infer;
 mod input;
 mod ipc;
 mod ndjson;
+mod nested;
 mod parquet;
 mod pattern;
 mod records;
@@ -23,8 +25,10 @@ mod scan;
 mod table;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use cell::Cell;
+pub use derive::Derivations;
 pub use format::Format;
 pub use infer::{Inferred, Rules, infer, infer_some};
 pub use input::{Input, LocalFile};
@@ -32,3 +36,4 @@ pub use pattern::Pattern;
 pub use rows::{Cells, Fold, fold};
 pub use scan::{Scanned, scan};
 pub use table::Table;
+pub use walk::{each_row, texts, vectors};

@@ -32,6 +32,20 @@ pub(super) fn members(chunk: &[u8], rows: usize) -> Vec<Member> {
     found.into_iter().map(|keys| Member { name: column_name(&keys.join("."), 0), keys }).collect()
 }
 
+/// The objects that columns lie in.
+pub(super) fn outers(members: &[Member]) -> Vec<Member> {
+    let mut known: HashSet<&[String]> = members.iter().map(|member| member.keys.as_slice()).collect();
+    let mut outers = vec![];
+    for member in members {
+        for keys in (1..member.keys.len()).map(|length| &member.keys[..length]) {
+            if known.insert(keys) {
+                outers.push(Member { name: column_name(&keys.join("."), 0), keys: keys.to_vec() });
+            }
+        }
+    }
+    outers
+}
+
 fn collect(object: &Map<String, Value>, keys: &[String], found: &mut impl FnMut(Vec<String>, bool)) {
     for (key, value) in object {
         let keys: Vec<String> = keys.iter().chain([key]).cloned().collect();
@@ -89,6 +103,6 @@ fn cell<'a>(row: Option<&'a Value>, keys: &[String]) -> Cell<'a> {
             (None, None) => Cell::Other,
         },
         Some(Value::String(text)) => Cell::Text(text.into()),
-        Some(Value::Array(_) | Value::Object(_)) => Cell::Other,
+        Some(nested @ (Value::Array(_) | Value::Object(_))) => Cell::Nested(nested),
     }
 }

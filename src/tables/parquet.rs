@@ -1,6 +1,6 @@
 //! Parquet: columns are read apart from each other, a row group at a time.
 
-use super::columnar::{Leaf, descend, leaves};
+use super::columnar::{Leaf, descend, leaves, outers};
 use super::input::{Input, Window};
 use crate::error::{Error, Result};
 use arrow_array::ArrayRef;
@@ -18,6 +18,8 @@ pub(super) struct ParquetFile {
     input: Arc<dyn Input>,
     metadata: ArrowReaderMetadata,
     pub leaves: Vec<Leaf>,
+    /// The structs they lie in.
+    pub outers: Vec<Leaf>,
 }
 
 impl ParquetFile {
@@ -30,7 +32,8 @@ impl ParquetFile {
         let mut leaves = leaves(metadata.schema().fields());
         // What pandas keeps of its index is no column.
         leaves.retain(|leaf| !leaf.name.starts_with("__index_level_"));
-        Ok(Self { input, metadata, leaves })
+        let outers = outers(metadata.schema().fields());
+        Ok(Self { input, metadata, leaves, outers })
     }
 
     /// Columns that were categories in pandas, which says so beside the data.

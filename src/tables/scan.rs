@@ -1,7 +1,8 @@
 //! Reading the columns of a table on many cores.
 
 use super::Table;
-use super::table::{Chunk, Chunks as TableChunks};
+use super::derive::{Derivations, feed_derived};
+use super::table::{Chunk, Chunks as TableChunks, Values};
 use crate::drift::collect::{Collected, Collector, Exact};
 use crate::drift::profile::{Chunks, Invalid, Kind, Plan, Profile};
 use crate::error::{Error, Result};
@@ -25,23 +26,33 @@ impl Scanned {
     }
 }
 
-/// Reads the columns of a plan. Numbers and times are all kept where `is_exact`; otherwise, and of all other kinds, what
+/// Reads the columns of a plan, of which those in `derived` are computed from others. Numbers and times are all kept where `is_exact`; otherwise, and of all other kinds, what
 /// the plan's settings say. The result does not depend on the number of threads.
 ///
 /// Errors: a file cannot be read, or the plan is out of bounds. Values never make an error.
-pub fn scan(table: &Table, plan: &Plan, is_exact: bool, threads: usize) -> Result<Scanned> {
+pub fn scan(
+    table: &Table,
+    plan: &Plan,
+    derived: &Derivations,
+    is_exact: bool,
+    threads: usize,
+) -> Result<Scanned> {
+    let sources = sources(plan, derived);
     let scan = Scan {
         plan,
+        derived,
         is_exact,
         work: Mutex::new(Work {
             // Columns that can be read alone are: then only few are in memory at a time.
-            columns: if table.is_columnar() { 1 } else { plan.columns.len().max(1) },
+            at_once: if table.is_columnar() { 1 } else { sources.len().max(1) },
+            all: sources.len(),
             table,
             chunks: table.chunks(),
             chunk: 0,
             first: 0,
             is_over: false,
         }),
+        sources,
         done: Mutex::new(Done { rows: 0, columns: plan.columns.iter().map(|_| Chunks::default()).collect() }),
     };
     if threads <= 1 {
@@ -58,6 +69,29 @@ pub fn scan(table: &Table, plan: &Plan, is_exact: bool, threads: usize) -> Resul
     scan.finish(table)
 }
 
+/// A column to read, and those of the plan that are made of it: itself, or derived ones that follow each other.
+struct Source<'t> {
+    name: &'t str,
+    columns: Range<usize>,
+    is_derived: bool,
+}
+
+fn sources<'t>(plan: &'t Plan, derived: &'t Derivations) -> Vec<Source<'t>> {
+    let mut sources: Vec<Source<'t>> = vec![];
+    for (index, column) in plan.columns.iter().enumerate() {
+        let source = derived.get(&column.name).map(|derived| derived.source.as_str());
+        match sources.last_mut() {
+            Some(last) if last.is_derived && source == Some(last.name) => last.columns.end = index + 1,
+            _ => sources.push(Source {
+                name: source.unwrap_or(&column.name),
+                columns: index..index + 1,
+                is_derived: source.is_some(),
+            }),
+        }
+    }
+    sources
+}
+
 fn panicked() -> Error {
     Error::invalid("table_unreadable", "a file breaks the rules of its format")
         .hint("write the file anew, or leave it out")
@@ -69,17 +103,20 @@ fn refused(error: Invalid) -> Error {
 
 struct Scan<'t> {
     plan: &'t Plan,
+    derived: &'t Derivations,
+    sources: Vec<Source<'t>>,
     is_exact: bool,
     work: Mutex<Work<'t>>,
     done: Mutex<Done>,
 }
 
-/// What is still to be read: all chunks for the first columns, then all for the next ones.
+/// What is still to be read: all chunks for the first sources, then all for the next ones.
 struct Work<'t> {
     table: &'t Table,
-    /// So many at a time.
-    columns: usize,
+    /// So many sources at a time.
+    at_once: usize,
     first: usize,
+    all: usize,
     chunks: TableChunks<'t>,
     chunk: u64,
     is_over: bool,
@@ -88,7 +125,7 @@ struct Work<'t> {
 struct Task<'t> {
     chunk: Chunk<'t>,
     number: u64,
-    columns: Range<usize>,
+    sources: Range<usize>,
 }
 
 #[derive(Default)]
@@ -98,16 +135,16 @@ struct Done {
 }
 
 impl<'t> Work<'t> {
-    fn next(&mut self, all: usize) -> Result<Option<Task<'t>>> {
+    fn next(&mut self) -> Result<Option<Task<'t>>> {
         while !self.is_over {
-            let columns = self.first..(self.first + self.columns).min(all);
+            let sources = self.first..(self.first + self.at_once).min(self.all);
             if let Some(chunk) = self.chunks.next()? {
                 let number = self.chunk;
                 self.chunk += 1;
-                return Ok(Some(Task { chunk, number, columns }));
+                return Ok(Some(Task { chunk, number, sources }));
             }
-            (self.first, self.chunk) = (columns.end, 0);
-            self.is_over = self.first >= all;
+            (self.first, self.chunk) = (sources.end, 0);
+            self.is_over = self.first >= self.all;
             self.chunks = self.table.chunks();
         }
         Ok(None)
@@ -120,8 +157,10 @@ impl<'t> Scan<'t> {
             while let Some(task) = self.next()? {
                 let (rows, parts) = self.read(&task)?;
                 let mut done = lock(&self.done);
-                done.rows += if task.columns.start == 0 { rows } else { 0 };
-                for (column, part) in task.columns.clone().zip(parts) {
+                done.rows += if task.sources.start == 0 { rows } else { 0 };
+                let columns =
+                    self.sources[task.sources.clone()].iter().flat_map(|source| source.columns.clone());
+                for (column, part) in columns.zip(parts) {
                     done.columns[column].add(task.number, part, Collected::merge).map_err(refused)?;
                 }
             }
@@ -135,28 +174,43 @@ impl<'t> Scan<'t> {
     }
 
     fn next(&self) -> Result<Option<Task<'t>>> {
-        lock(&self.work).next(self.plan.columns.len())
+        lock(&self.work).next()
     }
 
     /// The columns of a chunk.
     fn read(&self, task: &Task<'_>) -> Result<(u64, Vec<Collected>)> {
-        let columns = &self.plan.columns[task.columns.clone()];
-        let names: Vec<&str> = columns.iter().map(|column| column.name.as_str()).collect();
-        let mut collectors = task
-            .columns
-            .clone()
-            .map(|column| self.collector(task.number, column))
-            .collect::<Result<Vec<_>>>()?;
+        let sources = &self.sources[task.sources.clone()];
+        let names: Vec<&str> = sources.iter().map(|source| source.name).collect();
+        let collectors = |source: &Source<'_>| {
+            source.columns.clone().map(|column| self.collector(task.number, column)).collect()
+        };
+        let mut collectors: Vec<Vec<Collector>> = sources.iter().map(collectors).collect::<Result<_>>()?;
         let mut rows = 0;
         task.chunk.read(&names, &mut |count, values| {
             rows += count;
-            for ((values, column), collector) in values.iter().zip(columns).zip(&mut collectors) {
-                values.feed(column.kind, collector).map_err(refused)?;
+            for ((values, source), collectors) in values.iter().zip(sources).zip(&mut collectors) {
+                self.feed(values, source, collectors).map_err(refused)?;
             }
             Ok(())
         })?;
-        let parts = collectors.into_iter().map(|collector| collector.finish(rows).map_err(refused));
+        let parts = collectors.into_iter().flatten().map(|collector| collector.finish(rows).map_err(refused));
         Ok((rows, parts.collect::<Result<_>>()?))
+    }
+
+    fn feed(
+        &self,
+        values: &Values<'_>,
+        source: &Source<'_>,
+        collectors: &mut [Collector],
+    ) -> Result<(), Invalid> {
+        let columns = &self.plan.columns[source.columns.clone()];
+        if source.is_derived {
+            let derived = columns.iter().zip(collectors).filter_map(|(column, collector)| {
+                Some((self.derived.get(&column.name)?, column.kind, collector))
+            });
+            return feed_derived(values, &mut derived.collect::<Vec<_>>());
+        }
+        columns.iter().zip(collectors).try_for_each(|(column, collector)| values.feed(column.kind, collector))
     }
 
     fn collector(&self, chunk: u64, column: usize) -> Result<Collector> {

@@ -140,6 +140,14 @@ impl Table {
         &self.names
     }
 
+    /// The objects or structs that columns lie in, whose names are the first part of theirs.
+    pub fn outers(&self) -> Vec<String> {
+        let mut known: HashSet<&String> = self.names.iter().collect();
+        let outers: Vec<String> = self.files.iter().flat_map(File::outers).collect();
+        let new = outers.iter().filter(|name| known.insert(name));
+        new.cloned().collect()
+    }
+
     /// Whether a file has two columns of this name.
     pub fn is_ambiguous(&self, name: &str) -> bool {
         self.ambiguous.contains(name)
@@ -212,6 +220,16 @@ impl File {
             }
             Self::Csv(_, header) => header.names.clone(),
             Self::Ndjson(_, members) => members.iter().map(|member| member.name.clone()).collect(),
+        }
+    }
+
+    fn outers(&self) -> Vec<String> {
+        match self {
+            Self::Parquet(ParquetFile { outers, .. }) | Self::Ipc(IpcFile { outers, .. }) => {
+                outers.iter().map(|leaf| leaf.name.clone()).collect()
+            }
+            Self::Csv(_, _) => vec![],
+            Self::Ndjson(_, members) => ndjson::outers(members).into_iter().map(|outer| outer.name).collect(),
         }
     }
 }
@@ -299,25 +317,27 @@ impl Chunk<'_> {
     pub fn read(&self, names: &[&str], each: &mut dyn FnMut(u64, &[Values<'_>]) -> Result<()>) -> Result<()> {
         match (self.file, &self.rows) {
             (File::Parquet(file), Rows::Group(group)) => {
-                let places = places(names, &file.leaves, |leaf| &leaf.name);
+                let columns: Vec<&Leaf> = file.leaves.iter().chain(&file.outers).collect();
+                let places = places(names, &columns, |leaf| &leaf.name);
                 if places.iter().all(Option::is_none) {
                     let absent: Vec<Values<'_>> = names.iter().map(|_| Values::Absent).collect();
                     return each(file.rows(*group), &absent);
                 }
-                let leaves: Vec<&Leaf> = places.iter().flatten().map(|place| &file.leaves[*place]).collect();
+                let leaves: Vec<&Leaf> = places.iter().flatten().map(|place| columns[*place]).collect();
                 file.read(*group, &leaves, &mut |rows, arrays| {
                     let mut arrays = arrays.iter();
                     each(rows, &spread(&places, |_| arrays.next().cloned().map(Values::Array)))
                 })
             }
             (File::Ipc(file), Rows::Batch(batch)) => {
-                let places = places(names, &file.leaves, |leaf| &leaf.name);
+                let columns: Vec<&Leaf> = file.leaves.iter().chain(&file.outers).collect();
+                let places = places(names, &columns, |leaf| &leaf.name);
                 // A batch may be the whole file.
                 let step = rows_at_once(names.len()).max(256);
                 for start in (0..batch.num_rows()).step_by(step) {
                     let rows = batch.slice(start, step.min(batch.num_rows() - start));
                     let array = |place: usize| {
-                        let (root, inner) = file.leaves[place].path.split_first()?;
+                        let (root, inner) = columns[place].path.split_first()?;
                         descend(rows.columns().get(*root)?, inner).map(Values::Array)
                     };
                     each(rows.num_rows() as u64, &spread(&places, array))?;
@@ -325,7 +345,8 @@ impl Chunk<'_> {
                 Ok(())
             }
             (File::Csv(_, header), Rows::Text(bytes)) => {
-                let places = places(names, &header.names, |name| name);
+                let columns: Vec<&String> = header.names.iter().collect();
+                let places = places(names, &columns, |name| name);
                 let wanted: Vec<usize> = places.iter().flatten().copied().collect();
                 csv::read(bytes, header, &wanted, &mut |rows, cells| {
                     let mut cells = cells.iter();
@@ -333,9 +354,11 @@ impl Chunk<'_> {
                 })
             }
             (File::Ndjson(_, members), Rows::Text(bytes)) => {
-                let places = places(names, members, |member| &member.name);
+                let outers = ndjson::outers(members);
+                let columns: Vec<&ndjson::Member> = members.iter().chain(&outers).collect();
+                let places = places(names, &columns, |member| &member.name);
                 let wanted: Vec<&ndjson::Member> =
-                    places.iter().flatten().map(|place| &members[*place]).collect();
+                    places.iter().flatten().map(|place| columns[*place]).collect();
                 ndjson::read(bytes, &wanted, &mut |rows, cells| {
                     let mut cells = cells.iter();
                     each(rows, &spread(&places, |_| cells.next().map(|cells| Values::Cells(cells))))
@@ -364,7 +387,11 @@ pub(super) fn column_name(name: &str, place: usize) -> String {
 }
 
 /// Where each name is first found.
-fn places<T>(names: &[&str], columns: &[T], name: impl Fn(&T) -> &String) -> Vec<Option<usize>> {
+fn places<'c, T>(
+    names: &[&str],
+    columns: &[&'c T],
+    name: impl Fn(&'c T) -> &'c String,
+) -> Vec<Option<usize>> {
     names.iter().map(|wanted| columns.iter().position(|column| name(column) == wanted)).collect()
 }
 
@@ -382,6 +409,15 @@ impl Values<'_> {
             Self::Absent => Ok(()),
             Self::Array(array) => feed_array(array, kind, collector),
             Self::Cells(cells) => feed(cells.iter(), kind, collector),
+        }
+    }
+
+    /// As many as there are rows; none of a column that is absent.
+    pub fn cells(&self) -> Vec<Cell<'_>> {
+        match self {
+            Self::Absent => vec![],
+            Self::Array(array) => cells(array),
+            Self::Cells(cells) => cells.to_vec(),
         }
     }
 

@@ -120,13 +120,13 @@ fn kinds_of(table: &Table, rules: Rules) -> Vec<Option<Kind>> {
 }
 
 fn columns_of(table: &Table, kinds: &[(&str, Kind)]) -> Vec<Column> {
-    let scanned = scan(table, &plan(kinds), true, 2).unwrap();
+    let scanned = scan(table, &plan(kinds), &Derivations::new(), true, 2).unwrap();
     scanned.columns.into_iter().map(crate::drift::collect::Collected::into_column).collect()
 }
 
 fn profile(table: &Table, threads: usize) -> Profile {
     let plan = plan(&KINDS);
-    let scanned = scan(table, &plan, false, threads).unwrap();
+    let scanned = scan(table, &plan, &Derivations::new(), false, threads).unwrap();
     scanned.into_profile(&plan).unwrap()
 }
 
@@ -245,7 +245,11 @@ fn tables_of_nothing_have_no_rows() {
     let files = Files::new();
     for (name, text) in [("a.csv", ""), ("b.csv", "x,y\n"), ("c.ndjson", ""), ("d.ndjson", "\n\n")] {
         let table = open(&files.text(name, text)).unwrap();
-        assert_eq!(scan(&table, &plan(&[("x", Kind::Numeric)]), true, 2).unwrap().rows, 0, "{name}");
+        assert_eq!(
+            scan(&table, &plan(&[("x", Kind::Numeric)]), &Derivations::new(), true, 2).unwrap().rows,
+            0,
+            "{name}"
+        );
     }
     write_parquet(&files.path("e.parquet"), &[batch(0..0)]);
     let table = open(&files.path("e.parquet")).unwrap();
@@ -259,7 +263,7 @@ fn files_that_are_cut_or_of_another_format_are_refused() {
     for path in files.in_all_formats().into_iter().filter(|path| !path.ends_with("t.csv")) {
         let whole = std::fs::read(&path).unwrap();
         std::fs::write(&path, &whole[..whole.len() / 2]).unwrap();
-        let read = open(&path).and_then(|table| scan(&table, &plan(&KINDS), true, 2));
+        let read = open(&path).and_then(|table| scan(&table, &plan(&KINDS), &Derivations::new(), true, 2));
         match path.extension().and_then(std::ffi::OsStr::to_str) {
             // Each line stands for itself: the last one is cut.
             Some("ndjson") => assert!(read.is_ok()),
@@ -286,7 +290,7 @@ fn bytes_turned_over_make_an_error_and_no_panic() {
             let broken = files.text(&format!("broken-{}", path.file_name().unwrap().display()), &bytes);
             // What is read may be wrong, and the reading ends.
             let _ = open(&broken)
-                .and_then(|table| scan(&table, &plan(&KINDS), true, 1))
+                .and_then(|table| scan(&table, &plan(&KINDS), &Derivations::new(), true, 1))
                 .map(|scanned| scanned.rows);
         }
     }
@@ -424,4 +428,75 @@ fn names_are_such_as_profiles_can_have() {
     let table = open(&files.text("t.csv", text)).unwrap();
     assert_eq!(table.names()[1], "column_2");
     assert!(table.names()[2].len() <= 512 && table.names()[2].ends_with('…'));
+}
+
+/// Lists, objects and maps are texts of JSON to signals, in every format that has them.
+#[test]
+fn what_is_nested_is_json() {
+    use arrow_array::builder::{Int64Builder, ListBuilder, MapBuilder, StringBuilder};
+    let directory = tempfile::tempdir().unwrap();
+    let mut list = ListBuilder::new(Int64Builder::new());
+    list.append_value([Some(1), None]);
+    list.append_null();
+    list.append_value([]);
+    let mut map = MapBuilder::new(None, StringBuilder::new(), Int64Builder::new());
+    map.keys().append_value("a b");
+    map.values().append_value(7);
+    map.append(true).unwrap();
+    map.append(false).unwrap();
+    map.append(true).unwrap();
+    let (list, map): (ArrayRef, ArrayRef) = (Arc::new(list.finish()), Arc::new(map.finish()));
+    let inner = StructArray::try_from(vec![("list", list), ("map", map)]).unwrap();
+    let batch =
+        RecordBatch::try_from_iter_with_nullable([("outer", Arc::new(inner) as ArrayRef, true)]).unwrap();
+    let (parquet, ipc, lines) = (
+        directory.path().join("t.parquet"),
+        directory.path().join("t.arrow"),
+        directory.path().join("t.ndjson"),
+    );
+    write_parquet(&parquet, std::slice::from_ref(&batch));
+    write_ipc(&ipc, &[batch]);
+    let rows = [
+        r#"{"outer":{"list":[1,null],"map":{"a b":7}}}"#,
+        r#"{"outer":{"list":null,"map":null}}"#,
+        r#"{"outer":{"list":[],"map":{}}}"#,
+    ];
+    std::fs::write(&lines, rows.join("\n")).unwrap();
+    for path in [parquet, ipc, lines] {
+        let table = open(&path).unwrap();
+        assert_eq!(table.outers()[0], "outer");
+        let read = |name: &str| texts(&table, name, 10, 1_000).unwrap();
+        assert_eq!(read("outer.list"), ["[1,null]", "[]"], "{path:?}");
+        let whole = read("outer");
+        assert_eq!(whole.len(), 3, "{path:?}");
+        assert_eq!(whole[0], r#"{"list":[1,null],"map":{"a b":7}}"#, "{path:?}");
+        assert_eq!(read("nowhere"), [""; 0]);
+    }
+}
+
+/// A column of texts may be read for itself and for what is derived of it.
+#[test]
+fn derived_columns_are_read_with_their_source() {
+    use crate::drift::signals::{Derived, Signal, Value};
+    let directory = tempfile::tempdir().unwrap();
+    let csv = directory.path().join("t.csv");
+    std::fs::write(&csv, "text,x\nab,1\n,2\n\"c\",3\n").unwrap();
+    let length = Signal::new("length", Kind::Numeric, "bytes", |text| match text.as_str() {
+        "c" => Value::Other,
+        text => Value::Number(text.len() as f64),
+    });
+    let derived = |name: &str, source: &str| {
+        let column = Derived { name: name.to_owned(), source: source.to_owned(), signal: length.clone() };
+        (name.to_owned(), column)
+    };
+    let derived: Derivations =
+        [derived("text:a", "text"), derived("text:b", "text"), derived("no:a", "no")].into();
+    let kinds =
+        [("text", Kind::Text), ("text:a", Kind::Numeric), ("text:b", Kind::Numeric), ("no:a", Kind::Numeric)];
+    for threads in [1, 3] {
+        let scanned = scan(&open(&csv).unwrap(), &plan(&kinds), &derived, true, threads).unwrap();
+        let columns: Vec<Column> = scanned.columns.into_iter().map(|column| column.into_column()).collect();
+        let counts: Vec<_> = columns.iter().map(|c| (c.missing, c.failed, c.values.total())).collect();
+        assert_eq!(counts, [(1, 0, 2), (1, 1, 1), (1, 1, 1), (3, 0, 0)]);
+    }
 }
