@@ -8,12 +8,14 @@ use super::super::statistics::unseen_mass::unseen_mass;
 use super::numeric::Z_95;
 use super::options::Options;
 use super::power::Scale;
+use super::rates;
 use super::result::{Cell, Effect, Test};
 use super::side::Categories;
 use std::collections::BTreeSet;
 
 const CHI_SQUARE: &str = "chi_square_of_categories";
-const NEW: &str = "new_category_mass";
+const RARE: &str = "rate_of_other_than_the_usual_category";
+pub(super) const NEW: &str = "new_category_mass";
 const VANISHED: &str = "vanished_category_mass";
 /// Named categories in a list of cells; up to three cells stand for the others.
 const NAMED_MAX: usize = 18;
@@ -57,7 +59,7 @@ fn chi_square(table: &Table, options: &Options) -> Option<Test> {
     let pooled = pool(&table.reference, &table.current);
     let Some(test) = contingency(&pooled.reference, &pooled.current) else {
         let why = "Fewer than two categories have five expected rows on the smaller side.";
-        return Some(Test::insufficient(CHI_SQUARE, n, m, why));
+        return rare(table, sizes, options).or_else(|| Some(Test::insufficient(CHI_SQUARE, n, m, why)));
     };
     let v = balanced_v(&pooled.reference, &pooled.current, test.degrees_of_freedom);
     let scale = Scale::Table(test.degrees_of_freedom);
@@ -73,6 +75,15 @@ fn chi_square(table: &Table, options: &Options) -> Option<Test> {
         cells: cells(table, &pooled.pooled, options.named_from),
         ..Test::new(CHI_SQUARE, n, m)
     })
+}
+
+/// Where nearly all rows are of one category, chi-square has nothing to compare it with; how many are of any other is a rate.
+fn rare(table: &Table, (n, m): (u64, u64), options: &Options) -> Option<Test> {
+    let (reference, current) =
+        table.reference.iter().zip(&table.current).max_by_key(|(r, c)| r.saturating_add(**c))?;
+    let is_most = reference.saturating_add(*current) > n.saturating_add(m) / 2;
+    let rate = || rates::test(RARE, (n - reference, n), (m - current, m), options);
+    is_most.then(rate).flatten()
 }
 
 /// Cramér's V of the table with both sides weighed alike, without what chance alone adds to its square.

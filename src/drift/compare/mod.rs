@@ -10,8 +10,9 @@
 //! | kind | tests with a p-value | described only |
 //! |---|---|---|
 //! | numeric | Kolmogorov–Smirnov (effect D), Anderson–Darling (effect Wasserstein / spread), out-of-range mass | |
-//! | categorical, boolean | pooled chi-square (effect Cramér's V), new and vanished categories | Jensen–Shannon base 2 |
+//! | categorical, boolean | pooled chi-square (effect Cramér's V) or, if all but one are too rare for it, their rate; new and vanished categories | Jensen–Shannon base 2 |
 //! | text | those of numbers, on lengths | different texts |
+//! | vectors | maximum mean discrepancy, shuffled | |
 //! | time | | range |
 //! | all | rates of missing, of failed, of not finite values, where there are any | |
 //!
@@ -30,6 +31,7 @@ mod invalid;
 mod numeric;
 mod options;
 mod out_of_range;
+mod pinned;
 pub mod power;
 mod rates;
 mod result;
@@ -38,6 +40,7 @@ mod run;
 mod side;
 #[cfg(test)]
 mod tests;
+mod vectors;
 
 pub use compat::Evidently;
 pub use described::Described;
@@ -48,3 +51,4 @@ pub use out_of_range::out_of_range_p;
 pub use result::{Cell, Concern, Direction, Effect, Finding, Mode, Run, Summary, Test, Verdict, schema};
 pub use run::Rules;
 pub use side::{Categories, Column, Sample, Side, Values};
+pub use vectors::{Vectors, examine_vectors};

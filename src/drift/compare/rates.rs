@@ -22,7 +22,12 @@ pub(super) fn tests(reference: &Column, current: &Column, options: &Options) -> 
     .collect()
 }
 
-fn test(name: &str, reference: (u64, u64), current: (u64, u64), options: &Options) -> Option<Test> {
+pub(super) fn test(
+    name: &str,
+    reference: (u64, u64),
+    current: (u64, u64),
+    options: &Options,
+) -> Option<Test> {
     let [(a, n), (b, m)] = [reference, current].map(|(hits, rows)| (hits.min(rows), rows));
     let constant = (a == 0 && b == 0) || (a == n && b == m);
     if constant || n < 2 || m < 2 {

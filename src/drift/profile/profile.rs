@@ -6,13 +6,14 @@ use super::{ColumnProfile, MAX_ROWS, Seed, add_rows, canonical};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 pub const FORMAT: &str = "drift-profile/v1";
 /// Bytes of a profile that are read. Reading takes up to about five times as much memory: whoever reads the profiles
 /// of strangers may want to refuse earlier.
 pub const MAX_BYTES: usize = 256 << 20;
 pub const MAX_COLUMNS: usize = 16_384;
+const MAX_DERIVATION: usize = 512;
 
 /// The profile of a table, or of a part of one.
 #[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
@@ -27,6 +28,9 @@ pub struct Profile {
     /// How good the answers are, where that was measured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     performance: Option<Measures>,
+    /// Of columns that were derived from texts by a list of words, patterns or a schema: its name, version and digest.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    derivations: BTreeMap<String, String>,
 }
 
 /// A profile nobody has checked yet.
@@ -39,12 +43,30 @@ struct Unchecked {
     columns: Vec<ColumnProfile>,
     #[serde(default)]
     performance: Option<Measures>,
+    #[serde(default)]
+    derivations: BTreeMap<String, String>,
 }
 
 impl Profile {
     pub(super) fn new(seed: Seed, rows: u64, columns: Vec<ColumnProfile>) -> Result<Self, Invalid> {
-        let profile = Self { format: FORMAT.to_owned(), seed, rows, columns, performance: None };
+        let (performance, derivations) = (None, BTreeMap::new());
+        let profile = Self { format: FORMAT.to_owned(), seed, rows, columns, performance, derivations };
         profile.check_columns().map(|()| profile)
+    }
+
+    /// Says what columns were derived by. Errors: there is no such column, or that is empty or too long.
+    pub fn with_derivations(self, derivations: BTreeMap<String, String>) -> Result<Self, Invalid> {
+        let names: HashSet<&str> = self.columns.iter().map(ColumnProfile::name).collect();
+        for (column, by) in &derivations {
+            require(names.contains(column.as_str()), "a derivation of no column")?;
+            require((1..=MAX_DERIVATION).contains(&by.len()), "a derivation has 1 to 512 bytes")?;
+        }
+        Ok(Self { derivations, ..self })
+    }
+
+    /// What columns were derived by, where that is data with a version.
+    pub fn derivations(&self) -> &BTreeMap<String, String> {
+        &self.derivations
     }
 
     pub fn seed(&self) -> Seed {
@@ -77,8 +99,10 @@ impl Profile {
     }
 
     /// The profile of the rows of both. Columns meet by name and stay in the order of `self`, new ones follow; rows
-    /// of a part that lacks a column count as absent in it, and performance is that of the parts that have it. The two must stand for different rows.
-    /// Errors: a column of two kinds or with other bins, performance of two tasks, too many rows or columns.
+    /// of a part that lacks a column count as absent in it, and performance is that of the parts that have it. The two
+    /// must stand for different rows.
+    /// Errors: a column of two kinds, with other bins or derived otherwise, performance of two tasks, too many rows or
+    /// columns.
     pub fn merge(&self, other: &Self) -> Result<Self, Invalid> {
         let mut others: HashMap<&str, &ColumnProfile> =
             other.columns.iter().map(|column| (column.name(), column)).collect();
@@ -96,8 +120,15 @@ impl Profile {
             (Some(a), Some(b)) => Some(a.merge(b)?),
             (one, another) => one.as_ref().or(another.as_ref()).cloned(),
         };
+        let mut derivations = self.derivations.clone();
+        for (column, by) in &other.derivations {
+            let before = derivations.insert(column.clone(), by.clone());
+            if let Some(before) = before.filter(|before| before != by) {
+                return Err(Invalid::new(format!("{column} was derived by {before}, and by {by}")));
+            }
+        }
         let merged = Self::new(self.seed.min(other.seed), add_rows(self.rows, other.rows)?, columns)?;
-        merged.with_performance(performance)
+        merged.with_performance(performance)?.with_derivations(derivations)
     }
 
     /// The one text of this profile: see `canonical.rs`. The same profile is the same bytes.
@@ -115,10 +146,10 @@ impl Profile {
     /// What it cannot know: whether the numbers are those of any table.
     pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
         require(bytes.len() <= MAX_BYTES, "a profile of more than 256 MiB")?;
-        let Unchecked { format, seed, rows, columns, performance } =
+        let Unchecked { format, seed, rows, columns, performance, derivations } =
             serde_json::from_slice(bytes).map_err(|error| Invalid::new(format!("not a profile: {error}")))?;
         require(format == FORMAT, "a profile of another format than drift-profile/v1")?;
-        let profile = Self::new(seed, rows, columns)?;
+        let profile = Self::new(seed, rows, columns)?.with_derivations(derivations)?;
         profile.columns.iter().try_for_each(ColumnProfile::check)?;
         if let Some(measures) = &performance {
             measures.check()?;

@@ -247,6 +247,32 @@ fn what_is_written_is_read_back_byte_for_byte() {
 
 /// The format is a promise: what was written once is read for ever, and the same input gives the same digest.
 #[test]
+fn what_columns_were_derived_by_is_kept() {
+    let by = |list: &str| {
+        let derived = [("price".to_owned(), format!("{list} sha256:00"))].into();
+        profile(1).with_derivations(derived)
+    };
+    let one = by("refusal 1").unwrap();
+    let bytes = one.to_bytes().unwrap();
+    assert_eq!(Profile::parse(&bytes).unwrap(), one);
+    assert_ne!(one.digest().unwrap(), profile(1).digest().unwrap());
+    assert!(!String::from_utf8(profile(1).to_bytes().unwrap()).unwrap().contains("derivations"));
+    assert_eq!(one.merge(&profile(1)).unwrap().derivations(), one.derivations());
+    assert!(one.merge(&by("refusal 2").unwrap()).is_err());
+    assert!(by(&"x".repeat(600)).is_err());
+    let text = String::from_utf8(bytes).unwrap();
+    for (from, to) in [
+        ("{\"price\":\"refusal", "{\"nowhere\":\"refusal"),
+        ("\"refusal 1 sha256:00\"", "\"\""),
+        ("\"refusal 1 sha256:00\"", "7"),
+        ("{\"price\":\"refusal 1 sha256:00\"}", "{}"),
+    ] {
+        let changed = text.replacen(from, to, 1);
+        assert!(changed != text && Profile::parse(changed.as_bytes()).is_err(), "{from} -> {to}");
+    }
+}
+
+#[test]
 fn the_format_does_not_change() {
     assert_eq!(profile(1).digest().unwrap(), DIGEST);
 }

@@ -16,6 +16,8 @@ pub struct Mmd {
     pub p_value: f64,
     /// The kernel is `exp(-|x - y|² / 2σ²)` with this `σ`: the median distance of the vectors together.
     pub bandwidth: f64,
+    /// The standard deviation of the statistic over the shuffles, where nothing differs.
+    pub null_deviation: f64,
     /// How many vectors of each side were used.
     pub used: [usize; 2],
     pub seed: u64,
@@ -55,17 +57,27 @@ pub fn mmd(reference: &[Vec<f32>], current: &[Vec<f32>], shuffles: u32, seed: u6
     let estimate = |order: &[u32]| unbiased(&kernel, &sums, order, n);
     let mut order: Vec<u32> = (0..total as u32).collect();
     let statistic = estimate(&order);
-    let mut reached = 0_u32;
+    let (mut reached, mut squares) = (0_u32, 0.0);
     for _ in 0..shuffles {
         // Only who is on the first side matters.
         for i in 0..n {
             order.swap(i, i + random.below(total - i));
         }
         // A shuffle that gives both sides back must count, though its sum may be rounded otherwise.
-        reached += u32::from(estimate(&order) >= statistic - 1e-9);
+        let shuffled = estimate(&order);
+        reached += u32::from(shuffled >= statistic - 1e-9);
+        // Its mean over all shuffles is 0.
+        squares += shuffled * shuffled;
     }
     let p_value = (f64::from(reached) + 1.0) / (f64::from(shuffles) + 1.0);
-    Some(Mmd { statistic, p_value, bandwidth: f64::from(variance).sqrt(), used: [n, total - n], seed })
+    Some(Mmd {
+        statistic,
+        p_value,
+        bandwidth: f64::from(variance).sqrt(),
+        null_deviation: (squares / f64::from(shuffles)).sqrt(),
+        used: [n, total - n],
+        seed,
+    })
 }
 
 /// MMD² without bias (Gretton et al. 2012, equation 3), for the first `n` of `order` against the others. The kernel

@@ -3,7 +3,9 @@
 mod compat;
 mod laws;
 mod odd_input;
+mod pinned;
 mod sketches;
+mod vectors;
 mod verdicts;
 
 use super::{Categories, Column, Evidently, Finding, Invalid, Options, Rules, Run, Side, Values, Verdict};
