@@ -72,7 +72,8 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
         return Err(Error::invalid("calibration_windows", "these numbers of windows cannot be")
             .hint("at least one row, 20 to 100,000 windows, and some runs a month"));
     }
-    let loaded = source.load(&look([source], request)?.kinds, request)?;
+    let looked = look([source], request)?;
+    let loaded = source.load(&looked, request)?;
     if windows.rows > loaded.rows.min(ROWS_MAX) / 2 {
         let message = format!("windows of {} rows cannot be drawn from {} rows", windows.rows, loaded.rows);
         return Err(Error::invalid("calibration_windows", message)
@@ -80,8 +81,10 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
     }
     let mut random = SplitMix(source.seed().0);
     let mut pools = vec![];
-    for name in source.names() {
-        if let Some(column) = loaded.column(name)?.filter(|_| request.wants(name)) {
+    let names = source.names();
+    let derived = looked.watch.derivations.keys().map(String::as_str).filter(|name| !names.contains(name));
+    for name in names.iter().copied().chain(derived) {
+        if let Some(column) = loaded.column(name)?.filter(|_| looked.kinds.contains_key(name)) {
             pools.push(Pool::new(&column, &mut random));
         }
     }

@@ -14,6 +14,7 @@ mod report;
 mod request;
 mod run;
 mod side;
+mod signals;
 #[cfg(test)]
 mod tests;
 
@@ -23,3 +24,4 @@ pub use report::{FORMAT, Input, Report, SideReport};
 pub use request::Request;
 pub use run::{check, profile};
 pub use side::Source;
+pub use signals::{Recognised, Signals, role};

@@ -1,7 +1,9 @@
 //! The report, as JSON.
 
 use super::performance::PerformanceReport;
+use super::signals::{Recognised, judged};
 use crate::drift::compare::Run;
+use crate::drift::signals::Separation;
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 
@@ -19,6 +21,12 @@ pub struct Report {
     /// How good the answers are, where that was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub performance: Option<PerformanceReport>,
+    /// What the columns of a model's log were taken for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<Recognised>,
+    /// The drift of a judge apart from that of the model, where there are scores of anchors.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub judge: Option<Separation>,
 }
 
 /// One side.
@@ -45,6 +53,12 @@ pub struct Input {
 }
 
 impl Report {
+    /// What else there is to say, for people, in a line each.
+    pub fn notes(&self) -> Vec<String> {
+        let judge = self.judge.iter().map(judged);
+        judge.chain(self.signals.iter().flat_map(Recognised::lines)).collect()
+    }
+
     /// The JSON Schema of the report.
     pub fn schema() -> Schema {
         schemars::schema_for!(Report)

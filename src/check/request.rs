@@ -1,6 +1,7 @@
 //! What is to be checked, and how.
 
 use super::performance::Performance;
+use super::signals::Signals;
 use crate::drift::compare::{Described, Evidently, Options, Rules};
 use crate::drift::profile::Kind;
 use crate::drift::statistics::compat::Method;
@@ -21,6 +22,8 @@ pub struct Request {
     pub past_rows: Vec<u64>,
     /// Measure how good the answers are, too.
     pub performance: Option<Performance>,
+    /// What to compute of the texts of a model's log.
+    pub signals: Option<Signals>,
     pub threads: usize,
 }
 
@@ -33,6 +36,7 @@ impl Default for Request {
             ignored: BTreeSet::new(),
             past_rows: vec![],
             performance: None,
+            signals: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }
@@ -86,7 +90,14 @@ impl Request {
 
     /// Refuses names of columns that neither side has: they are a mistake.
     pub(super) fn check_names(&self, known: &BTreeSet<String>) -> Result<()> {
-        let asked = self.kinds.keys().chain(&self.only).chain(&self.ignored);
+        self.check_known(self.kinds.keys().chain(&self.only).chain(&self.ignored), known)
+    }
+
+    pub(super) fn check_known<'a>(
+        &self,
+        asked: impl Iterator<Item = &'a String>,
+        known: &BTreeSet<String>,
+    ) -> Result<()> {
         let unknown: Vec<&str> = asked.filter(|name| !known.contains(*name)).map(String::as_str).collect();
         if unknown.is_empty() {
             return Ok(());

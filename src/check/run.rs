@@ -4,6 +4,7 @@ use super::performance;
 use super::report::{FORMAT, Report};
 use super::request::Request;
 use super::side::{Loaded, Source};
+use super::signals::{self, Watch};
 use crate::drift::compare::{Column, Finding, Rules};
 use crate::drift::profile::{Invalid, Kind, Profile};
 use crate::error::{Error, Result};
@@ -21,39 +22,50 @@ pub fn check(
     request: &Request,
 ) -> Result<Report> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
-    let Looked { mut kinds, fractions } = look([reference, current], request)?;
+    let mut looked = look([reference, current], request)?;
     let mut request = request.clone();
     if let Rules::Evidently07(evidently) = &mut request.rules {
-        evidently.fractions = fractions;
+        evidently.fractions.clone_from(&looked.fractions);
     }
     let examined = match &request.performance {
         Some(asked) => {
-            performance::leave_data(&mut kinds, asked, &[reference, current]);
+            performance::leave_data(&mut looked.kinds, asked, &[reference, current]);
             Some(performance::examine([reference, current], labels, asked, &request)?)
         }
         None => None,
     };
-    let sides = [reference.load(&kinds, &request)?, current.load(&kinds, &request)?];
-    let mut findings = examine(&kinds.into_keys().collect::<Vec<_>>(), &sides, &request)?;
+    let sides = [reference.load(&looked, &request)?, current.load(&looked, &request)?];
+    let mut findings = examine(&looked, &sides, &request)?;
     findings.extend(examined.iter().flat_map(|examined| examined.findings.clone()));
+    let watch = &looked.watch;
+    let (vectors, mut notes) = signals::vectors([reference, current], watch, &request)?;
+    findings.extend(vectors);
     let [r, c] = &sides;
     let mut run = request.rules.judge(findings, [r.rows, c.rows], &request.past_rows);
     let performance = examined.and_then(|examined| examined.conclude(&mut run));
+    run.columns.iter_mut().filter(|finding| watch.is_pinned(&finding.column)).for_each(Finding::explain_pin);
+    let (judge, note) = signals::judge([reference, current], watch)?;
+    notes.extend(note);
+    if let Some(judge) = &judge {
+        signals::attribute(&mut run, watch, judge);
+    }
     Ok(Report {
         format: FORMAT.to_owned(),
         reference: reference.report(r),
         current: current.report(c),
         run,
         performance,
+        signals: watch.recognised(notes),
+        judge,
     })
 }
 
 /// The profile of a table, whose labels may come from elsewhere. Errors: as for [`check`].
 pub fn profile(source: &Source, labels: Option<&Source>, request: &Request) -> Result<Profile> {
-    let Looked { mut kinds, .. } = look([source], request)?;
-    let Some(asked) = &request.performance else { return source.profile(&kinds, request) };
-    performance::leave_data(&mut kinds, asked, &[source]);
-    let profile = source.profile(&kinds, request)?;
+    let mut looked = look([source], request)?;
+    let Some(asked) = &request.performance else { return source.profile(&looked, request) };
+    performance::leave_data(&mut looked.kinds, asked, &[source]);
+    let profile = source.profile(&looked, request)?;
     let measures = performance::measure(source, labels, asked, request)?;
     let refused = |error: Invalid| Error::invalid("profile_invalid", error.to_string());
     profile.with_performance(Some(measures)).map_err(refused)
@@ -64,14 +76,17 @@ pub(super) struct Looked {
     pub kinds: BTreeMap<String, Kind>,
     /// Those whose numbers are not whole by their type on some side.
     fractions: BTreeSet<String>,
+    pub watch: Watch,
 }
 
 /// A kind is that of a profile, or else of the first side that knows it; of what nobody knows, text. Evidently takes types
 /// from the current side.
 pub(super) fn look<const N: usize>(mut sources: [&Source; N], request: &Request) -> Result<Looked> {
-    let names: BTreeSet<String> =
+    let mut names: BTreeSet<String> =
         sources.iter().flat_map(|source| source.names()).map(str::to_owned).collect();
-    request.check_names(&names)?;
+    let watch = Watch::new(&sources, request)?;
+    request.check_names(&names.iter().chain(watch.names()).cloned().collect())?;
+    names.extend(watch.derivations.keys().cloned());
     if request.is_compat() {
         sources.reverse();
     }
@@ -81,25 +96,29 @@ pub(super) fn look<const N: usize>(mut sources: [&Source; N], request: &Request)
     let all =
         |name: &str| inferred.iter().filter_map(|columns| columns.get(name)).copied().collect::<Vec<_>>();
     let (mut kinds, mut fractions) = (BTreeMap::new(), BTreeSet::new());
-    for name in names.into_iter().filter(|name| request.wants(name)) {
+    for name in names.into_iter().filter(|name| watch.wants(name, request)) {
         let inferred = all(&name);
         let seen = inferred.iter().find_map(|inferred| inferred.kind);
         if inferred.iter().any(|inferred| !inferred.is_whole) {
             fractions.insert(name.clone());
         }
-        let kind = request.kinds.get(&name).copied().or(seen).unwrap_or(Kind::Text);
+        // A profile's kinds are fixed; those of a preset are not to be guessed.
+        let fixed = sources[0].as_profile().is_some_and(|profile| profile.column(&name).is_some());
+        let preset = watch.kind(&name).filter(|_| !fixed);
+        let kind = request.kinds.get(&name).copied().or(preset).or(seen).unwrap_or(Kind::Text);
         kinds.insert(name, kind);
     }
-    Ok(Looked { kinds, fractions })
+    Ok(Looked { kinds, fractions, watch })
 }
 
 /// The columns on all cores.
-fn examine(names: &[String], sides: &[Loaded<'_>; 2], request: &Request) -> Result<Vec<Finding>> {
+fn examine(looked: &Looked, sides: &[Loaded<'_>; 2], request: &Request) -> Result<Vec<Finding>> {
+    let names: Vec<&String> = looked.kinds.keys().collect();
     let next = AtomicUsize::new(0);
     let work = || -> Result<Vec<Finding>> {
         let mut findings = vec![];
         while let Some(name) = names.get(next.fetch_add(1, Ordering::Relaxed)) {
-            let found = examine_one(name, sides, request);
+            let found = examine_one(name, &looked.watch, sides, request);
             if found.is_err() {
                 next.store(names.len(), Ordering::Relaxed);
             }
@@ -118,14 +137,23 @@ fn examine(names: &[String], sides: &[Loaded<'_>; 2], request: &Request) -> Resu
     Ok(all?.into_iter().flatten().collect())
 }
 
-fn examine_one(name: &str, sides: &[Loaded<'_>; 2], request: &Request) -> Result<Option<Finding>> {
+fn examine_one(
+    name: &str,
+    watch: &Watch,
+    sides: &[Loaded<'_>; 2],
+    request: &Request,
+) -> Result<Option<Finding>> {
     let is_rowless = sides.iter().any(|side| side.rows == 0);
     let [r, c] = sides;
     let (reference, current) = (r.column(name)?, c.column(name)?);
     let times = |side: &Loaded<'_>| if side.is_ambiguous(name) { 2 } else { 1 };
     let reference = listed(reference.as_deref(), times(r));
     let current = listed(current.as_deref(), times(c));
-    Ok(request.rules.examine(&reference, &current, is_rowless))
+    let mut found = request.rules.examine(&reference, &current, is_rowless);
+    if let Some(finding) = &mut found {
+        watch.mark(finding, [reference.first().copied(), current.first().copied()], &request.rules);
+    }
+    Ok(found)
 }
 
 fn listed(column: Option<&Column>, times: usize) -> Vec<&Column> {

@@ -3,19 +3,24 @@
 use super::digest::{digests, seed};
 use super::report::{Input, SideReport};
 use super::request::Request;
-use crate::drift::compare::{Column, Side};
-use crate::drift::profile::{ColumnPlan, Kind, Plan, Profile, Seed, Settings};
+use super::run::Looked;
+use crate::drift::compare::{Column, Side, Vectors};
+use crate::drift::profile::{ColumnPlan, Plan, Profile, Seed, Settings};
+use crate::drift::signals::Derived;
+use crate::drift::statistics::random::SplitMix;
 use crate::error::{Error, Result};
-use crate::tables::{Format, Inferred, Table, infer, scan};
+use crate::tables::{Cell, Derivations, Format, Inferred, Table, each_row, infer, scan, texts, vectors};
 use crate::{drift::collect::Collected, tables};
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 /// A table whose files say that it has at most so many rows is used whole.
 const EXACT_ROWS: u64 = 2 << 20;
 /// And so is one of so many bytes, if its files do not say how many rows they have.
 const EXACT_BYTES: u64 = 64 << 20;
+/// Of columns derived from texts so many numbers are kept, and otherwise a sketch of them.
+const EXACT_DERIVED: u64 = 16 << 20;
 /// The longest profile that is read.
 const PROFILE_MAX: u64 = 64 << 20;
 
@@ -88,6 +93,49 @@ impl Source {
         }
     }
 
+    /// Its columns, and those of a table that others lie in.
+    pub(super) fn columns(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.names().into_iter().map(str::to_owned).collect();
+        if let Content::Table(table) = &self.content {
+            names.extend(table.outers());
+        }
+        names
+    }
+
+    /// Whether a column is computed here: its source is there, and it is not there itself.
+    pub(super) fn derives(&self, derived: &Derived) -> bool {
+        self.as_profile().is_none()
+            && !self.names().contains(&derived.name.as_str())
+            && self.columns().contains(&derived.source)
+    }
+
+    /// The first texts of a column of a table: so many at most, and about so many bytes.
+    pub(super) fn texts(&self, column: &str, most: usize, bytes: usize) -> Result<Vec<String>> {
+        match &self.content {
+            Content::Table(table) => guarded(|| texts(table, column, most, bytes)),
+            Content::Profile(_) => Ok(vec![]),
+        }
+    }
+
+    /// So many vectors of a table's column, drawn at random; nothing if there is no such column.
+    pub(super) fn vectors(&self, column: &str, most: usize) -> Result<Option<Vectors>> {
+        match &self.content {
+            Content::Table(table) if self.columns().iter().any(|name| name == column) => {
+                let draw = |row| SplitMix(self.seed.0 ^ row).bits();
+                guarded(|| vectors(table, column, most, draw)).map(Some)
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The rows of a table.
+    pub(super) fn each_row(&self, columns: &[&str], look: &mut dyn FnMut(u64, &[Cell<'_>])) -> Result<()> {
+        match &self.content {
+            Content::Table(table) => guarded(|| each_row(table, columns, look)),
+            Content::Profile(_) => Ok(()),
+        }
+    }
+
     /// What its columns look like.
     pub(super) fn inferred(&self, request: &Request) -> Result<HashMap<&str, Inferred>> {
         let inferred = match &self.content {
@@ -101,61 +149,92 @@ impl Source {
     }
 
     /// Reads what is to be in memory, with columns of these kinds.
-    pub(super) fn load(&self, kinds: &BTreeMap<String, Kind>, request: &Request) -> Result<Loaded<'_>> {
-        let (rows, is_exact, columns) = match &self.content {
+    pub(super) fn load(&self, looked: &Looked, request: &Request) -> Result<Loaded<'_>> {
+        let kinds = &looked.kinds;
+        let (rows, is_exact, columns, apart) = match &self.content {
             Content::Profile(profile) => {
                 let side = Side::from(&**profile);
                 let is_exact = side.columns.iter().all(Column::is_exact);
                 let wanted = side.columns.into_iter().filter(|column| kinds.contains_key(&column.name));
                 let columns = wanted.map(|column| (column.name.clone(), column)).collect();
-                (side.rows, is_exact, Columns::InMemory(columns))
+                (side.rows, is_exact, columns, None)
             }
             Content::Table(table) => {
                 let is_exact = request.is_compat()
                     || table.rows().map_or(table.bytes() <= EXACT_BYTES, |rows| rows <= EXACT_ROWS);
-                let plan = self.plan(table, kinds, request.is_compat());
+                let derived = self.derived(looked);
+                let scanned = |plan: &Plan, is_exact| -> Result<(u64, HashMap<String, Column>)> {
+                    let scanned = scan(table, plan, &derived, is_exact, request.threads)?;
+                    let columns = scanned.columns.into_iter().map(Collected::into_column);
+                    Ok((scanned.rows, columns.map(|column| (column.name.clone(), column)).collect()))
+                };
                 match table.rows() {
                     Some(rows) if is_exact && table.is_columnar() => {
-                        (rows, is_exact, Columns::Apart(table, plan))
+                        let apart = Some((table, self.plan(table.names(), looked, request.is_compat())));
+                        let is_exact = rows.saturating_mul(derived.len() as u64) <= EXACT_DERIVED;
+                        let columns = if derived.is_empty() {
+                            HashMap::new()
+                        } else {
+                            scanned(&self.plan(derived.keys(), looked, request.is_compat()), is_exact)?.1
+                        };
+                        (rows, is_exact, columns, apart)
                     }
                     _ => {
-                        let scanned = scan(table, &plan, is_exact, request.threads)?;
-                        let columns = scanned.columns.into_iter().map(Collected::into_column);
-                        let columns = columns.map(|column| (column.name.clone(), column)).collect();
-                        (scanned.rows, is_exact, Columns::InMemory(columns))
+                        let names = table.names().iter().chain(derived.keys());
+                        let plan = self.plan(names, looked, request.is_compat());
+                        let (rows, columns) = scanned(&plan, is_exact)?;
+                        (rows, is_exact, columns, None)
                     }
                 }
             }
         };
         let ambiguous = match &self.content {
             Content::Table(table) => {
-                self.names().into_iter().filter(|name| table.is_ambiguous(name)).collect()
+                let names = kinds.keys().filter(|name| table.is_ambiguous(looked.watch.source(name)));
+                names.cloned().collect()
             }
             Content::Profile(_) => HashSet::new(),
         };
-        Ok(Loaded { rows, is_exact, ambiguous, columns })
+        Ok(Loaded { rows, is_exact, ambiguous, columns, apart })
     }
 
     /// A profile of a table. Errors: the table cannot be read, or it is a profile already.
-    pub(super) fn profile(&self, kinds: &BTreeMap<String, Kind>, request: &Request) -> Result<Profile> {
+    pub(super) fn profile(&self, looked: &Looked, request: &Request) -> Result<Profile> {
         let Content::Table(table) = &self.content else {
             return Err(Error::invalid("profile_of_profile", "it is a profile already")
                 .hint("merge profiles with: gradus drift merge"));
         };
-        if let Some(name) = kinds.keys().find(|name| table.is_ambiguous(name)) {
+        if let Some(name) = looked.kinds.keys().find(|name| table.is_ambiguous(looked.watch.source(name))) {
             let message = format!("there are two columns of the name {name}");
             return Err(
                 Error::invalid("table_columns", message).hint("leave them out with --ignore, or rename one")
             );
         }
-        let plan = self.plan(table, kinds, false);
+        let derived = self.derived(looked);
+        let plan = self.plan(table.names().iter().chain(derived.keys()), looked, false);
         let refused =
             |error: crate::drift::profile::Invalid| Error::invalid("profile_invalid", error.to_string());
-        scan(table, &plan, false, request.threads)?.into_profile(&plan).map_err(refused)
+        let profile = scan(table, &plan, &derived, false, request.threads)?.into_profile(&plan);
+        let mut versions = looked.watch.versions(self);
+        versions.retain(|column, _| looked.kinds.contains_key(column));
+        profile.and_then(|profile| profile.with_derivations(versions)).map_err(refused)
     }
 
-    fn plan(&self, table: &Table, kinds: &BTreeMap<String, Kind>, is_compat: bool) -> Plan {
-        let named = table.names().iter().filter_map(|name| Some((name, *kinds.get(name)?)));
+    /// The columns to compute here.
+    fn derived(&self, looked: &Looked) -> Derivations {
+        let watched = looked.watch.derivations.iter();
+        let wanted =
+            watched.filter(|(name, derived)| looked.kinds.contains_key(*name) && self.derives(derived));
+        wanted.map(|(name, derived)| (name.clone(), derived.clone())).collect()
+    }
+
+    fn plan<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n String>,
+        looked: &Looked,
+        is_compat: bool,
+    ) -> Plan {
+        let named = names.into_iter().filter_map(|name| Some((name, *looked.kinds.get(name)?)));
         let columns: Vec<ColumnPlan> =
             named.map(|(name, kind)| ColumnPlan { name: name.clone(), kind, bins: None }).collect();
         let mut settings = Settings::for_columns(columns.len());
@@ -210,26 +289,23 @@ fn profile(file: &dyn tables::Input) -> Result<Profile> {
 pub(super) struct Loaded<'s> {
     pub rows: u64,
     pub is_exact: bool,
-    ambiguous: HashSet<&'s str>,
-    columns: Columns<'s>,
-}
-
-enum Columns<'s> {
-    InMemory(HashMap<String, Column>),
-    /// Each is read when it is asked for.
-    Apart(&'s Table, Plan),
+    ambiguous: HashSet<String>,
+    /// Those in memory.
+    columns: HashMap<String, Column>,
+    /// The others, each of which is read when it is asked for.
+    apart: Option<(&'s Table, Plan)>,
 }
 
 impl Loaded<'_> {
     /// Errors: it cannot be read.
     pub fn column(&self, name: &str) -> Result<Option<Cow<'_, Column>>> {
-        let (table, plan) = match &self.columns {
-            Columns::InMemory(columns) => return Ok(columns.get(name).map(Cow::Borrowed)),
-            Columns::Apart(table, plan) => (table, plan),
-        };
+        if let Some(column) = self.columns.get(name) {
+            return Ok(Some(Cow::Borrowed(column)));
+        }
+        let Some((table, plan)) = &self.apart else { return Ok(None) };
         let Some(column) = plan.columns.iter().find(|column| column.name == name) else { return Ok(None) };
         let plan = Plan { columns: vec![column.clone()], ..plan.clone() };
-        let mut scanned = scan(table, &plan, true, 1)?;
+        let mut scanned = scan(table, &plan, &Derivations::new(), true, 1)?;
         Ok(scanned.columns.pop().map(|column| Cow::Owned(column.into_column())))
     }
 

@@ -1,5 +1,7 @@
 //! Checks of files.
 
+mod signals;
+
 use super::*;
 use crate::drift::compare::{Options, Verdict};
 use crate::drift::profile::Kind;

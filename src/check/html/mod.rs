@@ -55,6 +55,7 @@ fn render(report: &Report, title: &str, past: &[Past], detailed: usize, listed: 
         title,
         verdict: run.verdict.name().to_owned(),
         reason: &run.reason,
+        notes: report.notes(),
         reference: side(&report.reference),
         current: side(&report.current),
         left_out: run.columns.len() - columns.len() - others.len(),
@@ -74,6 +75,7 @@ struct View<'a> {
     title: &'a str,
     verdict: String,
     reason: &'a str,
+    notes: Vec<String>,
     reference: SideView<'a>,
     current: SideView<'a>,
     performance: Option<performance::View>,
@@ -255,7 +257,15 @@ mod tests {
         };
         let run = Rules::Sound(Options::default()).compare(&side(0.0), &side(10.0), &[]).unwrap();
         let about = || SideReport { inputs: vec![], rows: 400, exact: true, profile: false };
-        Report { format: FORMAT.to_owned(), reference: about(), current: about(), run, performance: None }
+        Report {
+            format: FORMAT.to_owned(),
+            reference: about(),
+            current: about(),
+            run,
+            performance: None,
+            signals: None,
+            judge: None,
+        }
     }
 
     #[test]

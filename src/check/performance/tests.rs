@@ -275,7 +275,7 @@ fn few_rows_of_a_class_do_not_give_away_its_name() {
     let confusion = &report.performance.as_ref().unwrap().confusion;
     let names: std::collections::BTreeSet<_> = confusion.iter().map(|cell| cell.target.as_str()).collect();
     assert_eq!(names, ["__rare__", "cat", "dog"].into());
-    let page = html::page(&report, "A check").unwrap();
+    let page = html::page(&report, "A check", &[]).unwrap();
     assert!(page.contains("<h2>Performance</h2>") && page.contains("labels for 100 % of 2000 rows"));
     assert!(!page.contains("secret<"), "the matrix does not name it");
 }
@@ -286,7 +286,7 @@ fn the_page_prints_what_an_estimate_assumes() {
     let reference = files.source("r.csv", &labelled(rows(0, 2_000, 0.0)));
     let current = files.source("c.csv", &answered(rows(2_000, 2_000, 0.0)));
     let report = checked(&reference, &current, None);
-    let page = html::page(&report, "A check").unwrap();
+    let page = html::page(&report, "A check", &[]).unwrap();
     assert!(page.contains("no concept drift") && page.contains("labels for 0 % of 2000 rows"));
     let json = serde_json::to_value(&report).unwrap();
     assert_eq!(serde_json::from_value::<Report>(json).unwrap(), report);
