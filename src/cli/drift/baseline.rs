@@ -31,7 +31,7 @@ impl Baseline {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let Self { reference, data, columns, performance } = self;
         let made = blocking(move || {
-            let (request, format) = columns.request();
+            let (request, format) = columns.request()?;
             let (performance, labels) = performance.performance()?;
             let labels = open_labels(&labels, format, request.threads)?;
             let request = Request { performance, ..request };

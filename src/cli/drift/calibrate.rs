@@ -40,7 +40,7 @@ impl Calibrate {
             None => None,
         };
         let made = blocking(move || {
-            let (request, format) = columns.request();
+            let (request, format) = columns.request()?;
             let source = match baseline {
                 Some(baseline) => baseline,
                 None => open(&reference, format, request.threads)?,

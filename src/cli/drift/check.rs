@@ -38,11 +38,11 @@ pub struct Check {
     /// How p-values are corrected for there being many
     #[arg(long, value_enum, default_value_t = CorrectionName::Bh)]
     correction: CorrectionName,
-    #[command(flatten)]
-    columns: Columns,
     /// Write the report as one HTML page
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
+    #[command(flatten)]
+    columns: Columns,
     #[command(flatten)]
     performance: PerformanceArgs,
 }
@@ -96,7 +96,7 @@ impl Check {
             ..Options::default()
         };
         let rules = Request::rules(&self.mode, &self.statistics, options)?;
-        let (request, format) = self.columns.request();
+        let (request, format) = self.columns.request()?;
         let (performance, labels) = self.performance.performance()?;
         let request = Request { rules, performance, ..request };
         let reference = match baseline {
@@ -142,6 +142,7 @@ pub(super) fn print(report: &Report, out: &Out) {
         format!("{} rows{numbers}", side.rows)
     };
     out.line(format!("reference {}, current {}", about(&report.reference), about(&report.current)));
+    report.notes().into_iter().for_each(|note| out.line(note));
     out.line("");
     let shown: Vec<&Finding> = run
         .columns

@@ -8,6 +8,7 @@ mod performance;
 mod profile;
 mod runs;
 mod side;
+mod signals;
 
 pub(super) use check::blocking;
 

@@ -5,6 +5,7 @@ use super::super::{
     print::{Out, quoted, time},
 };
 use super::performance::PerformanceArgs;
+use super::signals::SignalsArgs;
 use crate::{
     client::Client,
     drift::{
@@ -108,6 +109,8 @@ pub struct Add {
     ignore: Vec<String>,
     #[command(flatten)]
     performance: PerformanceArgs,
+    #[command(flatten)]
+    signals: SignalsArgs,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -205,6 +208,7 @@ impl Add {
             columns: self.columns.into_iter().collect(),
             ignore: self.ignore.into_iter().collect(),
             performance,
+            signals: self.signals.signals()?,
             labels: labels.into_iter().next(),
         })
     }

@@ -39,7 +39,7 @@ impl ProfileVerb {
     pub async fn run(self, out: &Out) -> Result<()> {
         let Self { files, out: file, columns, performance } = self;
         let made = blocking(move || {
-            let (request, format) = columns.request();
+            let (request, format) = columns.request()?;
             let (performance, labels) = performance.performance()?;
             let labels = open_labels(&labels, format, request.threads)?;
             let request = Request { performance, ..request };
@@ -58,7 +58,7 @@ impl Merge {
                 None => next,
                 Some(before) => before.merge(&next).map_err(|error| {
                     Error::invalid("profile_merge", format!("cannot merge {}: {error}", path.display()))
-                        .hint("profile all parts with the same --type")
+                        .hint("profile all parts with the same --type, --preset and --output-schema")
                 })?,
             });
         }

@@ -1,6 +1,7 @@
 //! Opening files, and naming their columns.
 
 use super::super::{argument, serve::raise_open_files};
+use super::signals::SignalsArgs;
 use crate::blobs::Bucket;
 use crate::check::{Request, Source};
 use crate::drift::profile::Kind;
@@ -28,6 +29,8 @@ pub struct Columns {
     /// All columns but these
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     ignore: Vec<String>,
+    #[command(flatten)]
+    signals: SignalsArgs,
 }
 
 pub(super) fn typed(text: &str) -> Result<(String, Kind), String> {
@@ -38,15 +41,17 @@ pub(super) fn typed(text: &str) -> Result<(String, Kind), String> {
 }
 
 impl Columns {
-    pub fn request(self) -> (Request, Option<Format>) {
-        let Self { format, types, columns, ignore } = self;
+    /// What to look at, and the format of the files. Errors: the schema of outputs cannot be read.
+    pub fn request(self) -> Result<(Request, Option<Format>)> {
+        let Self { format, types, columns, ignore, signals } = self;
         let request = Request {
             kinds: types.into_iter().collect(),
             only: columns.into_iter().collect(),
             ignored: ignore.into_iter().collect(),
+            signals: signals.signals()?,
             ..Request::default()
         };
-        (request, format)
+        Ok((request, format))
     }
 }
 

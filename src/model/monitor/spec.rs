@@ -8,6 +8,7 @@ use super::window::{self, Length, Window};
 use crate::check::Performance;
 use crate::drift::compare::{Concern, Options};
 use crate::drift::profile::Kind;
+use crate::drift::signals::{Schema, Signals};
 use crate::error::{Error, Result};
 use crate::model::name::Workload;
 use chrono::{DateTime, TimeDelta, Utc};
@@ -99,6 +100,9 @@ pub struct Spec {
     /// Also how good the answers are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub performance: Option<Performance>,
+    /// Also what can be said of the texts of a model's log.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signals: Option<Signals>,
     /// Where labels are that come apart from the data; give them time with `grace_minutes`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub labels: Option<String>,
@@ -186,6 +190,12 @@ impl Spec {
         if self.options.check().is_err() {
             return Err(Error::invalid("monitor_options", "alpha or a floor is out of bounds")
                 .hint("alpha lies above 0 and is at most 0.5, floors above 0 and at most 1"));
+        }
+        if let Some(schema) = self.signals.as_ref().and_then(|signals| signals.output_schema.as_ref()) {
+            Schema::new(schema).map_err(|error| {
+                Error::invalid("monitor_signals", format!("the schema of outputs: {error}"))
+                    .hint("a JSON Schema that refers to nothing outside of itself")
+            })?;
         }
         let plan = Plan {
             schedule: Schedule::new(&self.every, &self.zone)?,

@@ -213,6 +213,7 @@ fn request(monitor: &MonitorRow, past: &[Past]) -> Request {
         ignored: spec.ignore.clone(),
         past_rows,
         performance: spec.performance.clone(),
+        signals: spec.signals.clone(),
         ..Request::default()
     }
 }
