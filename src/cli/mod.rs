@@ -147,7 +147,7 @@ enum Verb {
     Where(deployment::Where),
     /// Find out whether data has drifted: baseline, check, calibrate, profile, merge, monitor, runs, report, run-now, backfill, mute
     #[command(subcommand)]
-    Drift(drift::Drift),
+    Drift(Box<drift::Drift>),
     /// Tenants: create, list, show
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),

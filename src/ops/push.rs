@@ -207,7 +207,7 @@ async fn commit(
     }
     let first = first_stage(cx, &mut tx, actor, &row, &prepared.inspection, next(&changes)).await?;
     if let Some(First::Entered(promoted)) = &first {
-        changes.push(promoted.clone());
+        changes.push(Change::clone(promoted));
     }
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
@@ -221,7 +221,7 @@ async fn commit(
 
 /// What became of a new version's way into the first stage.
 enum First {
-    Entered(Change),
+    Entered(Box<Change>),
     /// Its gates do not pass by what is known at once.
     Open(Stage),
 }
@@ -252,6 +252,7 @@ async fn first_stage(
     facts.rolled_back_from = stages::rolled_back_from(tx, &row.workload, &row.digest).await?;
     facts.yanked = versions::yanked_of(tx, &row.workload, &row.digest).await?;
     facts.freezes = snapshot::freezes(tx, &row.workload, &effective, stage, row.created_at).await?;
+    facts.blocks = super::monitors::blocks(tx, &row.workload, &row.digest, row.created_at).await?;
     let report = gates::judge(&rules, &facts);
     if report.outcome != gates::Outcome::Pass {
         return Ok(Some(First::Open(stage.clone())));
@@ -259,7 +260,7 @@ async fn first_stage(
     let judgement = Judgement::new(row.tier, report, facts).keep(tx).await?;
     let by = promote::By { who: &actor.principal, at: row.created_at, position, overriding: None };
     let entered = promote::enter(tx, row, stage, &by, judgement).await?;
-    Ok(Some(First::Entered(entered)))
+    Ok(Some(First::Entered(Box::new(entered))))
 }
 
 /// Asks for the first stage as anybody would. Answers what came of it, for the pusher; the version stands in any case.

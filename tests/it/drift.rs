@@ -146,3 +146,127 @@ fn a_version_keeps_a_baseline() {
     assert!(home.run(&["eval", "list", "acme/x:1"]).expect(0).stdout.contains("drift baseline of 2000 rows"));
     home.run(&["audit", "verify"]).expect(0);
 }
+
+/// A log of a model: every `odd`-th answer breaks the rules.
+fn log(home: &Home, name: &str, rows: u64, odd: u64) {
+    let row = |row: u64| {
+        let category = ["billing", "bug", "access"][(row % 3) as usize];
+        let answer = match row % odd {
+            0 => json!({ "category": "whatever", "why": "-" }),
+            _ => json!({ "category": category }),
+        };
+        let prompt = format!("ticket {row}: please help with {category}");
+        json!({ "prompt": prompt, "completion": answer.to_string(), "latency_ms": 100 + row * 7 % 90 })
+            .to_string()
+            + "\n"
+    };
+    fs::write(home.path(name), (0..rows).map(row).collect::<String>()).unwrap();
+}
+
+#[test]
+fn answers_that_break_a_schema_are_violations() {
+    let home = Home::new();
+    log(&home, "before.ndjson", 3_000, 100);
+    log(&home, "after.ndjson", 2_000, 20);
+    let schema = json!({
+        "type": "object",
+        "properties": { "category": { "enum": ["billing", "bug", "access"] } },
+        "required": ["category"],
+        "additionalProperties": false,
+    });
+    fs::write(home.path("schema.json"), schema.to_string()).unwrap();
+    let preset = ["--preset", "prompt", "--output-schema", "schema.json"];
+    let check = ["drift", "check", "--reference", "before.ndjson", "--data", "after.ndjson", "--json"];
+    let report = json(&home.run(&[&check[..], &preset].concat()).expect(10));
+    crate::schemas::assert_published("drift-report.schema.json", &report);
+    let columns = report["run"]["columns"].as_array().unwrap();
+    let broken: Vec<_> = columns.iter().filter(|column| column["concern"] == "violations").collect();
+    assert!(broken.iter().any(|column| column["verdict"] == "DRIFT"), "{broken:?}");
+
+    // The same from a profile, which must be of the same signals.
+    let profile = ["drift", "profile", "before.ndjson", "-o", "before.profile"];
+    home.run(&[&profile[..], &preset].concat()).expect(0);
+    let check = ["drift", "check", "--reference", "before.profile", "--data", "after.ndjson"];
+    home.run(&[&check[..], &preset].concat()).expect(10);
+    let without = home.run(&check).expect(1);
+    assert!(without.stderr.contains("[drift_preset]"), "{}", without.stderr);
+}
+
+#[test]
+fn labels_that_come_later_tell_how_good_answers_are() {
+    let home = Home::new();
+    let answers = |name: &str, rows: u64, wrong: u64, with_labels: bool| {
+        let (mut data, mut labels) = (String::from("id,said,p"), String::from("id,is\n"));
+        data += if with_labels { ",is\n" } else { "\n" };
+        for row in 0..rows {
+            let is = u64::from(row.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 63 == 1);
+            let said = if row % wrong == 0 { 1 - is } else { is };
+            let p = if said == 1 { 0.9 } else { 0.1 };
+            data += &format!("{row},{said},{p}");
+            data += &if with_labels { format!(",{is}\n") } else { "\n".to_owned() };
+            labels += &format!("{row},{is}\n");
+        }
+        fs::write(home.path(&format!("{name}.csv")), data).unwrap();
+        fs::write(home.path(&format!("{name}-labels.csv")), labels).unwrap();
+    };
+    answers("before", 4_000, 10, true);
+    answers("after", 2_000, 5, false);
+    let asked = ["--target", "is", "--prediction", "said", "--probability", "p", "--id", "id"];
+    let check = ["drift", "check", "--reference", "before.csv", "--data", "after.csv", "--json"];
+    let report =
+        json(&home.run(&[&check[..], &asked, &["--labels", "after-labels.csv"]].concat()).expect(10));
+    crate::schemas::assert_published("drift-report.schema.json", &report);
+    let columns = report["run"]["columns"].as_array().unwrap();
+    let drifted = columns.iter().filter(|column| column["verdict"] == "DRIFT");
+    let drifted: Vec<_> =
+        drifted.map(|column| (column["column"].as_str().unwrap(), column["concern"].as_str())).collect();
+    assert!(drifted.contains(&("performance: accuracy", Some("performance"))), "{drifted:?}");
+    let early = json(&home.run(&[&check[..], &asked].concat()).expect(0));
+    assert!(early["performance"]["estimate"].is_object(), "{}", early["performance"]);
+}
+
+#[test]
+fn a_monitor_of_a_directory_runs_when_it_is_asked_to() {
+    let home = Home::new();
+    table(&home, "train.csv", 3_000, 0.0);
+    table(&home, "now.csv", 2_000, 20.0);
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["promote", "acme/x:1.0.0", "--to", "production"]).expect(0);
+    home.run(&["drift", "baseline", "acme/x:1.0.0", "--data", "train.csv"]).expect(0);
+    let place = home.path("*ow.csv").display().to_string();
+    let add =
+        ["drift", "monitor", "add", "hourly", "--every", "0 * * * *", "--window", "1h", "--source", &place];
+    let wrong = home.run(&[&add[..], &["--on", "acme/x:1.0.0"]].concat()).expect(1);
+    assert!(wrong.stderr.contains("[monitor_stage]"), "{}", wrong.stderr);
+    let added = home.run(&[&add[..], &["--on", "acme/x:production"]].concat()).expect(0);
+    assert!(added.stdout.contains("acme/x/hourly watches acme/x:production"), "{}", added.stdout);
+    assert!(home.run(&["drift", "monitor", "list", "acme/x"]).expect(0).stdout.contains("hourly"));
+    assert!(home.run(&["drift", "report", "acme/x/hourly"]).expect(7).stderr.contains("[run_unknown]"));
+    let ran = home.run(&["drift", "run-now", "acme/x/hourly"]).expect(10);
+    assert!(ran.stdout.contains("DRIFT") && ran.stdout.contains("drift begins"), "{}", ran.stdout);
+    home.run(&["drift", "run-now", "acme/x/hourly"]).expect(10);
+    assert!(home.run(&["drift", "runs", "acme/x/hourly"]).expect(0).stdout.contains("drift lasts"));
+    let report = home.run(&["drift", "report", "acme/x/hourly", "-o", "r.html"]).expect(0);
+    assert!(report.stdout.starts_with("DRIFT"), "{}", report.stdout);
+    let page = fs::read_to_string(home.path("r.html")).unwrap();
+    assert!(page.contains("Past runs") && page.contains("amount"));
+    let mute = ["drift", "mute", "acme/x/hourly", "--for", "3d", "-m", "a campaign"];
+    assert!(home.run(&mute).expect(0).stderr.contains("tells nobody until"));
+    assert!(home.run(&["drift", "monitor", "show", "acme/x/hourly"]).expect(0).stdout.contains("a campaign"));
+    home.run(&["drift", "mute", "acme/x/hourly", "--off"]).expect(0);
+    let past = [
+        "drift",
+        "backfill",
+        "acme/x/hourly",
+        "--from",
+        "2026-01-01T00:00:00Z",
+        "--to",
+        "2026-01-01T03:00:00Z",
+    ];
+    let past = home.run(&past).expect(10);
+    assert_eq!(past.stdout.matches("DRIFT").count(), 3, "{}", past.stdout);
+    let arm = home.run(&["drift", "monitor", "arm", "acme/x/hourly"]).expect(5);
+    assert!(arm.stderr.contains("[monitor_arm]"), "{}", arm.stderr);
+    home.run(&["drift", "monitor", "rm", "acme/x/hourly"]).expect(0);
+    home.run(&["drift", "run-now", "acme/x/hourly"]).expect(7);
+}

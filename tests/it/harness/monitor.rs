@@ -11,7 +11,7 @@ use std::{fmt::Write as _, time::Duration};
 
 /// What all namespaces may read; on a backend without buckets there is nothing.
 pub fn source(backend: Backend) -> DataSource {
-    let known = |name: &str| backend.is_s3().then(|| variable(name)).unwrap_or_default();
+    let known = |name: &str| if backend.is_s3() { variable(name) } else { String::new() };
     let bucket = if backend.is_s3() { variable("GRADUS_TEST_S3_BUCKET") } else { "nowhere".to_owned() };
     let options = [
         ("endpoint", known("GRADUS_TEST_S3_ENDPOINT")),
