@@ -230,7 +230,7 @@ fn a_monitor_of_a_directory_runs_when_it_is_asked_to() {
     let home = Home::new();
     table(&home, "train.csv", 3_000, 0.0);
     table(&home, "now.csv", 2_000, 20.0);
-    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.push("prompts/employment-1.prompt.yaml").expect(0);
     home.run(&["promote", "acme/x:1.0.0", "--to", "production"]).expect(0);
     home.run(&["drift", "baseline", "acme/x:1.0.0", "--data", "train.csv"]).expect(0);
     let place = home.path("*ow.csv").display().to_string();
