@@ -26,7 +26,8 @@ CREATE INDEX monitors_due ON monitors (due_at) WHERE removed_at IS NULL;
 
 -- One row for each monitor and window, however many replicas tick. lease: who is at it; due_at: when it may be begun, and
 -- begun anew if whoever is at it has died. evidence: of the report, about the version that was in the stage; report: of its
--- bytes. drifted: how many columns. followed: what has
+-- bytes. drifted: how many columns; grave: whether any of them is a reason to
+-- move the stage back. asked_by: who wanted the run, where the schedule did not. followed: what has
 -- become of the stage, where the monitor may move it.
 CREATE TABLE drift_runs (
     monitor TEXT NOT NULL REFERENCES monitors (id),
@@ -36,6 +37,7 @@ CREATE TABLE drift_runs (
     state TEXT NOT NULL,
     due_at TIMESTAMPTZ NOT NULL,
     lease TEXT,
+    asked_by TEXT,
     tries BIGINT NOT NULL,
     queued_at TIMESTAMPTZ NOT NULL,
     ended_at TIMESTAMPTZ,
@@ -46,10 +48,13 @@ CREATE TABLE drift_runs (
     alert TEXT,
     data_rows BIGINT,
     drifted BIGINT,
+    grave BOOLEAN,
     evidence TEXT,
     report TEXT,
     followed TEXT,
     PRIMARY KEY (monitor, window_start, window_end)
 );
 CREATE INDEX drift_runs_waiting ON drift_runs (due_at) WHERE state = 'queued' OR state = 'running';
+CREATE INDEX drift_runs_in_turn ON drift_runs (monitor, window_end) WHERE state = 'queued' OR state = 'running';
 CREATE INDEX drift_runs_by_end ON drift_runs (monitor, window_end);
+CREATE INDEX drift_runs_about ON drift_runs (monitor, digest, window_end) WHERE alert IS NOT NULL;

@@ -25,6 +25,33 @@ impl Clock for System {
     }
 }
 
+/// One that is behind, until it is told that time has passed. For what is shown of a longer time.
+pub struct Behind {
+    by: AtomicU64,
+}
+
+impl Behind {
+    pub fn new(seconds: u64) -> Self {
+        Self { by: AtomicU64::new(seconds) }
+    }
+
+    /// It is as late as it is.
+    pub fn catch_up(&self) {
+        self.by.store(0, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Behind {
+    fn now(&self) -> DateTime<Utc> {
+        let by = i64::try_from(self.by.load(Ordering::SeqCst)).unwrap_or(0);
+        System.now() - TimeDelta::seconds(by)
+    }
+
+    fn id(&self) -> Uuid {
+        System.id()
+    }
+}
+
 /// A clock that stands still until told otherwise, and ids that count. For tests.
 pub struct Fixed {
     micros: AtomicU64,

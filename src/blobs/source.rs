@@ -6,7 +6,7 @@ use crate::tables::{Input, Pattern};
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
 use object_store::{
-    ObjectStore, ObjectStoreExt as _, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
+    ObjectStore, ObjectStoreExt as _, RetryConfig, aws::AmazonS3Builder, azure::MicrosoftAzureBuilder,
     gcp::GoogleCloudStorageBuilder, path::Path,
 };
 use std::{collections::BTreeMap, io, sync::Arc, time::Duration};
@@ -21,18 +21,34 @@ pub struct Bucket {
 }
 
 impl Bucket {
+    /// The URL of the bucket, and the rest of it. Errors: it names none.
+    pub fn split(url: &str) -> Result<(&str, &str)> {
+        let at = url.find("://").map(|at| at + 3).ok_or_else(|| refuse(url, "it is not a URL"))?;
+        let end = url[at..].find('/').map_or(url.len(), |slash| at + slash);
+        if end == at || url[at..end].contains(['*', '?']) {
+            return Err(refuse(url, "it names no bucket"));
+        }
+        Ok((&url[..end], url[end..].trim_start_matches('/')))
+    }
+
+    /// Refuses what no object can be called, whatever stands for `*`.
+    pub fn check(url: &str) -> Result<()> {
+        let (_, path) = Self::split(url)?;
+        if path.is_empty() || path.ends_with('/') {
+            return Err(refuse(url, "it names no object"));
+        }
+        match Path::parse(path) {
+            Ok(_) => Ok(()),
+            Err(error) => Err(refuse(url, &error.to_string())),
+        }
+    }
+
     /// Opens the bucket that a URL names, and answers it with the rest of the URL. What the options do not say is taken from
     /// the usual environment variables. Errors: no such scheme, no bucket, an unknown option.
     pub fn open(url: &str, options: &BTreeMap<String, String>, silence: Duration) -> Result<(Self, String)> {
-        let refuse = |why: String| {
-            Error::invalid("source_invalid", format!("data cannot be read from {url}: {why}"))
-                .hint("s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH")
-        };
-        let (scheme, rest) = url.split_once("://").ok_or_else(|| refuse("it is not a URL".to_owned()))?;
-        let (bucket, path) = rest.split_once('/').unwrap_or((rest, ""));
-        if bucket.is_empty() || bucket.contains(['*', '?']) {
-            return Err(refuse("it names no bucket".to_owned()));
-        }
+        let (start, path) = Self::split(url)?;
+        let (scheme, bucket) = start.split_once("://").unwrap_or_default();
+        let refuse = |why: String| refuse(url, &why);
         /// Applies the options by their names; an unknown name is refused.
         macro_rules! build {
             ($builder:expr) => {{
@@ -42,7 +58,9 @@ impl Bucket {
                     builder = builder.with_config(key, value);
                 }
                 let client = client_options().with_read_timeout(silence);
-                let built = builder.with_client_options(client).build();
+                let retries =
+                    RetryConfig { max_retries: 3, retry_timeout: silence, ..RetryConfig::default() };
+                let built = builder.with_client_options(client).with_retry(retries).build();
                 Arc::new(built.map_err(|error| refuse(error.to_string()))?)
             }};
         }
@@ -58,8 +76,13 @@ impl Bucket {
     /// The objects that a pattern means, by name. Errors: none does, too many do, or the bucket does not answer.
     pub async fn find(&self, pattern: &str) -> Result<Vec<Arc<dyn Input>>> {
         let pattern = Pattern::new(pattern);
-        let unavailable = |source: object_store::Error| {
-            Error::unavailable("table_unavailable", format!("{} does not answer", self.url)).source(source)
+        let unavailable = |source: object_store::Error| match source {
+            // Waiting does not help.
+            object_store::Error::PermissionDenied { .. } | object_store::Error::Unauthenticated { .. } => {
+                Error::forbidden("source_denied", format!("{} does not let us read", self.url)).source(source)
+            }
+            _ => Error::unavailable("table_unavailable", format!("{} does not answer", self.url))
+                .source(source),
         };
         let mut found = vec![];
         if pattern.is_plain() {
@@ -98,6 +121,11 @@ impl Bucket {
         };
         Ok(found.into_iter().map(input).collect())
     }
+}
+
+fn refuse(url: &str, why: &str) -> Error {
+    Error::invalid("source_invalid", format!("data cannot be read from {url}: {why}"))
+        .hint("s3://BUCKET/PATH, gs://BUCKET/PATH or az://CONTAINER/PATH")
 }
 
 /// An object, read from threads that may block.

@@ -4,7 +4,7 @@ use super::Global;
 use crate::{
     blobs::Stores,
     client::Client,
-    clock::{Clock as _, System},
+    clock::{Clock, System},
     config::{Config, hooks_allow_from_environment, local_user},
     db::Db,
     error::{Error, Result},
@@ -117,6 +117,16 @@ pub fn load_config(global: &Global) -> Result<Config> {
 
 /// Opens the database and the stores below a data directory, and checks the secret.
 pub async fn open_local(data_dir: &Path, config: Config, local: Option<PrincipalName>) -> Result<Local> {
+    open_local_at(data_dir, config, local, Arc::new(System)).await
+}
+
+/// The same by a clock of its own.
+pub async fn open_local_at(
+    data_dir: &Path,
+    config: Config,
+    local: Option<PrincipalName>,
+    clock: Arc<dyn Clock>,
+) -> Result<Local> {
     fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|source| {
         Error::unavailable(
             "data_dir_unusable",
@@ -135,11 +145,11 @@ pub async fn open_local(data_dir: &Path, config: Config, local: Option<Principal
     };
     let secret = start::Secret::load(&config, data_dir, start::is_new(&db).await?)?;
     start::check_secret(&db, &secret).await?;
-    start::release_leases(&db, System.now()).await?;
+    start::release_leases(&db, clock.now()).await?;
     let silence = Duration::from_secs(config.limits.store_seconds);
     let stores = Stores::open(&config.stores, silence, data_dir)?;
     claim::claim(&db, &stores).await?;
-    let context = Context::new(db, stores, Arc::new(System), config, local);
+    let context = Context::new(db, stores, clock, config, local);
     Ok(Local { context, _lock: lock })
 }
 

@@ -108,7 +108,8 @@ impl Out {
         let rows: Vec<Vec<String>> = rows.iter().map(|row| row.iter().map(printable).collect()).collect();
         let width = |column: usize| {
             let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            cells.chain([head[column].chars().count()]).max().unwrap_or(0)
+            // A format has no more room than this.
+            cells.chain([head[column].chars().count()]).max().unwrap_or(0).min(10_000)
         };
         let widths: Vec<usize> = (0..head.len()).map(width).collect();
         let print = |cells: &mut dyn Iterator<Item = &str>| {

@@ -39,7 +39,11 @@ pub(super) fn check(config: &Config) -> Result<(), String> {
         }
         let (scheme, place) = source.url.split_once("://").unwrap_or_default();
         let bucket = place.split('/').next().unwrap_or_default();
-        if !["s3", "gs", "az"].contains(&scheme) || bucket.is_empty() || place.contains(['*', '?', '{']) {
+        if !["s3", "gs", "az"].contains(&scheme)
+            || bucket.is_empty()
+            || place.contains(['*', '?', '{'])
+            || place.trim_end_matches('/').contains("//")
+        {
             return Err(format!(
                 "source {name} is no place in a bucket, as s3://BUCKET/PREFIX: {}",
                 source.url

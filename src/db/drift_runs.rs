@@ -10,6 +10,7 @@ use crate::{
     model::{
         digest::Digest,
         monitor::{Alert, Cause, RunState, Told, Window},
+        name::PrincipalName,
         version::Version,
     },
 };
@@ -20,6 +21,8 @@ pub struct RunRow {
     pub monitor: String,
     pub window: Window,
     pub cause: Cause,
+    /// Who wanted it, where the schedule did not.
+    pub asked_by: Option<PrincipalName>,
     pub state: RunState,
     pub tries: i64,
     pub queued_at: DateTime<Utc>,
@@ -33,6 +36,8 @@ pub struct RunRow {
     pub data_rows: Option<i64>,
     /// Columns that drifted.
     pub drifted: Option<i64>,
+    /// Whether any of them is a reason to move the stage back.
+    pub grave: Option<bool>,
     /// The report as evidence, and its bytes.
     pub evidence: Option<Digest>,
     pub report: Option<Digest>,
@@ -51,6 +56,7 @@ pub struct Ended<'a> {
     pub alert: Option<Alert>,
     pub data_rows: Option<i64>,
     pub drifted: Option<i64>,
+    pub grave: Option<bool>,
     pub evidence: Option<&'a Digest>,
     pub report: Option<&'a Digest>,
 }
@@ -61,6 +67,7 @@ struct Row {
     window_start: DateTime<Utc>,
     window_end: DateTime<Utc>,
     cause: String,
+    asked_by: Option<String>,
     state: String,
     tries: i64,
     queued_at: DateTime<Utc>,
@@ -72,6 +79,7 @@ struct Row {
     alert: Option<String>,
     data_rows: Option<i64>,
     drifted: Option<i64>,
+    grave: Option<bool>,
     evidence: Option<String>,
     report: Option<String>,
     followed: Option<String>,
@@ -85,6 +93,7 @@ fn run(row: Row) -> Result<RunRow> {
         monitor: row.monitor,
         window: Window { start: row.window_start, end: row.window_end },
         cause: read("drift_runs", &row.cause)?,
+        asked_by: some(row.asked_by)?,
         state: read("drift_runs", &row.state)?,
         tries: row.tries,
         queued_at: row.queued_at,
@@ -96,6 +105,7 @@ fn run(row: Row) -> Result<RunRow> {
         alert: some(row.alert)?,
         data_rows: row.data_rows,
         drifted: row.drifted,
+        grave: row.grave,
         evidence: some(row.evidence)?,
         report: some(row.report)?,
         followed: row.followed,
@@ -104,8 +114,8 @@ fn run(row: Row) -> Result<RunRow> {
 
 macro_rules! columns {
     () => {
-        "monitor, window_start, window_end, cause, state, tries, queued_at, ended_at, version, digest, verdict, reason, \
-         alert, data_rows, drifted, evidence, report, followed"
+        "monitor, window_start, window_end, cause, asked_by, state, tries, queued_at, ended_at, version, digest, verdict, reason, \
+         alert, data_rows, drifted, grave, evidence, report, followed"
     };
 }
 macro_rules! select {
@@ -114,35 +124,46 @@ macro_rules! select {
     };
 }
 
-/// Queues a run. Answers false if there is one of this window.
-pub async fn queue(
-    tx: &mut Tx,
-    monitor: &str,
-    window: Window,
-    cause: Cause,
-    now: DateTime<Utc>,
-) -> Result<bool> {
-    let sql =
-        "INSERT INTO drift_runs (monitor, window_start, window_end, cause, state, due_at, tries, queued_at)
-               VALUES ($1, $2, $3, $4, 'queued', $5, 0, $5) ON CONFLICT DO NOTHING";
-    Ok(execute!(tx, sql, monitor, window.start, window.end, cause.name(), now) == 1)
+/// Why a run is wanted, by whom where the schedule does not, and when.
+pub struct Wanted<'a> {
+    pub cause: Cause,
+    pub by: Option<&'a PrincipalName>,
+    pub at: DateTime<Utc>,
 }
 
-/// Lets one be made anew that failed, or had no data.
+/// Queues a run. Answers false if there is one of this window.
+pub async fn queue(tx: &mut Tx, monitor: &str, window: Window, wanted: &Wanted<'_>) -> Result<bool> {
+    let sql = "INSERT INTO drift_runs (monitor, window_start, window_end, cause, asked_by, state, due_at, tries, queued_at)
+               VALUES ($1, $2, $3, $4, $5, 'queued', $6, 0, $6) ON CONFLICT DO NOTHING";
+    let by = wanted.by.map(PrincipalName::as_str);
+    Ok(execute!(tx, sql, monitor, window.start, window.end, wanted.cause.name(), by, wanted.at) == 1)
+}
+
+/// Lets one be made anew that failed, could not tell, or was asked for before `ready`, when its data may not have been there.
 pub async fn again(
     tx: &mut Tx,
     monitor: &str,
     window: Window,
-    cause: Cause,
-    now: DateTime<Utc>,
+    wanted: &Wanted<'_>,
+    ready: DateTime<Utc>,
 ) -> Result<bool> {
-    let sql = "UPDATE drift_runs SET state = 'queued', cause = $4, due_at = $5, tries = 0, queued_at = $5, lease = NULL
-               WHERE monitor = $1 AND window_start = $2 AND window_end = $3
-                   AND (state = 'failed' OR state = 'done' AND verdict = 'NO_DATA')";
-    Ok(execute!(tx, sql, monitor, window.start, window.end, cause.name(), now) == 1)
+    let sql = "UPDATE drift_runs SET state = 'queued', cause = $4, asked_by = $5, due_at = $6, tries = 0, queued_at = $6,
+                   lease = NULL
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND (state = 'failed' OR state = 'done'
+                   AND (verdict = 'NO_DATA' OR verdict = 'INSUFFICIENT_DATA' OR verdict = 'INVALID' OR queued_at < $7))";
+    let by = wanted.by.map(PrincipalName::as_str);
+    let (cause, at) = (wanted.cause.name(), wanted.at);
+    Ok(execute!(tx, sql, monitor, window.start, window.end, cause, by, at, ready) == 1)
 }
 
-/// Takes the run that has waited longest, or one whose worker has died; until `until` it is ours. Earlier windows of a monitor
+/// What the schedule queued and nobody has begun is not made any more.
+pub async fn coalesce(tx: &mut Tx, monitor: &str) -> Result<()> {
+    let sql = "DELETE FROM drift_runs WHERE monitor = $1 AND state = 'queued' AND cause = 'schedule'";
+    execute!(tx, sql, monitor);
+    Ok(())
+}
+
+/// Takes the run that has waited longest, what is made up for of the past last, or one whose worker has died; until `until` it is ours. Earlier windows of a monitor
 /// come first, and of two workers one gets none.
 pub async fn claim(
     tx: &mut Tx,
@@ -157,7 +178,7 @@ pub async fn claim(
              WHERE (r.state = 'queued' OR r.state = 'running') AND r.due_at <= $2 AND NOT EXISTS (
                  SELECT 1 FROM drift_runs e WHERE e.monitor = r.monitor AND (e.state = 'queued' OR e.state = 'running')
                      AND e.window_end < r.window_end)
-             ORDER BY r.due_at, r.window_end LIMIT 1)
+             ORDER BY CASE WHEN r.cause = 'backfill' THEN 1 ELSE 0 END, r.due_at, r.window_end LIMIT 1)
          RETURNING ",
         columns!()
     );
@@ -165,10 +186,11 @@ pub async fn claim(
     row.map(run).transpose()
 }
 
-/// Keeps a run that is ours. Answers false if it is not any more.
+/// Keeps a run that is ours. Answers false if it is not any more, or its monitor was taken away.
 pub async fn keep(tx: &mut Tx, run: &RunRow, lease: &str, until: DateTime<Utc>) -> Result<bool> {
     let sql = "UPDATE drift_runs SET due_at = $5
-               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4 AND state = 'running'";
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4 AND state = 'running'
+                   AND EXISTS (SELECT 1 FROM monitors m WHERE m.id = monitor AND m.removed_at IS NULL)";
     Ok(execute!(tx, sql, &run.monitor, run.window.start, run.window.end, lease, until) == 1)
 }
 
@@ -188,7 +210,7 @@ pub async fn postpone(tx: &mut Tx, run: &RunRow, lease: &str, at: DateTime<Utc>,
 /// Ends a run that is ours. Answers false if it is not any more.
 pub async fn end(tx: &mut Tx, run: &RunRow, lease: &str, ended: &Ended<'_>) -> Result<bool> {
     let sql = "UPDATE drift_runs SET state = $5, ended_at = $6, version = $7, digest = $8, verdict = $9, reason = $10,
-                   alert = $11, data_rows = $12, evidence = $13, report = $14, drifted = $15, lease = NULL
+                   alert = $11, data_rows = $12, evidence = $13, report = $14, drifted = $15, grave = $16, lease = NULL
                WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND lease = $4 AND state = 'running'";
     let changed = execute!(
         tx,
@@ -207,7 +229,8 @@ pub async fn end(tx: &mut Tx, run: &RunRow, lease: &str, ended: &Ended<'_>) -> R
         ended.data_rows,
         ended.evidence.map(Digest::as_str),
         ended.report.map(Digest::as_str),
-        ended.drifted
+        ended.drifted,
+        ended.grave
     );
     Ok(changed == 1)
 }
@@ -303,6 +326,7 @@ impl Ended<'_> {
             alert: None,
             data_rows: None,
             drifted: None,
+            grave: None,
             evidence: None,
             report: None,
         }

@@ -14,6 +14,7 @@ use crate::{
     },
 };
 use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
 #[derive(Clone, Debug)]
 pub struct MonitorRow {
@@ -141,6 +142,13 @@ pub async fn list(tx: &mut Tx, workload: &Workload, after: &str, limit: i64) -> 
     rows.into_iter().map(monitor).collect()
 }
 
+/// The names of those of a workload.
+pub async fn names(tx: &mut Tx, workload: &Workload) -> Result<BTreeSet<String>> {
+    let sql = "SELECT name FROM monitors WHERE removed_at IS NULL AND repository = $1 LIMIT 1000";
+    let rows: Vec<(String,)> = all!(tx, sql, workload.as_str());
+    Ok(rows.into_iter().map(|(name,)| name).collect())
+}
+
 /// How many a namespace has.
 pub async fn count(tx: &mut Tx, namespace: &str) -> Result<i64> {
     let sql =
@@ -150,10 +158,24 @@ pub async fn count(tx: &mut Tx, namespace: &str) -> Result<i64> {
     Ok(row.map_or(0, |(count,)| count))
 }
 
-/// Those that have something to do, the longest overdue first.
-pub async fn due(tx: &mut Tx, now: DateTime<Utc>, limit: i64) -> Result<Vec<MonitorRow>> {
+/// Those that have something to do, the longest overdue first; of one that cannot be read, its id and why.
+pub async fn due(
+    tx: &mut Tx,
+    now: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<std::result::Result<MonitorRow, (String, Error)>>> {
     let rows: Vec<Row> = all!(tx, select!("AND due_at <= $1 ORDER BY due_at, id LIMIT $2"), now, limit);
-    rows.into_iter().map(monitor).collect()
+    let one = |row: Row| {
+        let id = row.id.clone();
+        monitor(row).map_err(|error| (id, error))
+    };
+    Ok(rows.into_iter().map(one).collect())
+}
+
+/// Looks at one later, which cannot be dealt with now.
+pub async fn postpone(tx: &mut Tx, id: &str, until: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE monitors SET due_at = $2 WHERE id = $1", id, until);
+    Ok(())
 }
 
 /// Times of its schedule up to `handled` were dealt with, by whoever was first. Answers false if they were before.

@@ -2,6 +2,7 @@
 
 use super::{Definition, Facts, Gate, Source, Verdict, attach, define, named};
 use crate::model::evidence::{DriftVerdict, Evidence, EvidenceKind, Statement};
+use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -25,22 +26,28 @@ struct DriftClear {
 
 impl Gate for DriftClear {
     fn judge(&self, facts: &Facts) -> Verdict {
-        let mut newest: BTreeMap<&str, (&Evidence, DriftVerdict)> = BTreeMap::new();
+        type Newest<'a> = (&'a Evidence, DriftVerdict, Option<DateTime<Utc>>);
+        let mut newest: BTreeMap<&str, Newest<'_>> = BTreeMap::new();
         for evidence in facts.evidence(EvidenceKind::DriftReport, &self.from) {
             if let Statement::DriftReport(report) = &evidence.statement
                 && (self.monitors.is_empty() || self.monitors.contains(&report.monitor))
             {
-                newest.insert(&report.monitor, (evidence, report.verdict));
+                // By its window: what is made up for of the past says nothing of now.
+                let end = report.window.map(|window| window.end);
+                let is_newer = newest.get(report.monitor.as_str()).is_none_or(|(_, _, known)| end >= *known);
+                if is_newer {
+                    newest.insert(&report.monitor, (evidence, report.verdict, end));
+                }
             }
         }
-        let of = |wanted| newest.iter().filter(move |(_, (_, verdict))| *verdict == wanted);
+        let of = |wanted| newest.iter().filter(move |(_, (_, verdict, _))| *verdict == wanted);
         let drifted: Vec<_> = of(DriftVerdict::Drift).map(|(monitor, _)| *monitor).collect();
         if !drifted.is_empty() {
             return Verdict::fail(format!("{} monitors found drift: {}", drifted.len(), named(drifted)))
-                .by(of(DriftVerdict::Drift).map(|(_, (evidence, _))| *evidence));
+                .by(of(DriftVerdict::Drift).map(|(_, (evidence, ..))| *evidence));
         }
         let check = attach(facts, EvidenceKind::DriftReport);
-        let all = newest.values().map(|(evidence, _)| *evidence);
+        let all = newest.values().map(|(evidence, ..)| *evidence);
         let missing: Vec<_> =
             self.monitors.iter().filter(|monitor| !newest.contains_key(monitor.as_str())).collect();
         if !missing.is_empty() {
@@ -81,5 +88,13 @@ mod tests {
         assert_eq!(outcome(&facts, json!({})), Outcome::Wait);
         say(&mut facts, "ci", 4, drift("inputs", DriftVerdict::Clear));
         assert_eq!(outcome(&facts, json!({})), Outcome::Pass);
+        // What was found in later data counts, whenever it was said.
+        for (day, minute, verdict) in [(2, 5, DriftVerdict::Drift), (1, 6, DriftVerdict::Clear)] {
+            let Statement::DriftReport(mut report) = drift("inputs", verdict) else { panic!() };
+            let at = |day| DateTime::UNIX_EPOCH + chrono::TimeDelta::days(day);
+            report.window = Some(crate::model::monitor::Window { start: at(day), end: at(day + 1) });
+            say(&mut facts, "ci", minute, Statement::DriftReport(report));
+        }
+        assert_eq!(outcome(&facts, json!({})), Outcome::Fail);
     }
 }

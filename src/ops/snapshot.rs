@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     db::{
-        Tx, evidence, manifests, namespaces, policies, principals, stages,
+        Tx, evidence, manifests, monitors, namespaces, policies, principals, stages,
         versions::{self, VersionRow},
     },
     error::{Error, Result},
@@ -16,7 +16,7 @@ use crate::{
     model::{
         contract,
         digest::Digest,
-        evidence::Statement,
+        evidence::{Evidence, Statement},
         name::{PrincipalName, Workload},
         stage::Stage,
     },
@@ -143,6 +143,15 @@ async fn subject(tx: &mut Tx, row: &VersionRow) -> Result<Subject> {
     let report = manifests::find_inspection(tx, &row.digest).await?.ok_or_else(unreadable)?;
     subject.inspection = serde_json::from_str(&report).map_err(|_| unreadable())?;
     subject.evidence = evidence::about(tx, &row.workload, &row.digest).await?;
+    let is_report = |evidence: &Evidence| matches!(evidence.statement, Statement::DriftReport(_));
+    if subject.evidence.iter().any(is_report) {
+        // What a monitor said that was taken away since speaks neither for nor against anything.
+        let names = monitors::names(tx, &row.workload).await?;
+        subject.evidence.retain(|evidence| match &evidence.statement {
+            Statement::DriftReport(report) => names.contains(&report.monitor),
+            _ => true,
+        });
+    }
     Ok(subject)
 }
 

@@ -78,6 +78,8 @@ pub struct AskedView {
 pub struct RunView {
     pub window: Window,
     pub cause: Cause,
+    /// Who wanted it, where the schedule did not.
+    pub asked_by: Option<PrincipalName>,
     pub state: RunState,
     pub queued_at: DateTime<Utc>,
     pub ended_at: Option<DateTime<Utc>>,

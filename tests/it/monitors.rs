@@ -57,7 +57,7 @@ backends! {
         assert_eq!((env.make_runs().await, env.make_runs().await), (1, 0));
         let run = env.runs("nightly").await[0].clone();
         assert_eq!(run["window"], json!({ "start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z" }));
-        assert_eq!((&run["verdict"], &run["alert"], &run["rows"], &run["version"]), (&json!("OK"), &json!("quiet"), &json!(1_000), &json!("1.0.1")), "{run}");
+        assert_eq!((&run["verdict"], &run["alert"], &run["rows"], &run["version"]), (&json!("OK"), &json!(null), &json!(1_000), &json!("1.0.1")), "it came after these data: {run}");
         assert!(kinds(&env).await.is_empty());
 
         assert_eq!(env.next_day().await, 1);
@@ -141,7 +141,7 @@ backends! {
 
     async fn a_stage_moves_back_once_and_only_for_the_better(env: Env) {
         let env = watched(&env).await;
-        for day in ["2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05", "2026-01-06"] {
+        for day in ["2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05", "2026-01-06", "2026-01-07"] {
             env.put_day(day, 1_000, 30.0).await;
         }
         let asks = json!({ "on_drift": "rollback", "rollback_on": ["data"] });
@@ -150,9 +150,12 @@ backends! {
         env.clock.advance(Duration::from_secs(3 * 3600));
         env.make_runs().await;
         env.next_day().await;
+        assert_eq!(env.newest("nightly").await.2, "not moved back: production was moved since these data began");
+        assert_eq!(env.at("production").await, "1.0.1");
+        env.next_day().await;
         assert_eq!(env.at("production").await, "1.0.0");
         let (nightly, careful) = (env.newest("nightly").await, env.newest("careful").await);
-        assert_eq!(nightly, ("DRIFT".into(), "begun".into(), "production went back to 1.0.0".into()));
+        assert_eq!(nightly, ("DRIFT".into(), "lasts".into(), "production went back to 1.0.0".into()));
         assert!(careful.2.starts_with("not moved back"), "{careful:?}");
         let moved = event(&env, "rolled_back").await;
         assert!(moved["reason"].as_str().unwrap().starts_with("monitor nightly found drift: 1 of 2"), "{moved}");
@@ -166,18 +169,21 @@ backends! {
         env.root().promote(&third, "production").await;
         env.baseline(&third, 2_000, 0.0).await;
         env.next_day().await;
+        assert_eq!(env.at("production").await, third, "it came in the middle of these data");
+        env.next_day().await;
         assert_eq!((env.at("production").await, env.newest("nightly").await.2), ("1.0.0".into(), "production went back to 1.0.0".into()));
     }
 
     async fn a_stage_stays_where_it_is_no_better_before_or_somebody_moved_it(env: Env) {
         let env = watched(&env).await;
-        for day in ["2026-01-02", "2026-01-03", "2026-01-04"] {
+        for day in ["2026-01-02", "2026-01-03", "2026-01-04", "2026-01-05"] {
             env.put_day(day, 1_000, 60.0).await;
         }
         let asks = json!({ "on_drift": "rollback", "rollback_on": ["data"] });
         assert_eq!(env.add_monitor("nightly", asks).await.status, 201);
         env.clock.advance(Duration::from_secs(3 * 3600));
         env.make_runs().await;
+        env.next_day().await;
         env.next_day().await;
         assert_eq!(env.newest("nightly").await.2, "not moved back: 1.0.0 does not fare better with these data");
         // Otherwise it blocks.
@@ -191,21 +197,22 @@ backends! {
         env.clock.advance(Duration::from_secs(7200));
         env.make_runs().await;
         let (verdict, _, followed) = env.newest("nightly").await;
-        assert_eq!((verdict.as_str(), followed.as_str()), ("DRIFT", "not moved back: production was moved since these data"));
+        assert_eq!((verdict.as_str(), followed.as_str()), ("DRIFT", "not moved back: production was moved since these data began"));
         assert_eq!((env.runs("nightly").await[0]["version"].clone(), env.at("production").await), (json!("1.0.1"), third));
     }
 
     async fn a_block_lasts_until_drift_ends_or_somebody_mutes_it(env: Env) {
         let env = watched(&env).await;
-        env.put_day(FIRST, 1_000, 30.0).await;
+        env.put_day("2026-01-02", 1_000, 30.0).await;
         assert_eq!(env.add_monitor("nightly", json!({ "on_drift": "block" })).await.status, 201);
         env.clock.advance(Duration::from_secs(3 * 3600));
         env.make_runs().await;
+        env.next_day().await;
         assert_eq!(env.at("production").await, "1.0.1");
         let state = async || env.root().promote_with("1.0.1", "staging", json!({ "dry_run": true })).await.value()["state"].clone();
         assert_eq!(state().await, "refused");
         let mute = env.call("POST", &format!("/v1/workloads/{W}/monitors/nightly/mute"));
-        let muted = mute.json(json!({ "until": "2026-01-02T12:00:00Z", "reason": "known" })).expect(200).await.value();
+        let muted = mute.json(json!({ "until": "2026-01-03T12:00:00Z", "reason": "known" })).expect(200).await.value();
         assert_eq!((&muted["muted"]["by"], &muted["muted"]["reason"]), (&json!("admin"), &json!("known")));
         assert_eq!(state().await, "promoted");
         env.clock.advance(Duration::from_secs(6 * 3600));
@@ -226,7 +233,7 @@ backends! {
         env.clock.advance(Duration::from_secs(3 * 3600));
         env.make_runs().await;
         env.next_day().await;
-        assert_eq!(env.newest("nightly").await, ("DRIFT".into(), "lasts".into(), String::new()));
+        assert_eq!(env.newest("nightly").await, ("DRIFT".into(), "begun".into(), String::new()));
         assert!(kinds(&env).await.is_empty());
         env.next_day().await;
         assert_eq!(kinds(&env).await, ["drift_found", "retrain_wanted", "rolled_back"]);
@@ -243,7 +250,11 @@ backends! {
             (json!({ "window": "6h" }), "monitor_window"),
             (json!({ "reference": "yesterday" }), "monitor_reference"),
             (json!({ "reference": "trailing:7d", "on_drift": "rollback" }), "monitor_rollback"),
-            (json!({ "grace_minutes": 100_000 }), "monitor_grace"),
+            (json!({ "grace_minutes": 200_000 }), "monitor_grace"),
+            (json!({ "reference": "trailing:7d", "source": format!("{}/all.csv", env.data()) }), "monitor_reference"),
+            (json!({ "reference": "trailing:7d", "source": format!("{}/{{date:%Y-%m}}.csv", env.data()) }), "monitor_reference"),
+            (json!({ "reference": "same-phase:1d", "window": "7d" }), "monitor_reference"),
+            (json!({ "source": format!("{}/dt={{date:%M}}.csv", env.data()) }), "monitor_source"),
             (json!({ "hygiene": { "drifted": 3, "of": 2 } }), "monitor_hygiene"),
             (json!({ "options": { "alpha": 2.0 } }), "monitor_options"),
             (json!({ "source": "{day}" }), "monitor_source"),
@@ -280,6 +291,25 @@ backends! {
         assert_eq!(env.newest("nightly").await.0, "OK");
     }
 
+    async fn what_was_asked_for_too_early_is_made_again_by_the_schedule(env: Env) {
+        let env = watched(&env).await;
+        assert_eq!(env.add_monitor("nightly", json!({})).await.status, 201);
+        let run = || async { env.call("POST", &format!("/v1/workloads/{W}/monitors/nightly/runs")).json(json!({})).expect(200).await };
+        let asked = run().await.value();
+        assert_eq!((&asked["items"][0]["new"], &asked["items"][0]["asked_by"]), (&json!(true), &json!("admin")));
+        env.make_runs().await;
+        assert_eq!(env.newest("nightly").await.0, "NO_DATA");
+        env.put_day(FIRST, 4, 0.0).await;
+        run().await;
+        env.make_runs().await;
+        env.put_day(FIRST, 1_000, 0.0).await;
+        env.clock.advance(Duration::from_secs(3 * 3600));
+        env.make_runs().await;
+        let runs = env.runs("nightly").await;
+        assert_eq!((runs.len(), &runs[0]["rows"], &runs[0]["cause"]), (1, &json!(1_000), &json!("schedule")));
+        assert_eq!(run().await.value()["items"][0]["new"], false, "it is made for good");
+    }
+
     async fn windows_of_the_past_are_made_up_for_and_compared_with_each_other(env: Env) {
         let env = watched(&env).await;
         for day in 20..=31 {
@@ -300,6 +330,7 @@ backends! {
             let verdicts: Vec<_> = env.runs(name).await.iter().rev().map(|run| run["verdict"].clone()).collect();
             assert_eq!(verdicts, ["OK", "OK", "OK", "DRIFT", if name == "phase" { "OK" } else { "DRIFT" }], "{name}");
         }
+        assert!(kinds(&env).await.is_empty(), "what is made up for of the past tells nobody");
         let call = env.call("POST", &format!("/v1/workloads/{W}/monitors/phase/runs"));
         let none = json!({ "within": { "start": "2026-01-01T00:00:00Z", "end": "2026-01-01T00:00:00Z" } });
         assert_eq!(call.json(none).expect(400).await.code(), "backfill_range");

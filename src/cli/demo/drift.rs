@@ -52,13 +52,14 @@ impl Story<'_> {
         self.say(format!(
             "   rhea added monitor {monitor}: each hour against the version's baseline; on drift: rollback"
         ));
+        self.clock.catch_up();
         let logs = self.files.join("logs");
         fs::create_dir_all(&logs)?;
         fs::copy(census.join("2018.csv.gz"), logs.join("answers.csv.gz"))?;
         let run = run(&self.people.rhea, &monitor).await?;
         let verdict = run.run.verdict.map(|verdict| verdict.name()).unwrap_or_default();
         self.say(format!(
-            "   then answers of 2018 come in: {verdict}, {}",
+            "   three hours later answers of 2018 come in: {verdict}, {}",
             run.run.reason.as_deref().unwrap_or_default().trim_end_matches('.')
         ));
         if let Some(text) = &run.run.followed {

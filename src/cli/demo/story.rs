@@ -10,6 +10,7 @@ use crate::{
         print::{Out, bytes},
     },
     client::{Client, PullOutcome},
+    clock::Behind,
     error::{Error, Result},
     gates::Outcome,
     model::{
@@ -27,6 +28,7 @@ pub struct Story<'a> {
     pub pulled: PathBuf,
     /// How the registry is called by hand.
     pub command: String,
+    pub clock: Arc<Behind>,
     pub out: &'a Out,
 }
 

@@ -9,12 +9,12 @@ use crate::{
     client::Client,
     drift::compare::Verdict,
     error::{Error, Result},
-    model::monitor::{Alert, MonitorPath, RunState, Window},
+    model::monitor::{Alert, MonitorPath, RunState, Schedule, Window, midnight},
     wire,
 };
-use chrono::{DateTime, NaiveDate, NaiveTime, TimeDelta, Utc};
+use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use clap::Args;
-use std::{path::PathBuf, time::Duration};
+use std::{path::PathBuf, str::FromStr, time::Duration};
 
 /// How often it is looked whether runs have ended, and how long they are waited for.
 const LOOK: Duration = Duration::from_millis(250);
@@ -38,8 +38,8 @@ pub struct ReportVerb {
     #[arg(value_name = "WORKLOAD/NAME", value_parser = argument::<MonitorPath>)]
     monitor: MonitorPath,
     /// The run whose window ended then, as `gradus drift runs` shows it; without it the newest
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    window_end: Option<DateTime<Utc>>,
+    #[arg(long, value_name = "TIME", value_parser = argument::<Moment>)]
+    window_end: Option<Moment>,
     /// Write it as one HTML page
     #[arg(short, long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -60,12 +60,12 @@ pub struct Backfill {
     /// For example acme/ticket-triage/nightly
     #[arg(value_name = "WORKLOAD/NAME", value_parser = argument::<MonitorPath>)]
     monitor: MonitorPath,
-    /// From this time on, or this day of UTC
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    from: DateTime<Utc>,
+    /// From this time on, or this day of the monitor's zone
+    #[arg(long, value_name = "TIME", value_parser = argument::<Moment>)]
+    from: Moment,
     /// Up to this time, or day, and without it
-    #[arg(long, value_name = "TIME", value_parser = moment)]
-    to: DateTime<Utc>,
+    #[arg(long, value_name = "TIME", value_parser = argument::<Moment>)]
+    to: Moment,
     /// Only ask for them
     #[arg(long)]
     no_wait: bool,
@@ -87,11 +87,35 @@ pub struct Mute {
     off: bool,
 }
 
-/// A time of RFC 3339, or a day, which begins at midnight in UTC.
-fn moment(text: &str) -> Result<DateTime<Utc>, String> {
-    let day = || text.parse::<NaiveDate>().map(|day| day.and_time(NaiveTime::MIN).and_utc()).ok();
-    let time = DateTime::parse_from_rfc3339(text).map(|at| at.to_utc()).ok();
-    time.or_else(day).ok_or_else(|| "a day or a time, as 2026-11-25 or 2026-11-25T23:00:00Z".to_owned())
+/// A time of RFC 3339, or a day, which begins at midnight in the monitor's zone.
+#[derive(Clone, Copy)]
+enum Moment {
+    Time(DateTime<Utc>),
+    Day(NaiveDate),
+}
+
+impl FromStr for Moment {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let time = DateTime::parse_from_rfc3339(text).map(|at| Self::Time(at.to_utc()));
+        time.or_else(|_| text.parse().map(Self::Day)).map_err(|_| {
+            Error::invalid("time_invalid", "not a day or a time")
+                .hint("as 2026-11-25 or 2026-11-25T23:00:00Z")
+        })
+    }
+}
+
+impl Moment {
+    async fn of(self, client: &Client, monitor: &MonitorPath) -> Result<DateTime<Utc>> {
+        match self {
+            Self::Time(at) => Ok(at),
+            Self::Day(day) => {
+                let spec = client.monitor(monitor).await?.spec;
+                Ok(midnight(day, Schedule::new(&spec.every, &spec.zone)?.zone()))
+            }
+        }
+    }
 }
 
 fn length(text: &str) -> Result<TimeDelta, String> {
@@ -153,7 +177,11 @@ fn verdict(it: &wire::RunView) -> String {
 
 impl ReportVerb {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let details = client.drift_run(&self.monitor, self.window_end).await?;
+        let end = match self.window_end {
+            Some(end) => Some(end.of(client, &self.monitor).await?),
+            None => None,
+        };
+        let details = client.drift_run(&self.monitor, end).await?;
         if let Some(file) = &self.out {
             let report = details.report.as_ref().ok_or_else(|| {
                 let why = details.run.reason.clone().unwrap_or_default();
@@ -198,7 +226,9 @@ impl RunNow {
 
 impl Backfill {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let within = Some(Window { start: self.from, end: self.to });
+        let (from, to) =
+            (self.from.of(client, &self.monitor).await?, self.to.of(client, &self.monitor).await?);
+        let within = Some(Window { start: from, end: to });
         let asked = client.run_monitor(&self.monitor, &wire::RunMonitor { within }).await?;
         if asked.is_empty() {
             out.note("no window of the schedule lies within that time");
@@ -256,7 +286,9 @@ fn is_waiting(run: &wire::RunView) -> bool {
 
 impl Mute {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
-        let until = self.length.filter(|_| !self.off).map(|length| Utc::now() + length);
+        // Of what is too long the registry says how long it may be.
+        let end = |length| Utc::now().checked_add_signed(length).unwrap_or(DateTime::<Utc>::MAX_UTC);
+        let until = self.length.filter(|_| !self.off).map(end);
         let body = wire::MuteMonitor { until, reason: self.message.unwrap_or_default() };
         let view = client.mute_monitor(&self.monitor, &body).await?;
         let told = match &view.muted {

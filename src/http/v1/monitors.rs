@@ -45,6 +45,7 @@ fn run_view(row: monitors::Run) -> wire::RunView {
     wire::RunView {
         window: row.window,
         cause: row.cause,
+        asked_by: row.asked_by,
         state: row.state,
         queued_at: row.queued_at,
         ended_at: row.ended_at,
@@ -138,13 +139,14 @@ pub async fn arm(
 
 pub async fn run(
     State(app): State<App>,
+    Caller(actor): Caller,
     Path((namespace, name, monitor)): ThreeSegments,
     JsonBody(body): JsonBody<wire::RunMonitor>,
 ) -> Answer<wire::Page<wire::AskedView>> {
     let (workload, monitor) = meant(&namespace, &name, &monitor)?;
     let asked = match body.within {
-        Some(within) => runs::backfill(&app, &workload, &monitor, within).await?,
-        None => vec![runs::now(&app, &workload, &monitor).await?],
+        Some(within) => runs::backfill(&app, &actor, &workload, &monitor, within).await?,
+        None => vec![runs::now(&app, &actor, &workload, &monitor).await?],
     };
     Ok(Json(wire::Page { items: asked.into_iter().map(asked_view).collect(), next: None }))
 }

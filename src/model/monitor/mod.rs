@@ -12,6 +12,6 @@ pub use alert::{Alert, Hygiene, Told};
 pub use due::{Due, Misfire, due};
 pub use run::{Cause, RunState};
 pub use schedule::Schedule;
-pub use spec::{Compared, MonitorName, MonitorPath, OnDrift, Plan, Spec};
+pub use spec::{Compared, MonitorName, MonitorPath, OnDrift, Plan, SPEC_MAX, Spec};
 pub use template::Template;
-pub use window::{Length, Window};
+pub use window::{Length, Window, midnight};

@@ -164,6 +164,29 @@ impl Plan {
     }
 }
 
+/// Most bytes of a spec, as it is kept: whoever judges or ticks reads it.
+pub const SPEC_MAX: usize = 64 << 10;
+
+impl Plan {
+    /// Refuses to compare data with themselves. `at`: some time of a run.
+    pub fn check_reference(&self, at: DateTime<Utc>) -> Result<()> {
+        let window = self.window(at);
+        let Some(reference) = self.reference_of(window) else { return Ok(()) };
+        let wrong = |why: &str| {
+            Err(Error::invalid("monitor_reference", why.to_owned())
+                .hint("name the day or hour in the source, and compare with a time before the window"))
+        };
+        if reference.end > window.start {
+            return wrong("the window would be compared with some of itself");
+        }
+        let paths = self.paths(window);
+        match self.paths(reference).iter().any(|path| paths.contains(path)) {
+            true => wrong("the source has the same files for the window and for what it is compared with"),
+            false => Ok(()),
+        }
+    }
+}
+
 impl Spec {
     /// Errors: a part that makes no sense.
     pub fn plan(&self) -> Result<Plan> {

@@ -2,12 +2,15 @@
 
 use super::window::Window;
 use crate::error::{Error, Result};
-use chrono::format::{Item, StrftimeItems};
-use chrono::{NaiveDate, NaiveDateTime, NaiveTime};
+use chrono::NaiveDateTime;
+use chrono::format::{Fixed, Item, Numeric, StrftimeItems};
 use chrono_tz::Tz;
 use std::collections::HashSet;
 use std::fmt;
 use std::str::FromStr;
+
+/// A year's hours have as many paths.
+const TEMPLATE_MAX: usize = 1_024;
 
 /// A path with `{date}`, or `{date:%Y/%m/%d}` for another form of it: a day of the monitor's zone, or an hour of it where the
 /// form says one, as `{date:%Y-%m-%dT%H}`.
@@ -75,6 +78,9 @@ impl FromStr for Template {
             Error::invalid("monitor_source", format!("not a place of data: {why}"))
                 .hint("for example logs/triage/dt={date}/*.parquet, or {date:%Y/%m/%d}")
         };
+        if text.len() > TEMPLATE_MAX {
+            return Err(wrong("it is too long"));
+        }
         let (mut parts, mut rest) = (vec![], text);
         while let Some((before, after)) = rest.split_once('{') {
             let (inner, behind) = after.split_once('}').ok_or_else(|| wrong("a { is not closed"))?;
@@ -84,7 +90,7 @@ impl FromStr for Template {
                 _ => return Err(wrong("only {date} can stand in braces")),
             };
             // What is unknown to a form of dates would panic when it is written.
-            if StrftimeItems::new(form).any(|item| matches!(item, Item::Error)) || !is_known(form) {
+            if !is_known(form) {
                 return Err(wrong("a date cannot be written in that form"));
             }
             parts.extend([Part::Text(before.to_owned()), Part::Date(form.to_owned())]);
@@ -100,14 +106,39 @@ impl FromStr for Template {
 
 /// Whether a form asks for nothing that an hour of a calendar does not have.
 fn is_known(form: &str) -> bool {
-    use std::fmt::Write;
-    let finer = ["%M", "%S", "%T", "%R", "%X", "%c", "%r", "%s", "%f", "%.", "%3f", "%6f", "%9f", "%p", "%P"];
-    let time = NaiveDate::from_ymd_opt(2026, 1, 31).unwrap_or_default().and_time(NaiveTime::MIN);
-    !finer.iter().any(|item| form.contains(item)) && write!(String::new(), "{}", time.format(form)).is_ok()
+    use Numeric::{
+        Day, Hour, IsoWeek, IsoYear, IsoYearDiv100, IsoYearMod100, Month, NumDaysFromSun, Ordinal,
+        WeekFromMon, WeekFromSun, WeekdayFromMon, Year, YearDiv100, YearMod100,
+    };
+    StrftimeItems::new(form).all(|item| match item {
+        Item::Literal(_) | Item::OwnedLiteral(_) | Item::Space(_) | Item::OwnedSpace(_) => true,
+        Item::Numeric(number, _) => matches!(
+            number,
+            Year | YearDiv100
+                | YearMod100
+                | IsoYear
+                | IsoYearDiv100
+                | IsoYearMod100
+                | Month
+                | Day
+                | Ordinal
+                | IsoWeek
+                | WeekFromSun
+                | WeekFromMon
+                | NumDaysFromSun
+                | WeekdayFromMon
+                | Hour
+        ),
+        Item::Fixed(fixed) => matches!(
+            fixed,
+            Fixed::ShortMonthName | Fixed::LongMonthName | Fixed::ShortWeekdayName | Fixed::LongWeekdayName
+        ),
+        Item::Error => false,
+    })
 }
 
 fn has_hour(form: &str) -> bool {
-    ["%H", "%k"].iter().any(|item| form.contains(item))
+    StrftimeItems::new(form).any(|item| matches!(item, Item::Numeric(Numeric::Hour, _)))
 }
 
 impl fmt::Display for Template {
@@ -137,13 +168,26 @@ mod tests {
             paths("dt={date}/{date:%H}.csv", Length::Hours(2)),
             ["dt=2026-03-02/04.csv", "dt=2026-03-02/05.csv"]
         );
+        assert_eq!(paths("{date:%-H}", Length::Days(1)).len(), 24, "an hour in another form");
         // From six to six: two days.
         assert_eq!(paths("{date}", Length::Hours(24)), ["2026-03-01", "2026-03-02"]);
     }
 
     #[test]
     fn what_is_no_template_is_refused() {
-        for text in ["{", "{day}", "}", "{date:%Q}", "{date:%H:%M}", "a{date", "{date}}"] {
+        for text in [
+            "{",
+            "{day}",
+            "}",
+            "{date:%Q}",
+            "{date:%H:%M}",
+            "{date:%I}",
+            "{date:%-M}",
+            "{date:%s}",
+            "{date:%D %T}",
+            "a{date",
+            "{date}}",
+        ] {
             assert_eq!(text.parse::<Template>().unwrap_err().code, "monitor_source", "{text}");
         }
     }

@@ -90,7 +90,7 @@ fn back(day: NaiveDate, days: u32) -> NaiveDate {
 }
 
 /// When a day begins. Where the clock skips midnight, with the first moment after the gap.
-fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
+pub fn midnight(day: NaiveDate, zone: Tz) -> DateTime<Utc> {
     instant(day.and_time(NaiveTime::MIN), zone)
 }
 

@@ -25,7 +25,7 @@ use crate::{
         digest::Digest,
         event::{Change, Drifted},
         evidence::{DRIFT_REPORTS_MAX, DriftReport, DriftVerdict, EvidenceKind, Statement},
-        monitor::{Alert, Compared, OnDrift, RunState, Told},
+        monitor::{Alert, Cause, Compared, OnDrift, RunState, Told},
         promotion::MoveKind,
         version::Version,
     },
@@ -129,10 +129,11 @@ pub(super) async fn record(
         version: made.held.as_ref().map(|held| &held.version),
         digest: made.held.as_ref().map(|held| &held.digest),
         verdict: Some(made.verdict),
-        reason: &made.reason,
+        reason: &shortened(&made.reason),
         alert,
         data_rows: made.report.as_ref().map(|(report, _)| count(report.current.rows)),
         drifted: made.report.as_ref().map(|(report, _)| count(report.run.drifted)),
+        grave: made.report.as_ref().map(|(report, _)| grave(report, &monitor.spec.rollback_on) > 0),
         evidence: kept.as_ref(),
         report: report.as_ref(),
     };
@@ -141,7 +142,8 @@ pub(super) async fn record(
         return Ok(());
     }
     // What is made up for of the past tells nobody of the present.
-    let is_newest = newest.is_none_or(|newest| newest.window.end <= run.window.end);
+    let is_newest =
+        run.cause != Cause::Backfill && newest.is_none_or(|newest| newest.window.end <= run.window.end);
     let mut acts = false;
     if let (Some(held), Some(alert), true) = (&made.held, alert, is_newest) {
         let is_on = matches!(alert, Alert::Begun | Alert::Lasts);
@@ -167,7 +169,9 @@ fn count(number: u64) -> i64 {
 /// What the run means after those before it that were about the same content; `None`: it cannot tell.
 fn alert(monitor: &MonitorRow, run: &Run, made: &Made) -> Option<Alert> {
     let held = made.held.as_ref()?;
-    let tells = matches!(made.verdict, Verdict::Ok | Verdict::Warn | Verdict::Drift);
+    // Of content that came later the data say nothing.
+    let tells =
+        matches!(made.verdict, Verdict::Ok | Verdict::Warn | Verdict::Drift) && held.at < run.window.end;
     let before = made.past.iter().filter(|past| past.digest == held.digest).map(|past| past.told);
     let this = Told { at: run.window.end, drifted: made.verdict == Verdict::Drift };
     let all: Vec<Told> = before.chain([this]).collect();
@@ -249,9 +253,9 @@ async fn tell(
             }
             Ok(changes)
         }
-        (false, _) if monitor.told.is_some() => {
+        (false, _) if !is_muted && monitor.told.is_some() => {
             monitors::set_told(tx, &monitor.id, None).await?;
-            Ok(if is_muted { Vec::new() } else { vec![Change::DriftEnded(drifted)] })
+            Ok(vec![Change::DriftEnded(drifted)])
         }
         _ => Ok(Vec::new()),
     }
@@ -273,8 +277,9 @@ async fn go_back(
     let (workload, stage) = (&monitor.workload, &monitor.stage);
     let stays = |why: String| Ok(Some(format!("not moved back: {why}")));
     let current = stages::current(tx, workload, stage).await?;
-    let Some(current) = current.filter(|now| now.number == held.number && now.at < run.window.end) else {
-        return stays(format!("{stage} was moved since these data"));
+    // It answers only for data of a time in which it was there throughout.
+    let Some(current) = current.filter(|now| now.number == held.number && now.at <= run.window.start) else {
+        return stays(format!("{stage} was moved since these data began"));
     };
     // Once: then a person promotes, or allows it again.
     if current.kind == MoveKind::RolledBack && monitor.armed_at.is_none_or(|at| at <= current.at) {
@@ -301,7 +306,8 @@ async fn go_back(
         }
         Some(_) => {}
     }
-    let reason = format!("monitor {} found drift: {}", monitor.name, made.reason);
+    let asked = run.asked_by.as_ref().map(|by| format!(", asked by {by},")).unwrap_or_default();
+    let reason = format!("monitor {}{asked} found drift: {}", monitor.name, made.reason);
     let back = rollback::by_monitor(cx, tx, workload, stage, &shortened(&reason)).await?;
     tracing::warn!(%workload, %stage, from = %back.from, to = %back.to, "rolled back by a monitor");
     Ok(Some(format!("{stage} went back to {}", back.to)))

@@ -13,9 +13,14 @@ use std::{collections::BTreeMap, path::Path, sync::Arc, time::Duration};
 /// More files than this in all the paths of a window are a mistake in the pattern.
 const FILES_MAX: usize = 10_000;
 
-/// Errors: the namespace may not read there.
-pub(super) fn check(cx: &Context, namespace: &Namespace, source: &Template) -> Result<()> {
-    options(cx, namespace, source).map(|_| ())
+/// Errors: the namespace may not read there, or nothing can ever be there. `paths`: some that the source has.
+pub(super) fn check(cx: &Context, namespace: &Namespace, source: &Template, paths: &[String]) -> Result<()> {
+    if options(cx, namespace, source)?.is_some() {
+        for path in paths {
+            Bucket::check(path)?;
+        }
+    }
+    Ok(())
 }
 
 /// How to reach a source's bucket; `None`: files of this machine.
@@ -59,12 +64,21 @@ pub(super) async fn find(
 ) -> Result<Vec<Arc<dyn Input>>> {
     let mut found: Vec<Arc<dyn Input>> = Vec::new();
     let options = options(cx, namespace, source)?;
+    let mut buckets: BTreeMap<String, Bucket> = BTreeMap::new();
     for path in paths {
         let files = match &options {
             Some(options) => {
-                let silence = Duration::from_secs(cx.config.limits.store_seconds);
-                let (bucket, path) = Bucket::open(path, options, silence)?;
-                bucket.find(&path).await
+                let (url, rest) = Bucket::split(path)?;
+                let bucket = match buckets.get(url) {
+                    Some(bucket) => bucket.clone(),
+                    None => {
+                        let silence = Duration::from_secs(cx.config.limits.store_seconds);
+                        let bucket = Bucket::open(path, options, silence)?.0;
+                        buckets.insert(url.to_owned(), bucket.clone());
+                        bucket
+                    }
+                };
+                bucket.find(rest).await
             }
             None => local(path.clone()).await,
         };

@@ -13,7 +13,7 @@ use crate::{
     db::{
         Tx, drift_runs, log,
         monitors::{self as rows, MonitorRow, Mute},
-        namespaces, versions,
+        namespaces, promotions, versions,
     },
     error::{Error, Result},
     gates::Block,
@@ -21,7 +21,7 @@ use crate::{
         access::Actor,
         digest::Digest,
         event::Change,
-        monitor::{Alert, MonitorName, OnDrift, Spec},
+        monitor::{Alert, MonitorName, OnDrift, SPEC_MAX, Spec},
         name::{PrincipalName, Workload},
         reference::Reference,
         stage::Stage,
@@ -54,10 +54,14 @@ pub async fn add(
 ) -> Result<MonitorRow> {
     let workload = &reference.workload;
     let plan = spec.plan()?;
-    for source in std::iter::once(&plan.source).chain(&plan.labels) {
-        data::check(cx, &workload.namespace(), source)?;
-    }
     let now = cx.clock.now();
+    for source in std::iter::once(&plan.source).chain(&plan.labels) {
+        let paths = source.paths(plan.window(now), plan.schedule.zone());
+        data::check(cx, &workload.namespace(), source, &paths)?;
+    }
+    // In the middle of a month other files meet than at its beginning.
+    plan.check_reference(now)?;
+    plan.check_reference(now + TimeDelta::days(15))?;
     let mut tx = cx.db.write().await?;
     if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
         return Err(status::unknown_workload(workload));
@@ -89,6 +93,13 @@ pub async fn add(
     let text = serde_json::to_string(&row.spec).map_err(|source| {
         Error::internal("monitor_encoding", "a monitor could not be written").source(source)
     })?;
+    if text.len() > SPEC_MAX {
+        return Err(Error::too_large(
+            "monitor_too_large",
+            format!("the monitor is described by {} bytes", text.len()),
+        )
+        .hint(format!("at most {SPEC_MAX}; name fewer columns")));
+    }
     if !rows::insert(&mut tx, &row, &text).await? {
         return Err(Error::conflict(
             "monitor_exists",
@@ -161,6 +172,8 @@ pub async fn remove(cx: &Context, actor: &Actor, workload: &Workload, name: &Mon
     let now = cx.clock.now();
     rows::remove(&mut tx, &row.id, now).await?;
     drift_runs::forget(&mut tx, &row.id).await?;
+    // What it held up may pass now.
+    promotions::stir(&mut tx, workload.as_str(), now).await?;
     let change = Change::MonitorRemoved { workload: row.workload, stage: row.stage, monitor: row.name };
     record(tx, now, &actor.principal, change).await
 }
@@ -186,6 +199,7 @@ pub async fn mute(
     let (mut tx, row) = lock(cx, workload, name).await?;
     let mute = until.map(|until| Mute { until, by: actor.principal.clone(), why: reason.to_owned() });
     rows::mute(&mut tx, &row.id, mute.as_ref()).await?;
+    promotions::stir(&mut tx, row.workload.as_str(), now).await?;
     let (workload, stage, monitor) = (row.workload.clone(), row.stage.clone(), row.name.clone());
     let change = Change::MonitorMuted { workload, stage, monitor, until, reason: reason.to_owned() };
     record(tx, now, &actor.principal, change).await?;
@@ -219,7 +233,11 @@ pub(super) async fn blocks(
             continue;
         }
         let newest = drift_runs::newest_about(tx, &row.id, digest).await?;
-        let lasts = |run: &Run| matches!(run.alert, Some(Alert::Begun | Alert::Lasts));
+        // Of what may move the stage back only what is a reason to.
+        let lasts = |run: &Run| {
+            let is_grave = row.spec.on_drift == OnDrift::Block || run.grave == Some(true);
+            is_grave && matches!(run.alert, Some(Alert::Begun | Alert::Lasts))
+        };
         if let Some(run) = newest.filter(lasts) {
             blocks.push(Block { monitor: row.name.to_string(), reason: run.reason.unwrap_or_default() });
         }

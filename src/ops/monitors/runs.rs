@@ -3,10 +3,15 @@
 use super::{super::Context, Run, find, lock};
 use crate::{
     check::Report,
-    db::{Tx, drift_runs as rows, monitors::MonitorRow},
+    db::{
+        Tx,
+        drift_runs::{self as rows, Wanted},
+        monitors::MonitorRow,
+    },
     error::{Error, Result},
     model::{
-        monitor::{Cause, MonitorName, Window},
+        access::Actor,
+        monitor::{Cause, MonitorName, Plan, Window},
         name::Workload,
     },
     ops::blobs,
@@ -15,6 +20,8 @@ use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
 
 /// Windows that are asked for at once.
 const WINDOWS_MAX: usize = 1_000;
+/// Times of a schedule that are looked through for them.
+const TIMES_MAX: usize = 50_000;
 /// After all windows: the largest time that sorts right as text.
 const END: DateTime<Utc> =
     NaiveDate::from_ymd_opt(9999, 12, 31).expect("a day").and_time(NaiveTime::MIN).and_utc();
@@ -28,10 +35,12 @@ pub struct Asked {
 }
 
 /// Asks for the window that ends now.
-pub async fn now(cx: &Context, workload: &Workload, name: &MonitorName) -> Result<Asked> {
+pub async fn now(cx: &Context, actor: &Actor, workload: &Workload, name: &MonitorName) -> Result<Asked> {
     let (mut tx, row) = lock(cx, workload, name).await?;
-    let window = row.spec.plan()?.window(cx.clock.now());
-    let asked = ask(cx, &mut tx, &row, window, Cause::Now).await?;
+    let at = cx.clock.now();
+    let window = row.spec.plan()?.window(at);
+    let asked =
+        ask(&mut tx, &row, window, &Wanted { cause: Cause::Now, by: Some(&actor.principal), at }).await?;
     tx.commit().await?;
     cx.runs.notify_one();
     Ok(asked)
@@ -40,40 +49,59 @@ pub async fn now(cx: &Context, workload: &Workload, name: &MonitorName) -> Resul
 /// Asks for the windows of the schedule that lie within a time, oldest first. Those that end in the future are left out.
 pub async fn backfill(
     cx: &Context,
+    actor: &Actor,
     workload: &Workload,
     name: &MonitorName,
     within: Window,
 ) -> Result<Vec<Asked>> {
-    let (mut tx, row) = lock(cx, workload, name).await?;
-    let (plan, now) = (row.spec.plan()?, cx.clock.now());
     if within.start >= within.end {
         return Err(Error::invalid("backfill_range", "the time to make up for ends before it begins")
             .hint("give its first day with --from and the day after its last with --to"));
     }
-    let times = std::iter::successors(plan.schedule.next(within.start), |at| plan.schedule.next(*at));
-    let mut last = None;
-    // Many times of a schedule may have one window, as those of an hour that of the day before.
-    let windows = times.map(|at| plan.window(at)).filter(|window| last.replace(*window) != Some(*window));
-    let windows = windows.take_while(|window| window.end <= within.end.min(now));
-    let windows: Vec<Window> =
-        windows.filter(|window| within.start <= window.start).take(WINDOWS_MAX + 1).collect();
-    if windows.len() > WINDOWS_MAX {
-        return Err(Error::too_large("backfill_range", format!("there are more than {WINDOWS_MAX} windows"))
-            .hint("make up for a shorter time"));
-    }
+    let row = find(&mut cx.db.read().await?, workload, name).await?;
+    let (plan, at) = (row.spec.plan()?, cx.clock.now());
+    // Reckoned before anything is locked: it may take a while.
+    let windows = tokio::task::spawn_blocking(move || windows(&plan, within, at));
+    let ended =
+        |source| Error::internal("windows_ended", "reckoning windows ended before its time").source(source);
+    let windows = windows.await.map_err(ended)??;
+    let (mut tx, row) = lock(cx, workload, name).await?;
+    let wanted = Wanted { cause: Cause::Backfill, by: Some(&actor.principal), at };
     let mut all = Vec::new();
     for window in windows {
-        all.push(ask(cx, &mut tx, &row, window, Cause::Backfill).await?);
+        all.push(ask(&mut tx, &row, window, &wanted).await?);
     }
     tx.commit().await?;
     cx.runs.notify_one();
     Ok(all)
 }
 
-async fn ask(cx: &Context, tx: &mut Tx, row: &MonitorRow, window: Window, cause: Cause) -> Result<Asked> {
-    let now = cx.clock.now();
-    let is_new = rows::queue(tx, &row.id, window, cause, now).await?
-        || rows::again(tx, &row.id, window, cause, now).await?;
+fn windows(plan: &Plan, within: Window, now: DateTime<Utc>) -> Result<Vec<Window>> {
+    let times = std::iter::successors(plan.schedule.next(within.start), |at| plan.schedule.next(*at));
+    let (mut last, mut found) = (None, Vec::new());
+    for (count, at) in times.enumerate() {
+        let window = plan.window(at);
+        if window.end > within.end.min(now) {
+            return Ok(found);
+        }
+        // Many times of a schedule may have one window, as those of an hour that of the day before.
+        if last.replace(window) != Some(window) && within.start <= window.start {
+            found.push(window);
+        }
+        if found.len() > WINDOWS_MAX || count > TIMES_MAX {
+            break;
+        }
+    }
+    Err(Error::too_large(
+        "backfill_range",
+        format!("there are more than {WINDOWS_MAX} windows, or {TIMES_MAX} times"),
+    )
+    .hint("make up for a shorter time"))
+}
+
+async fn ask(tx: &mut Tx, row: &MonitorRow, window: Window, wanted: &Wanted<'_>) -> Result<Asked> {
+    let is_new = rows::queue(tx, &row.id, window, wanted).await?
+        || rows::again(tx, &row.id, window, wanted, DateTime::UNIX_EPOCH).await?;
     let gone = || Error::internal("run_gone", "a run that was asked for is not there");
     let run = rows::find(tx, &row.id, window).await?.ok_or_else(gone)?;
     Ok(Asked { run, is_new })

@@ -2,27 +2,45 @@
 
 use super::super::Context;
 use crate::{
-    db::{drift_runs, monitors as rows, monitors::MonitorRow},
-    error::Result,
-    model::monitor::{Cause, due},
+    db::{
+        drift_runs::{self, Wanted},
+        monitors::{self as rows, MonitorRow},
+    },
+    error::{Error, Result},
+    model::monitor::{Cause, Misfire, due},
 };
+use chrono::TimeDelta;
 
 /// Monitors that are looked at in one go; the others follow at the next tick.
 const MONITORS: i64 = 100;
+/// When one is looked at again that cannot be dealt with.
+const LATER: TimeDelta = TimeDelta::hours(1);
 
 /// Queues what is due. Answers how many runs. A monitor that cannot be read keeps no other from being looked at.
 pub async fn tick(cx: &Context) -> Result<u64> {
     let now = cx.clock.now();
     let mut queued = 0;
     for row in rows::due(&mut cx.db.read().await?, now, MONITORS).await? {
-        match handle(cx, &row).await {
-            Ok(count) => queued += count,
-            Err(error) => {
-                tracing::error!(workload = %row.workload, monitor = %row.name, ?error, "a monitor's runs could not be queued")
-            }
-        }
+        let (id, error) = match row {
+            Ok(row) => match handle(cx, &row).await {
+                Ok(count) => {
+                    queued += count;
+                    continue;
+                }
+                Err(error) => (row.id, error),
+            },
+            Err(unreadable) => unreadable,
+        };
+        tracing::error!(monitor = id, ?error, "a monitor's runs could not be queued");
+        postpone(cx, &id).await?;
     }
     Ok(queued)
+}
+
+async fn postpone(cx: &Context, id: &str) -> Result<(), Error> {
+    let mut tx = cx.db.write().await?;
+    rows::postpone(&mut tx, id, cx.clock.now() + LATER).await?;
+    tx.commit().await
 }
 
 async fn handle(cx: &Context, row: &MonitorRow) -> Result<u64> {
@@ -35,9 +53,14 @@ async fn handle(cx: &Context, row: &MonitorRow) -> Result<u64> {
     if !rows::handle(&mut tx, row, handled, plan.due_at(handled)).await? {
         return Ok(0);
     }
+    if !due.is_empty() && row.spec.misfire != Misfire::CatchUp {
+        drift_runs::coalesce(&mut tx, &row.id).await?;
+    }
+    let wanted = Wanted { cause: Cause::Schedule, by: None, at: now };
     let mut queued = 0;
     for run in due {
-        let is_new = drift_runs::queue(&mut tx, &row.id, run.window, Cause::Schedule, now).await?;
+        let is_new = drift_runs::queue(&mut tx, &row.id, run.window, &wanted).await?
+            || drift_runs::again(&mut tx, &row.id, run.window, &wanted, run.at + plan.grace).await?;
         queued += u64::from(is_new);
     }
     tx.commit().await?;

@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Kind, Result},
     model::{
         event::Change,
-        monitor::{Plan, RunState, Window},
+        monitor::{Cause, Plan, RunState, Window},
     },
 };
 use chrono::TimeDelta;
@@ -23,6 +23,8 @@ use std::{sync::Arc, time::Duration};
 
 /// How long a worker may be silent before another one takes its run.
 const LEASE: TimeDelta = TimeDelta::seconds(90);
+/// How long a run may take: others wait for their turn.
+const LONGEST: Duration = Duration::from_secs(3600);
 const TRIES_MAX: i64 = 5;
 /// Before the second try; each later wait is four times as long.
 const FIRST_WAIT: TimeDelta = TimeDelta::minutes(1);
@@ -40,14 +42,22 @@ pub async fn work(cx: &Arc<Context>) -> Result<bool> {
         return drop_run(cx, &run, &lease).await.map(|()| true);
     };
     let made = tokio::select! {
-        made = make(cx, &monitor, &run) => made,
+        made = tokio::time::timeout(LONGEST, make(cx, &monitor, &run)) => made.unwrap_or_else(|_| Err(slow())),
         lost = keep(cx, &run, &lease) => return lost.map(|()| true),
     };
-    match made {
-        Ok(made) => consequence::record(cx, &monitor, &run, &lease, made).await?,
-        Err(error) => give_up_or_wait(cx, &monitor, &run, &lease, error).await?,
+    let recorded = match made {
+        Ok(made) => consequence::record(cx, &monitor, &run, &lease, made).await,
+        Err(error) => Err(error),
+    };
+    if let Err(error) = recorded {
+        give_up_or_wait(cx, &run, &lease, error).await?;
     }
     Ok(true)
+}
+
+fn slow() -> Error {
+    Error::too_large("run_slow", format!("it took more than {} minutes", LONGEST.as_secs() / 60))
+        .hint("check fewer columns, or shorter windows")
 }
 
 /// Keeps the lease for as long as a run takes; returns once it is lost.
@@ -110,13 +120,10 @@ async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made
     let Some(there) = &held else {
         return Ok(Made::nothing(held, past, format!("Nothing is in {workload}:{stage}.")));
     };
+    plan.check_reference(run.window.end)?;
     let current = files(cx, monitor, &plan, run.window).await?;
     if current.is_empty() {
-        return Ok(Made::nothing(
-            held,
-            past,
-            format!("There are no data at {}.", plan.paths(run.window).join(", ")),
-        ));
+        return Ok(Made::nothing(held, past, nowhere(&plan.paths(run.window))));
     }
     let reference = match plan.reference_of(run.window) {
         Some(window) => {
@@ -189,6 +196,13 @@ async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made
     Ok(Made { held, verdict, reason, report: Some((report, bytes)), other, past })
 }
 
+fn nowhere(paths: &[String]) -> String {
+    match paths {
+        [first, .., last] => format!("There are no data from {first} to {last}."),
+        _ => format!("There are no data at {}.", paths.concat()),
+    }
+}
+
 enum Reference {
     Files(Vec<Arc<dyn crate::tables::Input>>),
     Baseline(Source),
@@ -219,14 +233,12 @@ fn request(monitor: &MonitorRow, past: &[Past]) -> Request {
 }
 
 /// What may pass is waited for, and everything else ends the run.
-async fn give_up_or_wait(
-    cx: &Context,
-    monitor: &MonitorRow,
-    run: &Run,
-    lease: &str,
-    error: Error,
-) -> Result<()> {
+async fn give_up_or_wait(cx: &Context, run: &Run, lease: &str, error: Error) -> Result<()> {
     let now = cx.clock.now();
+    // As it is now: somebody may have muted it meanwhile, or taken it away.
+    let Some(monitor) = monitors::by_id(&mut cx.db.read().await?, &run.monitor).await? else {
+        return drop_run(cx, run, lease).await;
+    };
     let may_pass = matches!(error.kind, Kind::Unavailable | Kind::Internal);
     tracing::warn!(workload = %monitor.workload, monitor = %monitor.name, ?error, "a drift run failed");
     let hint = error.hint.as_deref().map(|hint| format!(" ({hint})")).unwrap_or_default();
@@ -245,7 +257,7 @@ async fn give_up_or_wait(
     }
     // Told once, until a run does not fail.
     let is_news = before.is_none_or(|before| before.state != RunState::Failed);
-    if is_news && !monitor.is_muted(now) {
+    if is_news && !monitor.is_muted(now) && run.cause != Cause::Backfill {
         let change = Change::MonitorFailed {
             workload: monitor.workload.clone(),
             stage: monitor.stage.clone(),
