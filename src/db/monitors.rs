@@ -163,11 +163,11 @@ pub async fn due(
     tx: &mut Tx,
     now: DateTime<Utc>,
     limit: i64,
-) -> Result<Vec<std::result::Result<MonitorRow, (String, Error)>>> {
+) -> Result<Vec<std::result::Result<MonitorRow, (String, Box<Error>)>>> {
     let rows: Vec<Row> = all!(tx, select!("AND due_at <= $1 ORDER BY due_at, id LIMIT $2"), now, limit);
     let one = |row: Row| {
         let id = row.id.clone();
-        monitor(row).map_err(|error| (id, error))
+        monitor(row).map_err(|error| (id, Box::new(error)))
     };
     Ok(rows.into_iter().map(one).collect())
 }

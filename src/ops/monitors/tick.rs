@@ -27,7 +27,7 @@ pub async fn tick(cx: &Context) -> Result<u64> {
                     queued += count;
                     continue;
                 }
-                Err(error) => (row.id, error),
+                Err(error) => (row.id, Box::new(error)),
             },
             Err(unreadable) => unreadable,
         };
