@@ -4,9 +4,12 @@ use super::super::{
     argument,
     print::{Out, quoted, time},
 };
+use super::baseline;
+use super::check::blocking;
 use super::performance::PerformanceArgs;
 use super::signals::SignalsArgs;
 use crate::{
+    check::{Windows, calibrate},
     client::Client,
     drift::{
         compare::{Concern, Correction, Options},
@@ -14,15 +17,19 @@ use crate::{
     },
     error::{Error, Result},
     model::{
-        monitor::{Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Spec},
+        monitor::{Compared, Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Schedule, Spec},
         name::Workload,
         reference::{Reference, Selector},
         stage::Stage,
     },
     wire,
 };
+use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
+
+/// Drawn from a baseline to tell how often nothing would be called drift.
+const WINDOWS: u64 = 1_000;
 
 #[derive(Subcommand)]
 pub enum Monitor {
@@ -98,6 +105,9 @@ pub struct Add {
     /// The share of false ones among all alarms that is accepted; gradus drift calibrate says which gives one in three months
     #[arg(long, default_value_t = 0.05)]
     alpha: f64,
+    /// Choose alpha so that windows of so many rows give at most one false alarm in three months, as drawn from the baseline
+    #[arg(long, value_name = "ROWS", conflicts_with = "alpha")]
+    one_false_page_a_quarter: Option<u64>,
     /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
     #[arg(long = "type", value_name = "NAME=TYPE", value_parser = super::side::typed)]
     types: Vec<(String, Kind)>,
@@ -173,7 +183,13 @@ impl Add {
             }
         };
         let workload = reference.workload.clone();
-        let new = wire::NewMonitor { name: self.name.clone(), stage, spec: self.spec()? };
+        let (name, reference, rows) = (self.name.clone(), self.on.clone(), self.one_false_page_a_quarter);
+        let mut spec = self.spec()?;
+        if let Some(rows) = rows {
+            spec.options.alpha = calibrated(client, &reference, &spec, rows).await?;
+            out.note(format!("alpha is {:.4}: at most one false alarm in three months", spec.options.alpha));
+        }
+        let new = wire::NewMonitor { name, stage, spec };
         let view = client.add_monitor(&workload, &new).await?;
         out.data(&view, |out| show(&view, out))?;
         let path = quoted(&format!("{}/{}", view.workload, view.name));
@@ -212,6 +228,26 @@ impl Add {
             labels: labels.into_iter().next(),
         })
     }
+}
+
+/// The largest alpha by which windows of so many rows give at most one false alarm in three months.
+async fn calibrated(client: &Client, reference: &Reference, spec: &Spec, rows: u64) -> Result<f64> {
+    if spec.plan()?.reference != Compared::Baseline {
+        let why = "false alarms are told from the baseline, and this monitor compares with something else";
+        return Err(Error::invalid("monitor_calibration", why).hint("give --alpha instead"));
+    }
+    let schedule = Schedule::new(&spec.every, &spec.zone)?;
+    let (from, until) = (Utc::now(), Utc::now() + TimeDelta::days(30));
+    let times = std::iter::successors(schedule.next(from), |at| schedule.next(*at));
+    let runs_per_month = times.take_while(|at| *at <= until).count().max(1) as f64;
+    let (source, request) = (baseline::fetch(client, reference).await?, spec.request());
+    let windows = Windows { rows, count: WINDOWS, runs_per_month };
+    let calibration = blocking(move || calibrate(&source, &request, windows)).await?;
+    calibration.alpha_for_one_a_quarter.ok_or_else(|| {
+        let why = format!("with {runs_per_month} runs a month, {WINDOWS} windows are too few to tell");
+        Error::invalid("monitor_calibration", why)
+            .hint("run it less often, or see: gradus drift calibrate --windows 5000")
+    })
 }
 
 async fn list(client: &Client, workload: &Workload, out: &Out) -> Result<()> {

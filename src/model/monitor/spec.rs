@@ -5,8 +5,8 @@ use super::due::Misfire;
 use super::schedule::Schedule;
 use super::template::Template;
 use super::window::{self, Length, Window};
-use crate::check::Performance;
-use crate::drift::compare::{Concern, Options};
+use crate::check::{Performance, Request};
+use crate::drift::compare::{Concern, Options, Rules};
 use crate::drift::profile::Kind;
 use crate::drift::signals::{Schema, Signals};
 use crate::error::{Error, Result};
@@ -188,6 +188,19 @@ impl Plan {
 }
 
 impl Spec {
+    /// What a check of its data asks for.
+    pub fn request(&self) -> Request {
+        Request {
+            rules: Rules::Sound(self.options.clone()),
+            kinds: self.types.clone(),
+            only: self.columns.clone(),
+            ignored: self.ignore.clone(),
+            performance: self.performance.clone(),
+            signals: self.signals.clone(),
+            ..Request::default()
+        }
+    }
+
     /// Errors: a part that makes no sense.
     pub fn plan(&self) -> Result<Plan> {
         self.hygiene.check()?;

@@ -11,7 +11,7 @@ use crate::{
         namespaces, stages,
         stages::Move,
     },
-    drift::compare::{Rules, Verdict},
+    drift::compare::Verdict,
     error::{Error, Kind, Result},
     model::{
         event::Change,
@@ -217,19 +217,10 @@ async fn files(
     data::find(cx, &monitor.workload.namespace(), &plan.source, &plan.paths(window)).await
 }
 
+/// What the monitor asks for, with how many rows are usual.
 fn request(monitor: &MonitorRow, past: &[Past]) -> Request {
-    let spec = &monitor.spec;
     let past_rows = past.iter().rev().take(USUAL_ROWS).map(|past| past.rows).collect();
-    Request {
-        rules: Rules::Sound(spec.options.clone()),
-        kinds: spec.types.clone(),
-        only: spec.columns.clone(),
-        ignored: spec.ignore.clone(),
-        past_rows,
-        performance: spec.performance.clone(),
-        signals: spec.signals.clone(),
-        ..Request::default()
-    }
+    Request { past_rows, ..monitor.spec.request() }
 }
 
 /// What may pass is waited for, and everything else ends the run.
