@@ -9,6 +9,7 @@ use crate::{
     model::{monitor::MonitorPath, name::Workload},
     wire,
 };
+use axum::body::Body;
 use chrono::{DateTime, SecondsFormat, Utc};
 use http::Method;
 
@@ -58,6 +59,19 @@ impl Client {
     ) -> Result<Vec<wire::AskedView>> {
         let call = Call::new(Method::POST, format!("{}/runs", path(monitor))).json(body)?;
         self.json::<wire::Page<wire::AskedView>>(call).await.map(|page| page.items)
+    }
+
+    /// Pushes the profile of the window of a run at some time.
+    pub async fn push_profile(
+        &self,
+        monitor: &MonitorPath,
+        at: Option<DateTime<Utc>>,
+        profile: Vec<u8>,
+    ) -> Result<wire::AskedView> {
+        let at = at.map(|at| at.to_rfc3339_opts(SecondsFormat::Micros, true));
+        let query = at.map(|at| format!("?at={}", escape(&at))).unwrap_or_default();
+        let call = Call::new(Method::POST, format!("{}/profiles{query}", path(monitor)));
+        self.json(call.body(Body::from(profile)).takes_long()).await
     }
 
     /// The newest runs, at most so many.

@@ -23,6 +23,8 @@ pub struct RunRow {
     pub cause: Cause,
     /// Who wanted it, where the schedule did not.
     pub asked_by: Option<PrincipalName>,
+    /// Of its data, where it was pushed.
+    pub profile: Option<Digest>,
     pub state: RunState,
     pub tries: i64,
     pub queued_at: DateTime<Utc>,
@@ -68,6 +70,7 @@ struct Row {
     window_end: DateTime<Utc>,
     cause: String,
     asked_by: Option<String>,
+    profile: Option<String>,
     state: String,
     tries: i64,
     queued_at: DateTime<Utc>,
@@ -94,6 +97,7 @@ fn run(row: Row) -> Result<RunRow> {
         window: Window { start: row.window_start, end: row.window_end },
         cause: read("drift_runs", &row.cause)?,
         asked_by: some(row.asked_by)?,
+        profile: some(row.profile)?,
         state: read("drift_runs", &row.state)?,
         tries: row.tries,
         queued_at: row.queued_at,
@@ -114,7 +118,7 @@ fn run(row: Row) -> Result<RunRow> {
 
 macro_rules! columns {
     () => {
-        "monitor, window_start, window_end, cause, asked_by, state, tries, queued_at, ended_at, version, digest, verdict, reason, \
+        "monitor, window_start, window_end, cause, asked_by, profile, state, tries, queued_at, ended_at, version, digest, verdict, reason, \
          alert, data_rows, drifted, grave, evidence, report, followed"
     };
 }
@@ -154,6 +158,30 @@ pub async fn again(
     let by = wanted.by.map(PrincipalName::as_str);
     let (cause, at) = (wanted.cause.name(), wanted.at);
     Ok(execute!(tx, sql, monitor, window.start, window.end, cause, by, at, ready) == 1)
+}
+
+/// Gives a run that waits its data.
+pub async fn set_profile(tx: &mut Tx, monitor: &str, window: Window, profile: &Digest) -> Result<bool> {
+    let sql = "UPDATE drift_runs SET profile = $4
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND state = 'queued'";
+    Ok(execute!(tx, sql, monitor, window.start, window.end, profile.as_str()) == 1)
+}
+
+/// What was pushed for the windows within another one, the earliest first.
+pub async fn profiles(
+    tx: &mut Tx,
+    monitor: &str,
+    within: Window,
+    limit: i64,
+) -> Result<Vec<(Window, Digest)>> {
+    let sql = "SELECT window_start, window_end, profile FROM drift_runs WHERE monitor = $1 AND window_start >= $2
+                   AND window_end <= $3 AND state = 'done' AND profile IS NOT NULL ORDER BY window_end LIMIT $4";
+    let rows: Vec<(DateTime<Utc>, DateTime<Utc>, String)> =
+        all!(tx, sql, monitor, within.start, within.end, limit);
+    let one = |(start, end, profile): (DateTime<Utc>, DateTime<Utc>, String)| {
+        Ok((Window { start, end }, read("drift_runs", &profile)?))
+    };
+    rows.into_iter().map(one).collect()
 }
 
 /// What the schedule queued and nobody has begun is not made any more.

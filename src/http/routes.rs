@@ -97,6 +97,8 @@ const DOSSIER_QUERY: &[(&str, &str)] =
 const STAGE_QUERY: &[(&str, &str)] =
     &[("stage", "the stage the freeze is of; without it every stage after the first, or the only one")];
 const CONSISTENCY_QUERY: &[(&str, &str)] = &[("from", "a size"), ("to", "a later size")];
+const PUSH_QUERY: &[(&str, &str)] =
+    &[("at", "the window of a run at this time, as in RFC 3339; without it now")];
 const DIFF_QUERY: &[(&str, &str)] = &[("from", "a reference"), ("to", "a reference")];
 
 /// One row. Options follow the handler: `body: T`, `answer: T`, `query: LIST`, `transfer`, `watch`.
@@ -194,6 +196,7 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/workloads/{namespace}/{name}/monitors/{monitor}/mute" "drift_mute", Namespace(Release), "Lets a monitor tell nobody until a time, or speak again.", post(v1::monitors::mute), body: wire::MuteMonitor, answer: wire::MonitorView),
         route!(POST "/v1/workloads/{namespace}/{name}/monitors/{monitor}/arm" "drift_arm", Namespace(Release), "Lets a monitor move its stage back once more.", post(v1::monitors::arm), answer: wire::MonitorView),
         route!(POST "/v1/workloads/{namespace}/{name}/monitors/{monitor}/runs" "drift_run", Namespace(Release), "Asks for a run now, or for those of a time that is past.", post(v1::monitors::run), body: wire::RunMonitor, answer: wire::Page<wire::AskedView>),
+        route!(POST "/v1/workloads/{namespace}/{name}/monitors/{monitor}/profiles" "drift_push", Namespace(Attest), "Takes the profile of a window's data, and asks for its run; the body is the profile.", post(v1::monitors::push), answer: wire::AskedView, query: PUSH_QUERY, transfer: true),
         route!(GET "/v1/workloads/{namespace}/{name}/monitors/{monitor}/runs" "drift_runs", Namespace(Read), "Runs of a monitor, newest window first.", get(v1::monitors::runs), answer: wire::Page<wire::RunView>, query: PAGING),
         route!(GET "/v1/workloads/{namespace}/{name}/monitors/{monitor}/runs/{run}" "drift_report", Namespace(Read), "The run whose window ends then, or `newest`, with its report.", get(v1::monitors::report), answer: wire::RunDetails),
         route!(GET "/v1/pending" "pending", Token, "Promotions that wait, of namespaces the caller may see.", get(v1::stages::pending), answer: wire::Page<wire::PendingView>, query: PENDING_FILTERS),

@@ -116,6 +116,7 @@ pub async fn decide(
         bytes: document.to_string().into_bytes(),
         media_type: "application/json",
         public_key: None,
+        profile: None,
     };
     let statement = Statement::Approval(approval);
     let said = vec![statement.into()];

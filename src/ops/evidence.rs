@@ -57,6 +57,7 @@ impl Said {
             bytes: self.bytes.clone(),
             media_type: if is_json { "application/json" } else { "text/markdown" },
             public_key: self.public_key.clone(),
+            profile: None,
         }
     }
 }

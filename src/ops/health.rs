@@ -171,6 +171,7 @@ impl Piece {
             bytes: self.bytes.clone(),
             media_type: "application/json",
             public_key: None,
+            profile: None,
         }
     }
 

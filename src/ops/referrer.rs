@@ -1,7 +1,10 @@
 //! Evidence as OCI content: a manifest whose subject is the version's manifest and whose layer is the exact bytes, so that
 //! every OCI client sees it among the referrers, and may push it.
 
-use super::{Context, blobs, evidence::files, manifests as ops_manifests, uploads};
+use super::{
+    Context, blobs, evidence::files, manifests as ops_manifests, monitors::pushed::MEDIA_TYPE as PROFILE,
+    uploads,
+};
 use crate::{
     db::{Tx, evidence as rows, log, manifests, namespaces, promotions, versions},
     error::{Error, Result},
@@ -34,6 +37,8 @@ pub(super) struct Attach<'a> {
     pub media_type: &'a str,
     /// Of a signature by a bare key, or of provenance in a signed envelope: the public key, PEM.
     pub public_key: Option<String>,
+    /// A profile that it rests on, which the repository has as a blob: its digest and size.
+    pub profile: Option<(Digest, u64)>,
 }
 
 impl Attach<'_> {
@@ -173,6 +178,12 @@ fn manifest_of(
     let layer = |bytes: &[u8], media_type: &str| json!({ "digest": Digest::sha256(bytes), "mediaType": media_type, "size": bytes.len() });
     let mut layers = vec![layer(&attach.bytes, attach.media_type)];
     layers.extend(attach.public_key.as_ref().map(|key| layer(key.as_bytes(), PEM)));
+    layers.extend(
+        attach
+            .profile
+            .as_ref()
+            .map(|(digest, size)| json!({ "digest": digest, "mediaType": PROFILE, "size": size })),
+    );
     let about = match statement {
         Statement::Evaluation(evaluation) => evaluation.suite.clone(),
         other => other.kind().name().to_owned(),

@@ -310,6 +310,47 @@ backends! {
         assert_eq!(run().await.value()["items"][0]["new"], false, "it is made for good");
     }
 
+    async fn profiles_are_pushed_where_data_must_not_leave(env: Env) {
+        let env = watched(&env).await;
+        let agent = env.someone("ada", &[Role::Contributor]).await;
+        for (name, reference) in [("pushed", "baseline"), ("trailing", "trailing:2d")] {
+            let more = json!({ "source": "pushed", "reference": reference });
+            assert_eq!(env.add_monitor(name, more).await.status, 201);
+        }
+        env.clock.advance(Duration::from_secs(3 * 24 * 3600));
+        let push = |name: &str, day: &str, moved: f64| {
+            let path = format!("/v1/workloads/{W}/monitors/{name}/profiles?at=2026-01-{day}T06:00:00Z");
+            agent.call("POST", &path).body(profile(&table(1_000, moved)))
+        };
+        for (day, moved) in [("03", 0.0), ("04", 0.0), ("05", 30.0)] {
+            for name in ["pushed", "trailing"] {
+                push(name, day, moved).expect(200).await;
+                env.make_runs().await;
+            }
+        }
+        let verdicts = async |name: &str| {
+            let runs = env.runs(name).await;
+            runs.iter().map(|run| (run["verdict"].clone(), run["cause"].clone())).collect::<Vec<_>>()
+        };
+        let pushed = |verdict: &str| (json!(verdict), json!("pushed"));
+        assert_eq!(verdicts("pushed").await[..3], [pushed("DRIFT"), pushed("OK"), pushed("OK")]);
+        assert_eq!(verdicts("trailing").await[..3], [pushed("DRIFT"), pushed("OK"), pushed("NO_DATA")]);
+        assert_eq!(kinds(&env).await, ["drift_found", "retrain_wanted", "drift_found"]);
+        assert_eq!(push("pushed", "05", 0.0).expect(409).await.code(), "window_checked");
+        assert_eq!(push("pushed", "07", 0.0).expect(400).await.code(), "window_open");
+        let path = format!("/v1/workloads/{W}/monitors/pushed/profiles");
+        assert_eq!(agent.call("POST", &path).body("{}").expect(400).await.code(), "profile_invalid");
+        // Nobody pushed for the next window: the schedule says so.
+        env.next_day().await;
+        assert_eq!(env.newest("pushed").await.0, "NO_DATA");
+        // What was pushed is kept with its report.
+        let manifests = format!("/v2/{W}/referrers/{}", env.get(&format!("/v1/workloads/{W}/resolve/1.0.1")).expect(200).await.value()["digest"].as_str().unwrap());
+        let referrers = env.get(&manifests).expect(200).await.value();
+        let report = referrers["manifests"].as_array().unwrap().iter().find(|it| it["artifactType"].as_str().unwrap_or_default().contains("drift-report")).unwrap().clone();
+        let manifest = env.get(&format!("/v2/{W}/manifests/{}", report["digest"].as_str().unwrap())).expect(200).await.value();
+        assert_eq!(manifest["layers"].as_array().unwrap().len(), 2, "{manifest}");
+    }
+
     async fn windows_of_the_past_are_made_up_for_and_compared_with_each_other(env: Env) {
         let env = watched(&env).await;
         for day in 20..=31 {

@@ -38,6 +38,8 @@ pub enum Drift {
     Report(runs::ReportVerb),
     /// Run a monitor now (exit code 10: drift found)
     RunNow(runs::RunNow),
+    /// Push the profile of a window to a monitor that reads no data itself (exit code 10: drift found)
+    Push(runs::Push),
     /// Run a monitor for windows of the past
     Backfill(runs::Backfill),
     /// Let a monitor tell nobody for a while
@@ -54,6 +56,7 @@ impl Drift {
             | Self::Report(_)
             | Self::RunNow(_)
             | Self::Backfill(_)
+            | Self::Push(_)
             | Self::Mute(_) => false,
             Self::Check(check) => check.version.is_none(),
             Self::Calibrate(calibrate) => calibrate.version.is_none(),
@@ -72,6 +75,7 @@ impl Drift {
             Self::Runs(runs) => runs.run(needed(client)?, out).await,
             Self::Report(report) => report.run(needed(client)?, out).await,
             Self::RunNow(run) => run.run(needed(client)?, out).await,
+            Self::Push(push) => push.run(needed(client)?, out).await,
             Self::Backfill(backfill) => backfill.run(needed(client)?, out).await,
             Self::Mute(mute) => mute.run(needed(client)?, out).await,
         }

@@ -67,7 +67,7 @@ impl Merge {
     }
 }
 
-fn read(path: &Path) -> Result<Profile> {
+pub(super) fn read(path: &Path) -> Result<Profile> {
     let unreadable = |why: String| {
         Error::invalid("profile_invalid", format!("{} is no profile: {why}", path.display()))
             .hint("make one with: gradus drift profile FILES -o FILE")

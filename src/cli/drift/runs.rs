@@ -56,6 +56,22 @@ pub struct RunNow {
 }
 
 #[derive(Args)]
+pub struct Push {
+    /// For example acme/ticket-triage/nightly
+    #[arg(value_name = "WORKLOAD/NAME", value_parser = argument::<MonitorPath>)]
+    monitor: MonitorPath,
+    /// A profile, as made by `gradus drift profile` and put together by `gradus drift merge`
+    #[arg(value_name = "PROFILE")]
+    profile: PathBuf,
+    /// The window of a run at this time, or at the beginning of this day of the monitor's zone; without it now
+    #[arg(long, value_name = "TIME", value_parser = argument::<Moment>)]
+    at: Option<Moment>,
+    /// Do not wait for what comes of it
+    #[arg(long)]
+    no_wait: bool,
+}
+
+#[derive(Args)]
 pub struct Backfill {
     /// For example acme/ticket-triage/nightly
     #[arg(value_name = "WORKLOAD/NAME", value_parser = argument::<MonitorPath>)]
@@ -221,6 +237,20 @@ impl RunNow {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let asked = client.run_monitor(&self.monitor, &wire::RunMonitor::default()).await?;
         ended(client, &self.monitor, asked, self.no_wait, out).await
+    }
+}
+
+impl Push {
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        let at = match self.at {
+            Some(at) => Some(at.of(client, &self.monitor).await?),
+            None => None,
+        };
+        let bytes = super::profile::read(&self.profile)?
+            .to_bytes()
+            .map_err(|error| Error::too_large("profile_too_large", error.to_string()))?;
+        let asked = client.push_profile(&self.monitor, at, bytes).await?;
+        ended(client, &self.monitor, vec![asked], self.no_wait, out).await
     }
 }
 

@@ -5,19 +5,21 @@ use crate::{
     error::{Error, Result},
     http::{
         App, Caller,
-        answer::{Answer, JsonBody, Query, page},
+        answer::{Answer, JsonBody, Query, page, read_body},
         error::Problem,
     },
     model::{
+        evidence::MAX_BYTES,
         monitor::MonitorName,
         name::Workload,
         reference::{Reference, Selector},
     },
-    ops::monitors::{self, runs},
+    ops::monitors::{self, pushed, runs},
     wire,
 };
 use axum::{
     Json,
+    body::Body,
     extract::{Path, State},
     http::StatusCode,
 };
@@ -149,6 +151,21 @@ pub async fn run(
         None => vec![runs::now(&app, &actor, &workload, &monitor).await?],
     };
     Ok(Json(wire::Page { items: asked.into_iter().map(asked_view).collect(), next: None }))
+}
+
+pub async fn push(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path((namespace, name, monitor)): ThreeSegments,
+    mut query: Query,
+    body: Body,
+) -> Answer<wire::AskedView> {
+    let at = query.take("at");
+    query.done()?;
+    let at = at.map(|at| time(&at)).transpose()?;
+    let (workload, monitor) = meant(&namespace, &name, &monitor)?;
+    let bytes = read_body(&app, body, MAX_BYTES).await?.to_vec();
+    Ok(Json(asked_view(pushed::push(&app, &actor, &workload, &monitor, at, bytes).await?)))
 }
 
 pub async fn runs(

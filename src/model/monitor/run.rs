@@ -14,6 +14,8 @@ pub enum Cause {
     Now,
     /// Somebody asked for windows of the past.
     Backfill,
+    /// Somebody pushed the profile of its data.
+    Pushed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -27,8 +29,12 @@ pub enum RunState {
 }
 
 impl Cause {
-    const NAMES: [(Self, &'static str); 3] =
-        [(Self::Schedule, "schedule"), (Self::Now, "now"), (Self::Backfill, "backfill")];
+    const NAMES: [(Self, &'static str); 4] = [
+        (Self::Schedule, "schedule"),
+        (Self::Now, "now"),
+        (Self::Backfill, "backfill"),
+        (Self::Pushed, "pushed"),
+    ];
 
     pub fn name(self) -> &'static str {
         Self::NAMES.iter().find(|(it, _)| *it == self).map_or("", |(_, name)| name)

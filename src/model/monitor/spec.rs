@@ -19,6 +19,8 @@ use std::fmt;
 use std::str::FromStr;
 
 const NAME_MAX: usize = 64;
+/// Stands for a source where profiles are pushed.
+const PUSHED: &str = "pushed";
 /// Labels may come months later.
 const GRACE_MAX: u32 = 92 * 24 * 60;
 
@@ -65,7 +67,8 @@ pub struct Spec {
     /// A time zone of the IANA database.
     #[serde(default = "utc")]
     pub zone: String,
-    /// Where the data are: `s3://bucket/triage/dt={date}/*.parquet`, within a source that the namespace may read.
+    /// Where the data are: `s3://bucket/triage/dt={date}/*.parquet`, within a source that the namespace may read; or `pushed`:
+    /// profiles of them are.
     pub source: String,
     /// `1d` is the last whole day of the zone, `24h` the last 24 hours.
     #[schemars(with = "String")]
@@ -120,7 +123,8 @@ fn utc() -> String {
 #[derive(Clone, Debug)]
 pub struct Plan {
     pub schedule: Schedule,
-    pub source: Template,
+    /// `None`: profiles are pushed.
+    pub source: Option<Template>,
     pub window: Length,
     pub reference: Compared,
     pub labels: Option<Template>,
@@ -142,13 +146,15 @@ impl Plan {
     /// The window of a run at this time. Where files are of hours, it ends with the last whole one.
     pub fn window(&self, at: DateTime<Utc>) -> Window {
         let zone = self.schedule.zone();
-        let at = if self.source.is_hourly() { window::hour(at, zone) } else { at };
+        let at =
+            if self.source.as_ref().is_some_and(Template::is_hourly) { window::hour(at, zone) } else { at };
         self.window.before(at, zone)
     }
 
     /// Where the data of a window are.
     pub fn paths(&self, window: Window) -> Vec<String> {
-        self.source.paths(window, self.schedule.zone())
+        let zone = self.schedule.zone();
+        self.source.as_ref().map_or_else(Vec::new, |source| source.paths(window, zone))
     }
 
     /// The window that another one is compared with; `None`: it is compared with a baseline.
@@ -235,13 +241,13 @@ impl Spec {
         }
         let plan = Plan {
             schedule: Schedule::new(&self.every, &self.zone)?,
-            source: self.source.parse()?,
+            source: (self.source != PUSHED).then(|| self.source.parse()).transpose()?,
             window: self.window.parse()?,
             reference: self.reference.parse()?,
             labels: self.labels.as_deref().map(str::parse).transpose()?,
             grace: TimeDelta::minutes(self.grace_minutes.into()),
         };
-        if matches!(plan.window, Length::Hours(_)) && plan.source.is_daily() {
+        if matches!(plan.window, Length::Hours(_)) && plan.source.as_ref().is_some_and(Template::is_daily) {
             let why = "the hours of a window cannot be told from files of whole days";
             return Err(Error::invalid("monitor_window", why).hint(
                 "name the hour in the source, as dt={date}/{date:%H}/*.parquet, or check whole days: 1d",

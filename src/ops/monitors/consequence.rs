@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        Context,
+        Context, blobs,
         referrer::{Attach, Recorded, attached},
         rollback,
     },
@@ -90,6 +90,11 @@ pub(super) async fn record(
     lease: &str,
     made: Made,
 ) -> Result<()> {
+    // It goes with the report, so that it is kept as long as that.
+    let profile = match &run.profile {
+        Some(digest) => Some((digest.clone(), blobs::stat(cx, &monitor.workload, digest).await?.size)),
+        None => None,
+    };
     let attach = match (&made.held, &made.report) {
         (Some(held), Some((_, bytes))) => Some(Attach {
             workload: &monitor.workload,
@@ -97,6 +102,7 @@ pub(super) async fn record(
             bytes: bytes.clone(),
             media_type: "application/json",
             public_key: None,
+            profile: profile.clone(),
         }),
         _ => None,
     };

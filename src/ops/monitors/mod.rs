@@ -4,6 +4,8 @@
 mod baseline;
 mod consequence;
 mod data;
+mod gather;
+pub mod pushed;
 pub mod runs;
 pub mod tick;
 pub mod work;
@@ -55,7 +57,7 @@ pub async fn add(
     let workload = &reference.workload;
     let plan = spec.plan()?;
     let now = cx.clock.now();
-    for source in std::iter::once(&plan.source).chain(&plan.labels) {
+    for source in plan.source.iter().chain(&plan.labels) {
         let paths = source.paths(plan.window(now), plan.schedule.zone());
         data::check(cx, &workload.namespace(), source, &paths)?;
     }

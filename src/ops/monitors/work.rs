@@ -15,7 +15,7 @@ use crate::{
     error::{Error, Kind, Result},
     model::{
         event::Change,
-        monitor::{Cause, Plan, RunState, Window},
+        monitor::{Cause, RunState},
     },
 };
 use chrono::TimeDelta;
@@ -121,68 +121,16 @@ async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made
         return Ok(Made::nothing(held, past, format!("Nothing is in {workload}:{stage}.")));
     };
     plan.check_reference(run.window.end)?;
-    let current = files(cx, monitor, &plan, run.window).await?;
-    if current.is_empty() {
-        return Ok(Made::nothing(held, past, nowhere(&plan.paths(run.window))));
-    }
-    let reference = match plan.reference_of(run.window) {
-        Some(window) => {
-            let files = files(cx, monitor, &plan, window).await?;
-            if files.is_empty() {
-                let reason =
-                    format!("There are no data to compare with, from {} to {}.", window.start, window.end);
-                return Ok(Made::nothing(held, past, reason));
-            }
-            Reference::Files(files)
-        }
-        None => match baseline::of(cx, workload, &there.version, &there.digest).await? {
-            Some(baseline) => Reference::Baseline(baseline),
-            None => {
-                let name = format!("{workload}:{}", there.version);
-                let reason =
-                    format!("{name} has no drift baseline: gradus drift baseline {name} --data FILES");
-                return Ok(Made::nothing(held, past, reason));
-            }
-        },
+    let gathered = match gather(cx, monitor, &plan, run, there).await? {
+        Ok(gathered) => gathered,
+        Err(reason) => return Ok(Made::nothing(held, past, reason)),
     };
     let other = consequence::other(cx, monitor, there).await?;
-    // That there are no labels yet is said in the report.
-    let labels = match &plan.labels {
-        Some(source) => {
-            let mut windows: Vec<Window> =
-                plan.reference_of(run.window).into_iter().chain([run.window]).collect();
-            windows.dedup();
-            let paths = windows.iter().flat_map(|window| source.paths(*window, plan.schedule.zone()));
-            let paths: Vec<String> = paths.collect();
-            data::find(cx, &workload.namespace(), source, &paths).await?
-        }
-        None => Vec::new(),
-    };
     let mut request = request(monitor, &past);
-    if plan.labels.is_some() && labels.is_empty() && matches!(reference, Reference::Files(_)) {
-        // Neither side can be measured yet.
+    if gathered.is_unlabelled {
         request.performance = None;
     }
-    let work = move || -> Result<(Report, Option<consequence::Other>)> {
-        let threads = request.threads;
-        let reference = match reference {
-            Reference::Files(files) => Source::open(files, None, threads)?,
-            Reference::Baseline(baseline) => baseline,
-        };
-        let current = Source::open(current, None, threads)?;
-        let labels = match labels.is_empty() {
-            true => None,
-            false => Some(Source::open(labels, None, threads)?),
-        };
-        let report = check(&reference, &current, labels.as_ref(), &request)?;
-        let other = match other {
-            Some(other) if report.run.verdict == Verdict::Drift => {
-                Some(other.check(&current, labels.as_ref(), &request)?)
-            }
-            other => other,
-        };
-        Ok((report, other))
-    };
+    let work = move || compare(gathered, other, &request);
     let ended = |source| Error::internal("drift_ended", "the check ended before its time").source(source);
     let (report, other) = tokio::task::spawn_blocking(work).await.map_err(ended)??;
     let bytes = serde_json::to_vec(&report).map_err(|source| {
@@ -196,25 +144,26 @@ async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made
     Ok(Made { held, verdict, reason, report: Some((report, bytes)), other, past })
 }
 
-fn nowhere(paths: &[String]) -> String {
-    match paths {
-        [first, .., last] => format!("There are no data from {first} to {last}."),
-        _ => format!("There are no data at {}.", paths.concat()),
-    }
-}
-
-enum Reference {
-    Files(Vec<Arc<dyn crate::tables::Input>>),
-    Baseline(Source),
-}
-
-async fn files(
-    cx: &Context,
-    monitor: &MonitorRow,
-    plan: &Plan,
-    window: Window,
-) -> Result<Vec<Arc<dyn crate::tables::Input>>> {
-    data::find(cx, &monitor.workload.namespace(), &plan.source, &plan.paths(window)).await
+/// Blocking.
+fn compare(
+    gathered: Gathered,
+    other: Option<consequence::Other>,
+    request: &Request,
+) -> Result<(Report, Option<consequence::Other>)> {
+    let threads = request.threads;
+    let (reference, current) = (gathered.reference.open(threads)?, gathered.current.open(threads)?);
+    let labels = match gathered.labels.is_empty() {
+        true => None,
+        false => Some(Source::open(gathered.labels, None, threads)?),
+    };
+    let report = check(&reference, &current, labels.as_ref(), request)?;
+    let other = match other {
+        Some(other) if report.run.verdict == Verdict::Drift => {
+            Some(other.check(&current, labels.as_ref(), request)?)
+        }
+        other => other,
+    };
+    Ok((report, other))
 }
 
 /// What the monitor asks for, with how many rows are usual.
