@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub const PREFIX: &str = "performance";
 /// A confusion matrix of more classes is not shown.
 const SHOWN_CLASSES: usize = 20;
+/// So many classes are named in a reason.
+const LISTED_CLASSES: usize = 10;
 
 /// What was found, still to be judged with all other findings of the run.
 #[derive(Clone, Debug, PartialEq)]
@@ -30,7 +32,13 @@ pub fn compare(reference: &Side, current: &Side, options: &Options) -> Compariso
         (Of::Regression(r), Of::Regression(c)) => it.errors(r, c, &mut all),
         (Of::Classification(r), Of::Classification(c)) => {
             it.classes(r, c, &mut all);
-            it.estimate(&mut all);
+            match it.mismatch(r, c) {
+                Some(why) => all.findings.push(it.stopped("probabilities", Verdict::Invalid, &why)),
+                None => {
+                    it.probabilities(r, c, &mut all);
+                    it.estimate(&mut all);
+                }
+            }
             all.confusion = confusion(r, c, options.named_from);
         }
         _ => all.findings.push(it.stopped("", Verdict::Invalid, "The sides have different tasks.")),
@@ -115,21 +123,28 @@ impl Pair<'_> {
             metric.note =
                 format!("of the {} classes with at least {CLASS_ROWS} labels on each side", classes.len());
         }
-        let (p, q) = match (&r.probabilities, &c.probabilities) {
-            (Some(p), Some(q)) if p.of == q.of => (p, q),
-            (None, None) => return,
-            _ => {
-                let why = "The sides do not have probabilities of the same classes.";
-                return all.findings.push(self.stopped("probabilities", Verdict::Invalid, why));
-            }
+    }
+
+    /// Why probabilities are those of no class, or not of the same. What is measured of them would be of nothing.
+    fn mismatch(&self, r: &Classification, c: &Classification) -> Option<String> {
+        let p = match (&r.probabilities, &c.probabilities) {
+            (Some(p), Some(q)) if p.of == q.of => p,
+            (None, None) => return None,
+            _ => return Some("The sides do not have probabilities of the same classes.".to_owned()),
         };
-        self.probabilities(p, q, all);
-        let is_known = |name: &String| r.actual().get(name.as_str()).is_some_and(|rows| *rows > 0);
-        if let Some(unknown) = p.of.iter().find(|name| r.total() > 0 && !is_known(name)) {
-            let why =
-                format!("No row of the reference is of the class {unknown}, which probabilities are of.");
-            return all.findings.push(self.stopped("probabilities", Verdict::Invalid, &why));
-        }
+        let actual = r.actual();
+        let is_known = |name: &String| actual.get(name.as_str()).is_some_and(|rows| *rows > 0);
+        let unknown = p.of.iter().find(|name| r.total() > 0 && !is_known(name))?;
+        let classes = self.named(actual.iter().map(|(name, rows)| (*name, *rows)));
+        let hint = if p.of.len() == 1 { " Say with --positive which of them they are of." } else { "" };
+        Some(format!(
+            "Probabilities are of the class {unknown}, of which the reference has no row; its classes are {classes}.{hint}"
+        ))
+    }
+
+    fn probabilities(&self, r: &Classification, c: &Classification, all: &mut Comparison) {
+        let (Some(p), Some(q)) = (&r.probabilities, &c.probabilities) else { return };
+        self.losses(p, q, all);
         let (areas, note) =
             if p.of.len() == 1 { self.areas(r, c) } else { self.areas_of_several(r, c, &p.of) };
         self.add_shares(all, "ROC AUC", roc_auc::METHOD, areas);
@@ -138,7 +153,7 @@ impl Pair<'_> {
         }
     }
 
-    fn probabilities(&self, p: &Probabilities, q: &Probabilities, all: &mut Comparison) {
+    fn losses(&self, p: &Probabilities, q: &Probabilities, all: &mut Comparison) {
         let losses = [
             ("log loss", "log_loss_difference", &p.log_loss, &q.log_loss),
             ("Brier score", "brier_score_difference", &p.brier, &q.brier),
@@ -291,6 +306,17 @@ impl Pair<'_> {
         };
         let name = if metric.is_empty() { PREFIX.to_owned() } else { format!("{PREFIX}: {metric}") };
         Finding::of_tests(&name, Concern::Performance, self.sides.map(summary).map(Some), tests)
+    }
+
+    /// Classes as a report may name them: those with enough rows, some of them.
+    fn named<'a>(&self, classes: impl Iterator<Item = (&'a str, u64)>) -> String {
+        let (named, rare): (Vec<_>, Vec<_>) =
+            classes.filter(|(_, rows)| *rows > 0).partition(|(_, rows)| *rows >= self.options.named_from);
+        let mut names: Vec<&str> = named.iter().map(|(name, _)| *name).take(LISTED_CLASSES).collect();
+        if named.len() > names.len() || !rare.is_empty() {
+            names.push(if names.is_empty() { "rare" } else { "others" });
+        }
+        names.join(", ")
     }
 
     /// What could not be compared.

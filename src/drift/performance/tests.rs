@@ -269,6 +269,29 @@ fn an_estimate_warns_at_most() {
     assert_eq!(verdict(&judged(&reference, &side(&hard)).1, "performance: estimated accuracy"), None);
 }
 
+/// Of `yes` and `no` with a probability of 1: losses of it would be those of a class nobody is of.
+#[test]
+fn probabilities_of_a_class_that_is_not_there_are_invalid() {
+    let spoken = |rows: &[(f64, bool)]| {
+        let mut collector = Collector::classes(&["1".to_owned()], 7, 0);
+        for (score, truth) in rows {
+            let [target, said] = [*truth, *score >= 0.5].map(|is| if is { "yes" } else { "no" });
+            collector.class(Label::Known(target), Some(said), Some(&[*score]));
+        }
+        collector.finish().unwrap()
+    };
+    let harder: Vec<(f64, bool)> = good().into_iter().map(|(score, truth)| (score.sqrt(), truth)).collect();
+    let (compared, run) = judged(&spoken(&good()), &spoken(&harder));
+    assert_eq!(verdict(&run, "performance: probabilities"), Some(Verdict::Invalid));
+    let reason = &compared.findings.last().unwrap().reason;
+    assert!(
+        reason.contains("class 1") && reason.contains("no, yes.") && reason.contains("--positive"),
+        "{reason}"
+    );
+    let names: Vec<&str> = compared.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!((names, compared.estimate), (vec!["accuracy", "macro F1"], None));
+}
+
 /// What is cut into chunks, kept in profiles and merged is what it was.
 #[test]
 fn measures_add_up() {
