@@ -265,13 +265,17 @@ impl Pair<'_> {
             let sum: f64 = expected.calibrations.iter().map(|calibration| calibration.errors[side]).sum();
             sum / expected.calibrations.len() as f64
         };
-        let note = if expected.is_sample { "of a sample of rows, drawn by their places" } else { "" };
+        let notes = [
+            (expected.is_sample, "of a sample of rows, drawn by their places"),
+            (expected.is_partial, "accuracy of more than two classes takes a probability of each"),
+        ];
+        let notes: Vec<&str> = notes.iter().filter(|(applies, _)| *applies).map(|(_, note)| *note).collect();
         all.estimate = Some(Estimate {
             assumption: ASSUMPTION.to_owned(),
             calibrated: expected.calibrations.iter().any(super::calibration::Calibration::is_map),
             calibration_error: [mean(0), mean(1)],
             metrics,
-            note: note.to_owned(),
+            note: notes.join("; "),
         });
     }
 

@@ -251,6 +251,30 @@ fn an_estimate_is_what_labels_show_later() {
     }
 }
 
+/// Whether an answer is right among three classes is more than whether it is 1 or not.
+#[test]
+fn one_probability_of_three_classes_says_no_accuracy() {
+    let third = |truth: bool, i: usize| if truth { "1" } else { ["0", "2"][i % 2] };
+    let collected = |is_labelled: bool| {
+        let mut collector = Collector::classes(&["1".to_owned()], 7, 0);
+        for (i, (score, truth)) in rows(3_000, 7919, 10473, |score| score).into_iter().enumerate() {
+            let label = if is_labelled { Label::Known(third(truth, i / 2)) } else { Label::Missing };
+            collector.class(label, Some(third(score >= 0.5, i)), Some(&[score]));
+        }
+        collector.finish().unwrap()
+    };
+    let names = |reference: &Side, current: &Side| {
+        let (compared, run) = judged(reference, current);
+        assert_ne!(run.verdict, Verdict::Warn, "{}", run.reason);
+        let metrics = compared.estimate.unwrap().metrics;
+        metrics.into_iter().map(|metric| metric.name).collect::<Vec<_>>()
+    };
+    let two = side(&rows(3_000, 7919, 10473, |score| score));
+    assert_eq!(names(&collected(true), &collected(false)), ["ROC AUC"]);
+    assert_eq!(names(&two, &collected(false)), ["ROC AUC"]);
+    assert_eq!(names(&two, &unlabelled(&good())), ["accuracy", "macro F1", "ROC AUC"]);
+}
+
 #[test]
 fn an_estimate_warns_at_most() {
     let reference = side(&rows(6_000, 7919, 10473, |score| score));
