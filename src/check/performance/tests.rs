@@ -163,6 +163,32 @@ fn ids_that_rows_share_are_counted() {
     assert_eq!((section.labels.unwrap().rows_of_one_id, section.current.labelled), (100, 400));
 }
 
+/// Of formats with types, where what is empty is a text, too.
+#[test]
+fn rows_without_an_id_get_no_label() {
+    let files = Files::new();
+    let reference = files.source("r.csv", &labelled(rows(0, 500, 0.0)));
+    let mut current = String::new();
+    for (index, row) in rows(0, 300, 0.0).enumerate() {
+        let id = ["\"\"".to_owned(), "\" \"".to_owned(), "\"NaN\"".to_owned(), row.id.to_string()];
+        let (id, said) = (&id[index.min(3)], digit(row.said));
+        writeln!(current, "{{\"id\": {id}, \"said\": {said}, \"p\": {}}}", row.score).unwrap();
+    }
+    current += "{\"said\": 1, \"p\": 0.9}\n";
+    let mut labels =
+        "{\"id\": \"\", \"y\": 1}\n{\"id\": \"  \", \"y\": 1}\n{\"id\": \"NaN\", \"y\": 0}\n".to_owned();
+    rows(3, 297, 0.0)
+        .for_each(|row| writeln!(labels, "{{\"id\": {}, \"y\": {}}}", row.id, digit(row.truth)).unwrap());
+    let [current, labels] =
+        [("c.ndjson", current), ("l.ndjson", labels)].map(|(n, text)| files.source(n, &text));
+    let section = checked(&reference, &current, Some(&labels)).performance.unwrap();
+    let told = section.labels.unwrap();
+    assert_eq!((section.current.rows, section.current.labelled), (301, 297));
+    assert_eq!((told.rows, told.without_id, told.rows_without_id), (300, 3, 4));
+    assert_eq!((told.repeated, told.unmatched, told.rows_of_one_id), (0, 0, 0));
+    assert!(super::labels::id_of(&crate::tables::Cell::Number(f64::NAN)).is_none());
+}
+
 #[test]
 fn a_report_does_not_depend_on_the_number_of_threads() {
     let files = Files::new();
