@@ -31,13 +31,9 @@ pub fn compare(reference: &Side, current: &Side, options: &Options) -> Compariso
     match (&reference.measures.of, &current.measures.of) {
         (Of::Regression(r), Of::Regression(c)) => it.errors(r, c, &mut all),
         (Of::Classification(r), Of::Classification(c)) => {
-            it.classes(r, c, &mut all);
-            match it.mismatch(r, c) {
-                Some(why) => all.findings.push(it.stopped("probabilities", Verdict::Invalid, &why)),
-                None => {
-                    it.probabilities(r, c, &mut all);
-                    it.estimate(&mut all);
-                }
+            match it.strangers(r, c) {
+                Some(why) => all.findings.push(it.stopped("classes", Verdict::Invalid, &why)),
+                None => it.classes(r, c, &mut all),
             }
             all.confusion = confusion(r, c, options.named_from);
         }
@@ -123,6 +119,36 @@ impl Pair<'_> {
             metric.note =
                 format!("of the {} classes with at least {CLASS_ROWS} labels on each side", classes.len());
         }
+        match self.mismatch(r, c) {
+            Some(why) => all.findings.push(self.stopped("probabilities", Verdict::Invalid, &why)),
+            None => {
+                self.probabilities(r, c, all);
+                self.estimate(all);
+            }
+        }
+    }
+
+    /// Why labels and predictions do not speak of the same: of a side what is true is predicted on neither, or what is
+    /// predicted is true on neither.
+    fn strangers(&self, r: &Classification, c: &Classification) -> Option<String> {
+        let (actual, predicted) = ([r.actual(), c.actual()], [r.predicted(), c.predicted()]);
+        let names = ["reference", "current data"];
+        for ((name, actual_here), predicted_here) in names.into_iter().zip(&actual).zip(&predicted) {
+            let meets = |here: &BTreeMap<&str, u64>, all: &[BTreeMap<&str, u64>; 2]| {
+                let is_among =
+                    |class: &str| all.iter().any(|side| side.get(class).is_some_and(|rows| *rows > 0));
+                here.iter().all(|(_, rows)| *rows == 0)
+                    || here.iter().any(|(class, rows)| *rows > 0 && is_among(class))
+            };
+            if !meets(actual_here, &predicted) || !meets(predicted_here, &actual) {
+                return Some(format!(
+                    "Labels and predictions of the {name} share no class: the labels are {}, the predictions {}.",
+                    self.named(actual_here),
+                    self.named(predicted_here)
+                ));
+            }
+        }
+        None
     }
 
     /// Why probabilities are those of no class, or not of the same. What is measured of them would be of nothing.
@@ -135,7 +161,7 @@ impl Pair<'_> {
         let actual = r.actual();
         let is_known = |name: &String| actual.get(name.as_str()).is_some_and(|rows| *rows > 0);
         let unknown = p.of.iter().find(|name| r.total() > 0 && !is_known(name))?;
-        let classes = self.named(actual.iter().map(|(name, rows)| (*name, *rows)));
+        let classes = self.named(&actual);
         let hint = if p.of.len() == 1 { " Say with --positive which of them they are of." } else { "" };
         Some(format!(
             "Probabilities are of the class {unknown}, of which the reference has no row; its classes are {classes}.{hint}"
@@ -313,10 +339,10 @@ impl Pair<'_> {
     }
 
     /// Classes as a report may name them: those with enough rows, some of them.
-    fn named<'a>(&self, classes: impl Iterator<Item = (&'a str, u64)>) -> String {
-        let (named, rare): (Vec<_>, Vec<_>) =
-            classes.filter(|(_, rows)| *rows > 0).partition(|(_, rows)| *rows >= self.options.named_from);
-        let mut names: Vec<&str> = named.iter().map(|(name, _)| *name).take(LISTED_CLASSES).collect();
+    fn named(&self, classes: &BTreeMap<&str, u64>) -> String {
+        let some = classes.iter().filter(|(_, rows)| **rows > 0);
+        let (named, rare): (Vec<_>, Vec<_>) = some.partition(|(_, rows)| **rows >= self.options.named_from);
+        let mut names: Vec<&str> = named.iter().map(|(name, _)| **name).take(LISTED_CLASSES).collect();
         if named.len() > names.len() || !rare.is_empty() {
             names.push(if names.is_empty() { "rare" } else { "others" });
         }

@@ -118,9 +118,18 @@ impl Classification {
 
     /// How many rows are of each class.
     pub fn actual(&self) -> BTreeMap<&str, u64> {
+        self.counts(0)
+    }
+
+    /// How many rows were taken for each class.
+    pub fn predicted(&self) -> BTreeMap<&str, u64> {
+        self.counts(1)
+    }
+
+    fn counts(&self, by: usize) -> BTreeMap<&str, u64> {
         let mut counts: BTreeMap<&str, u64> = self.classes.iter().map(|name| (name.as_str(), 0)).collect();
-        for [target, _, rows] in &self.confusion {
-            *counts.entry(self.name(*target)).or_default() += rows;
+        for cell in &self.confusion {
+            *counts.entry(self.name(cell[by])).or_default() += cell[2];
         }
         counts
     }

@@ -316,6 +316,29 @@ fn probabilities_of_a_class_that_is_not_there_are_invalid() {
     assert_eq!((names, compared.estimate), (vec!["accuracy", "macro F1"], None));
 }
 
+#[test]
+fn labels_and_predictions_of_other_classes_are_invalid() {
+    let spelt = |target: fn(bool) -> &'static str, said: fn(bool) -> &'static str| {
+        let mut collector = Collector::classes(&[], 7, 0);
+        for (score, truth) in good() {
+            collector.class(Label::Known(target(truth)), Some(said(score >= 0.5)), None);
+        }
+        collector.finish().unwrap()
+    };
+    let word = |is: bool| if is { "yes" } else { "no" };
+    let (same, other) = (spelt(name, name), spelt(word, name));
+    for (reference, current) in [(&other, &other), (&same, &other), (&other, &same)] {
+        let (compared, run) = judged(reference, current);
+        assert_eq!(run.verdict, Verdict::Invalid);
+        let reason = &compared.findings[0].reason;
+        assert!(reason.ends_with("the labels are no, yes, the predictions 0, 1."), "{reason}");
+        assert!(compared.metrics.is_empty() && compared.findings.len() == 1);
+    }
+    // Always wrong is not the same: it is drift.
+    let wrong = spelt(|_| "1", |_| "0");
+    assert_eq!(verdict(&judged(&same, &wrong).1, "performance: accuracy"), Some(Verdict::Drift));
+}
+
 /// What is cut into chunks, kept in profiles and merged is what it was.
 #[test]
 fn measures_add_up() {
