@@ -55,6 +55,13 @@ pub(super) fn examine(
     let of_reference = of_current.filter(|_| !has_column(reference, &asked.target));
     let read = |source: &Source, labels: Option<&Labels>, is_reference: bool| match source.as_profile() {
         Some(profile) => match profile.performance() {
+            Some(measures) if !measures.is_of(&asked.target, &asked.prediction) => {
+                let name = |name: &Option<String>| name.clone().unwrap_or_default();
+                let (target, prediction) = (name(&measures.target), name(&measures.prediction));
+                Ok(Err(format!(
+                    "is a profile made with --target {target} --prediction {prediction}, of other columns"
+                )))
+            }
             Some(measures) => Ok(Ok(Side { measures: measures.clone(), sample: None })),
             None => Ok(Err("is a profile made without --target and --prediction".to_owned())),
         },
@@ -100,7 +107,7 @@ pub(super) fn measure(
     let labels = labels.map(|source| Labels::read(source, asked, plan.task, request.threads)).transpose()?;
     let side = answers::read(source, labels.as_ref(), asked, &plan, true, request.threads)?;
     let side = side.map_err(|why| Error::invalid("performance_column", format!("the data {why}")))?;
-    Ok(side.measures)
+    Ok(side.measures.of_columns(&asked.target, &asked.prediction))
 }
 
 /// What a side's rows are read for.

@@ -217,7 +217,7 @@ fn a_profile_keeps_what_a_check_needs() {
     let current = files.source("c.csv", &labelled(rows(4_000, 3_000, 0.25)));
     let kept = profile(&reference, None, &request(asked())).unwrap();
     let text = String::from_utf8(kept.to_bytes().unwrap()).unwrap();
-    assert!(text.contains("\"performance\":{\"rows\":4000"));
+    assert!(text.contains("\"performance\":{\"target\":\"y\",\"prediction\":\"said\",\"rows\":4000"));
     let kept = files.source("r.profile", &text);
     let (of_table, of_profile) = (checked(&reference, &current, None), checked(&kept, &current, None));
     let [table, profiled] = [&of_table, &of_profile].map(|report| report.performance.as_ref().unwrap());
@@ -235,6 +235,19 @@ fn a_profile_keeps_what_a_check_needs() {
     let part = profile(&part, Some(&files.source("l.csv", &labels)), &request(asked())).unwrap();
     let parsed = crate::drift::profile::Profile::parse(text.as_bytes()).unwrap();
     assert_eq!(parsed.merge(&part).unwrap().performance().unwrap().measured(), 4_500);
+    // What was measured of other columns is neither added nor compared.
+    let renamed = files.source("o.csv", &labelled(rows(0, 500, 0.0)).replacen("said", "told", 1));
+    let other = Performance { prediction: "told".to_owned(), ..asked() };
+    let other = profile(&renamed, None, &request(other)).unwrap();
+    let unmeasured = profile(&renamed, None, &Request::default()).unwrap();
+    for part in [&other, &unmeasured] {
+        assert!(parsed.merge(part).is_err() && part.merge(&parsed).is_err());
+    }
+    let other = files.source("t.profile", &String::from_utf8(other.to_bytes().unwrap()).unwrap());
+    let report = checked(&other, &current, None);
+    let finding = report.run.columns.iter().find(|finding| finding.column == "performance").unwrap();
+    assert_eq!(finding.verdict, Verdict::Invalid);
+    assert!(finding.reason.contains("--target y --prediction told"), "{}", finding.reason);
     // A profile without performance has nothing to compare with.
     let bare = profile(&reference, None, &Request::default()).unwrap().to_bytes().unwrap();
     let bare = files.source("b.profile", &String::from_utf8(bare).unwrap());

@@ -99,10 +99,9 @@ impl Profile {
     }
 
     /// The profile of the rows of both. Columns meet by name and stay in the order of `self`, new ones follow; rows
-    /// of a part that lacks a column count as absent in it, and performance is that of the parts that have it. The two
-    /// must stand for different rows.
-    /// Errors: a column of two kinds, with other bins or derived otherwise, performance of two tasks, too many rows or
-    /// columns.
+    /// of a part that lacks a column count as absent in it. The two must stand for different rows.
+    /// Errors: a column of two kinds, with other bins or derived otherwise, performance of other columns or tasks or of
+    /// one part only, too many rows or columns.
     pub fn merge(&self, other: &Self) -> Result<Self, Invalid> {
         let mut others: HashMap<&str, &ColumnProfile> =
             other.columns.iter().map(|column| (column.name(), column)).collect();
@@ -118,7 +117,9 @@ impl Profile {
         }
         let performance = match (&self.performance, &other.performance) {
             (Some(a), Some(b)) => Some(a.merge(b)?),
-            (one, another) => one.as_ref().or(another.as_ref()).cloned(),
+            (None, None) => None,
+            // It would be taken for that of all rows.
+            _ => return Err(Invalid::new("parts with and without performance")),
         };
         let mut derivations = self.derivations.clone();
         for (column, by) in &other.derivations {
