@@ -272,6 +272,7 @@ impl Pair<'_> {
         let classes = frequent(&[of_reference]);
         let is_awaited = current.measures.measured() < current.measures.rows;
         let mut metrics = vec![];
+        let tests = expected.shares.len() as f64;
         for (name, share) in expected.shares {
             let measured = match name {
                 "accuracy" => accuracy::share(of_reference),
@@ -280,7 +281,7 @@ impl Pair<'_> {
                 _ => None,
             };
             if let Some(measured) = measured.filter(|_| is_awaited) {
-                let test = self.judged(name, measured, share);
+                let test = self.judged(name, measured, share, self.options.alpha / tests);
                 all.findings.push(self.finding(&format!("estimated {name}"), vec![test]));
             }
             let reference = measured.and_then(Share::reported);
@@ -305,13 +306,16 @@ impl Pair<'_> {
         });
     }
 
-    /// An estimate warns at most: no labels say that it holds. It has no p-value among those of the run.
-    fn judged(&self, name: &str, measured: Share, estimated: Share) -> Test {
+    /// An estimate warns at most: no labels say that it holds. It has no p-value among those of the run; `alpha` is its
+    /// part of what all estimates may be wrong by. Of few rows it warns only of what they can find.
+    fn judged(&self, name: &str, measured: Share, estimated: Share, alpha: f64) -> Test {
         let statistic = format!("estimated_{}_difference", name.to_lowercase().replace(' ', "_"));
         let mut test = shares::test(&statistic, "", measured, estimated, self.options);
-        let is_significant = test.p_value.take().is_some_and(|p| p <= self.options.alpha);
-        let is_large = test.effect.as_ref().is_some_and(|effect| effect.value >= effect.floor);
+        let is_significant = test.p_value.take().is_some_and(|p| p <= alpha);
         let is_resolved = test.effect.as_ref().is_some_and(Effect::is_resolved);
+        let is_large = test.effect.as_ref().is_some_and(|effect| {
+            effect.value >= if is_resolved { effect.floor } else { effect.floor.max(effect.detectable) }
+        });
         let verdict = match () {
             () if is_significant && is_large => Verdict::Warn,
             () if is_resolved => Verdict::Ok,

@@ -10,7 +10,7 @@
 use super::calibration::Calibration;
 use super::measures::Classification;
 use super::roc_auc::{Area, points};
-use super::shares::Share;
+use super::shares::{CLASS_ROWS, Share};
 use super::{Sample, Side, roc_auc};
 
 /// Expected metrics by name, and how probabilities were calibrated.
@@ -120,12 +120,16 @@ fn mean(right: impl Iterator<Item = f64>) -> Option<Share> {
     Share::new(sum / rows, variance / (rows * rows), n, n)
 }
 
-/// Of both classes.
+/// Of both classes. `None` if rows too few are expected of one: all of its F1 would hang on them.
 fn f1(rows: &[Row]) -> Option<Share> {
     let n = rows.len() as f64;
     let count = |each: fn(&Row) -> f64| rows.iter().map(each).sum::<f64>();
+    let own = count(|row| row.p);
+    if own.min(n - own) < CLASS_ROWS as f64 {
+        return None;
+    }
     let said = |row: &Row| f64::from(u8::from(row.said));
-    let denominators = count(|row| row.p) + rows.iter().map(said).sum::<f64>();
+    let denominators = own + rows.iter().map(said).sum::<f64>();
     let denominators = [denominators, 2.0 * n - denominators];
     let yes = 2.0 * count(|row| if row.said { row.p } else { 0.0 }) / denominators[0];
     let no = 2.0 * count(|row| if row.said { 0.0 } else { 1.0 - row.p }) / denominators[1];

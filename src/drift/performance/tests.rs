@@ -339,6 +339,29 @@ fn labels_and_predictions_of_other_classes_are_invalid() {
     assert_eq!(verdict(&judged(&same, &wrong).1, "performance: accuracy"), Some(Verdict::Drift));
 }
 
+#[test]
+fn an_estimate_of_a_few_rows_does_not_warn() {
+    let reference = side(&rows(6_000, 7919, 10473, |score| score));
+    for first in 0..40 {
+        for count in 2..5 {
+            let few = &good()[first..first + count];
+            let (compared, run) = judged(&reference, &unlabelled(few));
+            let warned = run.columns.iter().find(|finding| finding.verdict == Verdict::Warn);
+            assert_eq!(warned.map(|finding| &finding.column), None, "{few:?}");
+            assert!(compared.estimate.unwrap().metrics.iter().all(|metric| metric.name != "macro F1"));
+        }
+    }
+    let rare: Vec<(f64, bool)> = (0..400).map(|i| (0.02 + 0.01 * (i % 2) as f64, false)).collect();
+    let names = |rows: &[(f64, bool)]| {
+        let estimate = compare(&reference, &unlabelled(rows), &Options::default()).estimate.unwrap();
+        estimate.metrics.into_iter().map(|metric| metric.name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (names(&rare), names(&good())[1].as_str()),
+        (vec!["accuracy".to_owned(), "ROC AUC".to_owned()], "macro F1")
+    );
+}
+
 /// What is cut into chunks, kept in profiles and merged is what it was.
 #[test]
 fn measures_add_up() {
