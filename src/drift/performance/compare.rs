@@ -12,6 +12,8 @@ use std::collections::BTreeMap;
 pub const PREFIX: &str = "performance";
 /// A confusion matrix of more classes is not shown.
 const SHOWN_CLASSES: usize = 20;
+/// With a larger share of rows in one bin, bins say nothing of ranks.
+const CROWDED: f64 = 0.9;
 /// So many classes are named in a reason.
 const LISTED_CLASSES: usize = 10;
 
@@ -73,6 +75,9 @@ fn short(value: f64) -> String {
         format!("{value:.3e}")
     }
 }
+
+/// Of both sides with what is special about them; or why there are none.
+type Areas = Result<([Option<Share>; 2], String), String>;
 
 struct Pair<'a> {
     sides: [&'a Side; 2],
@@ -171,9 +176,19 @@ impl Pair<'_> {
     fn probabilities(&self, r: &Classification, c: &Classification, all: &mut Comparison) {
         let (Some(p), Some(q)) = (&r.probabilities, &c.probabilities) else { return };
         self.losses(p, q, all);
-        let (areas, note) =
-            if p.of.len() == 1 { self.areas(r, c) } else { self.areas_of_several(r, c, &p.of) };
-        self.add_shares(all, "ROC AUC", roc_auc::METHOD, areas);
+        let areas = if p.of.len() == 1 { self.areas(r, c) } else { self.areas_of_several(r, c, &p.of) };
+        let note = match areas {
+            Ok((areas, note)) => {
+                self.add_shares(all, "ROC AUC", roc_auc::METHOD, areas);
+                note
+            }
+            Err(why) => {
+                let [n, m] = self.sides.map(|side| side.measures.measured());
+                let test = Test::insufficient("roc_auc_difference", n, m, &why);
+                self.add(all, "ROC AUC", Better::Higher, [None; 2], Some(test));
+                why
+            }
+        };
         if let Some(metric) = all.metrics.last_mut().filter(|metric| metric.name == "ROC AUC") {
             metric.note = note;
         }
@@ -212,7 +227,7 @@ impl Pair<'_> {
     }
 
     /// Of one class: by all probabilities, or by bins where a side is a profile.
-    fn areas(&self, r: &Classification, c: &Classification) -> ([Option<Share>; 2], String) {
+    fn areas(&self, r: &Classification, c: &Classification) -> Areas {
         let samples = self.sides.map(|side| side.sample.as_ref());
         let enough =
             |share: Share, own: f64, others: f64| (own.min(others) >= CLASS_ROWS as f64).then_some(share);
@@ -229,25 +244,26 @@ impl Pair<'_> {
             };
             let is_exact = first.is_exact() && second.is_exact();
             let note = if is_exact { "" } else { "of a sample of rows, drawn by their places" };
-            return ([of(first, r), of(second, c)], note.to_owned());
+            return Ok(([of(first, r), of(second, c)], note.to_owned()));
         }
-        let of = |it: &Classification| {
+        let bins = [r, c].map(|it| {
             let bins = it.probabilities.iter().flat_map(|probabilities| &probabilities.bins);
-            let bins: Vec<[u64; 2]> = bins.map(|bin| [bin[0] + bin[2], bin[1] + bin[3]]).collect();
-            share(points_of_bins(&bins))
-        };
-        ([of(r), of(c)], "of probabilities in 1,000 bins".to_owned())
+            bins.map(|bin| [bin[0] + bin[2], bin[1] + bin[3]]).collect::<Vec<[u64; 2]>>()
+        });
+        if bins.iter().any(|bins| is_crowded(bins)) {
+            return Err(
+                "More than 90 % of the rows of a side are in one of the 1,000 bins of probabilities that a \
+                        profile keeps, which do not tell how these rank."
+                    .to_owned(),
+            );
+        }
+        Ok((bins.map(|bins| share(points_of_bins(&bins))), "of probabilities in 1,000 bins".to_owned()))
     }
 
-    fn areas_of_several(
-        &self,
-        r: &Classification,
-        c: &Classification,
-        of: &[String],
-    ) -> ([Option<Share>; 2], String) {
+    fn areas_of_several(&self, r: &Classification, c: &Classification, of: &[String]) -> Areas {
         let classes = frequent(&[r, c]);
         let [Some(first), Some(second)] = self.sides.map(|side| side.sample.as_ref()) else {
-            return ([None; 2], "a profile does not keep the probabilities of several classes".to_owned());
+            return Err("A profile does not keep the probabilities of several classes.".to_owned());
         };
         let share = |sample: &super::Sample, it: &Classification| {
             let place = |name: &&str| {
@@ -258,10 +274,8 @@ impl Pair<'_> {
             if places.len() < 2 { None } else { several::share(sample, &places) }
         };
         let sampled = if first.is_exact() && second.is_exact() { "" } else { ", of a sample of rows" };
-        (
-            [share(first, r), share(second, c)],
-            format!("the mean of each of {} classes against all others{sampled}", classes.len()),
-        )
+        let note = format!("the mean of each of {} classes against all others{sampled}", classes.len());
+        Ok(([share(first, r), share(second, c)], note))
     }
 
     /// The estimate, and findings of it unless each row has its label.
@@ -277,7 +291,10 @@ impl Pair<'_> {
             let measured = match name {
                 "accuracy" => accuracy::share(of_reference),
                 "macro F1" if classes.len() == 2 => f1::share(of_reference, &classes),
-                "ROC AUC" => Pair { sides: [reference; 2], ..*self }.areas(of_reference, of_reference).0[0],
+                "ROC AUC" => {
+                    let pair = Pair { sides: [reference; 2], ..*self };
+                    pair.areas(of_reference, of_reference).ok().and_then(|(areas, _)| areas[0])
+                }
                 _ => None,
             };
             if let Some(measured) = measured.filter(|_| is_awaited) {
@@ -363,6 +380,12 @@ impl Side {
     pub(super) fn classification(&self) -> Option<&Classification> {
         if let Of::Classification(it) = &self.measures.of { Some(it) } else { None }
     }
+}
+
+/// Whether nearly all rows are in one bin, as those of rare events are: within it nothing ranks.
+fn is_crowded(bins: &[[u64; 2]]) -> bool {
+    let rows = |bin: &[u64; 2]| (bin[0] + bin[1]) as f64;
+    bins.iter().map(rows).fold(0.0, f64::max) > CROWDED * bins.iter().map(rows).sum::<f64>()
 }
 
 /// Classes with rows enough on each side that has rows.

@@ -391,6 +391,24 @@ fn measures_add_up() {
     assert!(whole.merge(&regression).is_err());
 }
 
+/// Of rare events all probabilities are low: in one bin they do not rank, however well they did.
+#[test]
+fn what_a_profile_does_not_keep_is_said_and_not_measured() {
+    let rare: Vec<(f64, bool)> = good().into_iter().map(|(score, truth)| (score / 1_100.0, truth)).collect();
+    for (side, why) in [(side(&rare), "one of the 1,000 bins"), (several(), "several classes")] {
+        let kept = Side { measures: side.measures.clone(), sample: None };
+        for (reference, current) in [(&kept, &side), (&side, &kept), (&kept, &kept)] {
+            let (compared, run) = judged(reference, current);
+            let finding = run.columns.iter().find(|it| it.column == "performance: ROC AUC").unwrap();
+            assert_eq!(finding.verdict, Verdict::InsufficientData);
+            assert!(finding.reason.contains(why), "{}", finding.reason);
+            let metric = compared.metrics.iter().find(|metric| metric.name == "ROC AUC").unwrap();
+            assert!(metric.note.contains(why) && metric.reference.or(metric.current).is_none());
+        }
+        assert!(values(&judged(&side, &side).0, "ROC AUC")[0] > 0.6, "all rows are there");
+    }
+}
+
 #[test]
 fn sums_that_no_rows_have_are_refused() {
     let whole = side(&good()).measures;
