@@ -118,22 +118,24 @@ impl Labels {
         Some(self.known[place].1)
     }
 
-    pub fn number(&self, id: &Cell<'_>) -> Label<f64> {
-        match self.find(id) {
-            None | Some(CONTRADICTORY) => Label::Missing,
-            Some(FAILED) => Label::Failed,
-            Some(value) => Label::Known(value),
-        }
+    /// `None` if none came for this id. Those that contradict each other came, and say nothing.
+    pub fn number(&self, id: &Cell<'_>) -> Option<Label<f64>> {
+        Some(match self.find(id)? {
+            CONTRADICTORY => Label::Missing,
+            FAILED => Label::Failed,
+            value => Label::Known(value),
+        })
     }
 
-    pub fn class(&self, id: &Cell<'_>) -> Label<&str> {
-        match self.number(id) {
+    /// As [`Self::number`].
+    pub fn class(&self, id: &Cell<'_>) -> Option<Label<&str>> {
+        Some(match self.number(id)? {
             Label::Known(place) => {
                 self.classes.get(place as usize).map_or(Label::Failed, |name| Label::Known(name))
             }
             Label::Missing => Label::Missing,
             Label::Failed => Label::Failed,
-        }
+        })
     }
 
     fn matched(&self) -> u64 {

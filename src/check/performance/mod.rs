@@ -35,8 +35,8 @@ impl Examined {
     }
 }
 
-/// Compares the performance of two sides. Labels, if there are any, are those of the current side, and those of the
-/// reference if it has none itself.
+/// Compares the performance of two sides. Labels, if there are any, are those of the current side, before what its rows
+/// themselves say, and those of the reference if it has none itself.
 ///
 /// Errors: a request that contradicts itself, a column that is nowhere, too many labels, what cannot be read.
 pub(super) fn examine(
@@ -103,7 +103,6 @@ pub(super) fn measure(
 ) -> Result<Measures> {
     asked.check_names(&[Some(source), labels])?;
     let plan = plan(&[Some(source), labels], asked, request)?;
-    let labels = labels.filter(|_| !has_column(source, &asked.target));
     let labels = labels.map(|source| Labels::read(source, asked, plan.task, request.threads)).transpose()?;
     let side = answers::read(source, labels.as_ref(), asked, &plan, true, request.threads)?;
     let side = side.map_err(|why| Error::invalid("performance_column", format!("the data {why}")))?;

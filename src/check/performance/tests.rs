@@ -189,6 +189,32 @@ fn rows_without_an_id_get_no_label() {
     assert!(super::labels::id_of(&crate::tables::Cell::Number(f64::NAN)).is_none());
 }
 
+/// The first hundred rows get labels, of which the last two contradict each other; the others keep their own.
+#[test]
+fn labels_that_come_go_before_those_of_rows() {
+    let files = Files::new();
+    let reference = files.source("r.csv", &labelled(rows(0, 500, 0.0)));
+    let wrong = |row: Row| Row { truth: !row.said, ..row };
+    let right = |row: Row| Row { truth: row.said, ..row };
+    let current = labelled(rows(0, 100, 0.0).map(wrong).chain(rows(100, 200, 0.0).map(right)));
+    let mut labels = csv("id,y", rows(0, 100, 0.0), |row| format!("{},{}", row.id, digit(row.said)));
+    labels += "99,0\n99,1\n";
+    let [current, labels] = [("c.csv", current), ("l.csv", labels)].map(|(n, text)| files.source(n, &text));
+    let report = checked(&reference, &current, Some(&labels));
+    let section = report.performance.unwrap();
+    assert_eq!((section.current.rows, section.current.labelled), (300, 299));
+    assert_eq!(
+        (section.metrics[0].name.as_str(), section.metrics[0].current.unwrap().value),
+        ("accuracy", 1.0)
+    );
+    let kept = profile(&current, Some(&labels), &request(asked())).unwrap();
+    assert_eq!(kept.performance().unwrap().measured(), 299);
+    // Of numbers as well.
+    let numbers = Performance { task: Some(Task::Regression), probability: None, ..asked() };
+    let report = check(&reference, &current, Some(&labels), &request(numbers)).unwrap();
+    assert_eq!(report.performance.unwrap().metrics[0].current.unwrap().value, 0.0);
+}
+
 #[test]
 fn a_report_does_not_depend_on_the_number_of_threads() {
     let files = Files::new();
