@@ -2,10 +2,10 @@
 
 use super::super::request::Request;
 use super::super::side::Source;
-use super::{Recognised, Signals, concern::concern, fields::fields};
-use crate::drift::compare::{Column, Finding, Rules, Verdict};
+use super::{Recognised, Signals, concern, fields::fields};
+use crate::drift::compare::{Column, Finding, Options, Rules, Verdict};
 use crate::drift::profile::Kind;
-use crate::drift::signals::{Preset, Role, Roles};
+use crate::drift::signals::{Derived, Preset, Role, Roles};
 use crate::error::{Error, Result};
 use crate::tables::Derivations;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -165,10 +165,6 @@ impl Watch {
         }
     }
 
-    pub fn is_pinned(&self, name: &str) -> bool {
-        self.pinned.contains(name)
-    }
-
     /// For the report, with what could not be done.
     pub fn recognised(&self, notes: Vec<String>) -> Option<Recognised> {
         self.recognised.clone().map(|recognised| Recognised { notes, ..recognised })
@@ -179,7 +175,7 @@ impl Watch {
         self.derivations.keys().chain(&self.hidden)
     }
 
-    /// Sets what is special about a column that was examined.
+    /// Before it is judged: sets what is special about a column that was examined.
     pub fn mark(&self, finding: &mut Finding, sides: [Option<&Column>; 2], rules: &Rules) {
         if let Some(why) = self.broken.get(&finding.column) {
             finding.tests.clear();
@@ -187,16 +183,34 @@ impl Watch {
             finding.reason.clone_from(why);
             return;
         }
-        if let [Some(reference), Some(current)] = sides {
-            let of_output =
-                self.derivations.get(&finding.column).filter(|it| self.outputs.contains(&it.source));
-            finding.concern = of_output
-                .map(|derived| concern(derived.signal.name(), reference, current))
-                .unwrap_or_default();
+        let usual = Options::default();
+        let options = if let Rules::Sound(options) = rules { options } else { &usual };
+        if let ([Some(reference), Some(current)], Some(derived)) = (sides, self.of_output(&finding.column)) {
+            finding.concern = concern::concern(derived.signal.name(), reference, current, options.alpha);
         }
-        if let (Rules::Sound(options), true) = (rules, self.pinned.contains(&finding.column)) {
-            finding.pin(options);
+        if matches!(rules, Rules::Sound(_)) {
+            if self.pinned.contains(&finding.column) {
+                finding.pin(options);
+            }
+            if self.of_output(&finding.column).is_some_and(|derived| concern::is_rule(derived.signal.name()))
+            {
+                finding.pin_rule(options);
+            }
         }
+    }
+
+    /// After it was judged.
+    pub fn settle(&self, finding: &mut Finding) {
+        if self.of_output(&finding.column).is_some() {
+            concern::settle(finding);
+        }
+        if self.pinned.contains(&finding.column) {
+            finding.explain_pin();
+        }
+    }
+
+    fn of_output(&self, column: &str) -> Option<&Derived> {
+        self.derivations.get(column).filter(|derived| self.outputs.contains(&derived.source))
     }
 }
 

@@ -181,6 +181,27 @@ fn each_change_shows_where_it_is() {
     assert_eq!(finding(&report, "completion:language").verdict, Verdict::Ok);
 }
 
+/// That a fifth of the outputs is not logged any more breaks no rule, whatever chance does to those that are left.
+#[test]
+fn outputs_that_are_missing_are_no_violations() {
+    let files = Files::new();
+    let lines = |rows: usize, personal: usize, missing: usize| -> Vec<Value> {
+        let line = |row: usize| match row {
+            row if row < personal => json!({ "completion": "Write to jane.doe@example.org." }),
+            row if row < personal + missing => json!({ "completion": null }),
+            _ => json!({ "completion": "The invoice is right." }),
+        };
+        (0..rows).map(line).collect()
+    };
+    let reference = ndjson(&files, "r", &lines(1_000, 20, 0));
+    let current = ndjson(&files, "c", &lines(1_000, 21, 200));
+    let report = checked(&reference, &current, &only("completion")).unwrap();
+    let personal = finding(&report, "completion:pii_any");
+    assert_eq!(personal.verdict, Verdict::Drift, "{}", personal.reason);
+    assert!(personal.reason.starts_with("missing rate"), "{}", personal.reason);
+    assert_eq!(report.run.drifted_concerns(), [Concern::Data].into());
+}
+
 #[test]
 fn another_system_is_news_however_few_rows_it_answered() {
     let files = Files::new();
