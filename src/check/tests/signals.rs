@@ -282,6 +282,12 @@ fn a_baseline_works_with_later_logs() {
     assert_eq!(refusal.verdict, Verdict::Invalid);
     assert!(refusal.reason.contains("refusal 0 sha256:00 and refusal "), "{}", refusal.reason);
     assert!(baseline.merge(&other).is_err() && baseline.merge(&baseline).is_ok());
+    // One that was made without the preset lacks what the other says of the texts.
+    let without = profile(&open(&current).unwrap(), None, &Request::default()).unwrap();
+    for (a, b) in [(&baseline, &without), (&without, &baseline)] {
+        let refused = a.merge(b).unwrap_err().to_string();
+        assert!(refused.contains("derived for one of the profiles"), "{refused}");
+    }
 
     let windows = Windows { rows: 400, count: 20, runs_per_month: 30.0 };
     let only =
