@@ -70,10 +70,8 @@ pub fn vectors(table: &Table, name: &str, most: usize, priority: impl Fn(u64) ->
     chosen.sort_by_key(|(row, _)| *row);
     for (_, value) in chosen {
         match vector(&value) {
-            Some(vector) if found.drawn.first().is_none_or(|first| first.len() == vector.len()) => {
-                found.drawn.push(vector);
-            }
-            _ => found.failed += 1,
+            Some(vector) => found.drawn.push(vector),
+            None => found.failed += 1,
         }
     }
     Ok(found)
