@@ -22,7 +22,11 @@ pub(in super::super) fn vectors(
     request: &Request,
 ) -> Result<(Vec<Finding>, Vec<String>)> {
     let (mut findings, mut notes) = (vec![], vec![]);
-    let Rules::Sound(options) = &request.rules else { return Ok((findings, notes)) };
+    let Rules::Sound(options) = &request.rules else {
+        let note =
+            |name| format!("The vectors of {name} were not compared: the mode has no test of vectors.");
+        return Ok((findings, watch.vectors.iter().map(note).collect()));
+    };
     for name in &watch.vectors {
         if sources.iter().any(|source| source.as_profile().is_some()) {
             notes.push(format!("The vectors of {name} were not compared: a profile keeps none."));

@@ -44,6 +44,7 @@ impl Watch {
             unasked(sources)?;
             return Ok(Self::default().with_versions(sources));
         };
+        check_used(signals)?;
         let library = signals.library().map_err(|error| {
             Error::invalid("drift_output_schema", format!("the schema of outputs: {error}"))
                 .hint("a JSON Schema that refers to nothing outside of itself")
@@ -250,6 +251,27 @@ fn recognised(signals: &Signals, roles: &Roles, preset: &Preset) -> Recognised {
         unrecognised: preset.unrecognised.clone(),
         absent: preset.absent.clone(),
         notes: vec![],
+    }
+}
+
+/// Refuses what the preset has no use for: it would do nothing, and nobody would see.
+fn check_used(signals: &Signals) -> Result<()> {
+    let used = signals.preset.roles();
+    let refused = |what: String| {
+        let message = format!("the preset {} does not use {what}", signals.preset.name());
+        Err(Error::invalid("drift_preset", message)
+            .hint("base_digest and win are of the preset adapter, vector is of weights"))
+    };
+    if signals.base.is_some() && !used.contains(&Role::BaseDigest) {
+        return refused("the digest of a base model".to_owned());
+    }
+    let unused = signals
+        .roles
+        .iter()
+        .find_map(|(column, role)| Some((column, role.filter(|role| !used.contains(role))?)));
+    match unused {
+        Some((column, role)) => refused(format!("{}, which {column} was said to be", role.name())),
+        None => Ok(()),
     }
 }
 

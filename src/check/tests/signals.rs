@@ -405,6 +405,33 @@ fn vectors_are_compared_in_all_forms() {
 }
 
 #[test]
+fn what_a_preset_does_not_use_is_refused_or_said() {
+    let files = Files::new();
+    let lines: Vec<Value> = (0..30).map(|row| json!({ "x": [row, 1], "y": row })).collect();
+    let lines = ndjson(&files, "r", &lines);
+    let asked = |tier, base: Option<&str>, role| {
+        let roles = [("x".to_owned(), Some(role))].into();
+        let signals = Signals { base: base.map(str::to_owned), roles, ..Signals::of(tier) };
+        Request { signals: Some(signals), ..Request::default() }
+    };
+    let refused = |request: Request| checked(&lines, &lines, &request).unwrap_err();
+    for (request, what) in [
+        (asked(Tier::Prompt, Some("sha256:ab"), Role::Output), "the digest of a base model"),
+        (asked(Tier::Weights, Some("sha256:ab"), Role::Output), "the digest of a base model"),
+        (asked(Tier::Prompt, None, Role::Vector), "vector, which x was said to be"),
+        (asked(Tier::Weights, None, Role::Win), "win, which x was said to be"),
+    ] {
+        let error = refused(request);
+        assert!(error.code == "drift_preset" && error.message.contains(what), "{}", error.message);
+    }
+    checked(&lines, &lines, &asked(Tier::Adapter, Some("sha256:ab"), Role::Output)).unwrap();
+    let rules = Request::rules("compat:evidently@0.7", &[], Options::default()).unwrap();
+    let compat = Request { rules, ..asked(Tier::Weights, None, Role::Vector) };
+    let notes = checked(&lines, &lines, &compat).unwrap().notes();
+    assert!(notes.iter().any(|note| note.contains("vectors of x were not compared")), "{notes:?}");
+}
+
+#[test]
 fn odd_outputs_are_values_of_their_own() {
     let files = Files::new();
     let usual = Log { rows: 300, ..USUAL }.write(&files, "r");
