@@ -3,6 +3,7 @@
 mod apart;
 mod concern;
 mod fields;
+mod fit;
 mod watch;
 
 pub use crate::drift::signals::Signals;

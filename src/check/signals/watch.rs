@@ -2,7 +2,7 @@
 
 use super::super::request::Request;
 use super::super::side::Source;
-use super::{Recognised, Signals, concern, fields::fields};
+use super::{Recognised, Signals, concern, fields::fields, fit::misfits};
 use crate::drift::compare::{Column, Finding, Options, Rules, Verdict};
 use crate::drift::profile::Kind;
 use crate::drift::signals::{Derived, Preset, Role, Roles};
@@ -59,14 +59,17 @@ impl Watch {
             }
         }
         request.check_known(signals.roles.keys(), &known)?;
-        let roles = Roles::of(names.iter().map(String::as_str), &given);
+        let of = |given: &[(&str, Option<Role>)]| Roles::of(names.iter().map(String::as_str), given);
+        let misfits = misfits(&of(&given), &given, sources)?;
+        let left = misfits.iter().map(|(column, _)| (column.as_str(), None));
+        let roles = of(&left.chain(given.iter().copied()).collect::<Vec<_>>());
         let preset = Preset::new(signals.preset, &roles, &library);
         let mut watch = Self {
             plain: preset.plain.iter().map(|plain| (plain.name.clone(), plain.kind)).collect(),
             pinned: preset.plain.iter().filter(|it| it.is_pinned).map(|it| it.name.clone()).collect(),
             vectors: preset.vectors.iter().filter(|name| request.wants(name)).cloned().collect(),
             judge: Judge::of(&roles).filter(|judge| request.wants(&judge.score)),
-            recognised: Some(recognised(signals, &roles, &preset)),
+            recognised: Some(recognised(signals, &roles, &preset, &misfits)),
             ..Self::default()
         };
         let used = roles.columns.iter().filter(|(name, _)| !preset.unrecognised.contains(name));
@@ -168,7 +171,9 @@ impl Watch {
 
     /// For the report, with what could not be done.
     pub fn recognised(&self, notes: Vec<String>) -> Option<Recognised> {
-        self.recognised.clone().map(|recognised| Recognised { notes, ..recognised })
+        let mut recognised = self.recognised.clone();
+        recognised.iter_mut().for_each(|recognised| recognised.notes.extend_from_slice(&notes));
+        recognised
     }
 
     /// Names that people may say, besides those of columns.
@@ -242,7 +247,13 @@ fn columns(source: &Source, given: &[(&str, Option<Role>)]) -> Vec<String> {
     names.map(|name| source_of(name).unwrap_or_else(|| name.to_owned())).collect()
 }
 
-fn recognised(signals: &Signals, roles: &Roles, preset: &Preset) -> Recognised {
+fn recognised(signals: &Signals, roles: &Roles, preset: &Preset, misfits: &[(String, Role)]) -> Recognised {
+    let left = |(column, role): &(String, Role)| {
+        format!(
+            "{column} was left as it is: it is called like a {}, and its values are none.",
+            role.name().replace('_', " ")
+        )
+    };
     let used = roles.columns.iter().filter(|(name, _)| !preset.unrecognised.contains(name));
     Recognised {
         preset: signals.preset,
@@ -250,7 +261,7 @@ fn recognised(signals: &Signals, roles: &Roles, preset: &Preset) -> Recognised {
         lexicons: BTreeSet::new(),
         unrecognised: preset.unrecognised.clone(),
         absent: preset.absent.clone(),
-        notes: vec![],
+        notes: misfits.iter().map(left).collect(),
     }
 }
 

@@ -431,6 +431,48 @@ fn what_a_preset_does_not_use_is_refused_or_said() {
     assert!(notes.iter().any(|note| note.contains("vectors of x were not compared")), "{notes:?}");
 }
 
+/// By their names these would be numbers and texts.
+#[test]
+fn a_column_whose_values_do_not_fit_its_name_stays_what_it_is() {
+    let files = Files::new();
+    let log = |name: &str, grade: &str, errors: &str, documents: usize| {
+        let line = |row: usize| {
+            let grade = if row % 10 == 0 { "B" } else { grade };
+            json!({ "grade": grade, "errors": errors, "documents": documents + row % 3, "latency": row % 7,
+                "anchor": row % 3, "context": ["a", "b"], "prompt": "What is this?" })
+        };
+        ndjson(&files, name, &(0..1_000).map(line).collect::<Vec<_>>())
+    };
+    let (reference, current) = (log("r", "A", "none", 3), log("c", "F", "timeout", 7));
+    let report = checked(&reference, &current, &request(Tier::Prompt)).unwrap();
+    for column in ["grade", "errors", "documents"] {
+        let found = finding(&report, column);
+        assert_eq!((found.verdict, found.kind), (Verdict::Drift, Kind::Categorical), "{}", found.reason);
+        assert!(report.notes().iter().any(|note| note.starts_with(&format!("{column} was left"))));
+    }
+    let recognised = report.signals.as_ref().unwrap();
+    let taken: Vec<&str> = recognised.roles.keys().map(String::as_str).collect();
+    assert_eq!(taken, ["context", "latency", "prompt"]);
+    assert_eq!(recognised.unrecognised, ["anchor", "documents", "errors", "grade"]);
+    assert_eq!(finding(&report, "latency").kind, Kind::Numeric);
+    assert_eq!(finding(&report, "context:characters").verdict, Verdict::Ok);
+
+    // A baseline knows what it took a column for.
+    let baseline = profile(&open(&reference).unwrap(), None, &request(Tier::Prompt)).unwrap();
+    let kept = files.text("b.profile", &String::from_utf8(baseline.to_bytes().unwrap()).unwrap());
+    let of_profile = checked(&kept, &current, &request(Tier::Prompt)).unwrap();
+    assert_eq!(verdicts(&of_profile), verdicts(&report));
+
+    // What a person says stands, and is no lack of data where it cannot be.
+    let said = [("grade".to_owned(), Some(Role::JudgeScore))].into();
+    let said = Signals { roles: said, ..Signals::of(Tier::Prompt) };
+    let report =
+        checked(&reference, &current, &Request { signals: Some(said), ..Request::default() }).unwrap();
+    let grade = finding(&report, "grade");
+    assert_eq!((grade.verdict, grade.kind), (Verdict::Invalid, Kind::Numeric), "{}", grade.reason);
+    assert!(grade.reason.contains("none is numeric"), "{}", grade.reason);
+}
+
 #[test]
 fn odd_outputs_are_values_of_their_own() {
     let files = Files::new();
