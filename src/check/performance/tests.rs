@@ -181,7 +181,10 @@ fn rows_without_an_id_get_no_label() {
         .for_each(|row| writeln!(labels, "{{\"id\": {}, \"y\": {}}}", row.id, digit(row.truth)).unwrap());
     let [current, labels] =
         [("c.ndjson", current), ("l.ndjson", labels)].map(|(n, text)| files.source(n, &text));
-    let section = checked(&reference, &current, Some(&labels)).performance.unwrap();
+    let report = checked(&reference, &current, Some(&labels));
+    let page = html::page(&report, "A check", &[]).unwrap();
+    assert!(page.contains("300 labels came from elsewhere: 3 without an id, 4 rows without an id."));
+    let section = report.performance.unwrap();
     let told = section.labels.unwrap();
     assert_eq!((section.current.rows, section.current.labelled), (301, 297));
     assert_eq!((told.rows, told.without_id, told.rows_without_id), (300, 3, 4));

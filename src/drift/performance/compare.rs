@@ -169,7 +169,8 @@ impl Pair<'_> {
         let classes = self.named(&actual);
         let hint = if p.of.len() == 1 { " Say with --positive which of them they are of." } else { "" };
         Some(format!(
-            "Probabilities are of the class {unknown}, of which the reference has no row; its classes are {classes}.{hint}"
+            "Probabilities are of the class {unknown}, of which the reference has no row; its classes are \
+             {classes}.{hint}"
         ))
     }
 
