@@ -43,7 +43,7 @@ pub fn check(
     let [r, c] = &sides;
     let mut run = request.rules.judge(findings, [r.rows, c.rows], &request.past_rows);
     let performance = examined.and_then(|examined| examined.conclude(&mut run));
-    run.columns.iter_mut().filter(|finding| watch.is_pinned(&finding.column)).for_each(Finding::explain_pin);
+    run.columns.iter_mut().for_each(|finding| watch.settle(finding));
     let (judge, note) = signals::judge([reference, current], watch)?;
     notes.extend(note);
     if let Some(judge) = &judge {

@@ -9,7 +9,9 @@ use crate::drift::profile::{ColumnPlan, Plan, Profile, Seed, Settings};
 use crate::drift::signals::Derived;
 use crate::drift::statistics::random::SplitMix;
 use crate::error::{Error, Result};
-use crate::tables::{Cell, Derivations, Format, Inferred, Table, each_row, infer, scan, texts, vectors};
+use crate::tables::{
+    Cell, Derivations, Format, Inferred, Table, each_row, first_cells, infer, scan, texts, vectors,
+};
 use crate::{drift::collect::Collected, tables};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
@@ -125,6 +127,21 @@ impl Source {
                 guarded(|| vectors(table, column, most, draw)).map(Some)
             }
             _ => Ok(None),
+        }
+    }
+
+    /// The values of the first rows of a table, each with the place of its column.
+    pub(super) fn first_cells(
+        &self,
+        columns: &[&str],
+        most: u64,
+        look: &mut dyn FnMut(usize, &Cell<'_>),
+    ) -> Result<()> {
+        match &self.content {
+            Content::Table(table) if !columns.is_empty() => {
+                guarded(|| first_cells(table, columns, most, look))
+            }
+            _ => Ok(()),
         }
     }
 

@@ -36,4 +36,4 @@ pub use pattern::Pattern;
 pub use rows::{Cells, Fold, fold};
 pub use scan::{Scanned, scan};
 pub use table::Table;
-pub use walk::{each_row, texts, vectors};
+pub use walk::{each_row, first_cells, texts, vectors};

@@ -24,6 +24,23 @@ pub fn each_row(table: &Table, names: &[&str], look: &mut dyn FnMut(u64, &[Cell<
     })
 }
 
+/// Shows the values of the first rows, each with the place of its column. Errors: the table cannot be read.
+pub fn first_cells(
+    table: &Table,
+    names: &[&str],
+    most: u64,
+    look: &mut dyn FnMut(usize, &Cell<'_>),
+) -> Result<()> {
+    let mut rows = 0;
+    each_batch(table, names, &mut |count, values| {
+        for (place, values) in values.iter().enumerate() {
+            values.each(|cell| look(place, cell));
+        }
+        rows += count;
+        Ok(rows < most)
+    })
+}
+
 /// The first texts of a column, not much more than so many bytes of them. Errors: the table cannot be read.
 pub fn texts(table: &Table, name: &str, most: usize, bytes: usize) -> Result<Vec<String>> {
     let (mut texts, mut length) = (vec![], 0);
@@ -70,10 +87,8 @@ pub fn vectors(table: &Table, name: &str, most: usize, priority: impl Fn(u64) ->
     chosen.sort_by_key(|(row, _)| *row);
     for (_, value) in chosen {
         match vector(&value) {
-            Some(vector) if found.drawn.first().is_none_or(|first| first.len() == vector.len()) => {
-                found.drawn.push(vector);
-            }
-            _ => found.failed += 1,
+            Some(vector) => found.drawn.push(vector),
+            None => found.failed += 1,
         }
     }
     Ok(found)

@@ -12,7 +12,7 @@ use crate::drift::profile::Kind;
 use crate::error::{Error, Result};
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
-pub use performance::{answered, shown as shown_value};
+pub use performance::{answered, labels, shown as shown_value};
 use picture::{bars, histogram, number};
 use serde::Serialize;
 

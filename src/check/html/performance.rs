@@ -1,6 +1,6 @@
 //! Performance, as the page shows it.
 
-use super::super::performance::{Answered, PerformanceReport};
+use super::super::performance::{Answered, LabelsReport, PerformanceReport};
 use super::picture::number;
 use crate::drift::performance::{ConfusionCell, Value};
 use serde::Serialize;
@@ -22,12 +22,7 @@ pub(super) fn view(report: &PerformanceReport) -> View {
         answered("reference", &report.reference),
         answered("current data", &report.current),
     ];
-    about.extend(report.labels.as_ref().map(|labels| {
-        format!(
-            "{} labels came from elsewhere: {} of no row, {} repeated, {} ids with contradictory ones.",
-            labels.rows, labels.unmatched, labels.repeated, labels.contradictory
-        )
-    }));
+    about.extend(report.labels.as_ref().map(labels));
     let metrics = report
         .metrics
         .iter()
@@ -56,6 +51,22 @@ pub(super) fn view(report: &PerformanceReport) -> View {
         classes,
         confusion,
     }
+}
+
+/// Labels that came from elsewhere, and what is wrong with some of them, in words.
+pub fn labels(it: &LabelsReport) -> String {
+    let counts = [
+        (it.unmatched, "of no row"),
+        (it.repeated, "repeated"),
+        (it.contradictory, "ids with contradictory ones"),
+        (it.without_id, "without an id"),
+        (it.rows_of_one_id, "rows with the id of another row"),
+        (it.rows_without_id, "rows without an id"),
+    ];
+    let some = counts.iter().filter(|(count, _)| *count > 0);
+    let told: Vec<String> = some.map(|(count, what)| format!("{count} {what}")).collect();
+    let colon = if told.is_empty() { "" } else { ": " };
+    format!("{} labels came from elsewhere{colon}{}.", it.rows, told.join(", "))
 }
 
 /// Labels for how many rows, in words.

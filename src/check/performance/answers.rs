@@ -10,7 +10,8 @@ use crate::error::{Error, Result};
 use crate::tables::{Cell, Cells, Fold, fold};
 use std::borrow::Cow;
 
-/// The answers of a table; or why there are none, of which it is the subject. Labels take the place of its own.
+/// The answers of a table; or why there are none, of which it is the subject. A label that came for a row takes the
+/// place of its own.
 /// `needs_target`: it is the reference, which says nothing without one.
 pub(super) fn read(
     source: &Source,
@@ -23,11 +24,10 @@ pub(super) fn read(
     let Some(table) = source.table() else { return Ok(Err("is a profile".to_owned())) };
     let mut columns = vec![asked.prediction.as_str()];
     columns.extend(plan.probabilities.iter().map(|(_, column)| column.as_str()));
-    let key = match labels {
-        Some(_) => asked.id.as_deref(),
-        None => Some(asked.target.as_str()).filter(|target| needs_target || has_column(source, target)),
-    };
-    columns.extend(key);
+    columns.extend(labels.and(asked.id.as_deref()));
+    let needs_target = needs_target && labels.is_none();
+    let own = Some(asked.target.as_str()).filter(|target| needs_target || has_column(source, target));
+    columns.extend(own);
     // A file without any row may lack its header too.
     let is_empty = table.names().is_empty();
     if let Some(name) = columns.iter().find(|name| !is_empty && !has_column(source, name)) {
@@ -37,20 +37,19 @@ pub(super) fn read(
         return Ok(Err(format!("has two columns {name}")));
     }
     let of: Vec<String> = plan.probabilities.iter().map(|(class, _)| class.clone()).collect();
-    let answers = Answers { task: plan.task, of, seed: source.seed().0, labels, has_key: key.is_some() };
+    let answers = Answers { task: plan.task, of, seed: source.seed().0, labels };
     let collected = fold(table, &columns, threads, &answers)?.unwrap_or_else(|| answers.begin(0));
     let refused = |error: Invalid| Error::invalid("performance_classes", format!("the target has {error}"));
     let side = collected.finish().map_err(refused);
     Ok(Ok(side.map_err(|error| error.hint("of a target that holds numbers: --task regression"))?))
 }
 
-/// The columns are the prediction, the probabilities, and the label or an id.
+/// The columns are the prediction, the probabilities, with labels the id, and the row's own label if it has one.
 struct Answers<'a> {
     task: Task,
     of: Vec<String>,
     seed: u64,
     labels: Option<&'a Labels>,
-    has_key: bool,
 }
 
 impl Fold for Answers<'_> {
@@ -66,12 +65,14 @@ impl Fold for Answers<'_> {
     fn add(&self, made: &mut Collector, columns: &[Cells<'_>]) -> Result<()> {
         let (prediction, rest) = columns.split_first().ok_or_else(lacking)?;
         let (probabilities, rest) = rest.split_at_checked(self.of.len()).ok_or_else(lacking)?;
-        let key = rest.first().filter(|_| self.has_key);
+        let ids = rest.first().filter(|_| self.labels.is_some());
+        let own = rest.get(usize::from(self.labels.is_some()));
         let mut scores = vec![0.0; probabilities.len()];
         for (row, prediction) in prediction.iter().enumerate() {
-            let key = key.map_or(&Cell::Missing, |key| &key[row]);
+            let [id, own] = [ids, own].map(|cells| cells.map_or(&Cell::Missing, |cells| &cells[row]));
             if self.task == Task::Regression {
-                let label = self.labels.map_or_else(|| number_label(key), |labels| labels.number(key));
+                let late = self.labels.and_then(|labels| labels.number(id));
+                let label = late.unwrap_or_else(|| number_label(own));
                 made.number(label, prediction.number());
                 continue;
             }
@@ -79,9 +80,9 @@ impl Fold for Answers<'_> {
                 // What is no number is no probability.
                 *score = cells[row].number().unwrap_or(f64::NAN);
             }
-            let own = if self.labels.is_none() { class_label(key) } else { Label::Missing };
-            let label = match (self.labels, &own) {
-                (Some(labels), _) => labels.class(key),
+            let own = class_label(own);
+            let label = match (self.labels.and_then(|labels| labels.class(id)), &own) {
+                (Some(late), _) => late,
                 (None, Label::Known(class)) => Label::Known(&**class),
                 (None, Label::Missing) => Label::Missing,
                 (None, Label::Failed) => Label::Failed,

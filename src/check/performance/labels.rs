@@ -9,6 +9,7 @@ use crate::drift::performance::{Label, MAX_CLASSES, Task};
 use crate::drift::profile::Invalid;
 use crate::error::{Error, Result};
 use crate::tables::{Cell, Cells, Fold, fold};
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -30,6 +31,13 @@ pub(super) struct Labels {
     classes: Vec<String>,
     used: Vec<AtomicBool>,
     found: AtomicU64,
+    without_id: u64,
+    rows_without_id: AtomicU64,
+}
+
+/// What a row is found by. What is empty, blank or no number is no id: rows that lack theirs are not one row.
+pub(super) fn id_of<'a>(cell: &'a Cell<'_>) -> Option<Cow<'a, str>> {
+    cell.label().filter(|id| !matches!(id.trim(), "" | "NaN" | "nan"))
 }
 
 /// Hashes of 128 bits: two of 8 million ids have the same once in 10^25 times. Their keys are drawn anew each time, so
@@ -67,7 +75,7 @@ impl Labels {
         }
         let reading = Reading { task, hasher: Hasher::default() };
         let read = fold(table, &[id, &asked.target], threads, &reading)?.unwrap_or_default();
-        let Read { rows, mut known, classes, .. } = read;
+        let Read { rows, without_id, mut known, classes, .. } = read;
         known.sort_unstable_by(|a, b| a.0.cmp(&b.0).then(a.1.total_cmp(&b.1)));
         let (all, mut contradictory) = (known.len(), 0);
         known.dedup_by(|next, first| {
@@ -89,6 +97,8 @@ impl Labels {
             known,
             classes,
             found: AtomicU64::new(0),
+            without_id,
+            rows_without_id: AtomicU64::new(0),
         })
     }
 
@@ -97,29 +107,35 @@ impl Labels {
     }
 
     fn find(&self, id: &Cell<'_>) -> Option<f64> {
-        let hash = self.hasher.hash(&id.label()?);
+        let Some(id) = id_of(id) else {
+            self.rows_without_id.fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        let hash = self.hasher.hash(&id);
         let place = self.known.binary_search_by(|(known, _)| known.cmp(&hash)).ok()?;
         self.used[place].store(true, Ordering::Relaxed);
         self.found.fetch_add(1, Ordering::Relaxed);
         Some(self.known[place].1)
     }
 
-    pub fn number(&self, id: &Cell<'_>) -> Label<f64> {
-        match self.find(id) {
-            None | Some(CONTRADICTORY) => Label::Missing,
-            Some(FAILED) => Label::Failed,
-            Some(value) => Label::Known(value),
-        }
+    /// `None` if none came for this id. Those that contradict each other came, and say nothing.
+    pub fn number(&self, id: &Cell<'_>) -> Option<Label<f64>> {
+        Some(match self.find(id)? {
+            CONTRADICTORY => Label::Missing,
+            FAILED => Label::Failed,
+            value => Label::Known(value),
+        })
     }
 
-    pub fn class(&self, id: &Cell<'_>) -> Label<&str> {
-        match self.number(id) {
+    /// As [`Self::number`].
+    pub fn class(&self, id: &Cell<'_>) -> Option<Label<&str>> {
+        Some(match self.number(id)? {
             Label::Known(place) => {
                 self.classes.get(place as usize).map_or(Label::Failed, |name| Label::Known(name))
             }
             Label::Missing => Label::Missing,
             Label::Failed => Label::Failed,
-        }
+        })
     }
 
     fn matched(&self) -> u64 {
@@ -140,6 +156,8 @@ impl Labels {
             contradictory: self.contradictory,
             unmatched: self.known.len() as u64 - matched,
             rows_of_one_id: self.found.load(Ordering::Relaxed) - matched,
+            without_id: self.without_id,
+            rows_without_id: self.rows_without_id.load(Ordering::Relaxed),
             inputs: self.inputs,
         }
     }
@@ -153,6 +171,7 @@ struct Reading {
 #[derive(Default)]
 struct Read {
     rows: u64,
+    without_id: u64,
     known: Vec<(u128, f64)>,
     classes: Vec<String>,
     places: HashMap<String, usize>,
@@ -187,7 +206,10 @@ impl Fold for Reading {
     fn add(&self, made: &mut Read, columns: &[Cells<'_>]) -> Result<()> {
         for (id, target) in columns[0].iter().zip(columns[1].iter()) {
             made.rows += 1;
-            let Some(id) = id.label() else { continue };
+            let Some(id) = id_of(id) else {
+                made.without_id += 1;
+                continue;
+            };
             let value = match self.task {
                 Task::Regression => number_label(target),
                 Task::Classification => match class_label(target) {
@@ -213,6 +235,7 @@ impl Fold for Reading {
             _ => (id, value),
         };
         made.rows += next.rows;
+        made.without_id += next.without_id;
         made.known.extend(next.known.into_iter().map(moved));
         if made.known.len() > LABELS_MAX {
             return Err(Invalid::new("more than 8,388,608 labels; take those of a shorter time"));

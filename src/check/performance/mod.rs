@@ -35,8 +35,8 @@ impl Examined {
     }
 }
 
-/// Compares the performance of two sides. Labels, if there are any, are those of the current side, and those of the
-/// reference if it has none itself.
+/// Compares the performance of two sides. Labels, if there are any, are those of the current side, before what its rows
+/// themselves say, and those of the reference if it has none itself.
 ///
 /// Errors: a request that contradicts itself, a column that is nowhere, too many labels, what cannot be read.
 pub(super) fn examine(
@@ -55,6 +55,13 @@ pub(super) fn examine(
     let of_reference = of_current.filter(|_| !has_column(reference, &asked.target));
     let read = |source: &Source, labels: Option<&Labels>, is_reference: bool| match source.as_profile() {
         Some(profile) => match profile.performance() {
+            Some(measures) if !measures.is_of(&asked.target, &asked.prediction) => {
+                let name = |name: &Option<String>| name.clone().unwrap_or_default();
+                let (target, prediction) = (name(&measures.target), name(&measures.prediction));
+                Ok(Err(format!(
+                    "is a profile made with --target {target} --prediction {prediction}, of other columns"
+                )))
+            }
             Some(measures) => Ok(Ok(Side { measures: measures.clone(), sample: None })),
             None => Ok(Err("is a profile made without --target and --prediction".to_owned())),
         },
@@ -96,11 +103,10 @@ pub(super) fn measure(
 ) -> Result<Measures> {
     asked.check_names(&[Some(source), labels])?;
     let plan = plan(&[Some(source), labels], asked, request)?;
-    let labels = labels.filter(|_| !has_column(source, &asked.target));
     let labels = labels.map(|source| Labels::read(source, asked, plan.task, request.threads)).transpose()?;
     let side = answers::read(source, labels.as_ref(), asked, &plan, true, request.threads)?;
     let side = side.map_err(|why| Error::invalid("performance_column", format!("the data {why}")))?;
-    Ok(side.measures)
+    Ok(side.measures.of_columns(&asked.target, &asked.prediction))
 }
 
 /// What a side's rows are read for.

@@ -110,6 +110,8 @@ pub(super) fn class<'a>(cell: &'a Cell<'_>) -> Option<Cow<'a, str>> {
     match cell {
         Cell::Text(text) => Some(class_of_text(text)),
         Cell::Untyped(text) => Some(class_of_text(text)),
+        Cell::Number(value) if value.is_nan() => None,
+        Cell::Number(value) => Some(decimal(*value)),
         _ => cell.label(),
     }
     .filter(|class| !class.is_empty() && class.len() <= CLASS_MAX)
@@ -120,13 +122,21 @@ fn class_of_text(text: &str) -> Cow<'_, str> {
     match text {
         "true" | "True" | "TRUE" => "1".into(),
         "false" | "False" | "FALSE" => "0".into(),
-        // Whole numbers are written as others where one of them was missing once.
-        _ if text.contains('.') => match text.parse::<f64>() {
-            Ok(value) if value.is_finite() && value.fract() == 0.0 => value.to_string().into(),
-            _ => text.into(),
-        },
+        _ if is_decimal(text) => text.parse().map_or(text.into(), decimal),
         _ => text.into(),
     }
+}
+
+/// Digits around a dot: a number that other formats write without the last zeros.
+fn is_decimal(text: &str) -> bool {
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    let dots = digits.bytes().filter(|byte| *byte == b'.').count();
+    dots == 1 && digits.len() > 1 && digits.bytes().all(|byte| byte == b'.' || byte.is_ascii_digit())
+}
+
+/// A number as text, the same for 0 and -0.
+fn decimal<'a>(value: f64) -> Cow<'a, str> {
+    (value + 0.0).to_string().into()
 }
 
 #[cfg(test)]
@@ -145,8 +155,22 @@ mod tests {
             Cell::Untyped("1.0"),
         ];
         assert!(cells.iter().all(|cell| class(cell).as_deref() == Some("1")));
-        for (text, expected) in [("01", "01"), ("1.5", "1.5"), ("yes", "yes"), ("v1.0.", "v1.0.")] {
+        for (text, expected) in [
+            ("01", "01"),
+            ("1.5", "1.5"),
+            ("yes", "yes"),
+            ("v1.0.", "v1.0."),
+            ("0.50", "0.5"),
+            ("+.50", "0.5"),
+            ("-0.0", "0"),
+            ("1.2.0", "1.2.0"),
+            ("1e.0", "1e.0"),
+            (".", "."),
+        ] {
             assert_eq!(class(&Cell::Untyped(text)).as_deref(), Some(expected));
+        }
+        for (number, expected) in [(0.5, Some("0.5")), (-0.0, Some("0")), (f64::NAN, None)] {
+            assert_eq!(class(&Cell::Number(number)).as_deref(), expected);
         }
         assert_eq!((class(&Cell::Missing), class(&Cell::Other)), (None, None));
         assert_eq!(class(&Cell::Text("x".repeat(201).into())), None);

@@ -57,6 +57,12 @@ pub struct LabelsReport {
     pub unmatched: u64,
     /// Rows whose id another row had already; each of them gets the label.
     pub rows_of_one_id: u64,
+    /// Labels whose id is missing, empty, blank or NaN. They are those of no row.
+    #[serde(default)]
+    pub without_id: u64,
+    /// Rows whose id is missing, empty, blank or NaN. No label is theirs.
+    #[serde(default)]
+    pub rows_without_id: u64,
 }
 
 impl Answered {

@@ -163,6 +163,61 @@ fn ids_that_rows_share_are_counted() {
     assert_eq!((section.labels.unwrap().rows_of_one_id, section.current.labelled), (100, 400));
 }
 
+/// Of formats with types, where what is empty is a text, too.
+#[test]
+fn rows_without_an_id_get_no_label() {
+    let files = Files::new();
+    let reference = files.source("r.csv", &labelled(rows(0, 500, 0.0)));
+    let mut current = String::new();
+    for (index, row) in rows(0, 300, 0.0).enumerate() {
+        let id = ["\"\"".to_owned(), "\" \"".to_owned(), "\"NaN\"".to_owned(), row.id.to_string()];
+        let (id, said) = (&id[index.min(3)], digit(row.said));
+        writeln!(current, "{{\"id\": {id}, \"said\": {said}, \"p\": {}}}", row.score).unwrap();
+    }
+    current += "{\"said\": 1, \"p\": 0.9}\n";
+    let mut labels =
+        "{\"id\": \"\", \"y\": 1}\n{\"id\": \"  \", \"y\": 1}\n{\"id\": \"NaN\", \"y\": 0}\n".to_owned();
+    rows(3, 297, 0.0)
+        .for_each(|row| writeln!(labels, "{{\"id\": {}, \"y\": {}}}", row.id, digit(row.truth)).unwrap());
+    let [current, labels] =
+        [("c.ndjson", current), ("l.ndjson", labels)].map(|(n, text)| files.source(n, &text));
+    let report = checked(&reference, &current, Some(&labels));
+    let page = html::page(&report, "A check", &[]).unwrap();
+    assert!(page.contains("300 labels came from elsewhere: 3 without an id, 4 rows without an id."));
+    let section = report.performance.unwrap();
+    let told = section.labels.unwrap();
+    assert_eq!((section.current.rows, section.current.labelled), (301, 297));
+    assert_eq!((told.rows, told.without_id, told.rows_without_id), (300, 3, 4));
+    assert_eq!((told.repeated, told.unmatched, told.rows_of_one_id), (0, 0, 0));
+    assert!(super::labels::id_of(&crate::tables::Cell::Number(f64::NAN)).is_none());
+}
+
+/// The first hundred rows get labels, of which the last two contradict each other; the others keep their own.
+#[test]
+fn labels_that_come_go_before_those_of_rows() {
+    let files = Files::new();
+    let reference = files.source("r.csv", &labelled(rows(0, 500, 0.0)));
+    let wrong = |row: Row| Row { truth: !row.said, ..row };
+    let right = |row: Row| Row { truth: row.said, ..row };
+    let current = labelled(rows(0, 100, 0.0).map(wrong).chain(rows(100, 200, 0.0).map(right)));
+    let mut labels = csv("id,y", rows(0, 100, 0.0), |row| format!("{},{}", row.id, digit(row.said)));
+    labels += "99,0\n99,1\n";
+    let [current, labels] = [("c.csv", current), ("l.csv", labels)].map(|(n, text)| files.source(n, &text));
+    let report = checked(&reference, &current, Some(&labels));
+    let section = report.performance.unwrap();
+    assert_eq!((section.current.rows, section.current.labelled), (300, 299));
+    assert_eq!(
+        (section.metrics[0].name.as_str(), section.metrics[0].current.unwrap().value),
+        ("accuracy", 1.0)
+    );
+    let kept = profile(&current, Some(&labels), &request(asked())).unwrap();
+    assert_eq!(kept.performance().unwrap().measured(), 299);
+    // Of numbers as well.
+    let numbers = Performance { task: Some(Task::Regression), probability: None, ..asked() };
+    let report = check(&reference, &current, Some(&labels), &request(numbers)).unwrap();
+    assert_eq!(report.performance.unwrap().metrics[0].current.unwrap().value, 0.0);
+}
+
 #[test]
 fn a_report_does_not_depend_on_the_number_of_threads() {
     let files = Files::new();
@@ -191,7 +246,7 @@ fn a_profile_keeps_what_a_check_needs() {
     let current = files.source("c.csv", &labelled(rows(4_000, 3_000, 0.25)));
     let kept = profile(&reference, None, &request(asked())).unwrap();
     let text = String::from_utf8(kept.to_bytes().unwrap()).unwrap();
-    assert!(text.contains("\"performance\":{\"rows\":4000"));
+    assert!(text.contains("\"performance\":{\"target\":\"y\",\"prediction\":\"said\",\"rows\":4000"));
     let kept = files.source("r.profile", &text);
     let (of_table, of_profile) = (checked(&reference, &current, None), checked(&kept, &current, None));
     let [table, profiled] = [&of_table, &of_profile].map(|report| report.performance.as_ref().unwrap());
@@ -209,6 +264,19 @@ fn a_profile_keeps_what_a_check_needs() {
     let part = profile(&part, Some(&files.source("l.csv", &labels)), &request(asked())).unwrap();
     let parsed = crate::drift::profile::Profile::parse(text.as_bytes()).unwrap();
     assert_eq!(parsed.merge(&part).unwrap().performance().unwrap().measured(), 4_500);
+    // What was measured of other columns is neither added nor compared.
+    let renamed = files.source("o.csv", &labelled(rows(0, 500, 0.0)).replacen("said", "told", 1));
+    let other = Performance { prediction: "told".to_owned(), ..asked() };
+    let other = profile(&renamed, None, &request(other)).unwrap();
+    let unmeasured = profile(&renamed, None, &Request::default()).unwrap();
+    for part in [&other, &unmeasured] {
+        assert!(parsed.merge(part).is_err() && part.merge(&parsed).is_err());
+    }
+    let other = files.source("t.profile", &String::from_utf8(other.to_bytes().unwrap()).unwrap());
+    let report = checked(&other, &current, None);
+    let finding = report.run.columns.iter().find(|finding| finding.column == "performance").unwrap();
+    assert_eq!(finding.verdict, Verdict::Invalid);
+    assert!(finding.reason.contains("--target y --prediction told"), "{}", finding.reason);
     // A profile without performance has nothing to compare with.
     let bare = profile(&reference, None, &Request::default()).unwrap().to_bytes().unwrap();
     let bare = files.source("b.profile", &String::from_utf8(bare).unwrap());

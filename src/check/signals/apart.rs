@@ -9,6 +9,9 @@ use crate::drift::statistics::random::SplitMix;
 use crate::error::Result;
 use std::collections::HashMap;
 
+/// Judges that are told apart, and characters of their names.
+const JUDGES_MAX: usize = 1_024;
+const JUDGE_MAX: usize = 128;
 /// More scores of one side than so many are thinned out.
 const SCORES_MAX: usize = 1 << 20;
 
@@ -19,7 +22,11 @@ pub(in super::super) fn vectors(
     request: &Request,
 ) -> Result<(Vec<Finding>, Vec<String>)> {
     let (mut findings, mut notes) = (vec![], vec![]);
-    let Rules::Sound(options) = &request.rules else { return Ok((findings, notes)) };
+    let Rules::Sound(options) = &request.rules else {
+        let note =
+            |name| format!("The vectors of {name} were not compared: the mode has no test of vectors.");
+        return Ok((findings, watch.vectors.iter().map(note).collect()));
+    };
     for name in &watch.vectors {
         if sources.iter().any(|source| source.as_profile().is_some()) {
             notes.push(format!("The vectors of {name} were not compared: a profile keeps none."));
@@ -92,10 +99,18 @@ impl Scores {
                 return;
             };
             let name = id.label().filter(|_| judge.id.is_some()).unwrap_or_default();
-            let judge = *numbers.entry(name.into_owned()).or_insert_with_key(|name| {
-                scores.judges.push(name.clone());
-                scores.judges.len() as u32 - 1
-            });
+            let name: String = name.chars().take(JUDGE_MAX).collect();
+            let judge = match numbers.get(&name) {
+                Some(number) => *number,
+                // One that is not known.
+                None if numbers.len() >= JUDGES_MAX => u32::MAX,
+                None => {
+                    let number = numbers.len() as u32;
+                    scores.judges.push(name.clone());
+                    numbers.insert(name, number);
+                    number
+                }
+            };
             let is_anchor = anchor.boolean().unwrap_or_else(|| anchor.number() == Some(1.0));
             scores.rows.push((draw, Score { judge, score, is_anchor }));
             if scores.rows.len() > SCORES_MAX {

@@ -3,6 +3,7 @@
 mod apart;
 mod concern;
 mod fields;
+mod fit;
 mod watch;
 
 pub use crate::drift::signals::Signals;
@@ -77,7 +78,7 @@ pub(super) fn judged(it: &Separation) -> String {
             "it scores the anchors as before and the other answers otherwise: the model drifted"
         }
         Finding::Unattributed => {
-            "its scores moved, and there are too few anchors to say whether the judge or the model drifted"
+            "its scores moved, and the anchors are too few, or moved as well, to say whether the judge or the model drifted"
         }
         Finding::NoData => "there are no scores to compare",
     };
@@ -86,7 +87,7 @@ pub(super) fn judged(it: &Separation) -> String {
         delta(it.anchors),
         delta(it.others)
     );
-    if !it.new_judges.is_empty() {
+    if !it.new_judges.is_empty() || it.unnamed_judges[0] > 0 {
         line.push_str(" There is another judge; its scores are another measure.");
     }
     line

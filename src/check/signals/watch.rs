@@ -2,10 +2,10 @@
 
 use super::super::request::Request;
 use super::super::side::Source;
-use super::{Recognised, Signals, concern::concern, fields::fields};
-use crate::drift::compare::{Column, Finding, Rules, Verdict};
+use super::{Recognised, Signals, concern, fields::fields, fit::misfits};
+use crate::drift::compare::{Column, Finding, Options, Rules, Verdict};
 use crate::drift::profile::Kind;
-use crate::drift::signals::{Preset, Role, Roles};
+use crate::drift::signals::{Derived, Preset, Role, Roles};
 use crate::error::{Error, Result};
 use crate::tables::Derivations;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
@@ -44,6 +44,7 @@ impl Watch {
             unasked(sources)?;
             return Ok(Self::default().with_versions(sources));
         };
+        check_used(signals)?;
         let library = signals.library().map_err(|error| {
             Error::invalid("drift_output_schema", format!("the schema of outputs: {error}"))
                 .hint("a JSON Schema that refers to nothing outside of itself")
@@ -58,14 +59,17 @@ impl Watch {
             }
         }
         request.check_known(signals.roles.keys(), &known)?;
-        let roles = Roles::of(names.iter().map(String::as_str), &given);
+        let of = |given: &[(&str, Option<Role>)]| Roles::of(names.iter().map(String::as_str), given);
+        let misfits = misfits(&of(&given), &given, sources)?;
+        let left = misfits.iter().map(|(column, _)| (column.as_str(), None));
+        let roles = of(&left.chain(given.iter().copied()).collect::<Vec<_>>());
         let preset = Preset::new(signals.preset, &roles, &library);
         let mut watch = Self {
             plain: preset.plain.iter().map(|plain| (plain.name.clone(), plain.kind)).collect(),
             pinned: preset.plain.iter().filter(|it| it.is_pinned).map(|it| it.name.clone()).collect(),
             vectors: preset.vectors.iter().filter(|name| request.wants(name)).cloned().collect(),
             judge: Judge::of(&roles).filter(|judge| request.wants(&judge.score)),
-            recognised: Some(recognised(signals, &roles, &preset)),
+            recognised: Some(recognised(signals, &roles, &preset, &misfits)),
             ..Self::default()
         };
         let used = roles.columns.iter().filter(|(name, _)| !preset.unrecognised.contains(name));
@@ -165,13 +169,11 @@ impl Watch {
         }
     }
 
-    pub fn is_pinned(&self, name: &str) -> bool {
-        self.pinned.contains(name)
-    }
-
     /// For the report, with what could not be done.
     pub fn recognised(&self, notes: Vec<String>) -> Option<Recognised> {
-        self.recognised.clone().map(|recognised| Recognised { notes, ..recognised })
+        let mut recognised = self.recognised.clone();
+        recognised.iter_mut().for_each(|recognised| recognised.notes.extend_from_slice(&notes));
+        recognised
     }
 
     /// Names that people may say, besides those of columns.
@@ -179,7 +181,7 @@ impl Watch {
         self.derivations.keys().chain(&self.hidden)
     }
 
-    /// Sets what is special about a column that was examined.
+    /// Before it is judged: sets what is special about a column that was examined.
     pub fn mark(&self, finding: &mut Finding, sides: [Option<&Column>; 2], rules: &Rules) {
         if let Some(why) = self.broken.get(&finding.column) {
             finding.tests.clear();
@@ -187,16 +189,34 @@ impl Watch {
             finding.reason.clone_from(why);
             return;
         }
-        if let [Some(reference), Some(current)] = sides {
-            let of_output =
-                self.derivations.get(&finding.column).filter(|it| self.outputs.contains(&it.source));
-            finding.concern = of_output
-                .map(|derived| concern(derived.signal.name(), reference, current))
-                .unwrap_or_default();
+        let usual = Options::default();
+        let options = if let Rules::Sound(options) = rules { options } else { &usual };
+        if let ([Some(reference), Some(current)], Some(derived)) = (sides, self.of_output(&finding.column)) {
+            finding.concern = concern::concern(derived.signal.name(), reference, current, options.alpha);
         }
-        if let (Rules::Sound(options), true) = (rules, self.pinned.contains(&finding.column)) {
-            finding.pin(options);
+        if matches!(rules, Rules::Sound(_)) {
+            if self.pinned.contains(&finding.column) {
+                finding.pin(options);
+            }
+            if self.of_output(&finding.column).is_some_and(|derived| concern::is_rule(derived.signal.name()))
+            {
+                finding.pin_rule(options);
+            }
         }
+    }
+
+    /// After it was judged.
+    pub fn settle(&self, finding: &mut Finding) {
+        if self.of_output(&finding.column).is_some() {
+            concern::settle(finding);
+        }
+        if self.pinned.contains(&finding.column) {
+            finding.explain_pin();
+        }
+    }
+
+    fn of_output(&self, column: &str) -> Option<&Derived> {
+        self.derivations.get(column).filter(|derived| self.outputs.contains(&derived.source))
     }
 }
 
@@ -227,7 +247,13 @@ fn columns(source: &Source, given: &[(&str, Option<Role>)]) -> Vec<String> {
     names.map(|name| source_of(name).unwrap_or_else(|| name.to_owned())).collect()
 }
 
-fn recognised(signals: &Signals, roles: &Roles, preset: &Preset) -> Recognised {
+fn recognised(signals: &Signals, roles: &Roles, preset: &Preset, misfits: &[(String, Role)]) -> Recognised {
+    let left = |(column, role): &(String, Role)| {
+        format!(
+            "{column} was left as it is: it is called like a {}, and its values are none.",
+            role.name().replace('_', " ")
+        )
+    };
     let used = roles.columns.iter().filter(|(name, _)| !preset.unrecognised.contains(name));
     Recognised {
         preset: signals.preset,
@@ -235,7 +261,28 @@ fn recognised(signals: &Signals, roles: &Roles, preset: &Preset) -> Recognised {
         lexicons: BTreeSet::new(),
         unrecognised: preset.unrecognised.clone(),
         absent: preset.absent.clone(),
-        notes: vec![],
+        notes: misfits.iter().map(left).collect(),
+    }
+}
+
+/// Refuses what the preset has no use for: it would do nothing, and nobody would see.
+fn check_used(signals: &Signals) -> Result<()> {
+    let used = signals.preset.roles();
+    let refused = |what: String| {
+        let message = format!("the preset {} does not use {what}", signals.preset.name());
+        Err(Error::invalid("drift_preset", message)
+            .hint("base_digest and win are of the preset adapter, vector is of weights"))
+    };
+    if signals.base.is_some() && !used.contains(&Role::BaseDigest) {
+        return refused("the digest of a base model".to_owned());
+    }
+    let unused = signals
+        .roles
+        .iter()
+        .find_map(|(column, role)| Some((column, role.filter(|role| !used.contains(role))?)));
+    match unused {
+        Some((column, role)) => refused(format!("{}, which {column} was said to be", role.name())),
+        None => Ok(()),
     }
 }
 

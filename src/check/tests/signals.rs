@@ -181,6 +181,27 @@ fn each_change_shows_where_it_is() {
     assert_eq!(finding(&report, "completion:language").verdict, Verdict::Ok);
 }
 
+/// That a fifth of the outputs is not logged any more breaks no rule, whatever chance does to those that are left.
+#[test]
+fn outputs_that_are_missing_are_no_violations() {
+    let files = Files::new();
+    let lines = |rows: usize, personal: usize, missing: usize| -> Vec<Value> {
+        let line = |row: usize| match row {
+            row if row < personal => json!({ "completion": "Write to jane.doe@example.org." }),
+            row if row < personal + missing => json!({ "completion": null }),
+            _ => json!({ "completion": "The invoice is right." }),
+        };
+        (0..rows).map(line).collect()
+    };
+    let reference = ndjson(&files, "r", &lines(1_000, 20, 0));
+    let current = ndjson(&files, "c", &lines(1_000, 21, 200));
+    let report = checked(&reference, &current, &only("completion")).unwrap();
+    let personal = finding(&report, "completion:pii_any");
+    assert_eq!(personal.verdict, Verdict::Drift, "{}", personal.reason);
+    assert!(personal.reason.starts_with("missing rate"), "{}", personal.reason);
+    assert_eq!(report.run.drifted_concerns(), [Concern::Data].into());
+}
+
 #[test]
 fn another_system_is_news_however_few_rows_it_answered() {
     let files = Files::new();
@@ -261,6 +282,12 @@ fn a_baseline_works_with_later_logs() {
     assert_eq!(refusal.verdict, Verdict::Invalid);
     assert!(refusal.reason.contains("refusal 0 sha256:00 and refusal "), "{}", refusal.reason);
     assert!(baseline.merge(&other).is_err() && baseline.merge(&baseline).is_ok());
+    // One that was made without the preset lacks what the other says of the texts.
+    let without = profile(&open(&current).unwrap(), None, &Request::default()).unwrap();
+    for (a, b) in [(&baseline, &without), (&without, &baseline)] {
+        let refused = a.merge(b).unwrap_err().to_string();
+        assert!(refused.contains("derived for one of the profiles"), "{refused}");
+    }
 
     let windows = Windows { rows: 400, count: 20, runs_per_month: 30.0 };
     let only =
@@ -375,6 +402,75 @@ fn vectors_are_compared_in_all_forms() {
     assert_eq!(finding(&report, "embedding").verdict, Verdict::Invalid);
     let current = finding(&report, "embedding").current.as_ref().unwrap();
     assert_eq!((current.rows, current.missing, current.failed), (5, 1, 2));
+}
+
+#[test]
+fn what_a_preset_does_not_use_is_refused_or_said() {
+    let files = Files::new();
+    let lines: Vec<Value> = (0..30).map(|row| json!({ "x": [row, 1], "y": row })).collect();
+    let lines = ndjson(&files, "r", &lines);
+    let asked = |tier, base: Option<&str>, role| {
+        let roles = [("x".to_owned(), Some(role))].into();
+        let signals = Signals { base: base.map(str::to_owned), roles, ..Signals::of(tier) };
+        Request { signals: Some(signals), ..Request::default() }
+    };
+    let refused = |request: Request| checked(&lines, &lines, &request).unwrap_err();
+    for (request, what) in [
+        (asked(Tier::Prompt, Some("sha256:ab"), Role::Output), "the digest of a base model"),
+        (asked(Tier::Weights, Some("sha256:ab"), Role::Output), "the digest of a base model"),
+        (asked(Tier::Prompt, None, Role::Vector), "vector, which x was said to be"),
+        (asked(Tier::Weights, None, Role::Win), "win, which x was said to be"),
+    ] {
+        let error = refused(request);
+        assert!(error.code == "drift_preset" && error.message.contains(what), "{}", error.message);
+    }
+    checked(&lines, &lines, &asked(Tier::Adapter, Some("sha256:ab"), Role::Output)).unwrap();
+    let rules = Request::rules("compat:evidently@0.7", &[], Options::default()).unwrap();
+    let compat = Request { rules, ..asked(Tier::Weights, None, Role::Vector) };
+    let notes = checked(&lines, &lines, &compat).unwrap().notes();
+    assert!(notes.iter().any(|note| note.contains("vectors of x were not compared")), "{notes:?}");
+}
+
+/// By their names these would be numbers and texts.
+#[test]
+fn a_column_whose_values_do_not_fit_its_name_stays_what_it_is() {
+    let files = Files::new();
+    let log = |name: &str, grade: &str, errors: &str, documents: usize| {
+        let line = |row: usize| {
+            let grade = if row < 100 { "B" } else { grade };
+            json!({ "grade": grade, "errors": errors, "documents": documents + row % 3, "latency": row % 7,
+                "anchor": row % 3, "context": ["a", "b"], "prompt": "What is this?" })
+        };
+        ndjson(&files, name, &(0..1_000).map(line).collect::<Vec<_>>())
+    };
+    let (reference, current) = (log("r", "A", "none", 3), log("c", "F", "timeout", 7));
+    let report = checked(&reference, &current, &request(Tier::Prompt)).unwrap();
+    for column in ["grade", "errors", "documents"] {
+        let found = finding(&report, column);
+        assert_eq!((found.verdict, found.kind), (Verdict::Drift, Kind::Categorical), "{}", found.reason);
+        assert!(report.notes().iter().any(|note| note.starts_with(&format!("{column} was left"))));
+    }
+    let recognised = report.signals.as_ref().unwrap();
+    let taken: Vec<&str> = recognised.roles.keys().map(String::as_str).collect();
+    assert_eq!(taken, ["context", "latency", "prompt"]);
+    assert_eq!(recognised.unrecognised, ["anchor", "documents", "errors", "grade"]);
+    assert_eq!(finding(&report, "latency").kind, Kind::Numeric);
+    assert_eq!(finding(&report, "context:characters").verdict, Verdict::Ok);
+
+    // A baseline knows what it took a column for.
+    let baseline = profile(&open(&reference).unwrap(), None, &request(Tier::Prompt)).unwrap();
+    let kept = files.text("b.profile", &String::from_utf8(baseline.to_bytes().unwrap()).unwrap());
+    let of_profile = checked(&kept, &current, &request(Tier::Prompt)).unwrap();
+    assert_eq!(verdicts(&of_profile), verdicts(&report));
+
+    // What a person says stands, and is no lack of data where it cannot be.
+    let said = [("grade".to_owned(), Some(Role::JudgeScore))].into();
+    let said = Signals { roles: said, ..Signals::of(Tier::Prompt) };
+    let report =
+        checked(&reference, &current, &Request { signals: Some(said), ..Request::default() }).unwrap();
+    let grade = finding(&report, "grade");
+    assert_eq!((grade.verdict, grade.kind), (Verdict::Invalid, Kind::Numeric), "{}", grade.reason);
+    assert!(grade.reason.contains("none is numeric"), "{}", grade.reason);
 }
 
 #[test]

@@ -171,7 +171,7 @@ fn print_performance(report: &PerformanceReport, out: &Out) {
     out.line(html::answered("reference", &report.reference));
     out.line(html::answered("current data", &report.current));
     if let Some(labels) = &report.labels {
-        out.line(format!("{} labels, {} of them of no row", labels.rows, labels.unmatched));
+        out.line(html::labels(labels));
     }
     let metrics = report.metrics.iter().map(|metric| {
         vec![metric.name.clone(), html::shown_value(metric.reference), html::shown_value(metric.current)]

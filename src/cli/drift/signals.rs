@@ -26,10 +26,11 @@ pub struct SignalsArgs {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Preset {
+    /// Texts, calls of tools, and what the log says of each answer
     Prompt,
-    /// And the base model, and wins against it
+    /// What prompt has, the base model, and wins against it
     Adapter,
-    /// And embeddings
+    /// What prompt has, and embeddings
     Weights,
 }
 

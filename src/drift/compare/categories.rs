@@ -13,8 +13,8 @@ use super::result::{Cell, Effect, Test};
 use super::side::Categories;
 use std::collections::BTreeSet;
 
-const CHI_SQUARE: &str = "chi_square_of_categories";
-const RARE: &str = "rate_of_other_than_the_usual_category";
+pub(super) const CHI_SQUARE: &str = "chi_square_of_categories";
+pub(super) const RARE: &str = "rate_of_other_than_the_usual_category";
 pub(super) const NEW: &str = "new_category_mass";
 const VANISHED: &str = "vanished_category_mass";
 /// Named categories in a list of cells; up to three cells stand for the others.
@@ -62,7 +62,6 @@ fn chi_square(table: &Table, options: &Options) -> Option<Test> {
         return rare(table, sizes, options).or_else(|| Some(Test::insufficient(CHI_SQUARE, n, m, why)));
     };
     let v = balanced_v(&pooled.reference, &pooled.current, test.degrees_of_freedom);
-    let scale = Scale::Table(test.degrees_of_freedom);
     Some(Test {
         method: format!(
             "asymptotic, {} degrees of freedom, {} sparse categories pooled",
@@ -71,19 +70,27 @@ fn chi_square(table: &Table, options: &Options) -> Option<Test> {
         ),
         value: Some(test.statistic).filter(|value| value.is_finite()),
         p_value: Some(test.p_value).filter(|p| p.is_finite()),
-        effect: Effect::new("Cramér's V", v, options.floors.cramers_v, scale, sizes, options.alpha, 0.0),
+        effect: cramers_v(v, test.degrees_of_freedom, sizes, options),
         cells: cells(table, &pooled.pooled, options.named_from),
         ..Test::new(CHI_SQUARE, n, m)
     })
 }
 
-/// Where nearly all rows are of one category, chi-square has nothing to compare it with; how many are of any other is a rate.
+/// Where nearly all rows are of one category, chi-square has nothing to compare it with; how many are of any other is a
+/// rate, which matters from the same V on.
 fn rare(table: &Table, (n, m): (u64, u64), options: &Options) -> Option<Test> {
     let (reference, current) =
         table.reference.iter().zip(&table.current).max_by_key(|(r, c)| r.saturating_add(**c))?;
     let is_most = reference.saturating_add(*current) > n.saturating_add(m) / 2;
-    let rate = || rates::test(RARE, (n - reference, n), (m - current, m), options);
-    is_most.then(rate).flatten()
+    let [r, c] = [[*reference, n - reference], [*current, m - current]];
+    let rate = rates::test(RARE, (r[1], n), (c[1], m), options).filter(|_| is_most)?;
+    let v = balanced_v(&r, &c, 1.0);
+    Some(Test { effect: cramers_v(v, 1.0, (n, m), options), ..rate })
+}
+
+fn cramers_v(v: f64, degrees_of_freedom: f64, sizes: (u64, u64), options: &Options) -> Option<Effect> {
+    let scale = Scale::Table(degrees_of_freedom);
+    Effect::new("Cramér's V", v, options.floors.cramers_v, scale, sizes, options.alpha, 0.0)
 }
 
 /// Cramér's V of the table with both sides weighed alike, without what chance alone adds to its square.

@@ -44,6 +44,12 @@ pub(super) fn examine(
         ));
     }
     finding.tests = rates::tests(reference, current, options);
+    let is_other = |column: &Column, values: u64| values == 0 && column.failed > 0;
+    if is_other(reference, n) || is_other(current, m) {
+        let side = if is_other(reference, n) { "reference" } else { "current data" };
+        let why = format!("The {side} has values, and none is {}.", name(reference.kind()));
+        return Some(stop(finding, Verdict::Invalid, &why));
+    }
     if let Some(side) = empty(n, m) {
         return Some(stop(
             finding,

@@ -10,7 +10,7 @@
 //! | kind | tests with a p-value | described only |
 //! |---|---|---|
 //! | numeric | Kolmogorov–Smirnov (effect D), Anderson–Darling (effect Wasserstein / spread), out-of-range mass | |
-//! | categorical, boolean | pooled chi-square (effect Cramér's V) or, if all but one are too rare for it, their rate; new and vanished categories | Jensen–Shannon base 2 |
+//! | categorical, boolean | pooled chi-square (effect Cramér's V) or, if all but one are too rare for it, their rate with the same effect; new and vanished categories | Jensen–Shannon base 2 |
 //! | text | those of numbers, on lengths | different texts |
 //! | vectors | maximum mean discrepancy, shuffled | |
 //! | time | | range |

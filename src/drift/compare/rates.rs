@@ -6,6 +6,17 @@ use super::power::Scale;
 use super::result::{Cell, Direction, Effect, Test};
 use super::side::Column;
 
+pub(super) const MISSING: &str = "missing_rate";
+pub(super) const FAILED: &str = "type_failure_rate";
+const NOT_FINITE: &str = "not_finite_rate";
+
+impl Test {
+    /// Whether it is of the values, and not of how many rows have one.
+    pub fn is_of_values(&self) -> bool {
+        ![MISSING, FAILED, NOT_FINITE].contains(&self.statistic.as_str())
+    }
+}
+
 /// The rates that are not 0, or 1, on both sides alike: there nothing could have changed.
 pub(super) fn tests(reference: &Column, current: &Column, options: &Options) -> Vec<Test> {
     let there = |column: &Column| column.rows.saturating_sub(column.missing);
@@ -13,9 +24,9 @@ pub(super) fn tests(reference: &Column, current: &Column, options: &Options) -> 
     let not_finite = |column: &Column| column.values.not_finite();
     let sides = [reference, current];
     [
-        ("missing_rate", sides.map(|side| (side.missing, side.rows))),
-        ("type_failure_rate", sides.map(|side| (side.failed, there(side)))),
-        ("not_finite_rate", sides.map(|side| (not_finite(side), typed(side)))),
+        (MISSING, sides.map(|side| (side.missing, side.rows))),
+        (FAILED, sides.map(|side| (side.failed, there(side)))),
+        (NOT_FINITE, sides.map(|side| (not_finite(side), typed(side)))),
     ]
     .into_iter()
     .filter_map(|(name, [r, c])| test(name, r, c, options))

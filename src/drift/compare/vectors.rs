@@ -5,7 +5,9 @@ use super::super::statistics::mmd::mmd;
 use super::super::statistics::special::normal_isf;
 use super::options::Options;
 use super::power::POWER;
+use super::rates;
 use super::result::{Concern, Effect, Finding, Summary, Test, Verdict};
+use std::collections::BTreeMap;
 
 /// The median of the distances is the width of the kernel.
 const STATISTIC: &str = "mmd_rbf_of_median_bandwidth";
@@ -21,9 +23,8 @@ const FLOOR: f64 = 0.055;
 pub struct Vectors {
     pub rows: u64,
     pub missing: u64,
-    /// Of those drawn, what is no list of finite numbers, or of another length than the first.
+    /// Of those drawn, what is no list of finite numbers.
     pub failed: u64,
-    /// All of one length.
     pub drawn: Vec<Vec<f32>>,
 }
 
@@ -31,8 +32,20 @@ impl Vectors {
     /// Draw so many.
     pub const DRAWN: usize = 500;
 
-    fn dimension(&self) -> usize {
-        self.drawn.first().map_or(0, Vec::len)
+    /// The commonest length; of equals the preferred one, or else the first.
+    fn dimension(&self, preferred: Option<usize>) -> Option<usize> {
+        let mut counts: BTreeMap<usize, u64> = BTreeMap::new();
+        self.drawn.iter().for_each(|vector| *counts.entry(vector.len()).or_default() += 1);
+        let most = counts.values().max()?;
+        let first = || self.drawn.iter().map(Vec::len).find(|length| counts.get(length) == Some(most));
+        preferred.filter(|length| counts.get(length) == Some(most)).or_else(first)
+    }
+
+    /// Those of this length; the others failed.
+    fn of_dimension(&self, length: Option<usize>) -> Self {
+        let drawn: Vec<Vec<f32>> =
+            self.drawn.iter().filter(|vector| Some(vector.len()) == length).cloned().collect();
+        Self { failed: self.failed + (self.drawn.len() - drawn.len()) as u64, drawn, ..*self }
     }
 
     fn summary(&self) -> Summary {
@@ -57,6 +70,10 @@ pub fn examine_vectors(
     options: &Options,
     seed: u64,
 ) -> Finding {
+    let dimension = reference.and_then(|side| side.dimension(None));
+    let dimensions = [dimension, current.and_then(|side| side.dimension(dimension))];
+    let reference = reference.map(|side| side.of_dimension(dimensions[0]));
+    let current = current.map(|side| side.of_dimension(dimensions[1]));
     let stop = |verdict: Verdict, reason: String| Finding {
         column: name.to_owned(),
         kind: Kind::Numeric,
@@ -64,33 +81,42 @@ pub fn examine_vectors(
         verdict,
         reason,
         effect_per_floor: None,
-        reference: reference.map(Vectors::summary),
-        current: current.map(Vectors::summary),
+        reference: reference.as_ref().map(Vectors::summary),
+        current: current.as_ref().map(Vectors::summary),
         tests: vec![],
         edges: vec![],
         bins: vec![],
     };
-    let (Some(r), Some(c)) = (reference, current) else {
+    let (Some(r), Some(c)) = (&reference, &current) else {
         let side = if reference.is_none() { "reference" } else { "current data" };
         return stop(Verdict::Invalid, format!("The {side} has no such column."));
     };
-    for (side, vectors) in [("reference", r), ("current data", c)] {
-        match vectors.drawn.len() {
-            0 => return stop(Verdict::NoData, format!("The {side} has no vectors.")),
-            1 => return stop(Verdict::InsufficientData, format!("The {side} has one vector.")),
-            _ => {}
-        }
-    }
-    if r.dimension() != c.dimension() {
-        let reason = format!(
-            "The reference has vectors of {} numbers, the current data of {}.",
-            r.dimension(),
-            c.dimension()
-        );
+    if let [Some(r), Some(c)] = dimensions.map(|length| length.filter(|_| dimensions[0] != dimensions[1])) {
+        let reason = format!("The reference has vectors of {r} numbers, the current data of {c}.");
         return stop(Verdict::Invalid, reason);
     }
-    let tests = test(r, c, options, seed).into_iter().collect();
+    let mut tests = rates(r, c, options);
+    for (side, vectors) in [("reference", r), ("current data", c)] {
+        let (verdict, what) = match vectors.drawn.len() {
+            0 => (Verdict::NoData, "no vectors"),
+            1 => (Verdict::InsufficientData, "one vector"),
+            _ => continue,
+        };
+        return Finding { tests, ..stop(verdict, format!("The {side} has {what}.")) };
+    }
+    tests.extend(test(r, c, options, seed));
     Finding { tests, ..stop(Verdict::Ok, String::new()) }
+}
+
+/// Rows without a vector, and what of those drawn is none.
+fn rates(reference: &Vectors, current: &Vectors, options: &Options) -> Vec<Test> {
+    let missing = |side: &Vectors| (side.missing, side.rows);
+    let failed = |side: &Vectors| (side.failed, side.failed + side.drawn.len() as u64);
+    let missing = rates::test(rates::MISSING, missing(reference), missing(current), options);
+    missing
+        .into_iter()
+        .chain(rates::test(rates::FAILED, failed(reference), failed(current), options))
+        .collect()
 }
 
 fn test(reference: &Vectors, current: &Vectors, options: &Options, seed: u64) -> Option<Test> {

@@ -152,7 +152,8 @@ impl Collector {
                 (Of::Classification(classes), sample)
             }
         };
-        Ok(Side { measures: Measures { rows, unlabelled, failed, of }, sample })
+        let measures = Measures { target: None, prediction: None, rows, unlabelled, failed, of };
+        Ok(Side { measures, sample })
     }
 }
 

@@ -12,6 +12,10 @@ use std::collections::BTreeMap;
 pub const PREFIX: &str = "performance";
 /// A confusion matrix of more classes is not shown.
 const SHOWN_CLASSES: usize = 20;
+/// With a larger share of rows in one bin, bins say nothing of ranks.
+const CROWDED: f64 = 0.9;
+/// So many classes are named in a reason.
+const LISTED_CLASSES: usize = 10;
 
 /// What was found, still to be judged with all other findings of the run.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +33,10 @@ pub fn compare(reference: &Side, current: &Side, options: &Options) -> Compariso
     match (&reference.measures.of, &current.measures.of) {
         (Of::Regression(r), Of::Regression(c)) => it.errors(r, c, &mut all),
         (Of::Classification(r), Of::Classification(c)) => {
-            it.classes(r, c, &mut all);
-            it.estimate(&mut all);
+            match it.strangers(r, c) {
+                Some(why) => all.findings.push(it.stopped("classes", Verdict::Invalid, &why)),
+                None => it.classes(r, c, &mut all),
+            }
             all.confusion = confusion(r, c, options.named_from);
         }
         _ => all.findings.push(it.stopped("", Verdict::Invalid, "The sides have different tasks.")),
@@ -69,6 +75,9 @@ fn short(value: f64) -> String {
         format!("{value:.3e}")
     }
 }
+
+/// Of both sides with what is special about them; or why there are none.
+type Areas = Result<([Option<Share>; 2], String), String>;
 
 struct Pair<'a> {
     sides: [&'a Side; 2],
@@ -115,30 +124,78 @@ impl Pair<'_> {
             metric.note =
                 format!("of the {} classes with at least {CLASS_ROWS} labels on each side", classes.len());
         }
-        let (p, q) = match (&r.probabilities, &c.probabilities) {
-            (Some(p), Some(q)) if p.of == q.of => (p, q),
-            (None, None) => return,
-            _ => {
-                let why = "The sides do not have probabilities of the same classes.";
-                return all.findings.push(self.stopped("probabilities", Verdict::Invalid, why));
+        match self.mismatch(r, c) {
+            Some(why) => all.findings.push(self.stopped("probabilities", Verdict::Invalid, &why)),
+            None => {
+                self.probabilities(r, c, all);
+                self.estimate(all);
+            }
+        }
+    }
+
+    /// Why labels and predictions do not speak of the same: of a side what is true is predicted on neither, or what is
+    /// predicted is true on neither.
+    fn strangers(&self, r: &Classification, c: &Classification) -> Option<String> {
+        let (actual, predicted) = ([r.actual(), c.actual()], [r.predicted(), c.predicted()]);
+        let names = ["reference", "current data"];
+        for ((name, actual_here), predicted_here) in names.into_iter().zip(&actual).zip(&predicted) {
+            let meets = |here: &BTreeMap<&str, u64>, all: &[BTreeMap<&str, u64>; 2]| {
+                let is_among =
+                    |class: &str| all.iter().any(|side| side.get(class).is_some_and(|rows| *rows > 0));
+                here.iter().all(|(_, rows)| *rows == 0)
+                    || here.iter().any(|(class, rows)| *rows > 0 && is_among(class))
+            };
+            if !meets(actual_here, &predicted) || !meets(predicted_here, &actual) {
+                return Some(format!(
+                    "Labels and predictions of the {name} share no class: the labels are {}, the predictions {}.",
+                    self.named(actual_here),
+                    self.named(predicted_here)
+                ));
+            }
+        }
+        None
+    }
+
+    /// Why probabilities are those of no class, or not of the same. What is measured of them would be of nothing.
+    fn mismatch(&self, r: &Classification, c: &Classification) -> Option<String> {
+        let p = match (&r.probabilities, &c.probabilities) {
+            (Some(p), Some(q)) if p.of == q.of => p,
+            (None, None) => return None,
+            _ => return Some("The sides do not have probabilities of the same classes.".to_owned()),
+        };
+        let actual = r.actual();
+        let is_known = |name: &String| actual.get(name.as_str()).is_some_and(|rows| *rows > 0);
+        let unknown = p.of.iter().find(|name| r.total() > 0 && !is_known(name))?;
+        let classes = self.named(&actual);
+        let hint = if p.of.len() == 1 { " Say with --positive which of them they are of." } else { "" };
+        Some(format!(
+            "Probabilities are of the class {unknown}, of which the reference has no row; its classes are \
+             {classes}.{hint}"
+        ))
+    }
+
+    fn probabilities(&self, r: &Classification, c: &Classification, all: &mut Comparison) {
+        let (Some(p), Some(q)) = (&r.probabilities, &c.probabilities) else { return };
+        self.losses(p, q, all);
+        let areas = if p.of.len() == 1 { self.areas(r, c) } else { self.areas_of_several(r, c, &p.of) };
+        let note = match areas {
+            Ok((areas, note)) => {
+                self.add_shares(all, "ROC AUC", roc_auc::METHOD, areas);
+                note
+            }
+            Err(why) => {
+                let [n, m] = self.sides.map(|side| side.measures.measured());
+                let test = Test::insufficient("roc_auc_difference", n, m, &why);
+                self.add(all, "ROC AUC", Better::Higher, [None; 2], Some(test));
+                why
             }
         };
-        self.probabilities(p, q, all);
-        let is_known = |name: &String| r.actual().get(name.as_str()).is_some_and(|rows| *rows > 0);
-        if let Some(unknown) = p.of.iter().find(|name| r.total() > 0 && !is_known(name)) {
-            let why =
-                format!("No row of the reference is of the class {unknown}, which probabilities are of.");
-            return all.findings.push(self.stopped("probabilities", Verdict::Invalid, &why));
-        }
-        let (areas, note) =
-            if p.of.len() == 1 { self.areas(r, c) } else { self.areas_of_several(r, c, &p.of) };
-        self.add_shares(all, "ROC AUC", roc_auc::METHOD, areas);
         if let Some(metric) = all.metrics.last_mut().filter(|metric| metric.name == "ROC AUC") {
             metric.note = note;
         }
     }
 
-    fn probabilities(&self, p: &Probabilities, q: &Probabilities, all: &mut Comparison) {
+    fn losses(&self, p: &Probabilities, q: &Probabilities, all: &mut Comparison) {
         let losses = [
             ("log loss", "log_loss_difference", &p.log_loss, &q.log_loss),
             ("Brier score", "brier_score_difference", &p.brier, &q.brier),
@@ -171,7 +228,7 @@ impl Pair<'_> {
     }
 
     /// Of one class: by all probabilities, or by bins where a side is a profile.
-    fn areas(&self, r: &Classification, c: &Classification) -> ([Option<Share>; 2], String) {
+    fn areas(&self, r: &Classification, c: &Classification) -> Areas {
         let samples = self.sides.map(|side| side.sample.as_ref());
         let enough =
             |share: Share, own: f64, others: f64| (own.min(others) >= CLASS_ROWS as f64).then_some(share);
@@ -188,25 +245,26 @@ impl Pair<'_> {
             };
             let is_exact = first.is_exact() && second.is_exact();
             let note = if is_exact { "" } else { "of a sample of rows, drawn by their places" };
-            return ([of(first, r), of(second, c)], note.to_owned());
+            return Ok(([of(first, r), of(second, c)], note.to_owned()));
         }
-        let of = |it: &Classification| {
+        let bins = [r, c].map(|it| {
             let bins = it.probabilities.iter().flat_map(|probabilities| &probabilities.bins);
-            let bins: Vec<[u64; 2]> = bins.map(|bin| [bin[0] + bin[2], bin[1] + bin[3]]).collect();
-            share(points_of_bins(&bins))
-        };
-        ([of(r), of(c)], "of probabilities in 1,000 bins".to_owned())
+            bins.map(|bin| [bin[0] + bin[2], bin[1] + bin[3]]).collect::<Vec<[u64; 2]>>()
+        });
+        if bins.iter().any(|bins| is_crowded(bins)) {
+            return Err(
+                "More than 90 % of the rows of a side are in one of the 1,000 bins of probabilities that a \
+                        profile keeps, which do not tell how these rank."
+                    .to_owned(),
+            );
+        }
+        Ok((bins.map(|bins| share(points_of_bins(&bins))), "of probabilities in 1,000 bins".to_owned()))
     }
 
-    fn areas_of_several(
-        &self,
-        r: &Classification,
-        c: &Classification,
-        of: &[String],
-    ) -> ([Option<Share>; 2], String) {
+    fn areas_of_several(&self, r: &Classification, c: &Classification, of: &[String]) -> Areas {
         let classes = frequent(&[r, c]);
         let [Some(first), Some(second)] = self.sides.map(|side| side.sample.as_ref()) else {
-            return ([None; 2], "a profile does not keep the probabilities of several classes".to_owned());
+            return Err("A profile does not keep the probabilities of several classes.".to_owned());
         };
         let share = |sample: &super::Sample, it: &Classification| {
             let place = |name: &&str| {
@@ -217,10 +275,8 @@ impl Pair<'_> {
             if places.len() < 2 { None } else { several::share(sample, &places) }
         };
         let sampled = if first.is_exact() && second.is_exact() { "" } else { ", of a sample of rows" };
-        (
-            [share(first, r), share(second, c)],
-            format!("the mean of each of {} classes against all others{sampled}", classes.len()),
-        )
+        let note = format!("the mean of each of {} classes against all others{sampled}", classes.len());
+        Ok(([share(first, r), share(second, c)], note))
     }
 
     /// The estimate, and findings of it unless each row has its label.
@@ -231,15 +287,19 @@ impl Pair<'_> {
         let classes = frequent(&[of_reference]);
         let is_awaited = current.measures.measured() < current.measures.rows;
         let mut metrics = vec![];
+        let tests = expected.shares.len() as f64;
         for (name, share) in expected.shares {
             let measured = match name {
                 "accuracy" => accuracy::share(of_reference),
                 "macro F1" if classes.len() == 2 => f1::share(of_reference, &classes),
-                "ROC AUC" => Pair { sides: [reference; 2], ..*self }.areas(of_reference, of_reference).0[0],
+                "ROC AUC" => {
+                    let pair = Pair { sides: [reference; 2], ..*self };
+                    pair.areas(of_reference, of_reference).ok().and_then(|(areas, _)| areas[0])
+                }
                 _ => None,
             };
             if let Some(measured) = measured.filter(|_| is_awaited) {
-                let test = self.judged(name, measured, share);
+                let test = self.judged(name, measured, share, self.options.alpha / tests);
                 all.findings.push(self.finding(&format!("estimated {name}"), vec![test]));
             }
             let reference = measured.and_then(Share::reported);
@@ -250,23 +310,30 @@ impl Pair<'_> {
             let sum: f64 = expected.calibrations.iter().map(|calibration| calibration.errors[side]).sum();
             sum / expected.calibrations.len() as f64
         };
-        let note = if expected.is_sample { "of a sample of rows, drawn by their places" } else { "" };
+        let notes = [
+            (expected.is_sample, "of a sample of rows, drawn by their places"),
+            (expected.is_partial, "accuracy of more than two classes takes a probability of each"),
+        ];
+        let notes: Vec<&str> = notes.iter().filter(|(applies, _)| *applies).map(|(_, note)| *note).collect();
         all.estimate = Some(Estimate {
             assumption: ASSUMPTION.to_owned(),
             calibrated: expected.calibrations.iter().any(super::calibration::Calibration::is_map),
             calibration_error: [mean(0), mean(1)],
             metrics,
-            note: note.to_owned(),
+            note: notes.join("; "),
         });
     }
 
-    /// An estimate warns at most: no labels say that it holds. It has no p-value among those of the run.
-    fn judged(&self, name: &str, measured: Share, estimated: Share) -> Test {
+    /// An estimate warns at most: no labels say that it holds. It has no p-value among those of the run; `alpha` is its
+    /// part of what all estimates may be wrong by. Of few rows it warns only of what they can find.
+    fn judged(&self, name: &str, measured: Share, estimated: Share, alpha: f64) -> Test {
         let statistic = format!("estimated_{}_difference", name.to_lowercase().replace(' ', "_"));
         let mut test = shares::test(&statistic, "", measured, estimated, self.options);
-        let is_significant = test.p_value.take().is_some_and(|p| p <= self.options.alpha);
-        let is_large = test.effect.as_ref().is_some_and(|effect| effect.value >= effect.floor);
+        let is_significant = test.p_value.take().is_some_and(|p| p <= alpha);
         let is_resolved = test.effect.as_ref().is_some_and(Effect::is_resolved);
+        let is_large = test.effect.as_ref().is_some_and(|effect| {
+            effect.value >= if is_resolved { effect.floor } else { effect.floor.max(effect.detectable) }
+        });
         let verdict = match () {
             () if is_significant && is_large => Verdict::Warn,
             () if is_resolved => Verdict::Ok,
@@ -293,6 +360,17 @@ impl Pair<'_> {
         Finding::of_tests(&name, Concern::Performance, self.sides.map(summary).map(Some), tests)
     }
 
+    /// Classes as a report may name them: those with enough rows, some of them.
+    fn named(&self, classes: &BTreeMap<&str, u64>) -> String {
+        let some = classes.iter().filter(|(_, rows)| **rows > 0);
+        let (named, rare): (Vec<_>, Vec<_>) = some.partition(|(_, rows)| **rows >= self.options.named_from);
+        let mut names: Vec<&str> = named.iter().map(|(name, _)| **name).take(LISTED_CLASSES).collect();
+        if named.len() > names.len() || !rare.is_empty() {
+            names.push(if names.is_empty() { "rare" } else { "others" });
+        }
+        names.join(", ")
+    }
+
     /// What could not be compared.
     fn stopped(&self, metric: &str, verdict: Verdict, why: &str) -> Finding {
         Finding { verdict, reason: why.to_owned(), ..self.finding(metric, vec![]) }
@@ -303,6 +381,12 @@ impl Side {
     pub(super) fn classification(&self) -> Option<&Classification> {
         if let Of::Classification(it) = &self.measures.of { Some(it) } else { None }
     }
+}
+
+/// Whether nearly all rows are in one bin, as those of rare events are: within it nothing ranks.
+fn is_crowded(bins: &[[u64; 2]]) -> bool {
+    let rows = |bin: &[u64; 2]| (bin[0] + bin[1]) as f64;
+    bins.iter().map(rows).fold(0.0, f64::max) > CROWDED * bins.iter().map(rows).sum::<f64>()
 }
 
 /// Classes with rows enough on each side that has rows.

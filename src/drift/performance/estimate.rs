@@ -10,8 +10,8 @@
 use super::calibration::Calibration;
 use super::measures::Classification;
 use super::roc_auc::{Area, points};
-use super::shares::Share;
-use super::{Side, roc_auc};
+use super::shares::{CLASS_ROWS, Share};
+use super::{Sample, Side, roc_auc};
 
 /// Expected metrics by name, and how probabilities were calibrated.
 pub(super) struct Expected {
@@ -20,6 +20,8 @@ pub(super) struct Expected {
     pub calibrations: Vec<Calibration>,
     /// Rows it is of, all or a sample.
     pub is_sample: bool,
+    /// There is one probability, and more than two classes: it does not say how likely each answer is.
+    pub is_partial: bool,
 }
 
 /// One row of two classes: its probability, what that means, and whether the class was predicted.
@@ -39,6 +41,7 @@ pub(super) fn expected(reference: &Side, current: &Side) -> Option<Expected> {
         (0..of.len()).map(|place| calibration(reference, place)).collect::<Option<_>>()?;
     let place = |class: usize| place(of_current?, class, of);
     let rows = sample.rows().filter_map(|row| Some((row.scores, place(row.prediction?))));
+    let is_partial = of.len() == 1 && has_other_classes(of_reference?, of_current?, sample, &of[0]);
     let shares = if let [calibration] = calibrations.as_slice() {
         let row = |(scores, class): (&[f64], Option<usize>)| Row {
             score: scores[0],
@@ -47,12 +50,25 @@ pub(super) fn expected(reference: &Side, current: &Side) -> Option<Expected> {
         };
         let rows: Vec<Row> = rows.map(row).collect();
         let all = [("accuracy", accuracy(&rows)), ("macro F1", f1(&rows)), ("ROC AUC", area(&rows))];
-        all.into_iter().filter_map(|(name, share)| Some((name, share?))).collect()
+        let known = all.into_iter().filter(|(name, _)| !is_partial || *name == "ROC AUC");
+        known.filter_map(|(name, share)| Some((name, share?))).collect()
     } else {
         let right = rows.map(|(scores, class)| chosen(scores, class, &calibrations));
         Vec::from_iter(mean(right).map(|share| ("accuracy", share)))
     };
-    Some(Expected { shares, calibrations, is_sample: !sample.is_exact() })
+    Some(Expected { shares, calibrations, is_sample: !sample.is_exact(), is_partial })
+}
+
+/// Whether there are more classes than this one and another, among labels of the reference or answers of either side.
+fn has_other_classes(
+    reference: &Classification,
+    current: &Classification,
+    sample: &Sample,
+    own: &str,
+) -> bool {
+    let said = sample.rows().filter_map(|row| current.classes.get(row.prediction?));
+    let mut others = reference.classes.iter().chain(said).filter(|name| *name != own);
+    others.next().is_some_and(|first| others.any(|name| name != first))
 }
 
 /// Where a class is among those of the probabilities.
@@ -104,12 +120,16 @@ fn mean(right: impl Iterator<Item = f64>) -> Option<Share> {
     Share::new(sum / rows, variance / (rows * rows), n, n)
 }
 
-/// Of both classes.
+/// Of both classes. `None` if rows too few are expected of one: all of its F1 would hang on them.
 fn f1(rows: &[Row]) -> Option<Share> {
     let n = rows.len() as f64;
     let count = |each: fn(&Row) -> f64| rows.iter().map(each).sum::<f64>();
+    let own = count(|row| row.p);
+    if own.min(n - own) < CLASS_ROWS as f64 {
+        return None;
+    }
     let said = |row: &Row| f64::from(u8::from(row.said));
-    let denominators = count(|row| row.p) + rows.iter().map(said).sum::<f64>();
+    let denominators = own + rows.iter().map(said).sum::<f64>();
     let denominators = [denominators, 2.0 * n - denominators];
     let yes = 2.0 * count(|row| if row.said { row.p } else { 0.0 }) / denominators[0];
     let no = 2.0 * count(|row| if row.said { 0.0 } else { 1.0 - row.p }) / denominators[1];

@@ -13,6 +13,11 @@ pub const BINS: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Measures {
+    /// The columns that were measured, where that is known: sums of others are not to be added or compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub target: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub prediction: Option<String>,
     pub rows: u64,
     /// Rows without a label, which say nothing.
     pub unlabelled: u64,
@@ -64,8 +69,21 @@ pub struct Regression {
 }
 
 impl Measures {
-    /// Of both. Errors: different tasks or classes of probabilities, or too many rows or classes.
+    /// The same, as what was measured of these columns.
+    pub fn of_columns(self, target: &str, prediction: &str) -> Self {
+        Self { target: Some(target.to_owned()), prediction: Some(prediction.to_owned()), ..self }
+    }
+
+    /// Whether it was not measured of other columns than these.
+    pub fn is_of(&self, target: &str, prediction: &str) -> bool {
+        let is = |known: &Option<String>, name| known.as_deref().is_none_or(|known| known == name);
+        is(&self.target, target) && is(&self.prediction, prediction)
+    }
+
+    /// Of both. Errors: different columns, tasks or classes of probabilities, or too many rows or classes.
     pub fn merge(&self, other: &Self) -> Result<Self, Invalid> {
+        let is_same = self.target == other.target && self.prediction == other.prediction;
+        holds(is_same, "performance of different targets or predictions")?;
         let of = match (&self.of, &other.of) {
             (Of::Classification(a), Of::Classification(b)) => Of::Classification(a.merge(b)?),
             (Of::Regression(a), Of::Regression(b)) => Of::Regression(Regression {
@@ -76,6 +94,8 @@ impl Measures {
             _ => return Err(Invalid::new("performance of different tasks")),
         };
         let merged = Self {
+            target: self.target.clone(),
+            prediction: self.prediction.clone(),
             rows: self.rows.saturating_add(other.rows),
             unlabelled: self.unlabelled.saturating_add(other.unlabelled),
             failed: self.failed.saturating_add(other.failed),
@@ -118,9 +138,18 @@ impl Classification {
 
     /// How many rows are of each class.
     pub fn actual(&self) -> BTreeMap<&str, u64> {
+        self.counts(0)
+    }
+
+    /// How many rows were taken for each class.
+    pub fn predicted(&self) -> BTreeMap<&str, u64> {
+        self.counts(1)
+    }
+
+    fn counts(&self, by: usize) -> BTreeMap<&str, u64> {
         let mut counts: BTreeMap<&str, u64> = self.classes.iter().map(|name| (name.as_str(), 0)).collect();
-        for [target, _, rows] in &self.confusion {
-            *counts.entry(self.name(*target)).or_default() += rows;
+        for cell in &self.confusion {
+            *counts.entry(self.name(cell[by])).or_default() += cell[2];
         }
         counts
     }

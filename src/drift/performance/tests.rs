@@ -251,6 +251,30 @@ fn an_estimate_is_what_labels_show_later() {
     }
 }
 
+/// Whether an answer is right among three classes is more than whether it is 1 or not.
+#[test]
+fn one_probability_of_three_classes_says_no_accuracy() {
+    let third = |truth: bool, i: usize| if truth { "1" } else { ["0", "2"][i % 2] };
+    let collected = |is_labelled: bool| {
+        let mut collector = Collector::classes(&["1".to_owned()], 7, 0);
+        for (i, (score, truth)) in rows(3_000, 7919, 10473, |score| score).into_iter().enumerate() {
+            let label = if is_labelled { Label::Known(third(truth, i / 2)) } else { Label::Missing };
+            collector.class(label, Some(third(score >= 0.5, i)), Some(&[score]));
+        }
+        collector.finish().unwrap()
+    };
+    let names = |reference: &Side, current: &Side| {
+        let (compared, run) = judged(reference, current);
+        assert_ne!(run.verdict, Verdict::Warn, "{}", run.reason);
+        let metrics = compared.estimate.unwrap().metrics;
+        metrics.into_iter().map(|metric| metric.name).collect::<Vec<_>>()
+    };
+    let two = side(&rows(3_000, 7919, 10473, |score| score));
+    assert_eq!(names(&collected(true), &collected(false)), ["ROC AUC"]);
+    assert_eq!(names(&two, &collected(false)), ["ROC AUC"]);
+    assert_eq!(names(&two, &unlabelled(&good())), ["accuracy", "macro F1", "ROC AUC"]);
+}
+
 #[test]
 fn an_estimate_warns_at_most() {
     let reference = side(&rows(6_000, 7919, 10473, |score| score));
@@ -267,6 +291,75 @@ fn an_estimate_warns_at_most() {
     assert_eq!(compared.estimate.unwrap().assumption, ASSUMPTION);
     // With all labels the labels decide.
     assert_eq!(verdict(&judged(&reference, &side(&hard)).1, "performance: estimated accuracy"), None);
+}
+
+/// Of `yes` and `no` with a probability of 1: losses of it would be those of a class nobody is of.
+#[test]
+fn probabilities_of_a_class_that_is_not_there_are_invalid() {
+    let spoken = |rows: &[(f64, bool)]| {
+        let mut collector = Collector::classes(&["1".to_owned()], 7, 0);
+        for (score, truth) in rows {
+            let [target, said] = [*truth, *score >= 0.5].map(|is| if is { "yes" } else { "no" });
+            collector.class(Label::Known(target), Some(said), Some(&[*score]));
+        }
+        collector.finish().unwrap()
+    };
+    let harder: Vec<(f64, bool)> = good().into_iter().map(|(score, truth)| (score.sqrt(), truth)).collect();
+    let (compared, run) = judged(&spoken(&good()), &spoken(&harder));
+    assert_eq!(verdict(&run, "performance: probabilities"), Some(Verdict::Invalid));
+    let reason = &compared.findings.last().unwrap().reason;
+    assert!(
+        reason.contains("class 1") && reason.contains("no, yes.") && reason.contains("--positive"),
+        "{reason}"
+    );
+    let names: Vec<&str> = compared.metrics.iter().map(|metric| metric.name.as_str()).collect();
+    assert_eq!((names, compared.estimate), (vec!["accuracy", "macro F1"], None));
+}
+
+#[test]
+fn labels_and_predictions_of_other_classes_are_invalid() {
+    let spelt = |target: fn(bool) -> &'static str, said: fn(bool) -> &'static str| {
+        let mut collector = Collector::classes(&[], 7, 0);
+        for (score, truth) in good() {
+            collector.class(Label::Known(target(truth)), Some(said(score >= 0.5)), None);
+        }
+        collector.finish().unwrap()
+    };
+    let word = |is: bool| if is { "yes" } else { "no" };
+    let (same, other) = (spelt(name, name), spelt(word, name));
+    for (reference, current) in [(&other, &other), (&same, &other), (&other, &same)] {
+        let (compared, run) = judged(reference, current);
+        assert_eq!(run.verdict, Verdict::Invalid);
+        let reason = &compared.findings[0].reason;
+        assert!(reason.ends_with("the labels are no, yes, the predictions 0, 1."), "{reason}");
+        assert!(compared.metrics.is_empty() && compared.findings.len() == 1);
+    }
+    // Always wrong is not the same: it is drift.
+    let wrong = spelt(|_| "1", |_| "0");
+    assert_eq!(verdict(&judged(&same, &wrong).1, "performance: accuracy"), Some(Verdict::Drift));
+}
+
+#[test]
+fn an_estimate_of_a_few_rows_does_not_warn() {
+    let reference = side(&rows(6_000, 7919, 10473, |score| score));
+    for first in 0..40 {
+        for count in 2..5 {
+            let few = &good()[first..first + count];
+            let (compared, run) = judged(&reference, &unlabelled(few));
+            let warned = run.columns.iter().find(|finding| finding.verdict == Verdict::Warn);
+            assert_eq!(warned.map(|finding| &finding.column), None, "{few:?}");
+            assert!(compared.estimate.unwrap().metrics.iter().all(|metric| metric.name != "macro F1"));
+        }
+    }
+    let rare: Vec<(f64, bool)> = (0..400).map(|i| (0.02 + 0.01 * (i % 2) as f64, false)).collect();
+    let names = |rows: &[(f64, bool)]| {
+        let estimate = compare(&reference, &unlabelled(rows), &Options::default()).estimate.unwrap();
+        estimate.metrics.into_iter().map(|metric| metric.name).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        (names(&rare), names(&good())[1].as_str()),
+        (vec!["accuracy".to_owned(), "ROC AUC".to_owned()], "macro F1")
+    );
 }
 
 /// What is cut into chunks, kept in profiles and merged is what it was.
@@ -296,6 +389,24 @@ fn measures_add_up() {
     assert!(compared.estimate.is_some());
     let regression = numbers(5, |i| i as f64, |_| 1.0).measures;
     assert!(whole.merge(&regression).is_err());
+}
+
+/// Of rare events all probabilities are low: in one bin they do not rank, however well they did.
+#[test]
+fn what_a_profile_does_not_keep_is_said_and_not_measured() {
+    let rare: Vec<(f64, bool)> = good().into_iter().map(|(score, truth)| (score / 1_100.0, truth)).collect();
+    for (side, why) in [(side(&rare), "one of the 1,000 bins"), (several(), "several classes")] {
+        let kept = Side { measures: side.measures.clone(), sample: None };
+        for (reference, current) in [(&kept, &side), (&side, &kept), (&kept, &kept)] {
+            let (compared, run) = judged(reference, current);
+            let finding = run.columns.iter().find(|it| it.column == "performance: ROC AUC").unwrap();
+            assert_eq!(finding.verdict, Verdict::InsufficientData);
+            assert!(finding.reason.contains(why), "{}", finding.reason);
+            let metric = compared.metrics.iter().find(|metric| metric.name == "ROC AUC").unwrap();
+            assert!(metric.note.contains(why) && metric.reference.or(metric.current).is_none());
+        }
+        assert!(values(&judged(&side, &side).0, "ROC AUC")[0] > 0.6, "all rows are there");
+    }
 }
 
 #[test]

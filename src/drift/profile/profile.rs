@@ -99,11 +99,13 @@ impl Profile {
     }
 
     /// The profile of the rows of both. Columns meet by name and stay in the order of `self`, new ones follow; rows
-    /// of a part that lacks a column count as absent in it, and performance is that of the parts that have it. The two
-    /// must stand for different rows.
-    /// Errors: a column of two kinds, with other bins or derived otherwise, performance of two tasks, too many rows or
-    /// columns.
+    /// of a part that lacks a column count as absent in it. The two must stand for different rows.
+    /// Errors: a column of two kinds, with other bins or derived otherwise, or derived in one part only, performance of other
+    /// columns or tasks or of one part only, too many rows or columns.
     pub fn merge(&self, other: &Self) -> Result<Self, Invalid> {
+        for (one, another) in [(self, other), (other, self)] {
+            one.check_derived_in(another)?;
+        }
         let mut others: HashMap<&str, &ColumnProfile> =
             other.columns.iter().map(|column| (column.name(), column)).collect();
         let mut columns = Vec::with_capacity(self.columns.len());
@@ -118,7 +120,9 @@ impl Profile {
         }
         let performance = match (&self.performance, &other.performance) {
             (Some(a), Some(b)) => Some(a.merge(b)?),
-            (one, another) => one.as_ref().or(another.as_ref()).cloned(),
+            (None, None) => None,
+            // It would be taken for that of all rows.
+            _ => return Err(Invalid::new("parts with and without performance")),
         };
         let mut derivations = self.derivations.clone();
         for (column, by) in &other.derivations {
@@ -129,6 +133,17 @@ impl Profile {
         }
         let merged = Self::new(self.seed.min(other.seed), add_rows(self.rows, other.rows)?, columns)?;
         merged.with_performance(performance)?.with_derivations(derivations)
+    }
+
+    /// What was not computed of a part is not missing in it.
+    fn check_derived_in(&self, other: &Self) -> Result<(), Invalid> {
+        let names: HashSet<&str> = other.columns.iter().map(ColumnProfile::name).collect();
+        match self.derivations.keys().find(|column| !names.contains(column.as_str())) {
+            Some(column) if other.rows > 0 => Err(Invalid::new(format!(
+                "{column} was derived for one of the profiles, and not for the other"
+            ))),
+            _ => Ok(()),
+        }
     }
 
     /// The one text of this profile: see `canonical.rs`. The same profile is the same bytes.

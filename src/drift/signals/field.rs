@@ -7,6 +7,8 @@ use std::fmt;
 /// Objects within each other that a path can lead through.
 pub const MAX_DEPTH: usize = 8;
 const MAX_NAME: usize = 256;
+/// Bytes of a text that can be a category.
+pub(super) const MAX_LABEL: usize = 64;
 
 /// A place in JSON, such as `$.customer.city`, or `$.items[]` for how many elements a list has. A key that is not of
 /// letters, digits, `_` and `-` only is in quotes, as in `$."first name"`.
@@ -65,10 +67,15 @@ impl Field {
         }
     }
 
-    /// As a signal whose values are to be of this kind.
+    /// As a signal whose values are to be of this kind. A text that is too long for a category is none: it would be kept
+    /// as it is.
     pub fn signal(self, kind: Kind) -> Signal {
-        Signal::new(self.to_string(), kind, "the value at a path of the text as JSON", move |text| {
-            self.of(text)
+        let is_long = move |text: &str| kind == Kind::Categorical && text.len() > MAX_LABEL;
+        Signal::new(self.to_string(), kind, "the value at a path of the text as JSON", move |text| match self
+            .of(text)
+        {
+            Value::Label(text) if is_long(&text) => Value::Other,
+            value => value,
         })
     }
 }

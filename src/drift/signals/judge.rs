@@ -3,10 +3,12 @@
 use super::statistics::{Ecdf, mann_whitney::mann_whitney_less, special::normal_isf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Judges that are named as new or gone, at most.
 const MAX_NAMED: usize = 8;
+/// Rows from which on a judge is named: one of fewer may be a person.
+const NAMED_FROM: u64 = 20;
 
 /// One score of a judge. Scores that are not finite are left out.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -60,9 +62,11 @@ pub enum Finding {
     NoDrift,
     /// Anchors moved: the judge scores the same answers otherwise. What the other scores say of the model is not known.
     JudgeDrift,
-    /// Anchors stand still, the other scores moved: the model answers otherwise, or is asked otherwise.
+    /// The other scores moved, and anchors stand still, or more than half of the movement is beyond theirs: the model
+    /// answers otherwise, or is asked otherwise.
     ModelDrift,
-    /// Scores moved, and there are no anchors, or too few of them to show as large a movement of the judge.
+    /// Scores moved, and there are no anchors, or too few of them to show as large a movement of the judge; or they moved
+    /// as well, a little.
     Unattributed,
     /// There are no scores, or none but anchors, on one of the sides.
     NoData,
@@ -78,12 +82,19 @@ pub struct Separation {
     pub anchors: Option<Movement>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub others: Option<Movement>,
-    /// Judges that only the current side has, and those that only the reference has, at most eight each. Scores of
-    /// another judge are another measure, whatever the finding.
+    /// Judges that only the current side has, and those that only the reference has, at most eight each, of twenty rows at
+    /// least. Scores of another judge are another measure, whatever the finding.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub new_judges: Vec<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gone_judges: Vec<String>,
+    /// How many others only one of the sides has: the current one, the reference.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub unnamed_judges: [u64; 2],
+}
+
+fn is_none(counts: &[u64; 2]) -> bool {
+    *counts == [0, 0]
 }
 
 /// Tells judge drift from model drift by the anchors, which cannot have changed themselves. Scores are taken as
@@ -101,16 +112,29 @@ pub fn separate(reference: &[Rating<'_>], current: &[Rating<'_>], limits: Limits
         (Some(anchors), _) if anchors.moved => Finding::JudgeDrift,
         (_, None) => Finding::NoData,
         (_, Some(others)) if !others.moved => Finding::NoDrift,
-        (Some(anchors), Some(others)) if anchors.detectable <= others.delta.abs() => Finding::ModelDrift,
+        (Some(anchors), Some(others)) if is_of_model(&anchors, &others, limits) => Finding::ModelDrift,
         (_, Some(_)) => Finding::Unattributed,
     };
-    Separation {
-        finding,
-        anchors,
-        others,
-        new_judges: only_in(current, reference),
-        gone_judges: only_in(reference, current),
-    }
+    let (new_judges, new) = only_in(current, reference);
+    let (gone_judges, gone) = only_in(reference, current);
+    Separation { finding, anchors, others, new_judges, gone_judges, unnamed_judges: [new, gone] }
+}
+
+/// Whether the anchors would have shown a movement like that of the others, and did not: theirs is not significant, or with
+/// confidence `1 - α/2` less than half of it.
+fn is_of_model(anchors: &Movement, others: &Movement, limits: Limits) -> bool {
+    let level = limits.alpha / 2.0;
+    let size = others.delta.abs();
+    let beyond = size - anchors.delta * others.delta.signum();
+    let error = standard_error(anchors.rows).hypot(standard_error(others.rows));
+    let is_more = beyond - normal_isf(level / 2.0) * error > 0.5 * size;
+    anchors.detectable <= size && (anchors.p_value > level || is_more)
+}
+
+/// Of delta where nothing changed: that of U, without ties, by nm/2.
+fn standard_error([n, m]: [u64; 2]) -> f64 {
+    let (n, m) = (n as f64, m as f64);
+    ((n + m + 1.0) / (3.0 * n * m)).sqrt()
 }
 
 fn movement(reference: &Ecdf, current: &Ecdf, limits: Limits) -> Option<Movement> {
@@ -122,20 +146,21 @@ fn movement(reference: &Ecdf, current: &Ecdf, limits: Limits) -> Option<Movement
     let (n, m) = (reference.len() as f64, current.len() as f64);
     let delta = 1.0 - 2.0 * u / (n * m);
     let level = limits.alpha / 2.0;
-    // The standard error of delta where nothing changed is that of U, without ties, by nm/2.
-    let error = ((n + m + 1.0) / (3.0 * n * m)).sqrt();
+    let error = standard_error([reference.len(), current.len()]);
     let detectable = ((normal_isf(level / 2.0) + normal_isf(0.2)) * error).min(1.0);
     let moved = p_value <= level && delta.abs() >= limits.floor;
     Some(Movement { rows: [reference.len(), current.len()], delta, p_value, detectable, moved })
 }
 
-fn only_in(side: &[Rating<'_>], other: &[Rating<'_>]) -> Vec<String> {
-    let judges =
-        |side: &[Rating<'_>]| side.iter().map(|row| row.judge.to_owned()).collect::<BTreeSet<String>>();
-    judges(side)
-        .difference(&judges(other))
-        .filter(|judge| !judge.is_empty())
-        .take(MAX_NAMED)
-        .cloned()
-        .collect()
+/// The judges of one side alone: their names, and how many are not named.
+fn only_in(side: &[Rating<'_>], other: &[Rating<'_>]) -> (Vec<String>, u64) {
+    let mut rows: BTreeMap<&str, u64> = BTreeMap::new();
+    side.iter().filter(|row| !row.judge.is_empty()).for_each(|row| *rows.entry(row.judge).or_default() += 1);
+    other.iter().for_each(|row| {
+        rows.remove(row.judge);
+    });
+    let often = rows.iter().filter(|(_, rows)| **rows >= NAMED_FROM);
+    let names: Vec<String> = often.take(MAX_NAMED).map(|(judge, _)| (*judge).to_owned()).collect();
+    let unnamed = (rows.len() - names.len()) as u64;
+    (names, unnamed)
 }

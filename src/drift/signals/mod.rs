@@ -21,6 +21,7 @@
 mod asked;
 mod chars;
 mod compare;
+mod expansion;
 mod field;
 mod judge;
 mod language;

@@ -65,7 +65,17 @@ const PROMPT: [Role; 14] = [
 ];
 
 impl Tier {
-    /// The roles whose columns are watched: adapters add what ties them to their base, weights add embeddings.
+    /// As people write it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prompt => "prompt",
+            Self::Adapter => "adapter",
+            Self::Weights => "weights",
+        }
+    }
+
+    /// The roles whose columns are watched: those of a prompt; of an adapter also what ties it to its base, and of weights
+    /// also embeddings.
     pub fn roles(self) -> Vec<Role> {
         let more: &[Role] = match self {
             Self::Prompt => &[],

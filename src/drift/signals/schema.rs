@@ -1,5 +1,6 @@
 //! Whether a text is JSON that satisfies a schema, and what it violates.
 
+use super::expansion::expanded;
 use super::{Invalid, Kind, Signal, Text, Value};
 use jsonschema::{PatternOptions, Validator};
 use serde_json::Value as Json;
@@ -7,6 +8,8 @@ use sha2::{Digest, Sha256};
 use std::sync::Arc;
 
 const MAX_BYTES: usize = 1 << 20;
+/// What refers twice to what refers twice makes work that doubles each time.
+const MAX_EXPANDED: u64 = 100_000;
 const MAX_PATTERN_BYTES: usize = 256 << 10;
 /// Characters of a label.
 const MAX_LABEL: usize = 200;
@@ -22,11 +25,14 @@ impl Schema {
     /// Of the draft that `$schema` names, else 2020-12. `format` is checked.
     ///
     /// Errors: it is no schema, or refers to something outside; a pattern with look-around or back-references; more
-    /// than 1 MiB.
+    /// than 1 MiB, or 100,000 objects and lists where references are written out.
     pub fn new(schema: &Json) -> Result<Self, Invalid> {
         let text = schema.to_string();
         if text.len() > MAX_BYTES {
             return Err(Invalid::new("a schema is at most 1 MiB"));
+        }
+        if expanded(schema).is_none_or(|size| size > MAX_EXPANDED) {
+            return Err(Invalid::new("a schema with its references written out has at most 100,000 parts"));
         }
         let patterns =
             PatternOptions::regex().size_limit(MAX_PATTERN_BYTES).dfa_size_limit(MAX_PATTERN_BYTES);

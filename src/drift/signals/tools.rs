@@ -12,7 +12,9 @@ const MAX_NAMED: usize = 8;
 const NONE: &str = "(none)";
 
 /// For a column of tool calls: a JSON list of names or of calls, in the forms of common interfaces (`name`,
-/// `function.name`, `tool`, `tool_name`), one such call, or names with commas between them.
+/// `function.name`, `tool`, `tool_name`), one such call, or names with commas between them. Such a
+/// name is of letters, digits and `_.:/-`; anything else is `?`, and so is JSON that does not end, as its pieces may be
+/// arguments.
 pub(super) fn signals() -> Vec<Signal> {
     vec![
         Signal::new("tool_calls", Kind::Numeric, "how many tools were called", |text| {
@@ -41,9 +43,17 @@ fn names(text: &Text<'_>) -> Vec<String> {
         Some(Json::Array(calls)) => calls.iter().map(|call| cut(name(call))).collect(),
         Some(Json::Null) => vec![],
         Some(call @ (Json::Object(_) | Json::String(_))) => vec![cut(name(call))],
-        _ => text.as_str().split(',').map(cut).collect(),
+        // JSON that was cut: the pieces of it may be arguments.
+        _ if text.as_str().contains(['{', '[', '"']) => vec!["?".to_owned()],
+        _ => text.as_str().split(',').map(|piece| listed(piece.trim()).to_owned()).collect(),
     };
     names.into_iter().filter(|name| !name.is_empty()).collect()
+}
+
+/// A name of a list with commas; `?` of what is none.
+fn listed(piece: &str) -> &str {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "_.:/-".contains(c);
+    if piece.len() <= MAX_NAME && piece.chars().all(is_plain) { piece } else { "?" }
 }
 
 /// The name in a call; `?` if it has none.

@@ -75,3 +75,31 @@ fn a_rare_category_has_a_rate() {
     let different = single(all_different(0), all_different(4));
     assert_eq!(different.verdict, Verdict::InsufficientData, "{}", different.reason);
 }
+
+/// Whether chi-square or the rate of what is rare is tested, the same shares are not graver with fewer rows.
+#[test]
+fn fewer_rows_of_a_rare_category_alarm_no_more() {
+    let rules = Rules::Sound(Options::default());
+    for (n, rare, usual, of_rule) in [
+        (1_000, 3, Verdict::Warn, Verdict::Warn),
+        (5_000, 15, Verdict::Warn, Verdict::Drift),
+        (50_000, 150, Verdict::Warn, Verdict::Drift),
+        (5_000, 35, Verdict::Drift, Verdict::Drift),
+        (5_000, 7, Verdict::Ok, Verdict::Warn),
+    ] {
+        let reference = Column::boolean("secret", 5_000, 0, 0, 0);
+        let current = Column::boolean("secret", n - rare, rare, 0, 0);
+        let judged = |is_rule: bool| {
+            let mut finding = rules.examine(&[&reference], &[&current], false).unwrap();
+            // What is new has a floor of its own.
+            finding.tests.retain(|test| !test.statistic.starts_with("new_category"));
+            if is_rule {
+                finding.pin_rule(&Options::default());
+            }
+            rules.judge(vec![finding], [5_000, n], &[]).columns.remove(0)
+        };
+        for (finding, verdict) in [(judged(false), usual), (judged(true), of_rule)] {
+            assert_eq!(finding.verdict, verdict, "{rare} of {n}: {}", finding.reason);
+        }
+    }
+}

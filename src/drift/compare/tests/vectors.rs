@@ -33,7 +33,7 @@ fn what_moved_is_found_and_what_did_not_is_not() {
 #[test]
 fn what_cannot_be_compared_is_a_verdict() {
     let some = drawn(1, 10, 0.0);
-    let none = Vectors { rows: 4, missing: 4, ..Vectors::default() };
+    let none = Vectors { rows: 1, missing: 1, ..Vectors::default() };
     let one = Vectors { rows: 1, drawn: vec![vec![0.0; 4]], ..Vectors::default() };
     let longer = Vectors { rows: 2, drawn: vec![vec![0.0; 5]; 2], ..Vectors::default() };
     let equal = Vectors { rows: 9, drawn: vec![vec![1.0; 4]; 9], ..Vectors::default() };
@@ -52,4 +52,40 @@ fn what_cannot_be_compared_is_a_verdict() {
     }
     let json = serde_json::to_string(&found(Some(&huge), Some(&some))).unwrap();
     assert!(!json.contains("null"), "{json}");
+}
+
+#[test]
+fn one_odd_vector_is_one_that_failed() {
+    let reference = drawn(1, 80, 0.0);
+    let odd = |moved: f64| {
+        let mut side = drawn(3, 80, moved);
+        side.drawn[0].pop();
+        side
+    };
+    let moved = found(Some(&reference), Some(&odd(1.0)));
+    assert_eq!(moved.verdict, Verdict::Drift, "{}", moved.reason);
+    assert_eq!(moved.current.unwrap().failed, 1);
+    assert!(found(Some(&odd(0.0)), Some(&drawn(2, 80, 0.0))).verdict < Verdict::Warn);
+    // Of two lengths that are as common that of the reference is meant.
+    let mut both = drawn(4, 80, 0.0);
+    both.drawn[..40].iter_mut().for_each(|vector| vector.push(0.0));
+    let half = found(Some(&reference), Some(&both));
+    assert_eq!(half.current.as_ref().unwrap().failed, 40);
+    assert!(
+        half.verdict == Verdict::Drift && half.reason.starts_with("type failure rate"),
+        "{}",
+        half.reason
+    );
+}
+
+#[test]
+fn vectors_that_are_missing_are_drift() {
+    let (reference, current) = (drawn(1, 80, 0.0), drawn(2, 80, 0.0));
+    let missing = Vectors { rows: 200, missing: 120, ..current };
+    let found = |side: &Vectors| found(Some(&reference), Some(side));
+    let some = found(&missing);
+    assert_eq!(some.verdict, Verdict::Drift, "{}", some.reason);
+    assert!(some.reason.starts_with("missing rate"), "{}", some.reason);
+    let all = found(&Vectors { rows: 200, missing: 200, ..Vectors::default() });
+    assert_eq!(all.verdict, Verdict::Drift, "{}", all.reason);
 }

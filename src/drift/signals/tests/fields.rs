@@ -60,7 +60,7 @@ fn what_is_no_path() {
 
 #[test]
 fn the_fields_of_a_column() {
-    let texts: Vec<String> = (0..200)
+    let texts: Vec<String> = (0..400)
         .map(|n| match n % 20 {
             0 => "Sorry, something went wrong.".to_owned(),
             _ => format!(
@@ -101,9 +101,44 @@ fn wide_and_deep_ones_are_bounded() {
     let wide: Vec<String> = (0..30).map(wide).collect();
     assert_eq!(propose(wide.iter().map(String::as_str)).len(), MAX_FIELDS);
     let deep = format!("{}1{}", "{\"a\": ".repeat(20), "}".repeat(20));
-    assert_eq!(propose([deep.as_str()]), []);
-    assert_eq!(propose(["no JSON", ""]), []);
-    assert_eq!(propose(["1", "2"]), [(Field::parse("$").unwrap(), Kind::Categorical)]);
+    let often = |text: &str| propose(vec![text; 30]);
+    assert_eq!(often(&deep), []);
+    assert_eq!(often("no JSON"), []);
+    assert_eq!(often("1"), [(Field::parse("$").unwrap(), Kind::Categorical)]);
     let long = format!("{{\"{}\": 1, \"{}\": 2}}", "x".repeat(300), "\\n".repeat(100));
-    assert_eq!(propose([long.as_str()]).len(), 1);
+    assert_eq!(often(&long).len(), 1);
+}
+
+/// What only few rows have, or is long, may be what somebody wrote.
+#[test]
+fn what_may_be_an_answer_is_no_category() {
+    let kind = |texts: &[String]| {
+        let texts: Vec<String> = texts.iter().map(|text| format!("{{\"a\": {text:?}}}")).collect();
+        propose(texts.iter().map(String::as_str)).first().map(|(_, kind)| *kind)
+    };
+    let of = |values: usize, different: usize, length: usize| {
+        let text = |n: usize| format!("{:0length$}", n % different);
+        kind(&(0..values).map(text).collect::<Vec<_>>())
+    };
+    for (values, different, length, expected) in [
+        (200, 4, 64, Kind::Categorical),
+        (199, 4, 64, Kind::Text),
+        (200, 4, 65, Kind::Text),
+        (200, 100, 9, Kind::Categorical),
+        (200, 101, 9, Kind::Text),
+    ] {
+        assert_eq!(of(values, different, length), Some(expected), "{values} {different} {length}");
+    }
+    let label = Field::parse("$.a").unwrap().signal(Kind::Categorical);
+    let long = format!("{{\"a\": {:?}}}", "x".repeat(65));
+    assert_eq!(label.of(&Text::new(&long)), Value::Other);
+    let text = Field::parse("$.a").unwrap().signal(Kind::Text);
+    assert!(matches!(text.of(&Text::new(&long)), Value::Label(_)));
+}
+
+#[test]
+fn keys_of_few_texts_are_no_columns() {
+    let rare = r#"{"Jane Doe 1970-01-01": 1}"#;
+    assert_eq!(propose([vec!["no JSON"; 1_000], vec![rare; 19]].concat()), []);
+    assert_eq!(propose(vec![rare; 20]).len(), 1);
 }

@@ -85,3 +85,32 @@ fn another_judge_is_named() {
     let both = [old.clone(), new].concat();
     assert_eq!((found(&old, &both).new_judges.len(), found(&old, &both).gone_judges.len()), (1, 0));
 }
+
+/// A judge of a few rows may be a person.
+#[test]
+fn a_judge_of_few_rows_is_only_counted() {
+    let usual = side("judge-1", (100, 0.0), (100, 0.0));
+    let with = |rows| [usual.clone(), ratings("jane.doe@example.org", false, rows, 0.0)].concat();
+    let few = found(&usual, &with(19));
+    assert_eq!((few.new_judges.len(), few.unnamed_judges), (0, [1, 0]));
+    assert!(!serde_json::to_string(&few).unwrap().contains("jane"));
+    let gone = found(&with(20), &usual);
+    assert_eq!((gone.gone_judges.len(), gone.unnamed_judges), (1, [0, 0]));
+}
+
+/// Anchors that moved by less than matters have moved all the same.
+#[test]
+fn what_the_anchors_share_is_not_the_models() {
+    let reference = side("j", (4_000, 0.0), (4_000, 0.0));
+    for (anchors, others, finding) in [
+        (0.2, 0.3, Finding::Unattributed),
+        (-0.2, -0.3, Finding::Unattributed),
+        (0.2, 1.0, Finding::ModelDrift),
+        (0.0, 0.3, Finding::ModelDrift),
+    ] {
+        let separation = found(&reference, &side("j", (4_001, anchors), (4_001, others)));
+        assert_eq!(separation.finding, finding, "{anchors} {others} {separation:?}");
+        let moved = separation.anchors.unwrap();
+        assert!(!moved.moved && (anchors == 0.0) == (moved.p_value > 0.025), "{moved:?}");
+    }
+}

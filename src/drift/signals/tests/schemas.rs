@@ -90,3 +90,40 @@ fn schemas_that_go_round_in_a_circle() {
         assert!(matches!(violation.of(&Text::new("{\"a\": 1}")), Value::Label(_)), "{schema}");
     }
 }
+
+/// Each level refers twice to the next one.
+#[test]
+fn schemas_that_grow_when_written_out_are_refused() {
+    let levels = |levels: usize, named: fn(usize) -> [serde_json::Value; 2]| {
+        let level = |n: usize| {
+            let [name, next] = named(n);
+            let mut level = json!({"allOf": [next, next]});
+            level.as_object_mut().unwrap().extend(name.as_object().unwrap().clone());
+            (format!("d{n}"), level)
+        };
+        let mut all: serde_json::Map<_, _> = (0..levels).map(level).collect();
+        let [last, _] = named(levels);
+        all.insert(format!("d{levels}"), last);
+        let [_, first] = named(usize::MAX);
+        json!({"$defs": all, "items": first})
+    };
+    let by_place = |n: usize| [json!({}), json!({"$ref": format!("#/$defs/%64{}", n.wrapping_add(1))})];
+    let by_anchor =
+        |n: usize| [json!({"$anchor": format!("a{n}")}), json!({"$ref": format!("#a{}", n.wrapping_add(1))})];
+    let by_id = |n: usize| {
+        let [id, next] = [n, n.wrapping_add(1)].map(|n| format!("https://example.org/{n}"));
+        [json!({ "$id": id }), json!({ "$ref": next })]
+    };
+    for named in [by_place as fn(usize) -> _, by_anchor, by_id] {
+        let error = Schema::new(&levels(28, named)).unwrap_err().to_string();
+        assert!(error.contains("written out"), "{error}");
+        let few = Schema::new(&levels(8, named)).unwrap();
+        assert!(few.is_valid(&Text::new("[1]")));
+    }
+    // Each part of a tree is looked at once.
+    let tree = json!({"properties": {"left": {"$ref": "#"}, "right": {"$ref": "#"}}, "type": "object"});
+    assert!(Schema::new(&tree).unwrap().is_valid(&Text::new(r#"{"left": {"right": {}}}"#)));
+    let long: serde_json::Map<_, _> =
+        (0..2_000).map(|n| (format!("d{n}"), json!({"$ref": format!("#/$defs/d{}", n + 1)}))).collect();
+    assert!(Schema::new(&json!({"$defs": long, "$ref": "#/$defs/d0"})).is_err());
+}

@@ -30,10 +30,23 @@ fn none_and_odd_ones() {
         assert_eq!(read(text), [Value::Number(0.0), label("(none)"), label("(none)")], "{text:?}");
     }
     assert_eq!(read("[1, {}]"), [Value::Number(2.0), label("?"), label("?")]);
-    let many = (0..1000).map(|n| format!("{}{n}", "tool".repeat(100))).collect::<Vec<_>>().join(",");
-    let [Value::Number(count), Value::Label(first), Value::Label(set)] = read(&many) else { panic!() };
+    let many = vec![format!("\"{}\"", "tool".repeat(100)); 1000].join(",");
+    let [Value::Number(count), Value::Label(first), Value::Label(set)] = read(&format!("[{many}]")) else {
+        panic!()
+    };
     assert_eq!((count, first.len(), set.as_ref()), (1000.0, 64, "tool".repeat(16).as_str()));
     let many: Vec<String> = (0..20).map(|n| format!("t{n:02}")).collect();
     let [_, _, set] = read(&many.join(","));
     assert_eq!(set, label("t00 + t01 + t02 + t03 + t04 + t05 + t06 + t07 + …"));
+}
+
+#[test]
+fn arguments_are_not_told_where_a_log_is_cut() {
+    let calls = r#"[{"name": "mail", "arguments": {"to": "jane.doe@example.org", "text": "My number is 4111, sorry"}}]"#;
+    for end in 1..calls.len() {
+        let [_, first, set] = read(&calls[..end]);
+        assert_eq!([first, set], [label("?"), label("?")], "{}", &calls[..end]);
+    }
+    assert_eq!(read("search, my number is 4111"), [Value::Number(2.0), label("search"), label("? + search")]);
+    assert_eq!(read(&"x".repeat(65))[1], label("?"));
 }
