@@ -5,13 +5,11 @@ use super::super::{
     print::{Out, quoted, time},
 };
 use super::performance::PerformanceArgs;
+use super::side::Chosen;
 use super::signals::SignalsArgs;
 use crate::{
     client::Client,
-    drift::{
-        compare::{Concern, Correction, Options},
-        profile::Kind,
-    },
+    drift::compare::{Concern, Correction, Options},
     error::{Error, Result},
     model::{
         monitor::{Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Spec},
@@ -98,15 +96,8 @@ pub struct Add {
     /// The share of false ones among all alarms that is accepted; gradus drift calibrate says which gives one in three months
     #[arg(long, default_value_t = 0.05)]
     alpha: f64,
-    /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
-    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = super::side::typed)]
-    types: Vec<(String, Kind)>,
-    /// Only these columns
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    columns: Vec<String>,
-    /// All columns but these
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    ignore: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     performance: PerformanceArgs,
     #[command(flatten)]
@@ -204,9 +195,9 @@ impl Add {
                 cooldown_hours: self.cooldown,
             },
             options: Options { alpha: self.alpha, correction: Correction::default(), ..Options::default() },
-            types: self.types.into_iter().collect(),
-            columns: self.columns.into_iter().collect(),
-            ignore: self.ignore.into_iter().collect(),
+            types: self.chosen.types.into_iter().collect(),
+            columns: self.chosen.columns.into_iter().collect(),
+            ignore: self.chosen.ignore.into_iter().collect(),
             performance,
             signals: self.signals.signals()?,
             labels: labels.into_iter().next(),
