@@ -38,7 +38,7 @@ pub enum Drift {
     Report(runs::ReportVerb),
     /// Run a monitor now (exit code 10: drift found)
     RunNow(runs::RunNow),
-    /// Run a monitor for windows of the past
+    /// Run a monitor for windows of the past, which tells nobody and moves nothing
     Backfill(runs::Backfill),
     /// Let a monitor tell nobody for a while
     Mute(runs::Mute),

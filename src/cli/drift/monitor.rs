@@ -63,7 +63,8 @@ pub struct Add {
     /// The time zone of the schedule and of whole days
     #[arg(long = "tz", value_name = "ZONE", default_value = "UTC")]
     zone: String,
-    /// Where the data are; {date} stands for a day of the window, {date:%H} and such for other forms of it
+    /// Where the data are, as s3://logs/triage/dt={date}/*.parquet, or files without a server; {date} stands for a day of the
+    /// window, {date:%H} and such for other forms of it
     #[arg(long, value_name = "URL")]
     source: String,
     /// Of which time: 1d is the last whole day of the zone, 24h the last 24 hours
