@@ -27,7 +27,7 @@ CREATE INDEX monitors_due ON monitors (due_at) WHERE removed_at IS NULL;
 -- One row for each monitor and window, however many replicas tick. lease: who is at it; due_at: when it may be begun, and
 -- begun anew if whoever is at it has died. evidence: of the report, about the version that was in the stage; report: of its
 -- bytes. drifted: how many columns; grave: whether any of them is a reason to
--- move the stage back. profile: of its data, where it was pushed. asked_by: who wanted the run, where the schedule did not. followed: what has
+-- move the stage back. asked_by: who wanted the run, where the schedule did not. followed: what has
 -- become of the stage, where the monitor may move it.
 CREATE TABLE drift_runs (
     monitor TEXT NOT NULL REFERENCES monitors (id),
@@ -38,7 +38,6 @@ CREATE TABLE drift_runs (
     due_at TIMESTAMPTZ NOT NULL,
     lease TEXT,
     asked_by TEXT,
-    profile TEXT,
     tries BIGINT NOT NULL,
     queued_at TIMESTAMPTZ NOT NULL,
     ended_at TIMESTAMPTZ,

@@ -249,6 +249,7 @@ const TRUST: Text = (8, "trust", include_str!("../../migrations/0008_trust.sql")
 const RUNNING: Text =
     (10, "deployments_running", include_str!("../../migrations/0010_deployments_running.sql"));
 const MONITORS: Text = (12, "monitors", include_str!("../../migrations/0012_monitors.sql"));
+const PUSHED: Text = (14, "pushed_profiles", include_str!("../../migrations/0014_pushed_profiles.sql"));
 const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
 const POSTGRES: &[Text] = &[
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
@@ -256,11 +257,12 @@ const POSTGRES: &[Text] = &[
     (9, "byte_order", include_str!("../../migrations/postgres/0009_byte_order.sql")),
     (11, "byte_order", include_str!("../../migrations/postgres/0011_byte_order.sql")),
     (13, "byte_order", include_str!("../../migrations/postgres/0013_byte_order.sql")),
+    (15, "byte_order", include_str!("../../migrations/postgres/0015_byte_order.sql")),
 ];
 
 fn migrations(own: &[Text]) -> Migrator {
     let mut texts =
-        [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING, MONITORS], own].concat();
+        [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING, MONITORS, PUSHED], own].concat();
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -184,15 +184,18 @@ pub async fn profiles(
     rows.into_iter().map(one).collect()
 }
 
-/// What the schedule queued and nobody has begun is not made any more.
+/// What the schedule queued and nobody has ever begun is not made any more. What was tried goes on, so that somebody is told
+/// if it fails.
 pub async fn coalesce(tx: &mut Tx, monitor: &str) -> Result<()> {
-    let sql = "DELETE FROM drift_runs WHERE monitor = $1 AND state = 'queued' AND cause = 'schedule'";
+    let sql =
+        "DELETE FROM drift_runs WHERE monitor = $1 AND state = 'queued' AND cause = 'schedule' AND tries = 0
+                   AND ended_at IS NULL";
     execute!(tx, sql, monitor);
     Ok(())
 }
 
-/// Takes the run that has waited longest, what is made up for of the past last, or one whose worker has died; until `until` it is ours. Earlier windows of a monitor
-/// come first, and of two workers one gets none.
+/// Takes the run that has waited longest, what is made up for of the past last, or one whose worker has died; until `until` it
+/// is ours. Earlier windows of a monitor come first, and of two workers one gets none.
 pub async fn claim(
     tx: &mut Tx,
     lease: &str,

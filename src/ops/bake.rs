@@ -45,7 +45,7 @@ pub(super) async fn consequence(cx: &Context, tx: &mut Tx, it: &Deployment) -> R
     let why = it.message.as_ref().map(|message| format!(": {message}")).unwrap_or_default();
     let reason = format!("by the policy's bake: {} {wrong} at {}{why}", it.version, named(&bad));
     let reason: String = reason.chars().take(MESSAGE_MAX).collect();
-    match rollback::by_policy(cx, tx, &it.workload, stage, &reason).await {
+    match rollback::by_itself(cx, tx, "policy", &it.workload, stage, &reason).await {
         Ok(done) => Ok(Some(done)),
         Err(error) if error.code == "rollback_nowhere" => {
             tracing::warn!(workload = %it.workload, %stage, %error, "the policy asks for a rollback that cannot be");

@@ -69,29 +69,8 @@ pub async fn rollback(
     Ok(done)
 }
 
-/// The same for a policy, which needs no role, in a transaction that has locked the repository.
-pub(super) async fn by_policy(
-    cx: &Context,
-    tx: &mut Tx,
-    workload: &Workload,
-    stage: &Stage,
-    reason: &str,
-) -> Result<RolledBack> {
-    by_itself(cx, tx, "policy", workload, stage, reason).await
-}
-
-/// The same for a monitor.
-pub(super) async fn by_monitor(
-    cx: &Context,
-    tx: &mut Tx,
-    workload: &Workload,
-    stage: &Stage,
-    reason: &str,
-) -> Result<RolledBack> {
-    by_itself(cx, tx, "monitor", workload, stage, reason).await
-}
-
-async fn by_itself(
+/// The same for what needs no role, a policy or a monitor, in a transaction that has locked the repository.
+pub(super) async fn by_itself(
     cx: &Context,
     tx: &mut Tx,
     who: &str,

@@ -6,6 +6,7 @@ use crate::harness::{
     monitor::{profile, table},
 };
 use gradus::{
+    config::DataSource,
     model::access::Role,
     ops::monitors::{tick, work},
 };
@@ -289,6 +290,26 @@ backends! {
         assert_eq!(kinds(&env).await, ["monitor_failed"]);
         env.next_day().await;
         assert_eq!(env.newest("nightly").await.0, "OK");
+    }
+
+    async fn a_source_that_stays_away_is_told_however_often_the_monitor_runs(env: Env) {
+        let dead = DataSource {
+            name: "dead".into(),
+            url: "s3://dead".into(),
+            namespaces: ["acme".to_owned()].into(),
+            options: [("endpoint", "http://127.0.0.1:9"), ("access_key_id", "a"), ("secret_access_key", "s"), ("region", "r")]
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .into(),
+        };
+        let env = Env::with(env.backend, |config| config.sources.push(dead)).await;
+        let env = watched(&env).await;
+        let hourly = json!({ "every": "0 * * * *", "window": "1h", "source": "s3://dead/{date:%Y-%m-%dT%H}.csv" });
+        assert_eq!(env.add_monitor("hourly", hourly).await.status, 201);
+        for _ in 0..3 * 12 {
+            env.clock.advance(Duration::from_secs(300));
+            env.make_runs().await;
+        }
+        assert_eq!(kinds(&env).await, ["monitor_failed"]);
     }
 
     async fn what_was_asked_for_too_early_is_made_again_by_the_schedule(env: Env) {

@@ -1,16 +1,18 @@
 //! The demo's end: data shift, a monitor notices, and the stage moves back by itself.
 
-use super::story::Story;
+use super::{
+    people::{self, Push},
+    story::Story,
+};
 use crate::{
     check::{Request, Source, html, profile},
-    client::{Client, Digests, Progress},
+    client::Client,
     error::{Error, Result},
     model::{
         evidence::EvidenceKind,
         monitor::{MonitorPath, Spec},
         name::Workload,
         reference::Reference,
-        stage::Stage,
     },
     tables::LocalFile,
     wire,
@@ -30,13 +32,15 @@ impl Story<'_> {
         for (number, year, why) in
             [(1, "2017", "made for"), (2, "2015", "made anew from an old extract, for")]
         {
-            let file = self.files.join(format!("employment-{number}.prompt.yaml"));
-            let version = push(&self.people.dana, &file).await?;
+            let what = format!("employment-{number}.prompt.yaml");
+            let push = Push { what: &what, with_contract: false, with_base: false, with_dataset: false };
+            let (pushed, _) = people::push(&self.people.dana, WORKLOAD, &self.files, &push).await?;
+            let version = pushed.version.version.to_string();
             let reference: Reference = format!("{WORKLOAD}:{version}").parse()?;
             let profile = describe(census.join(format!("{year}.csv.gz"))).await?;
             let kind = Some(EvidenceKind::DriftBaseline);
             self.people.dana.attach(&reference, kind, None, profile).await?;
-            promote(&self.people.rhea, &version).await?;
+            people::promote(&self.people.rhea, WORKLOAD, &version, "production").await?;
             self.say(format!(
                 "   dana pushed {WORKLOAD}:{version}, {why} answers like those of {year}; rhea promoted it"
             ));
@@ -86,31 +90,6 @@ fn spec(logs: &Path) -> Result<Spec> {
     });
     serde_json::from_value(spec)
         .map_err(|source| Error::internal("demo_monitor", "the demo's monitor cannot be read").source(source))
-}
-
-async fn push(client: &Client, file: &Path) -> Result<String> {
-    let workload: Workload = WORKLOAD.parse()?;
-    let quiet: Progress = Arc::new(|_| {});
-    let sent =
-        client.upload(&workload, crate::cli::push::collect(file)?, &Digests::open(None), quiet).await?;
-    let new = wire::NewVersion {
-        tier: None,
-        files: sent.into_iter().map(|sent| sent.file).collect(),
-        contract: None,
-        prompt: None,
-        base: None,
-        datasets: Vec::new(),
-        evidence: Vec::new(),
-        version: None,
-        bump: None,
-    };
-    Ok(client.create_version(&workload, &new).await?.version.version.to_string())
-}
-
-async fn promote(client: &Client, version: &str) -> Result<()> {
-    let (workload, stage): (Workload, Stage) = (WORKLOAD.parse()?, "production".parse()?);
-    let body = wire::Promote { version: version.to_owned(), dry_run: false, overriding: None, expect: None };
-    client.promote(&workload, &stage, &body).await.map(|_| ())
 }
 
 /// The profile of a table.

@@ -59,8 +59,13 @@ pub struct Push<'a> {
 }
 
 /// Pushes files. Answers what was made, and how many bytes were sent.
-pub async fn push(client: &Client, directory: &Path, push: &Push<'_>) -> Result<(wire::PushedView, u64)> {
-    let workload: Workload = WORKLOAD.parse()?;
+pub async fn push(
+    client: &Client,
+    workload: &str,
+    directory: &Path,
+    push: &Push<'_>,
+) -> Result<(wire::PushedView, u64)> {
+    let workload: Workload = workload.parse()?;
     let files = crate::cli::push::collect(&directory.join(push.what))?;
     let quiet: Progress = Arc::new(|_| {});
     let sent = client.upload(&workload, files, &Digests::open(None), quiet).await?;
@@ -88,8 +93,13 @@ pub fn reference(version: &str) -> Result<Reference> {
     format!("{WORKLOAD}:{version}").parse()
 }
 
-pub async fn promote(client: &Client, version: &str, stage: &str) -> Result<wire::PromotionView> {
-    let (workload, stage): (Workload, Stage) = (WORKLOAD.parse()?, stage.parse()?);
+pub async fn promote(
+    client: &Client,
+    workload: &str,
+    version: &str,
+    stage: &str,
+) -> Result<wire::PromotionView> {
+    let (workload, stage): (Workload, Stage) = (workload.parse()?, stage.parse()?);
     let body = wire::Promote { version: version.to_owned(), dry_run: false, overriding: None, expect: None };
     client.promote(&workload, &stage, &body).await
 }

@@ -119,7 +119,7 @@ impl Story<'_> {
         with_dataset: bool,
     ) -> Result<String> {
         let wanted = Push { what, with_contract, with_base, with_dataset };
-        let (pushed, moved) = push(&self.people.dana, &self.files, &wanted).await?;
+        let (pushed, moved) = push(&self.people.dana, WORKLOAD, &self.files, &wanted).await?;
         let version = &pushed.version;
         self.say(format!(
             "   dana pushed {WORKLOAD}:{} ({}, {} sent, {})",
@@ -156,7 +156,7 @@ impl Story<'_> {
 
     /// Rhea promotes; says how it went, and what does not pass yet.
     async fn promote(&self, version: &str, stage: &str) -> Result<()> {
-        let promotion = promote(&self.people.rhea, version, stage).await?;
+        let promotion = promote(&self.people.rhea, WORKLOAD, version, stage).await?;
         let how = match promotion.state {
             State::Promoted => "promoted",
             State::Pending => "pending",

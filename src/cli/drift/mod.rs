@@ -41,6 +41,7 @@ pub enum Drift {
     /// Push the profile of a window to a monitor that reads no data itself (exit code 10: drift found)
     Push(runs::Push),
     /// Run a monitor for windows of the past
+    /// Run a monitor for windows of the past, which tells nobody and moves nothing
     Backfill(runs::Backfill),
     /// Let a monitor tell nobody for a while
     Mute(runs::Mute),

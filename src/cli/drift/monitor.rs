@@ -7,14 +7,12 @@ use super::super::{
 use super::baseline;
 use super::check::blocking;
 use super::performance::PerformanceArgs;
+use super::side::Chosen;
 use super::signals::SignalsArgs;
 use crate::{
     check::{Windows, calibrate},
     client::Client,
-    drift::{
-        compare::{Concern, Correction, Options},
-        profile::Kind,
-    },
+    drift::compare::{Concern, Correction, Options},
     error::{Error, Result},
     model::{
         monitor::{Compared, Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Schedule, Spec},
@@ -72,7 +70,8 @@ pub struct Add {
     /// The time zone of the schedule and of whole days
     #[arg(long = "tz", value_name = "ZONE", default_value = "UTC")]
     zone: String,
-    /// Where the data are; {date} stands for a day of the window, {date:%H} and such for other forms of it
+    /// Where the data are, as s3://logs/triage/dt={date}/*.parquet, or files without a server; {date} stands for a day of the
+    /// window, {date:%H} and such for other forms of it; or pushed: profiles of the data are, by gradus drift push
     #[arg(long, value_name = "URL")]
     source: String,
     /// Of which time: 1d is the last whole day of the zone, 24h the last 24 hours
@@ -108,15 +107,8 @@ pub struct Add {
     /// Choose alpha so that windows of so many rows give at most one false alarm in three months, as drawn from the baseline
     #[arg(long, value_name = "ROWS", conflicts_with = "alpha")]
     one_false_page_a_quarter: Option<u64>,
-    /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
-    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = super::side::typed)]
-    types: Vec<(String, Kind)>,
-    /// Only these columns
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    columns: Vec<String>,
-    /// All columns but these
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    ignore: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     performance: PerformanceArgs,
     #[command(flatten)]
@@ -220,9 +212,9 @@ impl Add {
                 cooldown_hours: self.cooldown,
             },
             options: Options { alpha: self.alpha, correction: Correction::default(), ..Options::default() },
-            types: self.types.into_iter().collect(),
-            columns: self.columns.into_iter().collect(),
-            ignore: self.ignore.into_iter().collect(),
+            types: self.chosen.types.into_iter().collect(),
+            columns: self.chosen.columns.into_iter().collect(),
+            ignore: self.chosen.ignore.into_iter().collect(),
             performance,
             signals: self.signals.signals()?,
             labels: labels.into_iter().next(),

@@ -20,20 +20,27 @@ pub struct Columns {
     /// The format of all files: parquet, arrow, csv or ndjson; without it, what they look like
     #[arg(long, value_parser = argument::<Format>)]
     format: Option<Format>,
-    /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
-    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = typed)]
-    types: Vec<(String, Kind)>,
-    /// Only these columns
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    columns: Vec<String>,
-    /// All columns but these
-    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
-    ignore: Vec<String>,
+    #[command(flatten)]
+    chosen: Chosen,
     #[command(flatten)]
     signals: SignalsArgs,
 }
 
-pub(super) fn typed(text: &str) -> Result<(String, Kind), String> {
+/// Which columns, and what they hold.
+#[derive(Args)]
+pub struct Chosen {
+    /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
+    #[arg(long = "type", value_name = "NAME=TYPE", value_parser = typed)]
+    pub types: Vec<(String, Kind)>,
+    /// Only these columns
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// All columns but these
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub ignore: Vec<String>,
+}
+
+fn typed(text: &str) -> Result<(String, Kind), String> {
     let (name, kind) = text.rsplit_once('=').ok_or("write NAME=TYPE, for example age=num")?;
     let kind = Request::kind(kind)
         .map_err(|error| format!("{} ({})", error.message, error.hint.unwrap_or_default()))?;
@@ -43,7 +50,7 @@ pub(super) fn typed(text: &str) -> Result<(String, Kind), String> {
 impl Columns {
     /// What to look at, and the format of the files. Errors: the schema of outputs cannot be read.
     pub fn request(self) -> Result<(Request, Option<Format>)> {
-        let Self { format, types, columns, ignore, signals } = self;
+        let Self { format, chosen: Chosen { types, columns, ignore }, signals } = self;
         let request = Request {
             kinds: types.into_iter().collect(),
             only: columns.into_iter().collect(),
@@ -58,7 +65,8 @@ impl Columns {
 /// How long a bucket may take to answer.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Opens the files or objects (`s3://bucket/…`) that patterns mean; call it where blocking is allowed in a runtime. Errors: none matches, or one cannot be opened.
+/// Opens the files or objects (`s3://bucket/…`) that patterns mean; call it where blocking is allowed in a runtime. Errors:
+/// none matches, or one cannot be opened.
 pub fn open(patterns: &[String], format: Option<Format>, threads: usize) -> Result<Source> {
     raise_open_files();
     let mut files: Vec<Arc<dyn Input>> = vec![];

@@ -8,21 +8,36 @@ const MAX_DEPTH: usize = 512;
 /// What is referred to and not found here, such as the schema of schemas.
 const UNKNOWN: u64 = 1_000;
 
-/// Objects and lists of the schema, each counted as often as a validator comes to it; what refers back to itself counts
-/// once. `None` if it is nested or refers too deep.
-pub(super) fn expanded(schema: &Json) -> Option<u64> {
-    let mut expansion =
-        Expansion { anchors: HashMap::new(), resources: vec![("", schema)], known: HashMap::new() };
+/// Schemas that are looked at while circles are followed.
+const MAX_STEPS: u64 = 200_000;
+/// Keywords whose schemas are of the same value.
+const IN_PLACE: [&str; 9] =
+    ["allOf", "anyOf", "oneOf", "not", "if", "then", "else", "dependentSchemas", "dependencies"];
+const REFERENCES: [&str; 3] = ["$ref", "$dynamicRef", "$recursiveRef"];
+
+/// Whether a schema refers to itself; `None` if it has more than so many objects and lists, each counted as often as a
+/// validator comes to it, or is nested or refers too deep. What refers back to itself counts once, but of circles around the
+/// same value all ways through them count.
+pub(super) fn is_circular(schema: &Json, most: u64) -> Option<bool> {
+    let mut expansion = Expansion {
+        anchors: HashMap::new(),
+        resources: vec![("", schema)],
+        known: HashMap::new(),
+        is_circular: false,
+    };
     expansion.index(schema, 0)?;
-    expansion.weigh(schema, 0)
+    expansion.weigh(schema, 0).filter(|weight| *weight <= most)?;
+    expansion.longest_way(schema, 0, &mut 0).filter(|longest| *longest <= most)?;
+    Some(expansion.is_circular)
 }
 
 struct Expansion<'s> {
     anchors: HashMap<&'s str, Vec<&'s Json>>,
     /// What has an identifier of its own, by the last part of it.
     resources: Vec<(&'s str, &'s Json)>,
-    /// What was counted, by where it lies; 1 while it is being counted.
-    known: HashMap<*const Json, u64>,
+    /// What was counted, by where it lies; nothing yet while it is being counted.
+    known: HashMap<*const Json, Option<u64>>,
+    is_circular: bool,
 }
 
 impl<'s> Expansion<'s> {
@@ -50,17 +65,18 @@ impl<'s> Expansion<'s> {
         }
         let place: *const Json = json;
         if let Some(known) = self.known.get(&place) {
-            return Some(*known);
+            self.is_circular |= known.is_none();
+            return Some(known.unwrap_or(1));
         }
         if depth > MAX_DEPTH {
             return None;
         }
-        self.known.insert(place, 1);
+        self.known.insert(place, None);
         let mut sum: u64 = 1;
         for child in children(json) {
             sum = sum.saturating_add(self.weigh(child, depth + 1)?);
         }
-        for key in ["$ref", "$dynamicRef", "$recursiveRef"] {
+        for key in REFERENCES {
             let Some(reference) = json.get(key).and_then(Json::as_str) else { continue };
             // Of several that may be meant, the largest.
             let mut largest = None;
@@ -69,8 +85,51 @@ impl<'s> Expansion<'s> {
             }
             sum = sum.saturating_add(largest.unwrap_or(UNKNOWN));
         }
-        self.known.insert(place, sum);
+        self.known.insert(place, Some(sum));
         Some(sum)
+    }
+
+    /// The most schemas of one value that any reference leads to.
+    fn longest_way(&self, json: &'s Json, depth: usize, steps: &mut u64) -> Option<u64> {
+        if depth > MAX_DEPTH {
+            return None;
+        }
+        let mut longest = 0;
+        if REFERENCES.into_iter().any(|key| json.get(key).is_some_and(Json::is_string)) {
+            let before = *steps;
+            self.follow(json, &mut vec![], steps)?;
+            longest = *steps - before;
+        }
+        for child in children(json) {
+            longest = longest.max(self.longest_way(child, depth + 1, steps)?);
+        }
+        Some(longest)
+    }
+
+    /// Follows all ways from a schema to others of the same value, none of them twice through one schema.
+    fn follow(&self, json: &'s Json, way: &mut Vec<*const Json>, steps: &mut u64) -> Option<()> {
+        *steps += 1;
+        let place: *const Json = json;
+        if *steps > MAX_STEPS || way.len() > MAX_DEPTH {
+            return None;
+        }
+        if way.contains(&place) {
+            return Some(());
+        }
+        way.push(place);
+        for inner in IN_PLACE.into_iter().filter_map(|key| json.get(key)) {
+            self.follow(inner, way, steps)?;
+            for child in children(inner) {
+                self.follow(child, way, steps)?;
+            }
+        }
+        for reference in REFERENCES.into_iter().filter_map(|key| json.get(key)?.as_str()) {
+            for target in self.targets(reference) {
+                self.follow(target, way, steps)?;
+            }
+        }
+        way.pop();
+        Some(())
     }
 
     fn targets(&self, reference: &str) -> Vec<&'s Json> {

@@ -121,6 +121,7 @@ pub(super) async fn record(
         && is_kept(&mut tx, monitor, run, &made, alert).await?
     {
         let statement = statement(monitor, run, report);
+        // In the name of whoever set it up, whose standing gates may ask for.
         for Recorded { evidence, said } in
             attach.write(&mut tx, &monitor.created_by, vec![statement.into()], first, now).await?
         {
@@ -314,7 +315,7 @@ async fn go_back(
     }
     let asked = run.asked_by.as_ref().map(|by| format!(", asked by {by},")).unwrap_or_default();
     let reason = format!("monitor {}{asked} found drift: {}", monitor.name, made.reason);
-    let back = rollback::by_monitor(cx, tx, workload, stage, &shortened(&reason)).await?;
+    let back = rollback::by_itself(cx, tx, "monitor", workload, stage, &shortened(&reason)).await?;
     tracing::warn!(%workload, %stage, from = %back.from, to = %back.to, "rolled back by a monitor");
     Ok(Some(format!("{stage} went back to {}", back.to)))
 }

@@ -127,3 +127,25 @@ fn schemas_that_grow_when_written_out_are_refused() {
         (0..2_000).map(|n| (format!("d{n}"), json!({"$ref": format!("#/$defs/d{}", n + 1)}))).collect();
     assert!(Schema::new(&json!({"$defs": long, "$ref": "#/$defs/d0"})).is_err());
 }
+
+/// Each refers to all, so that there are as many ways around as there are orders of them.
+#[test]
+fn schemas_with_many_ways_around_are_refused() {
+    let each = |count: usize| {
+        let all: Vec<_> = (0..count).map(|n| json!({"$ref": format!("#/$defs/d{n}")})).collect();
+        let defs: serde_json::Map<_, _> =
+            (0..count).map(|n| (format!("d{n}"), json!({"allOf": all}))).collect();
+        json!({"$defs": defs, "$ref": "#/$defs/d0"})
+    };
+    let error = Schema::new(&each(11)).unwrap_err().to_string();
+    assert!(error.contains("written out"), "{error}");
+    assert!(Schema::new(&each(3)).unwrap().is_valid(&Text::new("1")));
+    // Around lists within lists they are no more than there are lists.
+    let lists = json!({"items": {"allOf": [{"$ref": "#"}, {"$ref": "#"}]}, "type": "array"});
+    let [valid, violation] = Schema::new(&lists).unwrap().signals();
+    let text = format!("{}1{}", "[".repeat(60), "]".repeat(60));
+    assert_eq!(valid.of(&Text::new(&text)), Value::Boolean(false));
+    assert_eq!(violation.of(&Text::new(&text)), label("deep"));
+    assert_eq!(violation.of(&Text::new("[[1]]")), label("/type"));
+    assert_eq!(violation.of(&Text::new(&text.replace('1', ""))), label("valid"));
+}
