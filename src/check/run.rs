@@ -22,7 +22,22 @@ pub fn check(
     request: &Request,
 ) -> Result<Report> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
-    let mut looked = look([reference, current], request)?;
+    let looked = look([reference, current], request)?;
+    // The digests of all that is read are only for the report, and take as long as much else.
+    std::thread::scope(|scope| {
+        for source in [Some(reference), Some(current), labels].into_iter().flatten() {
+            scope.spawn(|| source.inputs());
+        }
+        compare([reference, current], labels, looked, request)
+    })
+}
+
+fn compare(
+    [reference, current]: [&Source; 2],
+    labels: Option<&Source>,
+    mut looked: Looked,
+    request: &Request,
+) -> Result<Report> {
     let mut request = request.clone();
     if let Rules::Evidently07(evidently) = &mut request.rules {
         evidently.fractions.clone_from(&looked.fractions);
@@ -51,8 +66,8 @@ pub fn check(
     }
     Ok(Report {
         format: FORMAT.to_owned(),
-        reference: reference.report(r),
-        current: current.report(c),
+        reference: reference.report(r)?,
+        current: current.report(c)?,
         run,
         performance,
         signals: watch.recognised(notes),

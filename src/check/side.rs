@@ -15,7 +15,7 @@ use crate::tables::{
 use crate::{drift::collect::Collected, tables};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A table whose files say that it has at most so many rows is used whole.
 const EXACT_ROWS: u64 = 2 << 20;
@@ -28,9 +28,12 @@ const PROFILE_MAX: u64 = 64 << 20;
 
 /// Where a side comes from.
 pub struct Source {
-    inputs: Vec<Input>,
+    files: Vec<Arc<dyn tables::Input>>,
+    /// What the files are, once somebody has asked.
+    inputs: Mutex<Option<Vec<Input>>>,
     seed: Seed,
     content: Content,
+    threads: usize,
 }
 
 enum Content {
@@ -42,21 +45,14 @@ impl Source {
     /// Opens files, which are a profile if there is one and it looks like one. Errors: those of
     /// [`Table::open`], or a profile that is none.
     pub fn open(files: Vec<Arc<dyn tables::Input>>, format: Option<Format>, threads: usize) -> Result<Self> {
-        let digests = digests(&files, threads)?;
-        let seed = seed(&digests);
-        let named = files.iter().zip(digests).map(|(file, sha256)| Input {
-            name: file.name().to_owned(),
-            bytes: file.len(),
-            sha256,
-        });
-        let inputs = named.collect();
+        let seed = seed(&files, threads)?;
         let content = match files.as_slice() {
             [file] if format.is_none() && is_profile(&**file) => {
                 Content::Profile(Box::new(profile(&**file)?))
             }
-            _ => Content::Table(Table::open(files, format)?),
+            _ => Content::Table(Table::open(files.clone(), format)?),
         };
-        Ok(Self { inputs, seed, content })
+        Ok(Self { files, inputs: Mutex::default(), seed, content, threads })
     }
 
     /// What is drawn at random is drawn from here.
@@ -65,7 +61,8 @@ impl Source {
     }
 
     pub fn of_profile(inputs: Vec<Input>, profile: Profile) -> Self {
-        Self { inputs, seed: profile.seed(), content: Content::Profile(Box::new(profile)) }
+        let (seed, content) = (profile.seed(), Content::Profile(Box::new(profile)));
+        Self { files: vec![], inputs: Mutex::new(Some(inputs)), seed, content, threads: 1 }
     }
 
     /// The profile that it is, if it is one.
@@ -84,8 +81,19 @@ impl Source {
         }
     }
 
-    pub(super) fn inputs(&self) -> &[Input] {
-        &self.inputs
+    /// What its files are: they are read to their ends when this is first asked. Errors: they cannot be read.
+    pub(super) fn inputs(&self) -> Result<Vec<Input>> {
+        let mut known = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inputs) = &*known {
+            return Ok(inputs.clone());
+        }
+        let digests = digests(&self.files, self.threads)?;
+        let named = self.files.iter().zip(digests).map(|(file, sha256)| Input {
+            name: file.name().to_owned(),
+            bytes: file.len(),
+            sha256,
+        });
+        Ok(known.insert(named.collect()).clone())
     }
 
     pub fn names(&self) -> Vec<&str> {
@@ -254,7 +262,8 @@ impl Source {
         let named = names.into_iter().filter_map(|name| Some((name, *looked.kinds.get(name)?)));
         let columns: Vec<ColumnPlan> =
             named.map(|(name, kind)| ColumnPlan { name: name.clone(), kind, bins: None }).collect();
-        let mut settings = Settings::for_columns(columns.len());
+        let rows = self.table().and_then(Table::rows).unwrap_or(0);
+        let mut settings = Settings::for_columns(columns.len()).for_rows(rows);
         if is_compat {
             // Its scores are of all categories.
             settings.categories = 65_536;
@@ -262,13 +271,14 @@ impl Source {
         Plan { seed: self.seed, settings, columns }
     }
 
-    pub(super) fn report(&self, loaded: &Loaded<'_>) -> SideReport {
-        SideReport {
-            inputs: self.inputs.clone(),
+    /// Errors: as for [`Self::inputs`].
+    pub(super) fn report(&self, loaded: &Loaded<'_>) -> Result<SideReport> {
+        Ok(SideReport {
+            inputs: self.inputs()?,
             rows: loaded.rows,
             exact: loaded.is_exact,
             profile: matches!(self.content, Content::Profile(_)),
-        }
+        })
     }
 }
 

@@ -14,6 +14,10 @@ pub trait Input: Send + Sync {
     /// As people know it: a path or a URL without secrets.
     fn name(&self) -> &str;
     fn len(&self) -> u64;
+    /// How much is best read at once, where all of it is wanted.
+    fn piece(&self) -> u64 {
+        4 << 20
+    }
     /// Exactly so many bytes. Errors: fewer are there, or what reading gave.
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes>;
 }
@@ -46,6 +50,11 @@ impl Input for LocalFile {
         self.length
     }
 
+    /// What the next read finds in the cache again, and the allocator need not ask the system for.
+    fn piece(&self) -> u64 {
+        512 << 10
+    }
+
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
         let mut bytes = vec![0; length];
         self.file.read_exact_at(&mut bytes, offset)?;
@@ -62,8 +71,6 @@ pub(super) struct Window {
     block: Mutex<(u64, Bytes)>,
 }
 
-const BLOCK: u64 = 4 << 20;
-
 impl Window {
     pub fn new(input: &Arc<dyn Input>, end: u64) -> Self {
         Self { input: input.clone(), end: end.min(input.len()), block: Mutex::default() }
@@ -78,7 +85,7 @@ impl Window {
         let wanted = offset..offset.saturating_add(length as u64);
         let known = block.0..block.0 + block.1.len() as u64;
         if !(known.start <= wanted.start && wanted.end <= known.end) {
-            let ahead = BLOCK.min(self.end.saturating_sub(offset));
+            let ahead = self.input.piece().min(self.end.saturating_sub(offset));
             *block = (offset, self.input.read_at(offset, length.max(ahead as usize))?);
         }
         let start = (offset - block.0) as usize;

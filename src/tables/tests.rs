@@ -110,7 +110,7 @@ fn plan(kinds: &[(&str, Kind)]) -> Plan {
         kinds.iter().map(|(name, kind)| ColumnPlan { name: (*name).into(), kind: *kind, bins: None });
     Plan {
         seed: Seed(1),
-        settings: Settings { exact_limit: 100, k: 64, categories: 100 },
+        settings: Settings { exact_limit: 100, k: 64, categories: 100, halvings: 0 },
         columns: columns.collect(),
     }
 }

@@ -88,7 +88,7 @@ impl Labels {
         });
         known.shrink_to_fit();
         Ok(Self {
-            inputs: source.inputs().to_vec(),
+            inputs: source.inputs()?,
             hasher: reading.hasher,
             rows,
             repeated: (all - known.len()) as u64,

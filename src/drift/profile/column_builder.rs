@@ -13,11 +13,13 @@ pub struct ColumnBuilder {
     column: ColumnProfile,
     /// Numbers that wait to be added together.
     block: Vec<f64>,
+    halvings: u32,
 }
 
 impl ColumnBuilder {
     pub(super) fn new(plan: &ColumnPlan, seed: Seed, settings: &Settings) -> Result<Self, Invalid> {
-        Ok(Self { column: ColumnProfile::new(plan, seed, settings)?, block: Vec::new() })
+        let column = ColumnProfile::new(plan, seed, settings)?;
+        Ok(Self { column, block: Vec::new(), halvings: settings.halvings })
     }
 
     /// Rows so far.
@@ -32,8 +34,10 @@ impl ColumnBuilder {
         };
         count(rows, missing, values, valid)?;
         match valid {
-            None => add_slice(numbers, &mut self.block, values),
-            Some(_) => there(values, valid).for_each(|value| add_one(numbers, &mut self.block, *value)),
+            None => add_slice(numbers, &mut self.block, values, self.halvings),
+            Some(_) => there(values, valid).for_each(|value| {
+                add_one(numbers, &mut self.block, *value, self.halvings);
+            }),
         }
         Ok(())
     }
@@ -44,7 +48,9 @@ impl ColumnBuilder {
             return Err(wrong_kind());
         };
         count(rows, missing, values, valid)?;
-        there(values, valid).for_each(|value| add_one(numbers, &mut self.block, *value as f64));
+        there(values, valid).for_each(|value| {
+            add_one(numbers, &mut self.block, *value as f64, self.halvings);
+        });
         Ok(())
     }
 
@@ -73,7 +79,7 @@ impl ColumnBuilder {
                 count(rows, missing, values, valid)?;
                 there(values, valid).for_each(|value| {
                     distinct.add_text(value);
-                    add_one(lengths, &mut self.block, value.chars().count() as f64);
+                    add_one(lengths, &mut self.block, value.chars().count() as f64, self.halvings);
                 });
             }
             _ => return Err(wrong_kind()),
@@ -113,7 +119,7 @@ impl ColumnBuilder {
         if let Values::Numeric(numbers) | Values::Time(numbers) | Values::Text { lengths: numbers, .. } =
             &mut self.column.values
         {
-            numbers.add(&mut self.block);
+            numbers.add(&mut self.block, self.halvings);
         }
         if self.column.rows == 0 {
             self.column.absent = rows;
@@ -149,23 +155,23 @@ fn add_category(distinct: &mut Distinct, frequent: &mut Frequent, value: &str, t
     }
 }
 
-fn add_slice(numbers: &mut Numbers, block: &mut Vec<f64>, mut values: &[f64]) {
+fn add_slice(numbers: &mut Numbers, block: &mut Vec<f64>, mut values: &[f64], halvings: u32) {
     while !values.is_empty() {
-        let room = numbers.quantiles.block().saturating_sub(block.len());
+        let room = numbers.block(halvings).saturating_sub(block.len());
         let (now, later) = values.split_at(room.min(values.len()));
         block.extend_from_slice(now);
         values = later;
-        add_if_full(numbers, block);
+        add_if_full(numbers, block, halvings);
     }
 }
 
-fn add_one(numbers: &mut Numbers, block: &mut Vec<f64>, value: f64) {
+fn add_one(numbers: &mut Numbers, block: &mut Vec<f64>, value: f64, halvings: u32) {
     block.push(value);
-    add_if_full(numbers, block);
+    add_if_full(numbers, block, halvings);
 }
 
-fn add_if_full(numbers: &mut Numbers, block: &mut Vec<f64>) {
-    if block.len() >= numbers.quantiles.block() {
-        numbers.add(block);
+fn add_if_full(numbers: &mut Numbers, block: &mut Vec<f64>, halvings: u32) {
+    if block.len() >= numbers.block(halvings) {
+        numbers.add(block, halvings);
     }
 }

@@ -60,6 +60,18 @@ impl Distinct {
         self.add(hash_number(value));
     }
 
+    /// Adds numbers that are not NaN.
+    pub(super) fn add_numbers(&mut self, values: &[f64]) {
+        let mut rest = values;
+        while let (Self::Exact(_), [value, later @ ..]) = (&*self, rest) {
+            self.add_number(*value);
+            rest = later;
+        }
+        if let Self::Sketch(registers) = self {
+            rest.iter().for_each(|value| raise(&mut registers.0, hash_number(*value)));
+        }
+    }
+
     pub fn add_text(&mut self, value: &str) {
         self.add(hash_bytes(value.as_bytes()));
     }
@@ -123,7 +135,10 @@ impl Distinct {
 fn raise(registers: &mut [u8], hash: u64) {
     let zeros = (hash << PRECISION | 1 << (PRECISION - 1)).leading_zeros() as u8 + 1;
     let register = &mut registers[(hash >> REST) as usize];
-    *register = zeros.max(*register);
+    // Hardly ever: nothing waits for what was not stored.
+    if zeros > *register {
+        *register = zeros;
+    }
 }
 
 /// Ertl 2017, algorithm 6.

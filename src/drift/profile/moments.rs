@@ -77,11 +77,10 @@ impl Moments {
     fn of(values: &[f64]) -> Self {
         let Some(origin) = values.first() else { return Self::default() };
         let n = values.len() as f64;
-        let mean = origin + power_sums(values, *origin)[0] / n;
+        let (sum, low, high) = sum_and_range(values, *origin);
+        let mean = origin + sum / n;
         let [s1, s2, s3, s4] = power_sums(values, mean);
         let e = s1 / n;
-        let low = values.iter().copied().fold(*origin, f64::min);
-        let high = values.iter().copied().fold(*origin, f64::max);
         Self {
             count: values.len() as u64,
             min: finite(low),
@@ -166,6 +165,21 @@ fn finite(x: f64) -> Option<f64> {
 /// A sum of squares, which rounding may have left below 0.
 fn positive(sum: f64) -> Option<f64> {
     finite(sum).map(|sum| sum.max(0.0))
+}
+
+/// The sum of the distances from `origin`, and the range, which begins there.
+fn sum_and_range(values: &[f64], origin: f64) -> (f64, f64, f64) {
+    let (mut sums, mut lows, mut highs) = ([0.0; 4], [origin; 4], [origin; 4]);
+    let mut add = |lane: usize, value: f64| {
+        sums[lane] += value - origin;
+        lows[lane] = if value < lows[lane] { value } else { lows[lane] };
+        highs[lane] = if value > highs[lane] { value } else { highs[lane] };
+    };
+    let (quads, rest) = values.as_chunks::<4>();
+    quads.iter().for_each(|quad| (0..4).for_each(|lane| add(lane, quad[lane])));
+    rest.iter().enumerate().for_each(|(lane, value)| add(lane, *value));
+    let [a, b, c, d] = sums;
+    ((a + b) + (c + d), lows.into_iter().fold(origin, f64::min), highs.into_iter().fold(origin, f64::max))
 }
 
 /// The sums of the first four powers of the distances from `origin`, in four lanes a compiler can keep in registers.

@@ -71,10 +71,32 @@ impl Numbers {
         others.into_iter().fold(self.quantiles.count(), u64::saturating_add)
     }
 
-    /// Adds numbers and empties the list. The bytes of a profile depend on how numbers are cut into blocks.
-    pub(super) fn add(&mut self, block: &mut Vec<f64>) {
-        block.retain(|value| value.is_finite() || self.count_special(*value));
+    /// How many numbers to add together.
+    pub(super) fn block(&self, halvings: u32) -> usize {
+        let halvings = if self.is_halved(halvings) { halvings.min(3) } else { 0 };
+        self.quantiles.block() << halvings
+    }
+
+    fn is_halved(&self, halvings: u32) -> bool {
+        halvings > 0 && self.bins.is_none() && !self.quantiles.is_exact()
+    }
+
+    /// Adds numbers and empties the list; the sketch may see one of 2^`halvings` only. The bytes of a profile depend on how
+    /// numbers are cut into blocks.
+    pub(super) fn add(&mut self, block: &mut Vec<f64>, halvings: u32) {
+        if !block.iter().fold(true, |all, value| all & value.is_finite()) {
+            block.retain(|value| value.is_finite() || self.count_special(*value));
+        }
         block.iter_mut().for_each(|value| *value += 0.0);
+        // A short block is left over, or has many that are not finite.
+        if self.is_halved(halvings) && block.len() >= 64 << halvings {
+            // Most of the time goes into sorting, which nothing else asks for.
+            self.moments.add(block);
+            self.distinct.add_numbers(block);
+            let range = self.moments.min().zip(self.moments.max());
+            self.quantiles.add_halved(block, range, halvings);
+            return block.clear();
+        }
         block.sort_unstable_by(ascending);
         self.moments.add(block);
         self.quantiles.add_sorted(block);

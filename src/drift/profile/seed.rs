@@ -25,6 +25,13 @@ impl Seed {
         let pair = self.part(level as u64).part(number / 2);
         (pair.0 & 1 == 1) ^ (number % 2 == 1)
     }
+
+    /// 64 coins of a level at once, the one of each number as a bit; the second of each pair shows the other side here, too.
+    pub(super) fn coins(self, level: usize, numbers: u64) -> u64 {
+        // No level has so many coins that are flipped one by one.
+        let pairs = self.part(level as u64).part(!numbers).0 & 0x5555_5555_5555_5555;
+        pairs | (!pairs & 0x5555_5555_5555_5555) << 1
+    }
 }
 
 impl Serialize for Seed {
@@ -60,6 +67,15 @@ mod tests {
         let heads = (0..10_000).filter(|pair| seed.coin(5, 2 * pair)).count();
         assert!((4_800..5_200).contains(&heads), "{heads}");
         assert!((0..100).all(|pair| seed.coin(5, 2 * pair) != seed.coin(5, 2 * pair + 1)));
+        let coins = |numbers| seed.coins(5, numbers);
+        assert!((0..100).all(|numbers| coins(numbers).count_ones() == 32));
+        assert!(
+            (0..100).all(|numbers| (coins(numbers) >> 1 ^ coins(numbers)) & 0x5555_5555_5555_5555
+                == 0x5555_5555_5555_5555)
+        );
+        let heads: u32 =
+            (0..1_000).map(|numbers| (coins(numbers) & 0x5555_5555_5555_5555).count_ones()).sum();
+        assert!((15_500..16_500).contains(&heads), "{heads}");
         let same = (0..10_000).filter(|pair| seed.coin(5, 2 * pair) == seed.coin(6, 2 * pair)).count();
         assert!((4_800..5_200).contains(&same), "levels are independent: {same}");
     }

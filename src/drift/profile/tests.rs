@@ -1,7 +1,7 @@
 use super::hash::mix;
 use super::*;
 
-const SMALL: Settings = Settings { k: 64, exact_limit: 200, categories: 40 };
+const SMALL: Settings = Settings { k: 64, exact_limit: 200, categories: 40, halvings: 0 };
 const ROWS: usize = 15_000;
 const CHUNK: usize = 2_000;
 

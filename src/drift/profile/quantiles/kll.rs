@@ -55,6 +55,32 @@ impl Kll {
         self.level(0).add(values.iter().copied());
     }
 
+    /// Adds values in any order, of each 2^`halvings` only one: they are compacted in pairs, which need not be sorted before.
+    /// The error grows by that of so many compactions more, which are counted like all others.
+    pub fn add_halved(&mut self, seed: Seed, mut values: Vec<f64>, halvings: usize) {
+        let rest = values.split_off(values.len() >> halvings << halvings);
+        for h in 0..halvings {
+            let pairs = values.len() / 2;
+            let level = self.level(h);
+            // Pairs of coins are not torn apart.
+            let first = level.compactions.next_multiple_of(64);
+            level.compactions = first + pairs as u64;
+            for block in 0..pairs.div_ceil(64) {
+                let coins = seed.coins(h, first / 64 + block as u64);
+                for pair in 64 * block..pairs.min(64 * (block + 1)) {
+                    let (a, b) = (values[2 * pair], values[2 * pair + 1]);
+                    let is_upper = coins >> (pair % 64) & 1 == 1;
+                    values[pair] = if (a < b) == is_upper { b } else { a };
+                }
+            }
+            values.truncate(pairs);
+        }
+        for (h, mut values) in [(0, rest), (halvings, values)] {
+            values.sort_unstable_by(ascending);
+            self.level(h).add(values.into_iter());
+        }
+    }
+
     pub fn merge(mut self, mut other: Self) -> Self {
         // Pairs stay within one sketch: what is left open is closed.
         for level in self.levels.iter_mut().chain(&mut other.levels) {
@@ -153,9 +179,12 @@ impl Kll {
 
 impl Level {
     fn add(&mut self, ascending_values: impl Iterator<Item = f64>) {
+        let known = self.values.0.len();
         self.values.0.extend(ascending_values);
         // Two ascending runs: the standard sort finds and merges them.
-        self.values.0.sort_by(ascending);
+        if known > 0 {
+            self.values.0.sort_by(ascending);
+        }
     }
 }
 

@@ -87,9 +87,11 @@ impl Quantiles {
         }
     }
 
-    /// How many numbers to add at once: more while many different ones are kept, as each addition passes them all.
+    /// How many numbers to add at once: more while many different ones are kept, as each addition passes them all; and as
+    /// many as can be kept at first, when all may turn out to be different.
     pub(super) fn block(&self) -> usize {
         match &self.kept {
+            Kept::Exact(exact) if exact.points().is_empty() => BLOCK.max(self.exact_limit as usize),
             Kept::Exact(exact) => BLOCK.max(exact.points().len() / 2),
             Kept::Sketch(_) => BLOCK,
         }
@@ -105,6 +107,16 @@ impl Quantiles {
             Kept::Exact(exact) => exact.add_sorted(values),
             Kept::Sketch(kll) => kll.add_sorted(values),
         }
+        self.shrink();
+    }
+
+    /// Adds finite numbers without -0, of which the sketch sees one in 2^`halvings`, and after which all there were have this
+    /// range. Only where not every value is kept.
+    pub(super) fn add_halved(&mut self, values: &[f64], range: Option<(f64, f64)>, halvings: u32) {
+        let Kept::Sketch(kll) = &mut self.kept else { return };
+        self.count = self.count.saturating_add(values.len() as u64);
+        (self.min, self.max) = range.unzip();
+        kll.add_halved(self.seed, values.to_vec(), halvings as usize);
         self.shrink();
     }
 

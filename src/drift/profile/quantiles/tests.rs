@@ -1,7 +1,7 @@
 use super::super::hash::mix;
 use super::*;
 
-const SMALL: Settings = Settings { k: 128, exact_limit: 300, categories: 1 };
+const SMALL: Settings = Settings { k: 128, exact_limit: 300, categories: 1, halvings: 0 };
 
 fn of(seed: u64, values: &[f64]) -> Quantiles {
     let mut quantiles = Quantiles::new(Seed(seed), &SMALL).unwrap();
@@ -170,4 +170,39 @@ fn the_same_seed_gives_the_same_sketch_and_another_one_does_not() {
     let values = shuffled(10_000, 1);
     assert_eq!(of(1, &values), of(1, &values));
     assert_ne!(of(1, &values).points(), of(2, &values).points());
+}
+
+/// 40 seeds each: what the sketch does not see adds to the error it states, and to no bias.
+#[test]
+fn of_many_values_few_need_be_seen() {
+    let n = 100_000;
+    for (name, values) in [("shuffled", shuffled(n, 5)), ("rising", (0..n).map(|i| i as f64).collect())] {
+        let halved = |seed: u64, halvings: u32| {
+            let mut quantiles = of(seed, &values[..5_000]);
+            let mut seen = 5_000;
+            for block in values[5_000..].chunks(4_096) {
+                seen += block.len();
+                let low = values[..seen].iter().copied().fold(f64::INFINITY, f64::min);
+                let high = values[..seen].iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                quantiles.add_halved(block, Some((low, high)), halvings);
+            }
+            assert_eq!(quantiles.count(), n);
+            checked(quantiles)
+        };
+        let plain = of(1, &values).uniform_rank_error(0.01);
+        for halvings in [1, 3, 6] {
+            let (mut bias, mut worst_of_all) = (0.0, 0.0f64);
+            for seed in 0..40 {
+                let sketch = halved(seed, halvings);
+                let off = worst(&sketch, &values);
+                assert!(off <= sketch.uniform_rank_error(0.01), "{name}, {halvings} halvings: {off}");
+                assert!(sketch.uniform_rank_error(0.01) > plain);
+                bias += (sketch.rank(n as f64 / 2.0) as f64 - n as f64 / 2.0) / n as f64 / 40.0;
+                worst_of_all = worst_of_all.max(off);
+            }
+            let stated = halved(1, halvings).rank_error(0.05);
+            assert!(bias.abs() < stated / 2.0, "{name}, {halvings} halvings: {bias} of {stated}");
+            assert!(worst_of_all > stated / 20.0, "the bound says something");
+        }
+    }
 }
