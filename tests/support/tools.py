@@ -63,6 +63,17 @@ EVIDENTLY_FROM_PYPI = (
 # Its wheel holds answers of the American Community Survey of 2015 to 2018 from Massachusetts.
 CENSUS_FROM_PYPI = "nannyml==0.13.1"
 CENSUS_FILES = ("employment_MA_reference.pq", "employment_MA_analysis.pq")
+# Its wheel holds seven series in which five people each marked where something changes.
+CHANGES_FROM_PYPI = "river==0.26.1"
+CHANGES = (
+    "airline_passengers",
+    "apple",
+    "bitcoin",
+    "brent_crude_oil",
+    "occupancy",
+    "run_log",
+    "uk_coal_employment",
+)
 PILLOW_VERSION = "13.0.0"
 # Later ones, up to 4.3, write answers of the REST API from a thread that does not own the connection: some get lost.
 BUILDBOT_VERSION = "4.1.0"
@@ -135,6 +146,11 @@ def evidently_python():
 def census():
     """The folder with the Census data."""
     return cache() / "evidently" / "census"
+
+
+def changes():
+    """The folder with series and where people say that they change."""
+    return cache() / "changes"
 
 
 def pillow_python():
@@ -251,6 +267,18 @@ def build_evidently():
                 (census() / name).write_bytes(files.read(f"nannyml/datasets/data/{name}"))
 
 
+def build_changes():
+    """Only its data are used, and nothing of it is run."""
+    with tempfile.TemporaryDirectory(prefix="gradus-changes-") as folder:
+        quiet = ("--quiet", "--disable-pip-version-check", "--ignore-requires-python", "--no-deps")
+        run([sys.executable, "-m", "pip", "download", *quiet, "--dest", folder, CHANGES_FROM_PYPI])
+        (wheel,) = Path(folder).glob("river-*.whl")
+        changes().mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(wheel) as files:
+            for name in (f"{name}.{kind}" for name in CHANGES for kind in ("csv", "py")):
+                (changes() / name).write_bytes(files.read(f"river/drift/datasets/{name}"))
+
+
 def build_promtool():
     """Takes the one program out of Debian's package: installing it would start a Prometheus on this machine."""
     with tempfile.TemporaryDirectory(prefix="gradus-promtool-") as folder:
@@ -346,6 +374,11 @@ EVIDENTLY = Tool(
     and all((census() / name).exists() for name in CENSUS_FILES),
     build=build_evidently,
     takes="2-3 minutes",
+)
+CHANGE_POINTS = Tool(
+    f"PyPI: {CHANGES_FROM_PYPI}, its annotated series",
+    lambda: all((changes() / f"{name}.{kind}").exists() for name in CHANGES for kind in ("csv", "py")),
+    build=build_changes,
 )
 CHROMIUM = Tool("chromium", on_path("chromium"), debian=("chromium",))
 PILLOW = Tool(
