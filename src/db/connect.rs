@@ -262,7 +262,8 @@ const POSTGRES: &[Text] = &[
 
 fn migrations(own: &[Text]) -> Migrator {
     let mut texts =
-        [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING, MONITORS, PUSHED], own].concat();
+        [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING, MONITORS, PUSHED], own]
+            .concat();
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -160,11 +160,18 @@ pub async fn again(
     Ok(execute!(tx, sql, monitor, window.start, window.end, cause, by, at, ready) == 1)
 }
 
-/// Gives a run that waits its data.
-pub async fn set_profile(tx: &mut Tx, monitor: &str, window: Window, profile: &Digest) -> Result<bool> {
-    let sql = "UPDATE drift_runs SET profile = $4
-               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND state = 'queued'";
-    Ok(execute!(tx, sql, monitor, window.start, window.end, profile.as_str()) == 1)
+/// Gives a run that waits its data: other ones only if it `is_new`.
+pub async fn set_profile(
+    tx: &mut Tx,
+    monitor: &str,
+    window: Window,
+    profile: &Digest,
+    is_new: bool,
+) -> Result<bool> {
+    let sql =
+        "UPDATE drift_runs SET profile = $4 WHERE monitor = $1 AND window_start = $2 AND window_end = $3
+                   AND state = 'queued' AND (profile IS NULL OR profile = $4 OR $5)";
+    Ok(execute!(tx, sql, monitor, window.start, window.end, profile.as_str(), is_new) == 1)
 }
 
 /// What was pushed for the windows within another one, the earliest first.

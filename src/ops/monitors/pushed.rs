@@ -58,7 +58,7 @@ pub async fn push(
     let wanted = Wanted { cause: Cause::Pushed, by: Some(&actor.principal), at: now };
     let is_new = rows::queue(&mut tx, &row.id, window, &wanted).await?
         || rows::again(&mut tx, &row.id, window, &wanted, DateTime::UNIX_EPOCH).await?;
-    if !is_new || !rows::set_profile(&mut tx, &row.id, window, &digest).await? {
+    if !rows::set_profile(&mut tx, &row.id, window, &digest, is_new).await? {
         return Err(Error::conflict(
             "window_checked",
             format!("the window that ends at {} was checked before", window.end),
