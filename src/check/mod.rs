@@ -13,6 +13,7 @@ mod performance;
 mod report;
 mod request;
 mod run;
+mod sensitive;
 mod side;
 mod signals;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use super::performance::Performance;
 use super::signals::Signals;
 use crate::drift::compare::{Described, Evidently, Options, Rules};
 use crate::drift::profile::Kind;
+use crate::drift::signals::HashKey;
 use crate::drift::statistics::compat::Method;
 use crate::error::{Error, Result};
 use crate::tables;
@@ -24,6 +25,11 @@ pub struct Request {
     pub performance: Option<Performance>,
     /// What to compute of the texts of a model's log.
     pub signals: Option<Signals>,
+    /// Columns, objects of them and fields of outputs whose values are not to be told: of each only a hash is looked at. Those
+    /// that a profile has as hashes are so too.
+    pub sensitive: BTreeSet<String>,
+    /// What they are hashed with.
+    pub hash_key: Option<HashKey>,
     pub threads: usize,
 }
 
@@ -37,6 +43,8 @@ impl Default for Request {
             past_rows: vec![],
             performance: None,
             signals: None,
+            sensitive: BTreeSet::new(),
+            hash_key: None,
             threads: std::thread::available_parallelism().map_or(1, usize::from),
         }
     }

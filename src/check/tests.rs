@@ -1,5 +1,6 @@
 //! Checks of files.
 
+mod sensitive;
 mod signals;
 
 use super::*;

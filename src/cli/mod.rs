@@ -145,7 +145,7 @@ enum Verb {
     Deployment(deployment::Deployment),
     /// Show which targets run a workload, a stage or a version, against what should run there
     Where(deployment::Where),
-    /// Find out whether data has drifted: baseline, check, calibrate, profile, merge, monitor, runs, report, run-now, backfill, mute
+    /// Find out whether data has drifted: baseline, check, calibrate, profile, merge, monitor, runs, report, run-now, push, backfill, mute, key
     #[command(subcommand)]
     Drift(Box<drift::Drift>),
     /// Tenants: create, list, show

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{monitor::MonitorPath, name::Workload},
+    model::{
+        monitor::MonitorPath,
+        name::{Namespace, Workload},
+    },
     wire,
 };
 use axum::body::Body;
@@ -59,6 +62,11 @@ impl Client {
     ) -> Result<Vec<wire::AskedView>> {
         let call = Call::new(Method::POST, format!("{}/runs", path(monitor))).json(body)?;
         self.json::<wire::Page<wire::AskedView>>(call).await.map(|page| page.items)
+    }
+
+    /// The key that a namespace's columns which are not to be told are hashed with.
+    pub async fn drift_key(&self, namespace: &Namespace) -> Result<wire::DriftKey> {
+        self.json(get(format!("/v1/namespaces/{namespace}/drift-key"))).await
     }
 
     /// Pushes the profile of the window of a run at some time.

@@ -1,26 +1,36 @@
 //! Sealing what must be kept and not be read in the database: secrets of hooks. ChaCha20-Poly1305 (RFC 8439) under a key
-//! derived from the registry's secret, which the database does not have.
+//! derived from the registry's secret, which the database does not have. From the same secret come keys that are never kept.
 
 use crate::error::{Error, Result};
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
+use sha2::{Digest as _, Sha256};
 
 /// The first byte of what is sealed: its format.
 const SEALED: u8 = 1;
 
-pub struct Sealer(LessSafeKey);
+pub struct Sealer {
+    key: LessSafeKey,
+    derived: Sha256,
+}
 
 impl Sealer {
     pub fn new(key: &[u8; 32]) -> Result<Self> {
+        let derived = Sha256::new().chain_update(b"gradus derived key\0").chain_update(key);
         let key = UnboundKey::new(&CHACHA20_POLY1305, key)
             .map_err(|_| Error::internal("seal_key", "the key that seals cannot be used"))?;
-        Ok(Self(LessSafeKey::new(key)))
+        Ok(Self { key: LessSafeKey::new(key), derived })
+    }
+
+    /// The key of a purpose: always the same one, from which no other follows.
+    pub fn key_for(&self, purpose: &str) -> [u8; 32] {
+        self.derived.clone().chain_update(purpose).finalize().into()
     }
 
     /// Seals bytes for one place, named by `place`: moved to another they do not open. Nonces are random; 2^32 of them
     /// under one key are far from a collision.
     pub fn seal(&self, place: &str, plain: &[u8], nonce: [u8; NONCE_LEN]) -> Result<Vec<u8>> {
         let mut bytes = plain.to_vec();
-        self.0
+        self.key
             .seal_in_place_append_tag(Nonce::assume_unique_for_key(nonce), Aad::from(place), &mut bytes)
             .map_err(|_| Error::internal("seal", "a secret could not be sealed"))?;
         Ok([&[SEALED][..], &nonce, &bytes].concat())
@@ -31,7 +41,7 @@ impl Sealer {
             let (nonce, bytes) = rest.split_first_chunk()?;
             let mut bytes = bytes.to_vec();
             let nonce = Nonce::assume_unique_for_key(*nonce);
-            let length = self.0.open_in_place(nonce, Aad::from(place), &mut bytes).ok()?.len();
+            let length = self.key.open_in_place(nonce, Aad::from(place), &mut bytes).ok()?.len();
             bytes.truncate(length);
             Some(bytes)
         });
@@ -59,6 +69,9 @@ mod tests {
             assert!(sealer.open("hooks/1", &changed).is_err(), "{index}");
         }
         assert!(sealer.open("hooks/1", &sealed[..5]).is_err() && sealer.open("hooks/1", &[]).is_err());
-        assert!(Sealer::new(&[8; 32]).unwrap().open("hooks/1", &sealed).is_err());
+        let other = Sealer::new(&[8; 32]).unwrap();
+        assert!(other.open("hooks/1", &sealed).is_err());
+        assert_eq!(sealer.key_for("a"), Sealer::new(&[7; 32]).unwrap().key_for("a"));
+        assert!(sealer.key_for("a") != sealer.key_for("b") && sealer.key_for("a") != other.key_for("a"));
     }
 }

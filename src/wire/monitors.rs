@@ -106,3 +106,12 @@ pub struct RunDetails {
     /// `null`: none was made, or it was not kept.
     pub report: Option<Report>,
 }
+
+/// What a namespace's columns that are not to be told are hashed with.
+#[derive(Serialize, Deserialize, JsonSchema)]
+pub struct DriftKey {
+    /// 64 hexadecimal digits.
+    pub key: String,
+    /// Names the key, in profiles and reports.
+    pub id: String,
+}

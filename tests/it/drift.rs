@@ -270,3 +270,44 @@ fn a_monitor_of_a_directory_runs_when_it_is_asked_to() {
     home.run(&["drift", "monitor", "rm", "acme/x/hourly"]).expect(0);
     home.run(&["drift", "run-now", "acme/x/hourly"]).expect(7);
 }
+
+#[test]
+fn a_day_stands_in_names_of_files() {
+    let home = Home::new();
+    for day in ["2026-11-01", "2026-11-02", "2026-11-03"] {
+        fs::create_dir_all(home.path(&format!("logs/dt={day}"))).unwrap();
+        table(&home, &format!("logs/dt={day}/part.csv"), 2_000, if day.ends_with('3') { 30.0 } else { 0.0 });
+    }
+    let check = |more: &[&str]| {
+        let files = "logs/dt={date}/*.csv";
+        let mut words = vec!["drift", "check", "--reference", files, "--data", files];
+        words.extend(more);
+        home.run(&words)
+    };
+    let days = ["--date", "2026-11-03", "--reference-date", "2026-11-01..2026-11-02"];
+    assert!(check(&days).expect(10).stdout.contains("reference 4000 rows, current 2000 rows"));
+    check(&["--date", "2026-11-02", "--reference-date", "2026-11-01"]).expect(0);
+    assert!(check(&[]).expect(1).stderr.contains("drift_date"));
+    assert!(check(&["--date", "2026-11-04"]).stderr.contains("2026-11-04"), "a day that is not there");
+}
+
+#[test]
+fn columns_that_are_not_to_be_told_are_nowhere() {
+    let home = Home::new();
+    table(&home, "reference.csv", 3_000, 0.0);
+    table(&home, "same.csv", 2_000, 0.0);
+    let files = ["drift", "check", "--reference", "reference.csv", "--data", "same.csv"];
+    let report = home.run(&[&files[..], &["--sensitive", "region", "--json"]].concat()).expect(0).stdout;
+    assert!(report.contains("region:hashed") && !report.contains("north"), "{report}");
+    let profile = ["drift", "profile", "reference.csv", "-o", "r.profile", "--sensitive", "region"];
+    assert!(home.run(&profile).stderr.contains("drift_key"));
+    fs::write(home.path("key"), "5e".repeat(32)).unwrap();
+    home.run(&[&profile[..], &["--sensitive-key", "key"]].concat()).expect(0);
+    fs::write(home.path("other"), "5f".repeat(31)).unwrap();
+    let unusable = home.run(&[&profile[..], &["--sensitive-key", "other"]].concat());
+    assert!(unusable.stderr.contains("64 hexadecimal digits") && !unusable.stderr.contains("5f5f"));
+    let by_profile = ["drift", "check", "--reference", "r.profile", "--data", "same.csv", "--json"];
+    assert!(home.run(&by_profile).stderr.contains("drift_key"));
+    let report = home.run(&[&by_profile[..], &["--sensitive-key", "key"]].concat()).expect(0).stdout;
+    assert!(report.contains("region:hashed") && !report.contains("north"), "{report}");
+}

@@ -3,10 +3,13 @@
 use crate::harness::{
     Env, backends,
     govern::W,
-    monitor::{profile, table},
+    home::Home,
+    monitor::{profile, profile_by, table},
 };
 use gradus::{
+    check::Request,
     config::DataSource,
+    drift::signals::HashKey,
     model::access::Role,
     ops::monitors::{tick, work},
 };
@@ -346,6 +349,9 @@ backends! {
         for (day, moved) in [("03", 0.0), ("04", 0.0), ("05", 30.0)] {
             for name in ["pushed", "trailing"] {
                 push(name, day, moved).expect(200).await;
+                // The same once more, as after an answer that was lost, and something else.
+                push(name, day, moved).expect(200).await;
+                assert_eq!(push(name, day, moved + 1.0).expect(409).await.code(), "window_checked");
                 env.make_runs().await;
             }
         }
@@ -361,7 +367,8 @@ backends! {
         assert_eq!(push("pushed", "07", 0.0).expect(400).await.code(), "window_open");
         let path = format!("/v1/workloads/{W}/monitors/pushed/profiles");
         assert_eq!(agent.call("POST", &path).body("{}").expect(400).await.code(), "profile_invalid");
-        // Nobody pushed for the next window: the schedule says so.
+        // The schedule finds the last window checked, and says so where nobody pushed for the next one.
+        assert_eq!(env.next_day().await, 0);
         env.next_day().await;
         assert_eq!(env.newest("pushed").await.0, "NO_DATA");
         // What was pushed is kept with its report.
@@ -370,6 +377,71 @@ backends! {
         let report = referrers["manifests"].as_array().unwrap().iter().find(|it| it["artifactType"].as_str().unwrap_or_default().contains("drift-report")).unwrap().clone();
         let manifest = env.get(&format!("/v2/{W}/manifests/{}", report["digest"].as_str().unwrap())).expect(200).await.value();
         assert_eq!(manifest["layers"].as_array().unwrap().len(), 2, "{manifest}");
+    }
+
+    async fn columns_that_are_not_to_be_told_are_compared_by_the_key_of_their_namespace(env: Env) {
+        let env = watched(&env).await;
+        let key = env.someone("ada", &[Role::Contributor]).await.call("GET", "/v1/namespaces/acme/drift-key").expect(200).await;
+        assert_eq!(key.header("cache-control"), "no-store");
+        let key = key.value()["key"].as_str().unwrap().to_owned();
+        let reader = env.someone("eve", &[Role::Reader]).await;
+        reader.call("GET", "/v1/namespaces/acme/drift-key").expect(403).await;
+        env.get("/v1/namespaces/nobody/drift-key").expect(404).await;
+        let bytes: Vec<u8> = (0..32).map(|at| u8::from_str_radix(&key[2 * at..2 * at + 2], 16).unwrap()).collect();
+        let request = Request {
+            sensitive: ["region".to_owned()].into(),
+            hash_key: Some(HashKey::new(&bytes.try_into().unwrap())),
+            ..Request::default()
+        };
+        env.root().attach_text("1.0.1", &profile_by(&table(3_000, 0.0), &request)).await;
+        assert_eq!(env.add_monitor("nightly", json!({})).await.status, 201);
+        env.put_day("2026-01-01", 1_000, 0.0).await;
+        env.next_day().await;
+        assert_eq!(env.newest("nightly").await.0, "OK");
+        let report = env.get(&format!("/v1/workloads/{W}/monitors/nightly/runs/newest")).expect(200).await.value();
+        let text = report.to_string();
+        assert!(text.contains("region:hashed") && !text.contains("north"), "{text}");
+        // Without a baseline that says so, the monitor does.
+        let more = json!({ "reference": "trailing:1d", "sensitive": ["region"] });
+        assert_eq!(env.add_monitor("trailing", more).await.status, 201);
+        env.put_day("2026-01-02", 1_000, 0.0).await;
+        env.next_day().await;
+        assert_eq!(env.newest("trailing").await.0, "OK");
+        let report = env.get(&format!("/v1/workloads/{W}/monitors/trailing/runs/newest")).expect(200).await.value();
+        assert!(!report.to_string().contains("north"), "{report}");
+    }
+
+    async fn the_command_line_reads_buckets_by_the_usual_variables(env: Env) {
+        let env = env.with_data().await;
+        if !env.backend.is_s3() {
+            return;
+        }
+        for (day, moved) in [("2026-01-01", 0.0), ("2026-01-02", 0.0), ("2026-01-03", 30.0)] {
+            env.put_day(day, 1_500, moved).await;
+        }
+        let source = env.cx.config.sources[0].clone();
+        let run = move |days: &str, key: &str| {
+            let files = format!("{}/dt={{date}}/*.csv", source.url);
+            let words =
+                ["drift", "check", "--reference", &files, "--data", &files, "--reference-date", "2026-01-01", "--date", days];
+            let variable = |name: &str| source.options[name].as_str();
+            Home::new()
+                .cli(&words)
+                .environment("AWS_ENDPOINT", variable("endpoint"))
+                .environment("AWS_ACCESS_KEY_ID", key)
+                .environment("AWS_SECRET_ACCESS_KEY", variable("secret_access_key"))
+                .environment("AWS_REGION", variable("region"))
+                .run()
+        };
+        let key = env.cx.config.sources[0].options["access_key_id"].clone();
+        let done = tokio::task::spawn_blocking(move || {
+            [run("2026-01-02", &key), run("2026-01-03", &key), run("2026-01-04", &key), run("2026-01-02", "GK0")]
+        });
+        let [same, moved, missing, denied] = done.await.unwrap();
+        assert!(same.expect(0).stdout.starts_with("OK"));
+        assert!(moved.expect(10).stdout.starts_with("DRIFT"));
+        assert!(missing.code == 6 || missing.stderr.contains("2026-01-04"), "{}", missing.stderr);
+        assert!(denied.stderr.contains("[source_denied]") && !denied.stderr.contains("GK0"), "{}", denied.stderr);
     }
 
     async fn windows_of_the_past_are_made_up_for_and_compared_with_each_other(env: Env) {

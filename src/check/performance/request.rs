@@ -42,6 +42,16 @@ pub enum Probability {
 }
 
 impl Performance {
+    /// Columns whose values a report names.
+    pub(in super::super) fn told(&self) -> Vec<&String> {
+        let probabilities: Vec<&String> = match &self.probability {
+            None => vec![],
+            Some(Probability::One(column)) => vec![column],
+            Some(Probability::Each(each)) => each.values().collect(),
+        };
+        [&self.target, &self.prediction].into_iter().chain(probabilities).collect()
+    }
+
     /// Classes with the columns of their probabilities, by class. Of two classes the positive one is enough.
     /// Errors: it contradicts itself.
     pub(super) fn probabilities(&self) -> Result<Vec<(String, String)>> {

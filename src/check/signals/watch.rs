@@ -1,10 +1,11 @@
 //! From the signals asked for to columns.
 
 use super::super::request::Request;
+use super::super::sensitive::{derivations as hashes, sensitive, tells};
 use super::super::side::Source;
 use super::{Recognised, Signals, concern, fields::fields, fit::misfits};
 use crate::drift::compare::{Column, Finding, Options, Rules, Verdict};
-use crate::drift::profile::Kind;
+use crate::drift::profile::{Kind, Profile};
 use crate::drift::signals::{Derived, Preset, Role, Roles};
 use crate::error::{Error, Result};
 use crate::tables::Derivations;
@@ -40,17 +41,43 @@ pub(in super::super) struct Judge {
 impl Watch {
     /// Errors: a role of no column, a schema that is none, or what reading gave.
     pub fn new(sources: &[&Source], request: &Request) -> Result<Self> {
-        let Some(signals) = &request.signals else {
-            unasked(sources)?;
-            return Ok(Self::default().with_versions(sources));
+        let sensitive = sensitive(sources, request)?;
+        let watch = match &request.signals {
+            Some(signals) => Self::of_log(sources, request, signals, &sensitive)?,
+            None => unasked(sources).map(|()| Self::default())?,
         };
+        Ok(watch.hashing(&sensitive, sources, request)?.with_versions(sources))
+    }
+
+    /// Instead of columns that are not to be told, and of fields that would tell them, their hashes.
+    fn hashing(
+        mut self,
+        sensitive: &BTreeSet<String>,
+        sources: &[&Source],
+        request: &Request,
+    ) -> Result<Self> {
+        self.derivations.retain(|_, derived| !tells(derived, sensitive));
+        self.hidden.extend(sensitive.iter().cloned());
+        self.derivations.extend(hashes(sensitive, sources, request)?);
+        Ok(self)
+    }
+
+    /// Of the columns of a model's log.
+    fn of_log(
+        sources: &[&Source],
+        request: &Request,
+        signals: &Signals,
+        sensitive: &BTreeSet<String>,
+    ) -> Result<Self> {
         check_used(signals)?;
         let library = signals.library().map_err(|error| {
             Error::invalid("drift_output_schema", format!("the schema of outputs: {error}"))
                 .hint("a JSON Schema that refers to nothing outside of itself")
         })?;
-        let given: Vec<(&str, Option<Role>)> =
-            signals.roles.iter().map(|(column, role)| (column.as_str(), *role)).collect();
+        // What is not to be told is taken for nothing.
+        let untold = sensitive.iter().chain(&request.sensitive).map(|column| (column.as_str(), None));
+        let said = signals.roles.iter().map(|(column, role)| (column.as_str(), *role));
+        let given: Vec<(&str, Option<Role>)> = untold.chain(said).collect();
         let mut names: Vec<String> = vec![];
         let mut known = BTreeSet::new();
         for name in sources.iter().flat_map(|source| columns(source, &given)) {
@@ -93,7 +120,7 @@ impl Watch {
             let is_column = |name: &String| columns.contains(name.as_str()) && !watch.hidden.contains(name);
             recognised.unrecognised.retain(is_column);
         }
-        Ok(watch.with_versions(sources))
+        Ok(watch)
     }
 
     /// Members of an output that is an object are its fields, unless they are something of their own, such as the model.
@@ -290,7 +317,9 @@ fn check_used(signals: &Signals) -> Result<()> {
 fn unasked(sources: &[&Source]) -> Result<()> {
     let profiles = || sources.iter().filter_map(|source| source.as_profile());
     let is_mixed = profiles().count() < sources.len();
-    if is_mixed && profiles().any(|profile| !profile.derivations().is_empty()) {
+    let has_signals =
+        |profile: &Profile| profile.derivations().keys().any(|name| Derived::hashes_of(name).is_none());
+    if is_mixed && profiles().any(has_signals) {
         let message = "the profile has signals of texts, and none of the data are asked for";
         return Err(Error::invalid("drift_preset", message)
             .hint("say with --preset what the profile was made with: prompt, adapter or weights"));

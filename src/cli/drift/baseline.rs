@@ -2,6 +2,7 @@
 
 use super::super::{argument, evidence::attached, print::Out};
 use super::check::blocking;
+use super::key;
 use super::performance::{PerformanceArgs, open_labels};
 use super::side::{Columns, open};
 use crate::check::{Input, Request, Source, profile};
@@ -30,14 +31,15 @@ pub struct Baseline {
 impl Baseline {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let Self { reference, data, columns, performance } = self;
+        let (request, reading) = columns.request()?;
+        let request = key::of_namespace(request, None, client, &reference.workload.namespace()).await?;
         let made = blocking(move || {
-            let (request, format) = columns.request()?;
             let (performance, labels) = performance.performance()?;
-            let labels = open_labels(&labels, format, request.threads)?;
+            let labels = open_labels(&labels, reading, request.threads)?;
             let request = Request { performance, ..request };
-            let source = open(&data, format, request.threads)?;
+            let source = open(&data, reading, request.threads)?;
             let bytes = match source.as_profile() {
-                Some(profile) => profile.to_bytes(),
+                Some(profile) => as_it_is(profile, &request)?.to_bytes(),
                 None => profile(&source, labels.as_ref(), &request)?.to_bytes(),
             };
             bytes.map_err(|error| Error::too_large("profile_too_large", error.to_string()))
@@ -52,6 +54,15 @@ impl Baseline {
         out.data(&told, |out| {
             told.evidence.iter().for_each(|one| out.line(attached(one, &told.workload, &told.version)));
         })
+    }
+}
+
+/// Refuses a profile that tells what is not to be told.
+fn as_it_is<'p>(profile: &'p Profile, request: &Request) -> Result<&'p Profile> {
+    match request.sensitive.iter().find(|name| profile.column(name).is_some()) {
+        None => Ok(profile),
+        Some(name) => Err(Error::invalid("drift_sensitive", format!("the profile tells {name}"))
+            .hint("make it anew: gradus drift profile --sensitive NAMES --sensitive-key FILE")),
     }
 }
 

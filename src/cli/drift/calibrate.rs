@@ -3,7 +3,7 @@
 use super::super::{argument, print::Out};
 use super::check::blocking;
 use super::side::{Columns, open};
-use super::{baseline, needed};
+use super::{baseline, key, needed};
 use crate::check::{Calibration, Windows, calibrate};
 use crate::client::Client;
 use crate::error::Result;
@@ -40,10 +40,11 @@ impl Calibrate {
             None => None,
         };
         let made = blocking(move || {
-            let (request, format) = columns.request()?;
+            let (request, reading) = columns.request()?;
+            let request = key::of_check(request)?;
             let source = match baseline {
                 Some(baseline) => baseline,
-                None => open(&reference, format, request.threads)?,
+                None => open(&reference, reading, request.threads)?,
             };
             calibrate(&source, &request, Windows { rows, count: windows, runs_per_month })
         });

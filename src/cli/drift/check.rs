@@ -1,10 +1,11 @@
 //! `gradus drift check`.
 
 use super::super::{argument, print::Out};
+use super::days::Days;
 use super::performance::{PerformanceArgs, open_labels};
-use super::side::{Columns, open};
-use super::{baseline, needed};
-use crate::check::{PerformanceReport, Report, Request, Source, check, html};
+use super::side::{Columns, Reading, open};
+use super::{baseline, key, needed};
+use crate::check::{PerformanceReport, Report, Request, check, html};
 use crate::client::Client;
 use crate::drift::compare::{Correction, Finding, Options, Verdict};
 use crate::error::{Error, Result};
@@ -23,6 +24,9 @@ pub struct Check {
     /// Compare with files instead, or with a profile made by `gradus drift profile`; needs no registry
     #[arg(long, value_name = "FILES", num_args = 1.., conflicts_with = "version")]
     reference: Vec<String>,
+    /// The day that {date} in the names of those files stands for, or FIRST..LAST; without it that of the data
+    #[arg(long, value_name = "DAY", value_parser = argument::<Days>, requires = "reference")]
+    reference_date: Option<Days>,
     /// The data to check: Parquet, Arrow IPC, CSV or NDJSON; * and ** stand for parts of a path
     #[arg(long, value_name = "FILES", required = true, num_args = 1..)]
     data: Vec<String>,
@@ -58,20 +62,45 @@ enum CorrectionName {
 impl Check {
     /// `client` is needed where there is a version.
     pub async fn run(self, client: Option<&Client>, out: &Out) -> Result<()> {
-        let page = self.report.clone();
-        let data = match self.data.as_slice() {
+        let Self { version, reference, data, report: page, columns, performance, .. } = self;
+        let shown = match data.as_slice() {
             [one] => one.clone(),
             [first, rest @ ..] => format!("{first} and {} more", rest.len()),
             [] => String::new(),
         };
-        let (title, baseline) = match &self.version {
-            Some(version) => {
-                let baseline = baseline::fetch(needed(client)?, version).await?;
-                (format!("Drift check of {version} on {data}"), Some(baseline))
-            }
-            None => (format!("Drift check of {data}"), None),
+        let options = Options {
+            alpha: self.alpha,
+            correction: match self.correction {
+                CorrectionName::Bh => Correction::BenjaminiHochberg,
+                CorrectionName::By => Correction::BenjaminiYekutieli,
+            },
+            ..Options::default()
         };
-        let report = blocking(move || self.check(baseline)).await?;
+        let rules = Request::rules(&self.mode, &self.statistics, options)?;
+        let (request, reading) = columns.request()?;
+        let (performance, labels) = performance.performance()?;
+        let request = Request { rules, performance, ..request };
+        let (title, baseline, request) = match &version {
+            Some(version) => {
+                let client = needed(client)?;
+                let baseline = baseline::fetch(client, version).await?;
+                let namespace = version.workload.namespace();
+                let request = key::of_namespace(request, Some(&baseline), client, &namespace).await?;
+                (format!("Drift check of {version} on {shown}"), Some(baseline), request)
+            }
+            None => (format!("Drift check of {shown}"), None, key::of_check(request)?),
+        };
+        let before = Reading { days: self.reference_date.or(reading.days), ..reading };
+        let checked = blocking(move || {
+            let reference = match baseline {
+                Some(baseline) => baseline,
+                None => open(&reference, before, request.threads)?,
+            };
+            let current = open(&data, reading, request.threads)?;
+            let labels = open_labels(&labels, reading, request.threads)?;
+            check(&reference, &current, labels.as_ref(), &request)
+        });
+        let report = checked.await?;
         if let Some(file) = &page {
             write_page(&report, &title, &[], file, out)?;
         }
@@ -83,29 +112,6 @@ impl Check {
             _ => {}
         }
         Ok(())
-    }
-
-    /// Compares with a baseline, or else with the files that are the reference.
-    fn check(self, baseline: Option<Source>) -> Result<Report> {
-        let options = Options {
-            alpha: self.alpha,
-            correction: match self.correction {
-                CorrectionName::Bh => Correction::BenjaminiHochberg,
-                CorrectionName::By => Correction::BenjaminiYekutieli,
-            },
-            ..Options::default()
-        };
-        let rules = Request::rules(&self.mode, &self.statistics, options)?;
-        let (request, format) = self.columns.request()?;
-        let (performance, labels) = self.performance.performance()?;
-        let request = Request { rules, performance, ..request };
-        let reference = match baseline {
-            Some(baseline) => baseline,
-            None => open(&self.reference, format, request.threads)?,
-        };
-        let current = open(&self.data, format, request.threads)?;
-        let labels = open_labels(&labels, format, request.threads)?;
-        check(&reference, &current, labels.as_ref(), &request)
     }
 }
 

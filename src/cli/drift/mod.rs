@@ -3,6 +3,8 @@
 mod baseline;
 mod calibrate;
 mod check;
+mod days;
+mod key;
 mod monitor;
 mod performance;
 mod profile;
@@ -40,9 +42,10 @@ pub enum Drift {
     RunNow(runs::RunNow),
     /// Push the profile of a window to a monitor that reads no data itself (exit code 10: drift found)
     Push(runs::Push),
-    /// Run a monitor for windows of the past
     /// Run a monitor for windows of the past, which tells nobody and moves nothing
     Backfill(runs::Backfill),
+    /// Fetch the key that columns which are not to be told are hashed with, to profile them elsewhere
+    Key(key::Key),
     /// Let a monitor tell nobody for a while
     Mute(runs::Mute),
 }
@@ -58,6 +61,7 @@ impl Drift {
             | Self::RunNow(_)
             | Self::Backfill(_)
             | Self::Push(_)
+            | Self::Key(_)
             | Self::Mute(_) => false,
             Self::Check(check) => check.version.is_none(),
             Self::Calibrate(calibrate) => calibrate.version.is_none(),
@@ -76,6 +80,7 @@ impl Drift {
             Self::Runs(runs) => runs.run(needed(client)?, out).await,
             Self::Report(report) => report.run(needed(client)?, out).await,
             Self::RunNow(run) => run.run(needed(client)?, out).await,
+            Self::Key(key) => key.run(needed(client)?, out).await,
             Self::Push(push) => push.run(needed(client)?, out).await,
             Self::Backfill(backfill) => backfill.run(needed(client)?, out).await,
             Self::Mute(mute) => mute.run(needed(client)?, out).await,

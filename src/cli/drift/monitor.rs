@@ -215,6 +215,7 @@ impl Add {
             types: self.chosen.types.into_iter().collect(),
             columns: self.chosen.columns.into_iter().collect(),
             ignore: self.chosen.ignore.into_iter().collect(),
+            sensitive: self.chosen.sensitive.into_iter().collect(),
             performance,
             signals: self.signals.signals()?,
             labels: labels.into_iter().next(),

@@ -1,11 +1,10 @@
 //! Which columns hold answers, and what they should have been.
 
 use super::super::argument;
-use super::side::open;
+use super::side::{Reading, open};
 use crate::check::{Performance, Probability, Source};
 use crate::drift::performance::Task;
 use crate::error::{Error, Result};
-use crate::tables::Format;
 use clap::{Args, ValueEnum};
 use std::collections::BTreeMap;
 
@@ -91,6 +90,6 @@ fn probability(columns: Vec<ProbabilityColumn>) -> Result<Option<Probability>> {
 }
 
 /// Opens labels, if there are any. Errors: as for [`open`].
-pub fn open_labels(files: &[String], format: Option<Format>, threads: usize) -> Result<Option<Source>> {
-    if files.is_empty() { Ok(None) } else { open(files, format, threads).map(Some) }
+pub fn open_labels(files: &[String], reading: Reading, threads: usize) -> Result<Option<Source>> {
+    if files.is_empty() { Ok(None) } else { open(files, reading, threads).map(Some) }
 }

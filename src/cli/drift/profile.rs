@@ -39,11 +39,11 @@ impl ProfileVerb {
     pub async fn run(self, out: &Out) -> Result<()> {
         let Self { files, out: file, columns, performance } = self;
         let made = blocking(move || {
-            let (request, format) = columns.request()?;
+            let (request, reading) = columns.request()?;
             let (performance, labels) = performance.performance()?;
-            let labels = open_labels(&labels, format, request.threads)?;
+            let labels = open_labels(&labels, reading, request.threads)?;
             let request = Request { performance, ..request };
-            profile(&open(&files, format, request.threads)?, labels.as_ref(), &request)
+            profile(&open(&files, reading, request.threads)?, labels.as_ref(), &request)
         });
         write(&made.await?, &file, out)
     }

@@ -1,6 +1,8 @@
 //! Opening files, and naming their columns.
 
 use super::super::{argument, serve::raise_open_files};
+use super::days::{Days, dated};
+use super::key;
 use super::signals::SignalsArgs;
 use crate::blobs::Bucket;
 use crate::check::{Request, Source};
@@ -9,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::tables::{Format, Input, LocalFile, Pattern};
 use clap::Args;
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
@@ -20,8 +22,14 @@ pub struct Columns {
     /// The format of all files: parquet, arrow, csv or ndjson; without it, what they look like
     #[arg(long, value_parser = argument::<Format>)]
     format: Option<Format>,
+    /// The day that {date} in names of files stands for, or FIRST..LAST; {date:%Y/%m/%d} and such are other forms of it
+    #[arg(long, value_name = "DAY", value_parser = argument::<Days>)]
+    date: Option<Days>,
     #[command(flatten)]
     chosen: Chosen,
+    /// What --sensitive columns are hashed with, as gradus drift key wrote it; without it that of the namespace, or a new one
+    #[arg(long, value_name = "FILE")]
+    sensitive_key: Option<PathBuf>,
     #[command(flatten)]
     signals: SignalsArgs,
 }
@@ -38,6 +46,9 @@ pub struct Chosen {
     /// All columns but these
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub ignore: Vec<String>,
+    /// Columns, or fields as output:$.customer, whose values are not to be told: they are compared by hashes with a secret key
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub sensitive: Vec<String>,
 }
 
 fn typed(text: &str) -> Result<(String, Kind), String> {
@@ -48,18 +59,33 @@ fn typed(text: &str) -> Result<(String, Kind), String> {
 }
 
 impl Columns {
-    /// What to look at, and the format of the files. Errors: the schema of outputs cannot be read.
-    pub fn request(self) -> Result<(Request, Option<Format>)> {
-        let Self { format, chosen: Chosen { types, columns, ignore }, signals } = self;
+    /// What to look at, and how the files are read. Errors: the schema of outputs, or the key, cannot be read.
+    pub fn request(self) -> Result<(Request, Reading)> {
+        let Self {
+            format,
+            date,
+            chosen: Chosen { types, columns, ignore, sensitive },
+            sensitive_key,
+            signals,
+        } = self;
         let request = Request {
             kinds: types.into_iter().collect(),
             only: columns.into_iter().collect(),
             ignored: ignore.into_iter().collect(),
             signals: signals.signals()?,
+            sensitive: sensitive.into_iter().collect(),
+            hash_key: sensitive_key.as_deref().map(key::read).transpose()?,
             ..Request::default()
         };
-        Ok((request, format))
+        Ok((request, Reading { format, days: date }))
     }
+}
+
+/// How files are named and read.
+#[derive(Clone, Copy)]
+pub struct Reading {
+    pub format: Option<Format>,
+    pub days: Option<Days>,
 }
 
 /// How long a bucket may take to answer.
@@ -67,10 +93,10 @@ const SILENCE: Duration = Duration::from_secs(30);
 
 /// Opens the files or objects (`s3://bucket/…`) that patterns mean; call it where blocking is allowed in a runtime. Errors:
 /// none matches, or one cannot be opened.
-pub fn open(patterns: &[String], format: Option<Format>, threads: usize) -> Result<Source> {
+pub fn open(patterns: &[String], reading: Reading, threads: usize) -> Result<Source> {
     raise_open_files();
     let mut files: Vec<Arc<dyn Input>> = vec![];
-    for pattern in patterns {
+    for pattern in &dated(patterns, reading.days)? {
         if pattern.contains("://") {
             let (bucket, path) = Bucket::open(pattern, &BTreeMap::new(), SILENCE)?;
             files.extend(Handle::current().block_on(bucket.find(&path))?);
@@ -80,7 +106,7 @@ pub fn open(patterns: &[String], format: Option<Format>, threads: usize) -> Resu
             files.push(Arc::new(local(&path)?));
         }
     }
-    Source::open(files, format, threads)
+    Source::open(files, reading.format, threads)
 }
 
 fn local(path: &Path) -> Result<LocalFile> {

@@ -11,6 +11,7 @@
 //! | `structure`, `schema` | is it JSON; does it satisfy a schema; what it violates | boolean, categorical |
 //! | `field` | one value inside of JSON each | as the values are |
 //! | `tools` | how many were called, the first, which | numeric, categorical |
+//! | `hashed` | a keyed hash in the place of a value that is not to be told | categorical |
 //!
 //! A [`Text`] is made once and asked by all signals, which share what they find out about it. A signal keeps nothing of
 //! a text; only fields and names of tools are values that were in it.
@@ -23,6 +24,7 @@ mod chars;
 mod compare;
 mod expansion;
 mod field;
+mod hashed;
 mod judge;
 mod language;
 mod lengths;
@@ -47,6 +49,7 @@ mod words;
 pub use asked::Signals;
 pub use compare::{base_mismatch, win};
 pub use field::{Field, MAX_DEPTH};
+pub use hashed::HashKey;
 pub use judge::{Finding, Limits, Movement, Rating, Separation, separate};
 pub use language::language;
 pub use lexicon::Lexicon;

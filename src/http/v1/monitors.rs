@@ -2,6 +2,7 @@
 
 use super::versions::workload;
 use crate::{
+    drift::signals::HashKey,
     error::{Error, Result},
     http::{
         App, Caller,
@@ -9,19 +10,21 @@ use crate::{
         error::Problem,
     },
     model::{
+        digest::hex,
         evidence::MAX_BYTES,
         monitor::MonitorName,
-        name::Workload,
+        name::{Namespace, Workload},
         reference::{Reference, Selector},
     },
-    ops::monitors::{self, pushed, runs},
+    ops::monitors::{self, key, pushed, runs},
     wire,
 };
 use axum::{
     Json,
     body::Body,
     extract::{Path, State},
-    http::StatusCode,
+    http::{StatusCode, header},
+    response::{IntoResponse as _, Response},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 
@@ -151,6 +154,13 @@ pub async fn run(
         None => vec![runs::now(&app, &actor, &workload, &monitor).await?],
     };
     Ok(Json(wire::Page { items: asked.into_iter().map(asked_view).collect(), next: None }))
+}
+
+pub async fn key(State(app): State<App>, Path(namespace): Path<String>) -> Result<Response, Problem> {
+    let namespace: Namespace = namespace.parse()?;
+    let key = key::show(&app, &namespace).await?;
+    let view = wire::DriftKey { key: hex(&key), id: HashKey::new(&key).id().to_owned() };
+    Ok(([(header::CACHE_CONTROL, "no-store")], Json(view)).into_response())
 }
 
 pub async fn push(

@@ -100,6 +100,9 @@ pub struct Spec {
     pub columns: BTreeSet<String>,
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub ignore: BTreeSet<String>,
+    /// Columns whose values are not to be told: they are compared by hashes with a key of the namespace.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub sensitive: BTreeSet<String>,
     /// Also how good the answers are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub performance: Option<Performance>,
@@ -201,6 +204,7 @@ impl Spec {
             kinds: self.types.clone(),
             only: self.columns.clone(),
             ignored: self.ignore.clone(),
+            sensitive: self.sensitive.clone(),
             performance: self.performance.clone(),
             signals: self.signals.clone(),
             ..Request::default()

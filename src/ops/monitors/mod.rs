@@ -5,6 +5,7 @@ mod baseline;
 mod consequence;
 mod data;
 mod gather;
+pub mod key;
 pub mod pushed;
 pub mod runs;
 pub mod tick;

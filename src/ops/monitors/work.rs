@@ -1,7 +1,13 @@
 //! A run is made by whoever takes it: the data are read and compared, and what comes of it is recorded in one transaction, if
 //! the run is still theirs. Whoever dies loses the lease, and another one makes the run again, with the same result.
 
-use super::{super::Context, Run, baseline, consequence, data, monitor_itself, runs::REPORT_MAX};
+use super::{
+    super::Context,
+    Run, consequence,
+    gather::{Gathered, gather},
+    key, monitor_itself,
+    runs::REPORT_MAX,
+};
 use crate::{
     check::{Report, Request, Source, check},
     db::{
@@ -126,7 +132,8 @@ async fn make(cx: &Arc<Context>, monitor: &MonitorRow, run: &Run) -> Result<Made
         Err(reason) => return Ok(Made::nothing(held, past, reason)),
     };
     let other = consequence::other(cx, monitor, there).await?;
-    let mut request = request(monitor, &past);
+    let mut request =
+        Request { hash_key: Some(key::of(cx, &workload.namespace())?), ..request(monitor, &past) };
     if gathered.is_unlabelled {
         request.performance = None;
     }

@@ -2,8 +2,10 @@
 
 use super::{Answer, Backend, Env, fresh_name, govern::W, variable};
 use gradus::{
+    check::{self, Request},
     config::DataSource,
     ops::monitors::{tick, work},
+    tables::LocalFile,
 };
 use object_store::{ObjectStoreExt as _, aws::AmazonS3Builder};
 use serde_json::{Value, json};
@@ -135,11 +137,14 @@ impl Env {
 
 /// The profile of a table.
 pub fn profile(text: &str) -> String {
-    use gradus::{check, tables::LocalFile};
+    profile_by(text, &Request::default())
+}
+
+pub fn profile_by(text: &str, request: &Request) -> String {
     let file = tempfile::Builder::new().suffix(".csv").tempfile().expect("a file");
     std::fs::write(file.path(), text).expect("a file");
     let input = std::sync::Arc::new(LocalFile::open(file.path()).expect("a file"));
     let source = check::Source::open(vec![input], None, 1).expect("a table");
-    let profile = check::profile(&source, None, &check::Request::default()).expect("a profile");
+    let profile = check::profile(&source, None, request).expect("a profile");
     String::from_utf8(profile.to_bytes().expect("bytes")).expect("text")
 }
