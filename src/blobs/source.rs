@@ -73,6 +73,14 @@ impl Bucket {
         Ok((Self { objects, url: format!("{scheme}://{bucket}"), silence }, path.to_owned()))
     }
 
+    /// Why we may not look at something, if we may not. The errors of a listing do not tell that from what may pass.
+    async fn refusal(&self, path: &Path) -> Option<object_store::Error> {
+        use object_store::Error::{PermissionDenied, Unauthenticated};
+        let refused =
+            |error: &object_store::Error| matches!(error, PermissionDenied { .. } | Unauthenticated { .. });
+        self.objects.head(path).await.err().filter(refused)
+    }
+
     /// The objects that a pattern means, by name. Errors: none does, too many do, or the bucket does not answer.
     pub async fn find(&self, pattern: &str) -> Result<Vec<Arc<dyn Input>>> {
         let pattern = Pattern::new(pattern);
@@ -96,7 +104,12 @@ impl Bucket {
             let directory = pattern.directory().trim_end_matches('/');
             let directory = Path::parse(directory).map_err(|_| pattern.nothing())?;
             let mut listed = self.objects.list(Some(&directory));
-            while let Some(object) = listed.try_next().await.map_err(unavailable)? {
+            loop {
+                let object = match listed.try_next().await {
+                    Ok(Some(object)) => object,
+                    Ok(None) => break,
+                    Err(error) => return Err(unavailable(self.refusal(&directory).await.unwrap_or(error))),
+                };
                 if pattern.matches(object.location.as_ref()) {
                     found.push(object);
                     pattern.check_count(found.len())?;
