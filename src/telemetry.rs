@@ -34,6 +34,12 @@ pub struct DeliveryLabels {
     pub outcome: &'static str,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct DriftRunLabels {
+    /// The verdict as in the report, or `failed`.
+    pub outcome: &'static str,
+}
+
 /// What the registry counts. Labels are operation names and numbers, never names of tenants.
 pub struct Metrics {
     registry: Registry,
@@ -49,6 +55,9 @@ pub struct Metrics {
     pub deliveries_pending: Gauge,
     pub hooks_paused: Gauge,
     pub watchers: Gauge,
+    pub drift_runs: Family<DriftRunLabels, Counter>,
+    pub drift_run_seconds: Histogram,
+    pub drift_runs_waiting: Gauge,
 }
 
 impl Metrics {
@@ -85,6 +94,16 @@ impl Metrics {
         );
         registry.register("hooks_paused", "Hooks that are paused or disabled", hooks_paused.clone());
         registry.register("watchers", "Streams of the log under way", watchers.clone());
+        let drift_runs = Family::<DriftRunLabels, Counter>::default();
+        let drift_run_seconds = Histogram::new([0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 1_800.0]);
+        let drift_runs_waiting = Gauge::default();
+        registry.register("drift_runs", "Runs of drift monitors made, by verdict", drift_runs.clone());
+        registry.register("drift_run_seconds", "Time of one run, in seconds", drift_run_seconds.clone());
+        registry.register(
+            "drift_runs_waiting",
+            "Runs to be made, of all replicas",
+            drift_runs_waiting.clone(),
+        );
         Self {
             registry,
             requests,
@@ -99,6 +118,9 @@ impl Metrics {
             deliveries_pending,
             hooks_paused,
             watchers,
+            drift_runs,
+            drift_run_seconds,
+            drift_runs_waiting,
         }
     }
 

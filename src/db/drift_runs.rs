@@ -128,6 +128,13 @@ macro_rules! select {
     };
 }
 
+/// How many wait, or are under way.
+pub async fn count_waiting(tx: &mut Tx) -> Result<i64> {
+    let sql = "SELECT count(*) FROM drift_runs WHERE state = 'queued' OR state = 'running'";
+    let row: Option<(i64,)> = optional!(tx, sql);
+    Ok(row.map_or(0, |(count,)| count))
+}
+
 /// Why a run is wanted, by whom where the schedule does not, and when.
 pub struct Wanted<'a> {
     pub cause: Cause,

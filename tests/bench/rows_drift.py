@@ -6,6 +6,7 @@ All data are random numbers of fixed seeds, written as Parquet by pyarrow.
 import os
 import subprocess
 import time
+from pathlib import Path
 
 from support import tools
 from support.processes import Failed
@@ -109,9 +110,26 @@ def soundness(bench):
     bench.table.put(Line("targets missed, of the 45 printed above", missed, "", "0", "yes" if missed == "0" else "no"))
 
 
+def golden(bench):
+    """The numbers of the compat mode against Evidently and SciPy on the same files, as the tests compare them; the
+    greatest difference of each method is printed as it comes."""
+    script = Path(__file__).resolve().parents[1] / "support" / "clients" / "with_evidently.py"
+    nowhere = ("--server", "http://127.0.0.1:9", "--token", "none")
+    command = [tools.evidently_python(), "-B", script, *nowhere, "--gradus", bench.binary]
+    ran = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, text=True)
+    print(ran.stdout, flush=True)
+    lines = ran.stdout.splitlines()
+    agreed = sum(line.startswith("ok - ") for line in lines)
+    failed = sum(line.startswith("FAILED - ") for line in lines)
+    reached = "yes" if agreed and not failed and ran.returncode == 0 else "no"
+    bench.table.section("Numbers of Evidently and SciPy, to 1e-9 and small p-values to 1e-6 of themselves")
+    bench.table.put(Line("checks that agree", f"{agreed} of {agreed + failed}", "", "all", reached))
+
+
 def made(bench, rows, columns, seed):
-    path = bench.folder / f"{rows}x{columns}-{seed}.parquet"
-    tools.run([tools.evidently_python(), "-c", MAKE, str(path), str(rows), str(columns), str(seed)])
+    path, script = bench.folder / f"{rows}x{columns}-{seed}.parquet", bench.folder / "make.py"
+    script.write_text(MAKE)
+    tools.run([tools.evidently_python(), script, path, str(rows), str(columns), str(seed)])
     return path
 
 

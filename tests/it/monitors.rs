@@ -363,6 +363,10 @@ backends! {
         assert_eq!(verdicts("pushed").await[..3], [pushed("DRIFT"), pushed("OK"), pushed("OK")]);
         assert_eq!(verdicts("trailing").await[..3], [pushed("DRIFT"), pushed("OK"), pushed("NO_DATA")]);
         assert_eq!(kinds(&env).await, ["drift_found", "retrain_wanted", "drift_found"]);
+        let metrics = env.cx.metrics.render();
+        for line in ["drift_runs_total{outcome=\"DRIFT\"} 2", "drift_run_seconds_count 6", "drift_runs_waiting 0"] {
+            assert!(metrics.contains(&format!("gradus_{line}\n")), "{line} of {metrics}");
+        }
         assert_eq!(push("pushed", "05", 0.0).expect(409).await.code(), "window_checked");
         assert_eq!(push("pushed", "07", 0.0).expect(400).await.code(), "window_open");
         let path = format!("/v1/workloads/{W}/monitors/pushed/profiles");

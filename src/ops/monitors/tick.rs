@@ -34,6 +34,7 @@ pub async fn tick(cx: &Context) -> Result<u64> {
         tracing::error!(monitor = id, ?error, "a monitor's runs could not be queued");
         postpone(cx, &id).await?;
     }
+    cx.metrics.drift_runs_waiting.set(drift_runs::count_waiting(&mut cx.db.read().await?).await?);
     Ok(queued)
 }
 

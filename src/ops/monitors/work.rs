@@ -23,9 +23,13 @@ use crate::{
         event::Change,
         monitor::{Cause, RunState},
     },
+    telemetry::DriftRunLabels,
 };
 use chrono::TimeDelta;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 /// How long a worker may be silent before another one takes its run.
 const LEASE: TimeDelta = TimeDelta::seconds(90);
@@ -47,14 +51,18 @@ pub async fn work(cx: &Arc<Context>) -> Result<bool> {
     let Some(monitor) = monitors::by_id(&mut cx.db.read().await?, &run.monitor).await? else {
         return drop_run(cx, &run, &lease).await.map(|()| true);
     };
+    let began = Instant::now();
     let made = tokio::select! {
         made = tokio::time::timeout(LONGEST, make(cx, &monitor, &run)) => made.unwrap_or_else(|_| Err(slow())),
         lost = keep(cx, &run, &lease) => return lost.map(|()| true),
     };
-    let recorded = match made {
-        Ok(made) => consequence::record(cx, &monitor, &run, &lease, made).await,
-        Err(error) => Err(error),
+    let (verdict, recorded) = match made {
+        Ok(made) => (made.verdict.name(), consequence::record(cx, &monitor, &run, &lease, made).await),
+        Err(error) => ("", Err(error)),
     };
+    let outcome = if recorded.is_ok() { verdict } else { "failed" };
+    cx.metrics.drift_runs.get_or_create(&DriftRunLabels { outcome }).inc();
+    cx.metrics.drift_run_seconds.observe(began.elapsed().as_secs_f64());
     if let Err(error) = recorded {
         give_up_or_wait(cx, &run, &lease, error).await?;
     }

@@ -44,6 +44,8 @@ KINDS = {
     ColumnType.Datetime: ("time",),
 }
 SCORED = ColumnType.Numerical, ColumnType.Categorical
+# Of each method the differences found so far: absolute ones, and relative ones of small p-values.
+FOUND = {}
 
 
 # Files, and what Gradus and Evidently say of them.
@@ -115,10 +117,15 @@ def scored(reference, current, kind, method=None):
 def is_same(method, wanted, found):
     if found is None or wanted is None or math.isnan(wanted):
         return found is None and (wanted is None or math.isnan(wanted))
+    absolute, relative = FOUND.setdefault(method, ([], []))
     if method not in DISTANCES | FROM_ONE and wanted < 1e-6:
         # Below the least normal number SciPy gives some as 0.
-        return abs(found - wanted) <= 1e-6 * wanted or max(found, wanted) < 2.3e-308
-    return abs(found - wanted) <= 1e-9
+        if max(found, wanted) < 2.3e-308:
+            return True
+        relative.append(abs(found - wanted) / wanted if wanted else math.inf)
+        return relative[-1] <= 1e-6
+    absolute.append(abs(found - wanted))
+    return absolute[-1] <= 1e-9
 
 
 def difference(name, wanted, column):
@@ -372,4 +379,7 @@ def of_40_random_halves_of_real_data_of_one_year_none_alarms_in_the_sound_mode()
     equal(set(verdicts) <= {"OK", "WARN"}, True, f"no alarm in {verdicts}")
 
 
+for method, (absolute, relative) in sorted(FOUND.items()):
+    greatest = f"{max(absolute, default=0):.1e} absolutely, {max(relative, default=0):.1e} of small p-values"
+    print(f"{method}: {len(absolute) + len(relative)} compared, the greatest difference {greatest}")
 run.exit()
