@@ -47,7 +47,8 @@ impl Settings {
         }
     }
 
-    /// As many halvings as make the error of ranks in a table of so many rows larger by at most a tenth.
+    /// As many halvings as make the error of ranks in a column of so many values larger by at most a tenth. Of one that is mostly
+    /// missing in so many rows it grows by more, which its stated error says.
     pub fn for_rows(self, rows: u64) -> Self {
         let room = HALVED * rows as f64 / f64::from(self.k).powi(2);
         let halvings = (0..=MAX_HALVINGS).take_while(|halvings| f64::from((1u32 << halvings) - 1) <= room);

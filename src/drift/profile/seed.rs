@@ -3,8 +3,8 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
 use std::borrow::Cow;
 
-/// Where the coins of a sketch come from: 64 bits, 16 hexadecimal digits in JSON. Take it from the digests of the
-/// inputs: then the same input gives the same coins, and parts of different inputs flip independent ones.
+/// Where the coins of a sketch come from: 64 bits, 16 hexadecimal digits in JSON. Take it from digests of
+/// the inputs: then the same input gives the same coins, and parts of different inputs flip independent ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Seed(pub u64);
 

@@ -33,7 +33,7 @@ pub(super) struct Kll {
 struct Level {
     /// Ascending.
     values: Packed<f64>,
-    /// How often the level was compacted, each sketch that was merged rounded up to pairs.
+    /// How often the level was compacted, as a whole or in one of its pairs; rounded up where coins would be torn from their pairs.
     compactions: u64,
 }
 
@@ -64,7 +64,7 @@ impl Kll {
             let level = self.level(h);
             // Pairs of coins are not torn apart.
             let first = level.compactions.next_multiple_of(64);
-            level.compactions = first + pairs as u64;
+            level.compactions = first + pairs.next_multiple_of(2) as u64;
             for block in 0..pairs.div_ceil(64) {
                 let coins = seed.coins(h, first / 64 + block as u64);
                 for pair in 64 * block..pairs.min(64 * (block + 1)) {
