@@ -24,5 +24,6 @@ pub use performance::{Answered, LabelsReport, Performance, PerformanceReport, Pr
 pub use report::{FORMAT, Input, Report, SideReport};
 pub use request::Request;
 pub use run::{check, profile};
+pub use sensitive::{check_sensitive, check_untold};
 pub use side::Source;
 pub use signals::{Recognised, Signals, role};

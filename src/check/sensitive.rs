@@ -1,95 +1,168 @@
 //! Columns whose values are compared and not told.
 
+use super::performance::Performance;
 use super::request::Request;
 use super::side::Source;
+use super::signals::Signals;
+use crate::drift::profile::{Kind, Profile};
 use crate::drift::signals::Derived;
 use crate::error::{Error, Result};
 use crate::tables::Derivations;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Those asked for, each member of an object that was asked for, and those that a profile has as hashes.
-///
-/// Errors: one that neither side has, or one that is also asked for as it is.
-pub(super) fn sensitive(sources: &[&Source], request: &Request) -> Result<BTreeSet<String>> {
-    let names: BTreeSet<&str> = sources.iter().flat_map(|source| source.names()).collect();
-    let columns: BTreeSet<String> = sources.iter().flat_map(|source| source.columns()).collect();
-    let hashed = sources.iter().filter_map(|source| source.as_profile()).flat_map(|profile| {
-        profile.derivations().keys().filter_map(|name| Derived::hashes_of(name)).map(str::to_owned)
-    });
-    let mut found: BTreeSet<String> = hashed.collect();
-    for asked in &request.sensitive {
-        let is_meant = |name: &&&str| **name == asked || is_member(name, asked);
-        let meant: Vec<String> = names.iter().filter(is_meant).map(|name| (*name).to_owned()).collect();
-        let field = Derived::field(asked).filter(|(source, _)| columns.contains(source));
-        let field = field.map(|(source, field)| format!("{source}:{field}"));
-        if meant.is_empty() && field.is_none() && !found.contains(asked) {
-            return Err(Error::invalid("drift_column", format!("neither side has a column {asked}")).hint(
+/// What is not to be told: columns, objects with all that is in them, and fields of outputs.
+#[derive(Default)]
+pub(super) struct Sensitive {
+    /// What somebody named, and what a profile has as hashes.
+    named: BTreeSet<String>,
+    /// The columns that are meant.
+    pub columns: BTreeSet<String>,
+}
+
+impl Sensitive {
+    /// Errors: a name that neither side knows, or that is also asked for as it is.
+    pub fn new(sources: &[&Source], request: &Request) -> Result<Self> {
+        check_sensitive(
+            &request.sensitive,
+            &request.kinds,
+            request.signals.as_ref(),
+            request.performance.as_ref(),
+        )?;
+        let hashed: BTreeSet<String> =
+            sources.iter().filter_map(|source| source.as_profile()).flat_map(hashed).collect();
+        let known: BTreeSet<String> = sources.iter().flat_map(|source| source.columns()).collect();
+        let within_known = |asked: &String| {
+            let is_field = Derived::field(asked).is_some_and(|(source, _)| known.contains(&source));
+            is_field || known.iter().chain(&hashed).any(|name| is_within(name, asked))
+        };
+        if let Some(unknown) = request.sensitive.iter().find(|asked| !within_known(asked)) {
+            return Err(Error::invalid("drift_column", format!("neither side has a column {unknown}")).hint(
                 "name columns that are not to be told as the data have them, or fields as output:$.name",
             ));
         }
-        found.extend(meant.into_iter().chain(field));
+        let mut sensitive = Self { named: request.sensitive.clone(), columns: hashed.clone() };
+        sensitive.named.extend(hashed);
+        let plain = sources.iter().flat_map(|source| plain(source));
+        let meant: Vec<String> = plain.filter(|name| sensitive.tells(name)).map(str::to_owned).collect();
+        sensitive.columns.extend(meant);
+        Ok(sensitive)
     }
-    check_unused(&found, request).map(|()| found)
+
+    /// Whether a column of this name would tell something: it is one of these, in one, or made of one.
+    pub fn tells(&self, column: &str) -> bool {
+        self.named.iter().any(|name| is_within(column, name))
+    }
+
+    /// All that is taken for nothing where signals are looked for.
+    pub fn without_role(&self) -> impl Iterator<Item = &String> {
+        self.named.iter().chain(&self.columns)
+    }
+
+    /// The hashes that stand for columns and for fields that would be looked at. Errors: there is no key; or a field of something
+    /// that is no output, and would be looked at as a whole.
+    pub fn hashes(
+        &self,
+        derived: &Derivations,
+        outputs: &BTreeSet<String>,
+        sources: &[&Source],
+        request: &Request,
+    ) -> Result<Derivations> {
+        // Profiles have their hashes.
+        if sources.iter().all(|source| source.as_profile().is_some()) {
+            return Ok(Derivations::new());
+        }
+        let mut names = self.columns.clone();
+        let is_made_of_one = |it: &&Derived| self.tells(&it.name) && !self.columns.contains(&it.source);
+        names.extend(derived.values().filter(is_made_of_one).map(|it| it.name.clone()));
+        for asked in &self.named {
+            let Some((source, field)) = Derived::field(asked) else { continue };
+            if !outputs.contains(&source) {
+                return Err(Error::invalid(
+                    "drift_sensitive",
+                    format!("{source} is not looked at by its fields"),
+                )
+                .hint(format!("name {source} itself, or take it for an output with --preset")));
+            }
+            let name = format!("{source}:{field}");
+            if !names.iter().any(|known| is_within(known, &name)) {
+                names.insert(name);
+            }
+        }
+        let hashes = |name: &String| match &request.hash_key {
+            Some(key) => Ok(Derived::hashed(name, key)),
+            None => Err(Error::invalid("drift_key", format!("{name} is to be hashed, and there is no key"))
+                .hint("gradus drift key NAMESPACE -o FILE, and --sensitive-key FILE")),
+        };
+        let hashes = names.iter().map(hashes).collect::<Result<Vec<_>>>()?;
+        Ok(hashes.into_iter().map(|derived| (derived.name.clone(), derived)).collect())
+    }
 }
 
-/// What is asked for as it is would be told.
-fn check_unused(sensitive: &BTreeSet<String>, request: &Request) -> Result<()> {
+/// Refuses to ask for something as it is that is not to be told.
+pub fn check_sensitive(
+    sensitive: &BTreeSet<String>,
+    kinds: &BTreeMap<String, Kind>,
+    signals: Option<&Signals>,
+    performance: Option<&Performance>,
+) -> Result<()> {
+    let found = |name: &&String| sensitive.iter().any(|asked| is_within(name, asked));
     let refused = |name: &str, why: &str| {
         Err(Error::invalid("drift_sensitive", format!("{name} is not to be told, and {why}"))
             .hint("only ids may be both; leave out one of the two"))
     };
-    if let Some(name) = request.kinds.keys().find(|name| sensitive.contains(*name)) {
+    if let Some(name) = kinds.keys().find(found) {
         return refused(name, "its hashes are categories, whatever its type");
     }
-    let roles = request.signals.iter().flat_map(|signals| &signals.roles);
-    if let Some((name, _)) =
-        roles.filter(|(_, role)| role.is_some()).find(|(name, _)| sensitive.contains(*name))
-    {
+    let roles = signals.into_iter().flat_map(|signals| &signals.roles);
+    if let Some(name) = roles.filter(|(_, role)| role.is_some()).map(|(name, _)| name).find(found) {
         return refused(name, "what it holds in a log is looked at as it is");
     }
-    let told = request.performance.iter().flat_map(|asked| asked.told());
-    match told.into_iter().find(|name| sensitive.contains(*name)) {
+    match performance.into_iter().flat_map(Performance::told).find(found) {
         Some(name) => refused(name, "classes and answers are named in a report of performance"),
         None => Ok(()),
     }
 }
 
-/// The hashes of columns. Errors: there is no key.
-pub(super) fn derivations(
-    sensitive: &BTreeSet<String>,
-    sources: &[&Source],
-    request: &Request,
-) -> Result<Derivations> {
-    let is_read = sources.iter().any(|source| source.as_profile().is_none());
-    let derived = |name: &String| match &request.hash_key {
-        Some(key) => Ok(Derived::hashed(name, key)),
-        None => Err(Error::invalid("drift_key", format!("{name} is to be hashed, and there is no key"))
-            .hint("gradus drift key NAMESPACE -o FILE, and --sensitive-key FILE")),
+/// Refuses a profile that tells what is not to be told, or does not know it.
+pub fn check_untold(profile: &Profile, sensitive: &BTreeSet<String>) -> Result<()> {
+    let hashed = hashed(profile);
+    let told = unhashed(profile).find(|column| sensitive.iter().any(|asked| is_within(column, asked)));
+    let unknown = sensitive.iter().find(|asked| !hashed.iter().any(|name| is_within(name, asked)));
+    let message = match (told, unknown) {
+        (Some(column), _) => format!("the profile tells {column}"),
+        (None, Some(asked)) => format!("the profile has no hashes of {asked}"),
+        (None, None) => return Ok(()),
     };
-    // A profile has its hashes.
-    let names = sensitive.iter().filter(|_| is_read);
-    Ok(names
-        .map(derived)
-        .collect::<Result<Vec<_>>>()?
-        .into_iter()
-        .map(|derived| (derived.name.clone(), derived))
-        .collect())
+    Err(Error::invalid("drift_sensitive", message)
+        .hint("make it anew: gradus drift profile --sensitive NAMES --sensitive-key FILE"))
 }
 
-/// Whether a column, or a field of a text, is within an object or a text of this name.
-fn is_member(name: &str, outer: &str) -> bool {
-    name.strip_prefix(outer).is_some_and(|rest| rest.starts_with('.'))
+/// The columns whose hashes a profile has.
+fn hashed(profile: &Profile) -> BTreeSet<String> {
+    profile.derivations().keys().filter_map(|name| Derived::hashes_of(name)).map(str::to_owned).collect()
 }
 
-/// Whether a column that was computed tells values of one that is not to be told: itself, a field of it, or the field that a
-/// member of an output is.
-pub(super) fn tells(derived: &Derived, sensitive: &BTreeSet<String>) -> bool {
-    let as_member = derived.name.replacen(":$.", ".", 1);
-    sensitive.iter().any(|name| {
-        derived.source == *name
-            || derived.name == *name
-            || as_member == *name
-            || is_member(&derived.name, name)
-            || is_member(&as_member, name)
-    })
+fn unhashed(profile: &Profile) -> impl Iterator<Item = &str> {
+    let names = profile.columns().iter().map(|column| column.name());
+    names.filter(|name| !(profile.derivations().contains_key(*name) && Derived::hashes_of(name).is_some()))
+}
+
+/// The columns of a source that are no hashes.
+fn plain(source: &Source) -> Vec<&str> {
+    source.as_profile().map_or_else(|| source.names(), |profile| unhashed(profile).collect())
+}
+
+/// Whether something is, or is part of or made of, what another name means: `customer.email`, `customer:language` and
+/// `output:$.customer` are of `customer`, `customer` and `output.customer`.
+fn is_within(name: &str, asked: &str) -> bool {
+    let (name, asked) = (path(name), path(asked));
+    name.strip_prefix(&asked).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', ':', '[']))
+}
+
+/// A field as a member of an object is called.
+fn path(name: &str) -> String {
+    match Derived::field(name) {
+        Some((source, field)) => format!("{source}.{}", field.keys().join(".")),
+        None => name.to_owned(),
+    }
 }

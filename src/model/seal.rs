@@ -2,28 +2,34 @@
 //! derived from the registry's secret, which the database does not have. From the same secret come keys that are never kept.
 
 use crate::error::{Error, Result};
-use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
-use sha2::{Digest as _, Sha256};
+use ring::{
+    aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey},
+    hmac,
+};
 
 /// The first byte of what is sealed: its format.
 const SEALED: u8 = 1;
 
 pub struct Sealer {
     key: LessSafeKey,
-    derived: Sha256,
+    deriving: hmac::Key,
 }
 
 impl Sealer {
     pub fn new(key: &[u8; 32]) -> Result<Self> {
-        let derived = Sha256::new().chain_update(b"gradus derived key\0").chain_update(key);
+        let deriving = hmac::Key::new(hmac::HMAC_SHA256, key);
         let key = UnboundKey::new(&CHACHA20_POLY1305, key)
             .map_err(|_| Error::internal("seal_key", "the key that seals cannot be used"))?;
-        Ok(Self { key: LessSafeKey::new(key), derived })
+        Ok(Self { key: LessSafeKey::new(key), deriving })
     }
 
     /// The key of a purpose: always the same one, from which no other follows.
     pub fn key_for(&self, purpose: &str) -> [u8; 32] {
-        self.derived.clone().chain_update(purpose).finalize().into()
+        let mut context = hmac::Context::with_key(&self.deriving);
+        [b"gradus derived key\0", purpose.as_bytes()].into_iter().for_each(|part| context.update(part));
+        let mut key = [0; 32];
+        key.copy_from_slice(context.sign().as_ref());
+        key
     }
 
     /// Seals bytes for one place, named by `place`: moved to another they do not open. Nonces are random; 2^32 of them

@@ -1,7 +1,7 @@
 //! From the signals asked for to columns.
 
 use super::super::request::Request;
-use super::super::sensitive::{derivations as hashes, sensitive, tells};
+use super::super::sensitive::Sensitive;
 use super::super::side::Source;
 use super::{Recognised, Signals, concern, fields::fields, fit::misfits};
 use crate::drift::compare::{Column, Finding, Options, Rules, Verdict};
@@ -41,7 +41,7 @@ pub(in super::super) struct Judge {
 impl Watch {
     /// Errors: a role of no column, a schema that is none, or what reading gave.
     pub fn new(sources: &[&Source], request: &Request) -> Result<Self> {
-        let sensitive = sensitive(sources, request)?;
+        let sensitive = Sensitive::new(sources, request)?;
         let watch = match &request.signals {
             Some(signals) => Self::of_log(sources, request, signals, &sensitive)?,
             None => unasked(sources).map(|()| Self::default())?,
@@ -50,15 +50,11 @@ impl Watch {
     }
 
     /// Instead of columns that are not to be told, and of fields that would tell them, their hashes.
-    fn hashing(
-        mut self,
-        sensitive: &BTreeSet<String>,
-        sources: &[&Source],
-        request: &Request,
-    ) -> Result<Self> {
-        self.derivations.retain(|_, derived| !tells(derived, sensitive));
-        self.hidden.extend(sensitive.iter().cloned());
-        self.derivations.extend(hashes(sensitive, sources, request)?);
+    fn hashing(mut self, sensitive: &Sensitive, sources: &[&Source], request: &Request) -> Result<Self> {
+        let hashes = sensitive.hashes(&self.derivations, &self.outputs, sources, request)?;
+        self.derivations.retain(|name, _| !sensitive.tells(name));
+        self.hidden.extend(sensitive.columns.iter().cloned());
+        self.derivations.extend(hashes);
         Ok(self)
     }
 
@@ -67,7 +63,7 @@ impl Watch {
         sources: &[&Source],
         request: &Request,
         signals: &Signals,
-        sensitive: &BTreeSet<String>,
+        sensitive: &Sensitive,
     ) -> Result<Self> {
         check_used(signals)?;
         let library = signals.library().map_err(|error| {
@@ -75,7 +71,7 @@ impl Watch {
                 .hint("a JSON Schema that refers to nothing outside of itself")
         })?;
         // What is not to be told is taken for nothing.
-        let untold = sensitive.iter().chain(&request.sensitive).map(|column| (column.as_str(), None));
+        let untold = sensitive.without_role().map(|column| (column.as_str(), None));
         let said = signals.roles.iter().map(|(column, role)| (column.as_str(), *role));
         let given: Vec<(&str, Option<Role>)> = untold.chain(said).collect();
         let mut names: Vec<String> = vec![];
@@ -156,7 +152,7 @@ impl Watch {
         }
         for (column, versions) in by.into_iter().filter(|(_, versions)| versions.len() > 1) {
             let why = format!(
-                "The sides were derived by different data, which find something else though nothing drifted: {}.",
+                "The sides were derived by different lists or keys, by which values differ though nothing drifted: {}.",
                 versions.join(" and ")
             );
             self.broken.insert(column, why);

@@ -3,6 +3,7 @@
 use super::*;
 use crate::drift::profile::Profile;
 use crate::drift::signals::{HashKey, Tier};
+use serde_json::json;
 
 const KEY: [u8; 32] = [7; 32];
 
@@ -80,40 +81,124 @@ fn a_profile_says_what_is_not_told_and_by_which_key() {
 fn formats_write_one_value_in_several_ways() {
     let files = Files::new();
     let rows = |of: &dyn Fn(u32) -> String| (0..2_000).map(|row| of(row % 5)).collect::<String>();
-    let csv = files.text("r.csv", &(String::from("code\n") + &rows(&|code| format!("{code}.0\n"))));
-    let ndjson = files.text("c.ndjson", &rows(&|code| format!("{{\"code\":{code}}}\n")));
-    let report = checked(&csv, &ndjson, &hidden(&["code"], KEY)).unwrap();
-    assert_eq!(verdicts(&report), [("code:hashed", Verdict::Ok)], "{:?}", report.run.columns);
+    let csv = |row: &dyn Fn(u32) -> String| String::from("code,price,is_new\n") + &rows(row);
+    let reference = files.text("r.csv", &csv(&|code| format!("{code}.0,{code}.50,True\n")));
+    let ndjson = |code| format!("{{\"code\":{code},\"price\":{code}.5,\"is_new\":true}}\n");
+    let current = files.text("c.ndjson", &rows(&ndjson));
+    let report = checked(&reference, &current, &hidden(&["code", "price", "is_new"], KEY)).unwrap();
+    assert_eq!(report.run.verdict, Verdict::Ok, "{:?}", report.run.columns);
+    assert_eq!(report.run.columns.len(), 3);
+}
+
+/// A log whose outputs are texts of JSON or objects.
+fn log(files: &Files, name: &str, is_object: bool) -> PathBuf {
+    let line = |row: u32| {
+        let customer = ["alice", "bob", "carol"][row as usize % 3];
+        let output = json!({
+            "customer": customer,
+            "first name": customer,
+            "address": { "city": customer },
+            "items": [customer],
+            "kind": "bug",
+        });
+        let output = if is_object { output } else { json!(output.to_string()) };
+        format!(
+            "{}\n",
+            json!({ "user": { "name": customer, "age": row % 3 }, "input": "Hello there", "output": output })
+        )
+    };
+    files.text(name, &(0..600).map(line).collect::<String>())
+}
+
+fn of_log(names: &[&str]) -> Request {
+    let signals = Signals { preset: Tier::Prompt, roles: [].into(), output_schema: None, base: None };
+    Request { signals: Some(signals), ..hidden(names, KEY) }
+}
+
+/// The columns that are reported on, and all that is said.
+fn told(log: &Path, request: &Request) -> (Vec<String>, String) {
+    let report = checked(log, log, request).unwrap();
+    assert!(verdicts(&report).iter().all(|(_, verdict)| *verdict < Verdict::Warn), "{:?}", verdicts(&report));
+    let columns = report.run.columns.iter().map(|finding| finding.column.clone()).collect();
+    let page = html::page(&report, "A check", &[]).unwrap();
+    (columns, serde_json::to_string(&report).unwrap() + &page)
 }
 
 #[test]
 fn objects_and_fields_of_outputs_are_not_told_either() {
     let files = Files::new();
-    let line = |row: u32| {
-        let name = ["alice", "bob", "carol"][row as usize % 3];
-        let output = format!("{{\\\"customer\\\": \\\"{name}\\\", \\\"kind\\\": \\\"bug\\\"}}");
-        format!(
-            "{{\"user\": {{\"name\": \"{name}\", \"age\": {}}}, \"input\": \"Hello there\", \"output\": \"{output}\"}}\n",
-            row % 3
-        )
-    };
-    let log = files.text("log.ndjson", &(0..600).map(line).collect::<String>());
-    let signals = Signals { preset: Tier::Prompt, roles: [].into(), output_schema: None, base: None };
-    let request = |names: &[&str]| Request { signals: Some(signals.clone()), ..hidden(names, KEY) };
-    let told = |names: &[&str]| {
-        let report = checked(&log, &log, &request(names)).unwrap();
-        let columns: Vec<String> = report.run.columns.iter().map(|finding| finding.column.clone()).collect();
-        (columns, serde_json::to_string(&report).unwrap())
-    };
-    let (columns, text) = told(&["user", "output:$.customer"]);
-    for column in ["user.name:hashed", "user.age:hashed", "output:$.customer:hashed", "output:$.kind"] {
-        assert!(columns.iter().any(|name| name == column), "{column} of {columns:?}");
+    for is_object in [false, true] {
+        let log = log(&files, if is_object { "o.ndjson" } else { "t.ndjson" }, is_object);
+        let names =
+            ["user", "output:$.customer", "output:$.\"first name\"", "output:$.address", "output:$.items"];
+        let (columns, text) = told(&log, &of_log(&names));
+        let hashed = [
+            "user.name",
+            "user.age",
+            "output:$.customer",
+            "output:$.\"first name\"",
+            "output:$.address.city",
+            "output:$.items[]",
+        ];
+        for column in hashed.map(|name| format!("{name}:hashed")).iter().chain([&"output:$.kind".to_owned()])
+        {
+            assert!(columns.contains(column), "{column} of {columns:?}");
+        }
+        assert!(!text.contains("alice"), "{text}");
+        // Nothing of a whole output that is not to be told.
+        let (columns, text) = told(&log, &of_log(&["user.name", "output"]));
+        assert!(columns.iter().all(|name| !name.starts_with("output:$") && name != "output"), "{columns:?}");
+        assert!(!text.contains("alice"), "{text}");
     }
-    assert!(!text.contains("alice"), "{text}");
-    // Nothing of a whole output that is not to be told.
-    let (columns, text) = told(&["user.name", "output"]);
-    assert!(columns.iter().all(|name| !name.starts_with("output:$") && name != "output"), "{columns:?}");
-    assert!(columns.contains(&"output:hashed".to_owned()) && !text.contains("alice"), "{columns:?}");
+    // As members, which objects have.
+    let log = log(&files, "m.ndjson", true);
+    let names = ["user", "output.customer", "output.first name", "output.address", "output.items"];
+    assert!(!told(&log, &of_log(&names)).1.contains("alice"));
+    // Nothing finds the fields where there is no preset.
+    assert_eq!(refused(&log, &log, &hidden(&["output:$.customer"], KEY)), "drift_sensitive");
+}
+
+#[test]
+fn of_two_profiles_hashes_are_compared() {
+    let files = Files::new();
+    let rows = |name: &str, domain: &str| {
+        let row = |row: u32| {
+            format!("{{\"customer\":{{\"email\":\"{}@{domain}\"}},\"amount\":{}}}\n", row % 5, row % 7)
+        };
+        files.text(name, &(0..2_000).map(row).collect::<String>())
+    };
+    let (before, after) = (rows("b.ndjson", "a.example"), rows("a.ndjson", "b.example"));
+    let request = hidden(&["customer"], KEY);
+    let [before, after] = [("b.profile", &before), ("a.profile", &after)]
+        .map(|(name, of)| profiled(&files, name, of, &request));
+    for request in [request, Request::default()] {
+        let report = checked(&before, &after, &request).unwrap();
+        assert!(
+            verdicts(&report).contains(&("customer.email:hashed", Verdict::Drift)),
+            "{:?}",
+            verdicts(&report)
+        );
+    }
+}
+
+#[test]
+fn a_profile_that_tells_or_does_not_know_is_not_taken() {
+    let files = Files::new();
+    let log = log(&files, "log.ndjson", false);
+    let profile = |request: &Request| profile(&open(&log).unwrap(), None, request).unwrap();
+    let code = |profile: &Profile, names: &[&str]| {
+        check_untold(profile, &hidden(names, KEY).sensitive).map_err(|error| error.code)
+    };
+    let plain = profile(&of_log(&[]));
+    for name in ["user", "user.name", "output", "output:$.customer", "output.customer", "usr"] {
+        assert_eq!(code(&plain, &[name]), Err("drift_sensitive"), "{name}");
+    }
+    assert_eq!(code(&plain, &[]), Ok(()));
+    let hashed = profile(&of_log(&["user", "output:$.customer"]));
+    for name in ["user", "user.name", "output:$.customer", "output.customer"] {
+        assert_eq!(code(&hashed, &[name]), Ok(()), "{name}");
+    }
+    assert_eq!(code(&hashed, &["output"]), Err("drift_sensitive"), "its other fields are told");
 }
 
 #[test]

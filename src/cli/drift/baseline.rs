@@ -5,7 +5,7 @@ use super::check::blocking;
 use super::key;
 use super::performance::{PerformanceArgs, open_labels};
 use super::side::{Columns, open};
-use crate::check::{Input, Request, Source, profile};
+use crate::check::{Input, Request, Source, check_untold, profile};
 use crate::client::Client;
 use crate::drift::profile::Profile;
 use crate::error::{Error, Result};
@@ -39,7 +39,10 @@ impl Baseline {
             let request = Request { performance, ..request };
             let source = open(&data, reading, request.threads)?;
             let bytes = match source.as_profile() {
-                Some(profile) => as_it_is(profile, &request)?.to_bytes(),
+                Some(profile) => {
+                    check_untold(profile, &request.sensitive)?;
+                    profile.to_bytes()
+                }
                 None => profile(&source, labels.as_ref(), &request)?.to_bytes(),
             };
             bytes.map_err(|error| Error::too_large("profile_too_large", error.to_string()))
@@ -54,15 +57,6 @@ impl Baseline {
         out.data(&told, |out| {
             told.evidence.iter().for_each(|one| out.line(attached(one, &told.workload, &told.version)));
         })
-    }
-}
-
-/// Refuses a profile that tells what is not to be told.
-fn as_it_is<'p>(profile: &'p Profile, request: &Request) -> Result<&'p Profile> {
-    match request.sensitive.iter().find(|name| profile.column(name).is_some()) {
-        None => Ok(profile),
-        Some(name) => Err(Error::invalid("drift_sensitive", format!("the profile tells {name}"))
-            .hint("make it anew: gradus drift profile --sensitive NAMES --sensitive-key FILE")),
     }
 }
 

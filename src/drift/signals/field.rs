@@ -50,6 +50,11 @@ impl Field {
         if keys.len() > MAX_DEPTH { Err(invalid()) } else { Ok(Self { keys, is_length }) }
     }
 
+    /// The keys that lead there, one inside the other.
+    pub fn keys(&self) -> &[String] {
+        &self.keys
+    }
+
     /// The value there: missing if the text is no JSON, or has nothing or null there; [`Value::Other`] for a list or an
     /// object, or for anything but a list where its length is asked for.
     pub fn of(&self, text: &Text<'_>) -> Value {

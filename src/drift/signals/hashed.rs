@@ -80,10 +80,17 @@ impl Derived {
     }
 }
 
-/// Formats write a whole number as `5`, `5.0` or `5.00`.
+/// One value is written as `1.5`, `1.50` or `15e-1`, and as `true` or `True`, in different formats.
 fn canonical(value: &str) -> String {
-    let whole = value.contains('.').then(|| value.trim().parse::<f64>().ok()).flatten();
-    whole.filter(|number| number.fract() == 0.0).map_or_else(|| value.to_owned(), |number| number.to_string())
+    match value.trim() {
+        "True" | "TRUE" => "true".to_owned(),
+        "False" | "FALSE" => "false".to_owned(),
+        text if text.contains('.') || text.contains("e-") => {
+            let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map_or_else(|| value.to_owned(), |number| number.to_string())
+        }
+        _ => value.to_owned(),
+    }
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
