@@ -167,29 +167,31 @@ pub async fn again(
     Ok(execute!(tx, sql, monitor, window.start, window.end, cause, by, at, ready) == 1)
 }
 
-/// Gives a run that waits its data: other ones only if it `is_new`.
+/// Gives a run that waits its data, as its `wanted` cause.
 pub async fn set_profile(
     tx: &mut Tx,
     monitor: &str,
     window: Window,
+    wanted: &Wanted<'_>,
     profile: &Digest,
-    is_new: bool,
 ) -> Result<bool> {
-    let sql =
-        "UPDATE drift_runs SET profile = $4 WHERE monitor = $1 AND window_start = $2 AND window_end = $3
-                   AND state = 'queued' AND (profile IS NULL OR profile = $4 OR $5)";
-    Ok(execute!(tx, sql, monitor, window.start, window.end, profile.as_str(), is_new) == 1)
+    let sql = "UPDATE drift_runs SET profile = $4, cause = $5, asked_by = $6
+               WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND state = 'queued'";
+    let (cause, by) = (wanted.cause.name(), wanted.by.map(PrincipalName::as_str));
+    Ok(execute!(tx, sql, monitor, window.start, window.end, profile.as_str(), cause, by) == 1)
 }
 
-/// What was pushed for the windows within another one, the earliest first.
+/// What was pushed for the windows within another one and could be checked, the latest first.
 pub async fn profiles(
     tx: &mut Tx,
     monitor: &str,
     within: Window,
     limit: i64,
 ) -> Result<Vec<(Window, Digest)>> {
-    let sql = "SELECT window_start, window_end, profile FROM drift_runs WHERE monitor = $1 AND window_start >= $2
-                   AND window_end <= $3 AND state = 'done' AND profile IS NOT NULL ORDER BY window_end LIMIT $4";
+    let sql =
+        "SELECT window_start, window_end, profile FROM drift_runs WHERE monitor = $1 AND window_start >= $2
+                   AND window_end <= $3 AND state = 'done' AND verdict <> 'INVALID' AND profile IS NOT NULL
+               ORDER BY window_end DESC LIMIT $4";
     let rows: Vec<(DateTime<Utc>, DateTime<Utc>, String)> =
         all!(tx, sql, monitor, within.start, within.end, limit);
     let one = |(start, end, profile): (DateTime<Utc>, DateTime<Utc>, String)| {

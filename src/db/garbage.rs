@@ -11,7 +11,7 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 
-/// Links no manifest of their repository uses, untouched since `before`.
+/// Links no manifest of their repository uses, nor a monitor of it whose profiles are pushed, untouched since `before`.
 pub async fn unused_links(
     tx: &mut Tx,
     before: DateTime<Utc>,
@@ -19,6 +19,8 @@ pub async fn unused_links(
 ) -> Result<Vec<(Workload, Digest, u64)>> {
     let sql = "SELECT l.repository, l.digest, l.size FROM blob_links l WHERE l.used_at < $1 AND NOT EXISTS (
                    SELECT 1 FROM manifest_uses u WHERE u.repository = l.repository AND u.digest = l.digest)
+                   AND NOT EXISTS (SELECT 1 FROM drift_runs r JOIN monitors m ON m.id = r.monitor
+                       WHERE r.profile = l.digest AND m.repository = l.repository AND m.removed_at IS NULL)
                ORDER BY l.repository, l.digest LIMIT $2";
     let rows: Vec<(String, String, i64)> = all!(tx, sql, before, limit);
     let link = |(repository, digest, size): (String, String, i64)| {
@@ -35,7 +37,9 @@ pub async fn remove_link(
     before: DateTime<Utc>,
 ) -> Result<bool> {
     let sql = "DELETE FROM blob_links WHERE repository = $1 AND digest = $2 AND used_at < $3 AND NOT EXISTS (
-                   SELECT 1 FROM manifest_uses u WHERE u.repository = blob_links.repository AND u.digest = blob_links.digest)";
+                   SELECT 1 FROM manifest_uses u WHERE u.repository = blob_links.repository AND u.digest = blob_links.digest)
+                   AND NOT EXISTS (SELECT 1 FROM drift_runs r JOIN monitors m ON m.id = r.monitor
+                       WHERE r.profile = blob_links.digest AND m.repository = blob_links.repository AND m.removed_at IS NULL)";
     Ok(execute!(tx, sql, repository.as_str(), digest.as_str(), before) == 1)
 }
 

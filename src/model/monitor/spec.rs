@@ -5,7 +5,7 @@ use super::due::Misfire;
 use super::schedule::Schedule;
 use super::template::Template;
 use super::window::{self, Length, Window};
-use crate::check::{Performance, Request};
+use crate::check::{Performance, Request, check_sensitive};
 use crate::drift::compare::{Concern, Options, Rules};
 use crate::drift::profile::Kind;
 use crate::drift::signals::{Schema, Signals};
@@ -146,11 +146,16 @@ impl Plan {
         self.schedule.last(now - self.grace)
     }
 
-    /// The window of a run at this time. Where files are of hours, it ends with the last whole one.
+    /// The window of a run at this time. Where files are of hours, it ends with the last whole one; where hours are pushed, with
+    /// the last time of the schedule.
     pub fn window(&self, at: DateTime<Utc>) -> Window {
         let zone = self.schedule.zone();
-        let at =
-            if self.source.as_ref().is_some_and(Template::is_hourly) { window::hour(at, zone) } else { at };
+        let at = match &self.source {
+            Some(source) if source.is_hourly() => window::hour(at, zone),
+            // Otherwise each push would have a window of its own.
+            None if matches!(self.window, Length::Hours(_)) => self.schedule.last(at).unwrap_or(at),
+            _ => at,
+        };
         self.window.before(at, zone)
     }
 
@@ -225,6 +230,12 @@ impl Spec {
         if self.rollback_on.is_empty() {
             let why = "something must have drifted for the stage to go back";
             return Err(Error::invalid("monitor_rollback", why).hint("data, violations or performance"));
+        }
+        check_sensitive(&self.sensitive, &self.types, self.signals.as_ref(), self.performance.as_ref())?;
+        if self.labels.is_some() && self.source == PUSHED {
+            let why = "profiles that are pushed have no rows that labels could find";
+            return Err(Error::invalid("monitor_labels", why)
+                .hint("profile them with --labels, and leave them out here"));
         }
         if self.labels.is_some() && self.performance.as_ref().is_none_or(|asked| asked.id.is_none()) {
             let why =

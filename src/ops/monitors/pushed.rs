@@ -2,7 +2,7 @@
 
 use super::{super::Context, Run, lock, runs::Asked};
 use crate::{
-    check::{Input, Source},
+    check::{Input, Source, check_untold},
     db::{
         drift_runs::{self as rows, Wanted},
         monitors::MonitorRow,
@@ -10,10 +10,10 @@ use crate::{
     drift::profile::Profile,
     error::{Error, Kind, Result},
     model::{
-        access::Actor,
+        access::{Actor, Permission},
         digest::Digest,
         evidence::MAX_BYTES,
-        monitor::{Cause, MonitorName, Window},
+        monitor::{Cause, MonitorName, OnDrift, RunState, Window},
         name::Workload,
     },
     ops::{blobs, uploads},
@@ -23,11 +23,12 @@ use std::sync::Arc;
 
 pub(in crate::ops) const MEDIA_TYPE: &str = "application/vnd.gradus.drift-profile.v1+json";
 /// Windows whose profiles are compared with.
-const WINDOWS_MAX: i64 = 400;
+const WINDOWS_MAX: i64 = 1_000;
 
 /// Takes the profile of the window of a run at some time, and asks for that run.
 ///
-/// Errors: the monitor reads its data itself, no profile, a window that was checked before.
+/// Errors: the monitor reads its data itself, no profile or one that tells what it must not, a window that is open or was checked
+/// with other data; and who lets a stage move by what they push must be allowed to move it.
 pub async fn push(
     cx: &Arc<Context>,
     actor: &Actor,
@@ -36,17 +37,15 @@ pub async fn push(
     at: Option<DateTime<Utc>>,
     bytes: Vec<u8>,
 ) -> Result<Asked> {
-    Profile::parse(&bytes).map_err(|error| {
+    let profile = Profile::parse(&bytes).map_err(|error| {
         Error::invalid("profile_invalid", format!("not a profile: {error}"))
             .hint("make one with: gradus drift profile FILES -o FILE")
     })?;
+    check_allowed(actor, workload, &super::show(cx, workload, name).await?, &profile)?;
     let digest = uploads::put_own(cx, workload, bytes).await?;
     let (mut tx, row) = lock(cx, workload, name).await?;
+    check_allowed(actor, workload, &row, &profile)?;
     let (plan, now) = (row.spec.plan()?, cx.clock.now());
-    if plan.source.is_some() {
-        return Err(Error::conflict("monitor_reads", format!("monitor {name} reads its data itself"))
-            .hint("profiles are pushed to a monitor that was added with --source pushed"));
-    }
     let window = plan.window(at.unwrap_or(now));
     if window.end > now {
         return Err(Error::invalid(
@@ -58,46 +57,83 @@ pub async fn push(
     let wanted = Wanted { cause: Cause::Pushed, by: Some(&actor.principal), at: now };
     let is_new = rows::queue(&mut tx, &row.id, window, &wanted).await?
         || rows::again(&mut tx, &row.id, window, &wanted, DateTime::UNIX_EPOCH).await?;
-    if !rows::set_profile(&mut tx, &row.id, window, &digest, is_new).await? {
-        return Err(Error::conflict(
-            "window_checked",
-            format!("the window that ends at {} was checked before", window.end),
-        )
-        .hint("merge the profiles of its parts before they are pushed: gradus drift merge"));
-    }
+    let is_given = rows::set_profile(&mut tx, &row.id, window, &wanted, &digest).await?;
     let gone = || Error::internal("run_gone", "a run that was asked for is not there");
     let run = rows::find(&mut tx, &row.id, window).await?.ok_or_else(gone)?;
     tx.commit().await?;
-    cx.runs.notify_one();
+    let end = window.end;
+    match run.state {
+        _ if is_given => cx.runs.notify_one(),
+        // As after an answer that was lost.
+        _ if run.profile.as_ref() == Some(&digest) => {}
+        RunState::Running => {
+            return Err(Error::unavailable(
+                "window_busy",
+                format!("the window that ends at {end} is being checked"),
+            )
+            .hint("push it again in a minute"));
+        }
+        _ => {
+            return Err(Error::conflict(
+                "window_checked",
+                format!("the window that ends at {end} was checked with other data"),
+            )
+            .hint("merge the profiles of its parts before they are pushed: gradus drift merge"));
+        }
+    }
     Ok(Asked { run, is_new })
+}
+
+fn check_allowed(actor: &Actor, workload: &Workload, row: &MonitorRow, profile: &Profile) -> Result<()> {
+    if row.spec.plan()?.source.is_some() {
+        return Err(Error::conflict("monitor_reads", format!("monitor {} reads its data itself", row.name))
+            .hint("profiles are pushed to a monitor that was added with --source pushed"));
+    }
+    if row.spec.on_drift != OnDrift::Notify && !actor.may(Permission::Release, &workload.namespace()) {
+        let message =
+            format!("what is pushed for monitor {} can stop or move {workload}:{}", row.name, row.stage);
+        return Err(Error::forbidden("role_missing", message)
+            .hint("push as somebody who may release in the namespace"));
+    }
+    check_untold(profile, &row.spec.sensitive)
 }
 
 /// What was pushed for a run, if anything was.
 pub(super) async fn of_run(cx: &Context, monitor: &MonitorRow, run: &Run) -> Result<Option<Source>> {
     let Some(digest) = &run.profile else { return Ok(None) };
-    let (profile, input) = read(cx, monitor, digest, run.window).await?;
-    Ok(Some(Source::of_profile(vec![input], profile)))
+    let read = match read(cx, monitor, digest, run.window).await {
+        Err(error) if error.kind == Kind::NotFound => return Ok(None),
+        read => read?,
+    };
+    Ok(Some(Source::of_profile(vec![read.1], read.0)))
 }
 
-/// What was pushed for the windows within another one, merged. Profiles that were not kept are left out.
+/// What was pushed for the windows within another one, merged. Left out are windows that overlap with a later one, profiles that
+/// were not kept, and those that do not fit the latest, as of other columns: the report names those that were compared with.
 pub(super) async fn within(cx: &Context, monitor: &MonitorRow, window: Window) -> Result<Option<Source>> {
     let pushed = rows::profiles(&mut cx.db.read().await?, &monitor.id, window, WINDOWS_MAX).await?;
     let (mut merged, mut inputs): (Option<Profile>, Vec<Input>) = (None, Vec::new());
+    let mut from = window.end;
     for (window, digest) in pushed {
+        if window.end > from {
+            continue;
+        }
         let (profile, input) = match read(cx, monitor, &digest, window).await {
             Err(error) if error.kind == Kind::NotFound => continue,
             read => read?,
         };
-        inputs.push(input);
-        merged = Some(match merged {
-            None => profile,
-            Some(before) => before.merge(&profile).map_err(|error| {
-                Error::invalid(
-                    "profile_merge",
-                    format!("profiles that were pushed do not fit together: {error}"),
-                )
-            })?,
-        });
+        let before = merged.take();
+        let merging = move || match before {
+            None => (profile, true),
+            Some(before) => before.merge(&profile).map_or((before, false), |merged| (merged, true)),
+        };
+        let ended = |source| Error::internal("merge_ended", "merging ended before its time").source(source);
+        let (all, fits) = tokio::task::spawn_blocking(merging).await.map_err(ended)?;
+        merged = Some(all);
+        if fits {
+            inputs.push(input);
+            from = window.start;
+        }
     }
     Ok(merged.map(|profile| Source::of_profile(inputs, profile)))
 }
