@@ -288,7 +288,16 @@ fn a_day_stands_in_names_of_files() {
     assert!(check(&days).expect(10).stdout.contains("reference 4000 rows, current 2000 rows"));
     check(&["--date", "2026-11-02", "--reference-date", "2026-11-01"]).expect(0);
     assert!(check(&[]).expect(1).stderr.contains("drift_date"));
-    assert!(check(&["--date", "2026-11-04"]).stderr.contains("2026-11-04"), "a day that is not there");
+    let before = ["--reference-date", "2026-11-01"];
+    assert!(
+        check(&[&before[..], &["--date", "2026-11-04"]].concat()).stderr.contains("2026-11-04"),
+        "a day that is not there"
+    );
+    check(&[&before[..], &["--date", "2026-11-02..2026-11-09"]].concat()).expect(10);
+    assert!(check(&["--date", "2026-11-02"]).expect(1).stderr.contains("compared with themselves"));
+    let whole =
+        ["drift", "check", "--reference", "logs/*/*.csv", "--data", "logs/*/*.csv", "--date", "2026-11-02"];
+    assert!(home.run(&whole).expect(1).stderr.contains("drift_date"));
 }
 
 #[test]

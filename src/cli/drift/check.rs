@@ -1,7 +1,7 @@
 //! `gradus drift check`.
 
 use super::super::{argument, print::Out};
-use super::days::Days;
+use super::days::{Days, dated, has_date};
 use super::performance::{PerformanceArgs, open_labels};
 use super::side::{Columns, Reading, open};
 use super::{baseline, key, needed};
@@ -91,6 +91,7 @@ impl Check {
             None => (format!("Drift check of {shown}"), None, key::of_check(request)?),
         };
         let before = Reading { days: self.reference_date.or(reading.days), ..reading };
+        check_days(&reference, before, &data, reading)?;
         let checked = blocking(move || {
             let reference = match baseline {
                 Some(baseline) => baseline,
@@ -113,6 +114,19 @@ impl Check {
         }
         Ok(())
     }
+}
+
+/// Refuses days that stand nowhere, and data that would be compared with themselves.
+fn check_days(reference: &[String], before: Reading, data: &[String], reading: Reading) -> Result<()> {
+    let refused =
+        |why: &str, hint: &str| Err(Error::invalid("drift_date", why.to_owned()).hint(hint.to_owned()));
+    if reading.days.is_some() && !has_date(data) {
+        return refused("--date was said, and {date} is in no name of --data", "logs/dt={date}/*.parquet");
+    }
+    if has_date(data) && dated(reference, before.days)? == dated(data, reading.days)? {
+        return refused("the data would be compared with themselves", "say --reference-date, too");
+    }
+    Ok(())
 }
 
 /// Runs what reads and computes where that holds nobody up.

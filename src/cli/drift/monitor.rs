@@ -15,7 +15,7 @@ use crate::{
     drift::compare::{Concern, Correction, Options},
     error::{Error, Result},
     model::{
-        monitor::{Compared, Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Schedule, Spec},
+        monitor::{Compared, Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Spec},
         name::Workload,
         reference::{Reference, Selector},
         stage::Stage,
@@ -25,6 +25,7 @@ use crate::{
 use chrono::{TimeDelta, Utc};
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
+use std::collections::BTreeSet;
 
 /// Drawn from a baseline to tell how often nothing would be called drift.
 const WINDOWS: u64 = 1_000;
@@ -179,7 +180,8 @@ impl Add {
         let mut spec = self.spec()?;
         if let Some(rows) = rows {
             spec.options.alpha = calibrated(client, &reference, &spec, rows).await?;
-            out.note(format!("alpha is {:.4}: at most one false alarm in three months", spec.options.alpha));
+            let alpha = spec.options.alpha;
+            out.note(format!("alpha is {alpha:.2e}: at most one false alarm in three months"));
         }
         let new = wire::NewMonitor { name, stage, spec };
         let view = client.add_monitor(&workload, &new).await?;
@@ -225,21 +227,24 @@ impl Add {
 
 /// The largest alpha by which windows of so many rows give at most one false alarm in three months.
 async fn calibrated(client: &Client, reference: &Reference, spec: &Spec, rows: u64) -> Result<f64> {
-    if spec.plan()?.reference != Compared::Baseline {
+    let plan = spec.plan()?;
+    if plan.reference != Compared::Baseline {
         let why = "false alarms are told from the baseline, and this monitor compares with something else";
         return Err(Error::invalid("monitor_calibration", why).hint("give --alpha instead"));
     }
-    let schedule = Schedule::new(&spec.every, &spec.zone)?;
+    let schedule = &plan.schedule;
     let (from, until) = (Utc::now(), Utc::now() + TimeDelta::days(30));
     let times = std::iter::successors(schedule.next(from), |at| schedule.next(*at));
-    let runs_per_month = times.take_while(|at| *at <= until).count().max(1) as f64;
+    // A window is checked once, however often the schedule comes to it.
+    let windows: BTreeSet<_> = times.take_while(|at| *at <= until).map(|at| plan.window(at).end).collect();
+    let runs_per_month = windows.len().max(1) as f64;
     let (source, request) = (baseline::fetch(client, reference).await?, spec.request());
     let windows = Windows { rows, count: WINDOWS, runs_per_month };
     let calibration = blocking(move || calibrate(&source, &request, windows)).await?;
     calibration.alpha_for_one_a_quarter.ok_or_else(|| {
         let why = format!("with {runs_per_month} runs a month, {WINDOWS} windows are too few to tell");
         Error::invalid("monitor_calibration", why)
-            .hint("run it less often, or see: gradus drift calibrate --windows 5000")
+            .hint(format!("gradus drift calibrate {reference} --rows {rows} --windows 5000 says which --alpha to give; or run it less often"))
     })
 }
 

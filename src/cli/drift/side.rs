@@ -6,8 +6,8 @@ use super::key;
 use super::signals::SignalsArgs;
 use crate::blobs::Bucket;
 use crate::check::{Request, Source};
-use crate::drift::profile::Kind;
-use crate::error::{Error, Result};
+use crate::drift::profile;
+use crate::error::{Error, Kind, Result};
 use crate::tables::{Format, Input, LocalFile, Pattern};
 use clap::Args;
 use std::collections::BTreeMap;
@@ -27,7 +27,8 @@ pub struct Columns {
     date: Option<Days>,
     #[command(flatten)]
     chosen: Chosen,
-    /// What --sensitive columns are hashed with, as gradus drift key wrote it; without it that of the namespace, or a new one
+    /// What --sensitive columns are hashed with, as gradus drift key wrote it; without it that of the namespace, or in a check of
+    /// files only a new one
     #[arg(long, value_name = "FILE")]
     sensitive_key: Option<PathBuf>,
     #[command(flatten)]
@@ -39,19 +40,20 @@ pub struct Columns {
 pub struct Chosen {
     /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
     #[arg(long = "type", value_name = "NAME=TYPE", value_parser = typed)]
-    pub types: Vec<(String, Kind)>,
+    pub types: Vec<(String, profile::Kind)>,
     /// Only these columns
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub columns: Vec<String>,
     /// All columns but these
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub ignore: Vec<String>,
-    /// Columns, or fields as output:$.customer, whose values are not to be told: they are compared by hashes with a secret key
+    /// Columns, objects, or fields as output:$.customer, whose values are not to be told: they are compared by hashes with a
+    /// secret key. Names of an object's members are told
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub sensitive: Vec<String>,
 }
 
-fn typed(text: &str) -> Result<(String, Kind), String> {
+fn typed(text: &str) -> Result<(String, profile::Kind), String> {
     let (name, kind) = text.rsplit_once('=').ok_or("write NAME=TYPE, for example age=num")?;
     let kind = Request::kind(kind)
         .map_err(|error| format!("{} ({})", error.message, error.hint.unwrap_or_default()))?;
@@ -91,22 +93,34 @@ pub struct Reading {
 /// How long a bucket may take to answer.
 const SILENCE: Duration = Duration::from_secs(30);
 
-/// Opens the files or objects (`s3://bucket/…`) that patterns mean; call it where blocking is allowed in a runtime. Errors:
-/// none matches, or one cannot be opened.
+/// Opens the files or objects (`s3://bucket/…`) that patterns mean; of several days some may have none. Call it where blocking is
+/// allowed in a runtime. Errors: none matches, or one cannot be opened.
 pub fn open(patterns: &[String], reading: Reading, threads: usize) -> Result<Source> {
     raise_open_files();
     let mut files: Vec<Arc<dyn Input>> = vec![];
-    for pattern in &dated(patterns, reading.days)? {
-        if pattern.contains("://") {
-            let (bucket, path) = Bucket::open(pattern, &BTreeMap::new(), SILENCE)?;
-            files.extend(Handle::current().block_on(bucket.find(&path))?);
-            continue;
+    for paths in dated(patterns, reading.days)? {
+        let (mut found, mut missing) = (vec![], None);
+        for path in &paths {
+            match matching(path) {
+                Err(error) if error.kind == Kind::NotFound => missing = missing.or(Some(error)),
+                matching => found.extend(matching?),
+            }
         }
-        for path in Pattern::new(pattern).local_files()? {
-            files.push(Arc::new(local(&path)?));
+        match missing {
+            Some(error) if found.is_empty() => return Err(error),
+            _ => files.extend(found),
         }
     }
     Source::open(files, reading.format, threads)
+}
+
+fn matching(pattern: &str) -> Result<Vec<Arc<dyn Input>>> {
+    if pattern.contains("://") {
+        let (bucket, path) = Bucket::open(pattern, &BTreeMap::new(), SILENCE)?;
+        return Handle::current().block_on(bucket.find(&path));
+    }
+    let local = |path| local(path).map(|file| Arc::new(file) as Arc<dyn Input>);
+    Pattern::new(pattern).local_files()?.iter().map(|path| local(path)).collect()
 }
 
 fn local(path: &Path) -> Result<LocalFile> {
