@@ -1,19 +1,19 @@
 //! Both sides, metric by metric.
 
-use super::super::compare::{Concern, Effect, Finding, Options, Run, Summary, Test, Verdict};
-use super::estimate::{expected, place};
-use super::report::{ASSUMPTION, Better, ConfusionCell, Estimate, EstimatedMetric, Metric, Value};
-use super::roc_auc::{self, points, points_of_bins};
+mod areas;
+mod estimated;
+
+use super::super::compare::{Concern, Finding, Options, Run, Summary, Test, Verdict};
+use super::report::{Better, ConfusionCell, Estimate, Metric, Value};
+use super::roc_auc;
 use super::shares::{self, CLASS_ROWS, Share};
-use super::{Classification, Of, Probabilities, Side, accuracy, errors, f1, losses, several};
+use super::{Classification, Of, Probabilities, Side, accuracy, errors, f1, losses};
 use std::collections::BTreeMap;
 
 /// What findings of performance are called, followed by the metric.
 pub const PREFIX: &str = "performance";
 /// A confusion matrix of more classes is not shown.
 const SHOWN_CLASSES: usize = 20;
-/// With a larger share of rows in one bin, bins say nothing of ranks.
-const CROWDED: f64 = 0.9;
 /// So many classes are named in a reason.
 const LISTED_CLASSES: usize = 10;
 
@@ -75,9 +75,6 @@ fn short(value: f64) -> String {
         format!("{value:.3e}")
     }
 }
-
-/// Of both sides with what is special about them; or why there are none.
-type Areas = Result<([Option<Share>; 2], String), String>;
 
 struct Pair<'a> {
     sides: [&'a Side; 2],
@@ -227,125 +224,6 @@ impl Pair<'_> {
         self.add(all, name, Better::Higher, shares.map(|share| share?.reported()), Some(test));
     }
 
-    /// Of one class: by all probabilities, or by bins where a side is a profile.
-    fn areas(&self, r: &Classification, c: &Classification) -> Areas {
-        let samples = self.sides.map(|side| side.sample.as_ref());
-        let enough =
-            |share: Share, own: f64, others: f64| (own.min(others) >= CLASS_ROWS as f64).then_some(share);
-        let share = |points: Vec<roc_auc::Point>| {
-            let (own, others) = points.iter().fold((0.0, 0.0), |sum, at| (sum.0 + at.own, sum.1 + at.others));
-            enough(roc_auc::share(&points)?, own, others)
-        };
-        if let [Some(first), Some(second)] = samples {
-            let of = |sample: &super::Sample, it: &Classification| {
-                let of = it.probabilities.as_ref().map_or(&[][..], |probabilities| &probabilities.of);
-                let rows = sample.rows().filter(|row| row.prediction.is_some());
-                let own = |class| f64::from(u8::from(place(it, class, of).is_some()));
-                share(points(rows.filter_map(|row| Some((row.scores[0], own(row.target?))))))
-            };
-            let is_exact = first.is_exact() && second.is_exact();
-            let note = if is_exact { "" } else { "of a sample of rows, drawn by their places" };
-            return Ok(([of(first, r), of(second, c)], note.to_owned()));
-        }
-        let bins = [r, c].map(|it| {
-            let bins = it.probabilities.iter().flat_map(|probabilities| &probabilities.bins);
-            bins.map(|bin| [bin[0] + bin[2], bin[1] + bin[3]]).collect::<Vec<[u64; 2]>>()
-        });
-        if bins.iter().any(|bins| is_crowded(bins)) {
-            return Err(
-                "More than 90 % of the rows of a side are in one of the 1,000 bins of probabilities that a \
-                        profile keeps, which do not tell how these rank."
-                    .to_owned(),
-            );
-        }
-        Ok((bins.map(|bins| share(points_of_bins(&bins))), "of probabilities in 1,000 bins".to_owned()))
-    }
-
-    fn areas_of_several(&self, r: &Classification, c: &Classification, of: &[String]) -> Areas {
-        let classes = frequent(&[r, c]);
-        let [Some(first), Some(second)] = self.sides.map(|side| side.sample.as_ref()) else {
-            return Err("A profile does not keep the probabilities of several classes.".to_owned());
-        };
-        let share = |sample: &super::Sample, it: &Classification| {
-            let place = |name: &&str| {
-                let among = |names: &[String]| names.iter().position(|known| known == name);
-                Some([among(of)?, among(&it.classes)?])
-            };
-            let places: Vec<[usize; 2]> = classes.iter().filter_map(place).collect();
-            if places.len() < 2 { None } else { several::share(sample, &places) }
-        };
-        let sampled = if first.is_exact() && second.is_exact() { "" } else { ", of a sample of rows" };
-        let note = format!("the mean of each of {} classes against all others{sampled}", classes.len());
-        Ok(([share(first, r), share(second, c)], note))
-    }
-
-    /// The estimate, and findings of it unless each row has its label.
-    fn estimate(&self, all: &mut Comparison) {
-        let [reference, current] = self.sides;
-        let Some(expected) = expected(reference, current) else { return };
-        let Some(of_reference) = reference.classification() else { return };
-        let classes = frequent(&[of_reference]);
-        let is_awaited = current.measures.measured() < current.measures.rows;
-        let mut metrics = vec![];
-        let tests = expected.shares.len() as f64;
-        for (name, share) in expected.shares {
-            let measured = match name {
-                "accuracy" => accuracy::share(of_reference),
-                "macro F1" if classes.len() == 2 => f1::share(of_reference, &classes),
-                "ROC AUC" => {
-                    let pair = Pair { sides: [reference; 2], ..*self };
-                    pair.areas(of_reference, of_reference).ok().and_then(|(areas, _)| areas[0])
-                }
-                _ => None,
-            };
-            if let Some(measured) = measured.filter(|_| is_awaited) {
-                let test = self.judged(name, measured, share, self.options.alpha / tests);
-                all.findings.push(self.finding(&format!("estimated {name}"), vec![test]));
-            }
-            let reference = measured.and_then(Share::reported);
-            let Some(current) = share.reported() else { continue };
-            metrics.push(EstimatedMetric { name: name.to_owned(), reference, current });
-        }
-        let mean = |side: usize| {
-            let sum: f64 = expected.calibrations.iter().map(|calibration| calibration.errors[side]).sum();
-            sum / expected.calibrations.len() as f64
-        };
-        let notes = [
-            (expected.is_sample, "of a sample of rows, drawn by their places"),
-            (expected.is_partial, "accuracy of more than two classes takes a probability of each"),
-        ];
-        let notes: Vec<&str> = notes.iter().filter(|(applies, _)| *applies).map(|(_, note)| *note).collect();
-        all.estimate = Some(Estimate {
-            assumption: ASSUMPTION.to_owned(),
-            calibrated: expected.calibrations.iter().any(super::calibration::Calibration::is_map),
-            calibration_error: [mean(0), mean(1)],
-            metrics,
-            note: notes.join("; "),
-        });
-    }
-
-    /// An estimate warns at most: no labels say that it holds. It has no p-value among those of the run; `alpha` is its
-    /// part of what all estimates may be wrong by. Of few rows it warns only of what they can find.
-    fn judged(&self, name: &str, measured: Share, estimated: Share, alpha: f64) -> Test {
-        let statistic = format!("estimated_{}_difference", name.to_lowercase().replace(' ', "_"));
-        let mut test = shares::test(&statistic, "", measured, estimated, self.options);
-        let is_significant = test.p_value.take().is_some_and(|p| p <= alpha);
-        let is_resolved = test.effect.as_ref().is_some_and(Effect::is_resolved);
-        let is_large = test.effect.as_ref().is_some_and(|effect| {
-            effect.value >= if is_resolved { effect.floor } else { effect.floor.max(effect.detectable) }
-        });
-        let verdict = match () {
-            () if is_significant && is_large => Verdict::Warn,
-            () if is_resolved => Verdict::Ok,
-            () => Verdict::InsufficientData,
-        };
-        test.verdict = Some(verdict);
-        test.method = "from calibrated probabilities; warns at most".to_owned();
-        test.reason =
-            format!("{:.3} expected, {:.3} in the reference; {ASSUMPTION}.", estimated.value, measured.value);
-        test
-    }
-
     fn finding(&self, metric: &str, tests: Vec<Test>) -> Finding {
         let summary = |side: &Side| Summary {
             rows: side.measures.rows,
@@ -381,12 +259,6 @@ impl Side {
     pub(super) fn classification(&self) -> Option<&Classification> {
         if let Of::Classification(it) = &self.measures.of { Some(it) } else { None }
     }
-}
-
-/// Whether nearly all rows are in one bin, as those of rare events are: within it nothing ranks.
-fn is_crowded(bins: &[[u64; 2]]) -> bool {
-    let rows = |bin: &[u64; 2]| (bin[0] + bin[1]) as f64;
-    bins.iter().map(rows).fold(0.0, f64::max) > CROWDED * bins.iter().map(rows).sum::<f64>()
 }
 
 /// Classes with rows enough on each side that has rows.
