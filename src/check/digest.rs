@@ -6,14 +6,18 @@ use crate::error::{Error, Result};
 use crate::tables::Input;
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 /// So much of the end of a file tells it from others that are profiled beside it.
 const END: u64 = 1 << 20;
 
-/// The SHA-256 of each file, in hexadecimal digits. Errors: a file cannot be read.
-pub(super) fn digests(inputs: &[Arc<dyn Input>], threads: usize) -> Result<Vec<String>> {
-    let whole = |input: &dyn Input| digest(input, Sha256::new(), 0);
+/// The SHA-256 of each file, in hexadecimal digits. Errors: a file cannot be read, or it was stopped.
+pub(super) fn digests(
+    inputs: &[Arc<dyn Input>],
+    threads: usize,
+    is_stopped: &AtomicBool,
+) -> Result<Vec<String>> {
+    let whole = |input: &dyn Input| digest(input, Sha256::new(), 0, is_stopped);
     let hex = |digest: [u8; 32]| digest.iter().map(|byte| format!("{byte:02x}")).collect();
     Ok(each(inputs, threads, whole)?.into_iter().map(hex).collect())
 }
@@ -23,7 +27,7 @@ pub(super) fn digests(inputs: &[Arc<dyn Input>], threads: usize) -> Result<Vec<S
 pub(super) fn seed(inputs: &[Arc<dyn Input>], threads: usize) -> Result<Seed> {
     let end = |input: &dyn Input| {
         let length = Sha256::new().chain_update(input.len().to_le_bytes());
-        digest(input, length, input.len().saturating_sub(END))
+        digest(input, length, input.len().saturating_sub(END), &AtomicBool::new(false))
     };
     let digest = Sha256::digest(each(inputs, threads, end)?.concat());
     Ok(Seed(digest.iter().take(8).fold(0, |seed, byte| seed << 8 | u64::from(*byte))))
@@ -54,8 +58,16 @@ fn each<T: Send>(
 }
 
 /// Of what lies behind an offset, after what was digested before.
-fn digest(input: &dyn Input, mut digest: Sha256, mut offset: u64) -> Result<[u8; 32]> {
+fn digest(
+    input: &dyn Input,
+    mut digest: Sha256,
+    mut offset: u64,
+    is_stopped: &AtomicBool,
+) -> Result<[u8; 32]> {
     while offset < input.len() {
+        if is_stopped.load(Ordering::Relaxed) {
+            return Err(Error::internal("digest_stopped", "nobody wants the digests any more"));
+        }
         let length = input.piece().min(input.len() - offset);
         let bytes = input.read_at(offset, length as usize).map_err(|error| {
             Error::unavailable("table_unavailable", format!("cannot read {}: {error}", input.name()))

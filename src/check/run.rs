@@ -25,10 +25,11 @@ pub fn check(
     let looked = look([reference, current], request)?;
     // The digests of all that is read are only for the report, and take as long as much else.
     std::thread::scope(|scope| {
-        for source in [Some(reference), Some(current), labels].into_iter().flatten() {
-            scope.spawn(|| source.inputs());
-        }
-        compare([reference, current], labels, looked, request)
+        let sources = [Some(reference), Some(current), labels].into_iter().flatten();
+        sources.clone().for_each(|source| drop(scope.spawn(move || source.inputs())));
+        let compared = compare([reference, current], labels, looked, request);
+        sources.for_each(Source::stop);
+        compared
     })
 }
 

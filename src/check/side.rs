@@ -15,6 +15,7 @@ use crate::tables::{
 use crate::{drift::collect::Collected, tables};
 use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A table whose files say that it has at most so many rows is used whole.
@@ -31,6 +32,7 @@ pub struct Source {
     files: Vec<Arc<dyn tables::Input>>,
     /// What the files are, once somebody has asked.
     inputs: Mutex<Option<Vec<Input>>>,
+    is_stopped: AtomicBool,
     seed: Seed,
     content: Content,
     threads: usize,
@@ -52,7 +54,8 @@ impl Source {
             }
             _ => Content::Table(Table::open(files.clone(), format)?),
         };
-        Ok(Self { files, inputs: Mutex::default(), seed, content, threads })
+        let (inputs, is_stopped) = (Mutex::default(), AtomicBool::new(false));
+        Ok(Self { files, inputs, is_stopped, seed, content, threads })
     }
 
     /// What is drawn at random is drawn from here.
@@ -62,7 +65,8 @@ impl Source {
 
     pub fn of_profile(inputs: Vec<Input>, profile: Profile) -> Self {
         let (seed, content) = (profile.seed(), Content::Profile(Box::new(profile)));
-        Self { files: vec![], inputs: Mutex::new(Some(inputs)), seed, content, threads: 1 }
+        let (inputs, is_stopped) = (Mutex::new(Some(inputs)), AtomicBool::new(false));
+        Self { files: vec![], inputs, is_stopped, seed, content, threads: 1 }
     }
 
     /// The profile that it is, if it is one.
@@ -81,13 +85,18 @@ impl Source {
         }
     }
 
+    /// Whoever reads the files to their ends need not go on.
+    pub(super) fn stop(&self) {
+        self.is_stopped.store(true, Ordering::Relaxed);
+    }
+
     /// What its files are: they are read to their ends when this is first asked. Errors: they cannot be read.
     pub(super) fn inputs(&self) -> Result<Vec<Input>> {
         let mut known = self.inputs.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(inputs) = &*known {
             return Ok(inputs.clone());
         }
-        let digests = digests(&self.files, self.threads)?;
+        let digests = digests(&self.files, self.threads, &self.is_stopped)?;
         let named = self.files.iter().zip(digests).map(|(file, sha256)| Input {
             name: file.name().to_owned(),
             bytes: file.len(),

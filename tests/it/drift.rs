@@ -89,6 +89,9 @@ fn parts_are_profiled_apart_and_merged() {
         home.run(&["drift", "check", "--reference", "all.profile", "--data", "b.csv", "--json"]).expect(0);
     assert_eq!(json(&check)["reference"]["rows"], 3_500);
     fs::write(home.path("broken.profile"), "{\"format\":\"drift-profile/v1\"}").unwrap();
+    let twice =
+        home.run(&["drift", "merge", "a.profile", "b.profile", "a.profile", "-o", "x.profile"]).expect(1);
+    assert!(twice.stderr.contains("a.profile is there twice"), "{}", twice.stderr);
     let broken = home.run(&["drift", "merge", "a.profile", "broken.profile", "-o", "x.profile"]).expect(1);
     assert!(
         broken.stderr.contains("[profile_invalid]") && !home.path("x.profile").exists(),

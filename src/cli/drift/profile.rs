@@ -9,6 +9,7 @@ use crate::drift::profile::{MAX_BYTES, Profile};
 use crate::error::{Error, Result};
 use clap::Args;
 use serde_json::json;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
@@ -51,9 +52,16 @@ impl ProfileVerb {
 
 impl Merge {
     pub fn run(self, out: &Out) -> Result<()> {
-        let mut merged: Option<Profile> = None;
+        let (mut merged, mut known): (Option<Profile>, HashSet<String>) = (None, HashSet::new());
         for path in &self.profiles {
             let next = read(path)?;
+            let digest =
+                next.digest().map_err(|error| Error::internal("profile_digest", error.to_string()))?;
+            if !known.insert(digest) {
+                let message =
+                    format!("{} is there twice, and its rows would be counted twice", path.display());
+                return Err(Error::invalid("profile_merge", message).hint("name each profile once"));
+            }
             merged = Some(match merged {
                 None => next,
                 Some(before) => before.merge(&next).map_err(|error| {
