@@ -79,9 +79,12 @@ fn compare(
 /// The profile of a table, whose labels may come from elsewhere. Errors: as for [`check`].
 pub fn profile(source: &Source, labels: Option<&Source>, request: &Request) -> Result<Profile> {
     let mut looked = look([source], request)?;
-    let Some(asked) = &request.performance else { return source.profile(&looked, request) };
-    performance::leave_data(&mut looked.kinds, asked, &[source]);
+    if let Some(asked) = &request.performance {
+        performance::leave_data(&mut looked.kinds, asked, &[source]);
+    }
     let profile = source.profile(&looked, request)?;
+    let profile = signals::with_scores(source, &looked.watch, profile)?;
+    let Some(asked) = &request.performance else { return Ok(profile) };
     let measures = performance::measure(source, labels, asked, request)?;
     let refused = |error: Invalid| Error::invalid("profile_invalid", error.to_string());
     profile.with_performance(Some(measures)).map_err(refused)

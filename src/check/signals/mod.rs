@@ -1,13 +1,15 @@
 //! Signals of texts: what a check is asked for, and what it says of them.
 
-mod apart;
 mod concern;
 mod fields;
 mod fit;
+mod judge;
+mod vectors;
 mod watch;
 
 pub use crate::drift::signals::Signals;
-pub(super) use apart::{attribute, judge, vectors};
+pub(super) use judge::{attribute, judge, with_scores};
+pub(super) use vectors::vectors;
 pub(super) use watch::Watch;
 
 use crate::drift::signals::{Finding, Movement, Role, Separation, Tier};

@@ -95,6 +95,8 @@ impl Watch {
             recognised: Some(recognised(signals, &roles, &preset, &misfits)),
             ..Self::default()
         };
+        // They are no columns to compare.
+        watch.hidden.extend(Judge::of(&roles).iter().flat_map(Judge::kept));
         let used = roles.columns.iter().filter(|(name, _)| !preset.unrecognised.contains(name));
         for (name, role) in used {
             if role.kind().is_none() {
@@ -244,6 +246,11 @@ impl Watch {
 }
 
 impl Judge {
+    /// The columns of a profile that keep the scores of anchors, and all others.
+    pub fn kept(&self) -> [String; 2] {
+        ["anchors", "others"].map(|whose| format!("{}:{whose}", self.score))
+    }
+
     /// Without scores or anchors there is nothing to tell apart.
     fn of(roles: &Roles) -> Option<Self> {
         let column = |role| roles.column(role).map(str::to_owned);

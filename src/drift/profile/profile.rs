@@ -82,6 +82,12 @@ impl Profile {
         self.performance.as_ref()
     }
 
+    /// The same with more columns. Errors: there are such, or they have another number of rows.
+    pub fn with_columns(mut self, more: Vec<ColumnProfile>) -> Result<Self, Invalid> {
+        self.columns.extend(more);
+        self.check_columns().map(|()| self)
+    }
+
     /// The same with what was measured of its rows. Errors: it was of more rows.
     pub fn with_performance(self, performance: Option<Measures>) -> Result<Self, Invalid> {
         let fits = performance.as_ref().is_none_or(|measures| measures.rows <= self.rows);

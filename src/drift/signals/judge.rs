@@ -20,6 +20,30 @@ pub struct Rating<'a> {
     pub is_anchor: bool,
 }
 
+/// The scores of one side.
+#[derive(Clone, Debug, Default)]
+pub struct Scored {
+    pub anchors: Ecdf,
+    /// All that are not of anchors.
+    pub others: Ecdf,
+    /// Rows of each judge.
+    pub judges: BTreeMap<String, u64>,
+}
+
+impl Scored {
+    pub fn of<'a>(ratings: impl Iterator<Item = Rating<'a>>) -> Self {
+        let (mut anchors, mut others, mut judges) = (vec![], vec![], BTreeMap::new());
+        for rating in ratings {
+            (if rating.is_anchor { &mut anchors } else { &mut others }).push(rating.score);
+            match judges.get_mut(rating.judge) {
+                Some(rows) => *rows += 1,
+                None => drop(judges.insert(rating.judge.to_owned(), 1)),
+            }
+        }
+        Self { anchors: Ecdf::new(anchors), others: Ecdf::new(others), judges }
+    }
+}
+
 /// What counts as moved.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Limits {
@@ -100,14 +124,9 @@ fn is_none(counts: &[u64; 2]) -> bool {
 /// Tells judge drift from model drift by the anchors, which cannot have changed themselves. Scores are taken as
 /// ordinal. Anchors that merely show nothing are not enough for [`Finding::ModelDrift`]: they must be so many that they
 /// would have shown a movement like that of the others.
-pub fn separate(reference: &[Rating<'_>], current: &[Rating<'_>], limits: Limits) -> Separation {
-    let group = |is_anchor: bool| {
-        let scores = |side: &[Rating<'_>]| {
-            Ecdf::new(side.iter().filter(|row| row.is_anchor == is_anchor).map(|row| row.score).collect())
-        };
-        movement(&scores(reference), &scores(current), limits)
-    };
-    let (anchors, others) = (group(true), group(false));
+pub fn separate(reference: &Scored, current: &Scored, limits: Limits) -> Separation {
+    let anchors = movement(&reference.anchors, &current.anchors, limits);
+    let others = movement(&reference.others, &current.others, limits);
     let finding = match (anchors, others) {
         (Some(anchors), _) if anchors.moved => Finding::JudgeDrift,
         (_, None) => Finding::NoData,
@@ -115,8 +134,8 @@ pub fn separate(reference: &[Rating<'_>], current: &[Rating<'_>], limits: Limits
         (Some(anchors), Some(others)) if is_of_model(&anchors, &others, limits) => Finding::ModelDrift,
         (_, Some(_)) => Finding::Unattributed,
     };
-    let (new_judges, new) = only_in(current, reference);
-    let (gone_judges, gone) = only_in(reference, current);
+    let (new_judges, new) = only_in(&current.judges, &reference.judges);
+    let (gone_judges, gone) = only_in(&reference.judges, &current.judges);
     Separation { finding, anchors, others, new_judges, gone_judges, unnamed_judges: [new, gone] }
 }
 
@@ -153,14 +172,10 @@ fn movement(reference: &Ecdf, current: &Ecdf, limits: Limits) -> Option<Movement
 }
 
 /// The judges of one side alone: their names, and how many are not named.
-fn only_in(side: &[Rating<'_>], other: &[Rating<'_>]) -> (Vec<String>, u64) {
-    let mut rows: BTreeMap<&str, u64> = BTreeMap::new();
-    side.iter().filter(|row| !row.judge.is_empty()).for_each(|row| *rows.entry(row.judge).or_default() += 1);
-    other.iter().for_each(|row| {
-        rows.remove(row.judge);
-    });
-    let often = rows.iter().filter(|(_, rows)| **rows >= NAMED_FROM);
-    let names: Vec<String> = often.take(MAX_NAMED).map(|(judge, _)| (*judge).to_owned()).collect();
-    let unnamed = (rows.len() - names.len()) as u64;
+fn only_in(side: &BTreeMap<String, u64>, other: &BTreeMap<String, u64>) -> (Vec<String>, u64) {
+    let own = || side.iter().filter(|(judge, _)| !judge.is_empty() && !other.contains_key(*judge));
+    let often = own().filter(|(_, rows)| **rows >= NAMED_FROM);
+    let names: Vec<String> = often.take(MAX_NAMED).map(|(judge, _)| judge.clone()).collect();
+    let unnamed = (own().count() - names.len()) as u64;
     (names, unnamed)
 }

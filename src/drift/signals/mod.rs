@@ -50,7 +50,7 @@ pub use asked::Signals;
 pub use compare::{base_mismatch, win};
 pub use field::{Field, MAX_DEPTH};
 pub use hashed::HashKey;
-pub use judge::{Finding, Limits, Movement, Rating, Separation, separate};
+pub use judge::{Finding, Limits, Movement, Rating, Scored, Separation, separate};
 pub use language::language;
 pub use lexicon::Lexicon;
 pub use library::Library;

@@ -1,4 +1,4 @@
-use super::super::{Finding, Limits, Rating, Separation, separate};
+use super::super::{Finding, Limits, Rating, Scored, Separation, separate};
 
 /// Scores of 1 to 5 around a middle, the same for the same arguments.
 fn ratings(judge: &'static str, is_anchor: bool, n: u64, shift: f64) -> Vec<Rating<'static>> {
@@ -16,7 +16,8 @@ fn side(judge: &'static str, anchors: (u64, f64), others: (u64, f64)) -> Vec<Rat
 }
 
 fn found(reference: &[Rating<'_>], current: &[Rating<'_>]) -> Separation {
-    separate(reference, current, Limits::default())
+    let scored = |side: &[Rating<'_>]| Scored::of(side.iter().copied());
+    separate(&scored(reference), &scored(current), Limits::default())
 }
 
 #[test]
