@@ -31,21 +31,36 @@ impl Sensitive {
         let hashed: BTreeSet<String> =
             sources.iter().filter_map(|source| source.as_profile()).flat_map(hashed).collect();
         let known: BTreeSet<String> = sources.iter().flat_map(|source| source.columns()).collect();
+        let said = sources.iter().filter_map(|source| source.as_profile()).flat_map(Profile::sensitive);
+        let said: BTreeSet<String> = said.cloned().collect();
         let within_known = |asked: &String| {
             let is_field = Derived::field(asked).is_some_and(|(source, _)| known.contains(&source));
             is_field || known.iter().chain(&hashed).any(|name| is_within(name, asked))
         };
-        if let Some(unknown) = request.sensitive.iter().find(|asked| !within_known(asked)) {
+        // An empty file has no columns, and tells nothing.
+        let is_unknown =
+            |asked: &&String| !known.is_empty() && !said.contains(*asked) && !within_known(asked);
+        if let Some(unknown) = request.sensitive.iter().find(is_unknown) {
             return Err(Error::invalid("drift_column", format!("neither side has a column {unknown}")).hint(
                 "name columns that are not to be told as the data have them, or fields as output:$.name",
             ));
         }
         let mut sensitive = Self { named: request.sensitive.clone(), columns: hashed.clone() };
-        sensitive.named.extend(hashed);
+        sensitive.named.extend(hashed.into_iter().chain(said));
         let plain = sources.iter().flat_map(|source| plain(source));
         let meant: Vec<String> = plain.filter(|name| sensitive.tells(name)).map(str::to_owned).collect();
+        if let (Some(told), true) =
+            (meant.first(), sources.iter().all(|source| source.as_profile().is_some()))
+        {
+            return Err(telling(format!("a profile tells {told}")));
+        }
         sensitive.columns.extend(meant);
         Ok(sensitive)
+    }
+
+    /// Whether some of what is not to be told is a part of this column.
+    pub fn is_partly(&self, column: &str) -> bool {
+        self.named.iter().any(|name| is_within(name, column))
     }
 
     /// Whether a column of this name would tell something: it is one of these, in one, or made of one.
@@ -71,7 +86,9 @@ impl Sensitive {
         if sources.iter().all(|source| source.as_profile().is_some()) {
             return Ok(Derivations::new());
         }
-        let mut names = self.columns.clone();
+        // Members of an output that is an object are its fields.
+        let is_field = |column: &&String| !derived.values().any(|it| path(&it.name) == path(column));
+        let mut names: BTreeSet<String> = self.columns.iter().filter(is_field).cloned().collect();
         let is_made_of_one = |it: &&Derived| self.tells(&it.name) && !self.columns.contains(&it.source);
         names.extend(derived.values().filter(is_made_of_one).map(|it| it.name.clone()));
         for asked in &self.named {
@@ -94,6 +111,15 @@ impl Sensitive {
                 .hint("gradus drift key NAMESPACE -o FILE, and --sensitive-key FILE")),
         };
         let hashes = names.iter().map(hashes).collect::<Result<Vec<_>>>()?;
+        let tables = || sources.iter().filter(|source| source.as_profile().is_none());
+        let is_there = |it: &&Derived| tables().any(|source| source.names().contains(&it.name.as_str()));
+        if let Some(taken) = hashes.iter().find(is_there) {
+            return Err(Error::invalid(
+                "drift_sensitive",
+                format!("the data have a column {} of their own", taken.name),
+            )
+            .hint("rename it, or leave it out of the data"));
+        }
         Ok(hashes.into_iter().map(|derived| (derived.name.clone(), derived)).collect())
     }
 }
@@ -123,18 +149,27 @@ pub fn check_sensitive(
     }
 }
 
-/// Refuses a profile that tells what is not to be told, or does not know it.
+/// Refuses a profile that tells what is not to be told, or was made without knowing that it is.
 pub fn check_untold(profile: &Profile, sensitive: &BTreeSet<String>) -> Result<()> {
+    let measured = profile.performance().into_iter().flat_map(|it| it.target.iter().chain(&it.prediction));
+    let mut told = unhashed(profile).chain(measured.map(String::as_str));
+    if let Some(column) = told.find(|column| sensitive.iter().any(|asked| is_within(column, asked))) {
+        return Err(telling(format!("the profile tells {column}")));
+    }
     let hashed = hashed(profile);
-    let told = unhashed(profile).find(|column| sensitive.iter().any(|asked| is_within(column, asked)));
-    let unknown = sensitive.iter().find(|asked| !hashed.iter().any(|name| is_within(name, asked)));
-    let message = match (told, unknown) {
-        (Some(column), _) => format!("the profile tells {column}"),
-        (None, Some(asked)) => format!("the profile has no hashes of {asked}"),
-        (None, None) => return Ok(()),
+    let is_known = |asked: &String| {
+        profile.sensitive().iter().any(|said| is_within(asked, said))
+            || hashed.iter().any(|name| is_within(name, asked))
     };
-    Err(Error::invalid("drift_sensitive", message)
-        .hint("make it anew: gradus drift profile --sensitive NAMES --sensitive-key FILE"))
+    match sensitive.iter().find(|asked| !is_known(asked)) {
+        Some(asked) => Err(telling(format!("the profile was made without keeping {asked} back"))),
+        None => Ok(()),
+    }
+}
+
+fn telling(message: String) -> Error {
+    Error::invalid("drift_sensitive", message)
+        .hint("make it anew: gradus drift profile --sensitive NAMES --sensitive-key FILE")
 }
 
 /// The columns whose hashes a profile has.
@@ -162,7 +197,10 @@ fn is_within(name: &str, asked: &str) -> bool {
 /// A field as a member of an object is called.
 fn path(name: &str) -> String {
     match Derived::field(name) {
-        Some((source, field)) => format!("{source}.{}", field.keys().join(".")),
-        None => name.to_owned(),
+        Some((source, field)) => {
+            let keys = field.keys().iter().map(|key| key.trim());
+            std::iter::once(source.as_str()).chain(keys).collect::<Vec<_>>().join(".")
+        }
+        None => name.trim().to_owned(),
     }
 }

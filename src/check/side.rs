@@ -251,7 +251,8 @@ impl Source {
         let profile = scan(table, &plan, &derived, false, request.threads)?.into_profile(&plan);
         let mut versions = looked.watch.versions(self);
         versions.retain(|column, _| looked.kinds.contains_key(column));
-        profile.and_then(|profile| profile.with_derivations(versions)).map_err(refused)
+        let profile = profile.and_then(|profile| profile.with_derivations(versions));
+        profile.and_then(|profile| profile.with_sensitive(request.sensitive.clone())).map_err(refused)
     }
 
     /// The columns to compute here.

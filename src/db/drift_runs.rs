@@ -175,10 +175,10 @@ pub async fn set_profile(
     wanted: &Wanted<'_>,
     profile: &Digest,
 ) -> Result<bool> {
-    let sql = "UPDATE drift_runs SET profile = $4, cause = $5, asked_by = $6
+    let sql = "UPDATE drift_runs SET profile = $4, cause = $5, asked_by = $6, due_at = $7, tries = 0
                WHERE monitor = $1 AND window_start = $2 AND window_end = $3 AND state = 'queued'";
     let (cause, by) = (wanted.cause.name(), wanted.by.map(PrincipalName::as_str));
-    Ok(execute!(tx, sql, monitor, window.start, window.end, profile.as_str(), cause, by) == 1)
+    Ok(execute!(tx, sql, monitor, window.start, window.end, profile.as_str(), cause, by, wanted.at) == 1)
 }
 
 /// What was pushed for the windows within another one and could be checked, the latest first.
@@ -191,7 +191,7 @@ pub async fn profiles(
     let sql =
         "SELECT window_start, window_end, profile FROM drift_runs WHERE monitor = $1 AND window_start >= $2
                    AND window_end <= $3 AND state = 'done' AND verdict <> 'INVALID' AND profile IS NOT NULL
-               ORDER BY window_end DESC LIMIT $4";
+               ORDER BY window_end DESC, window_start DESC LIMIT $4";
     let rows: Vec<(DateTime<Utc>, DateTime<Utc>, String)> =
         all!(tx, sql, monitor, within.start, within.end, limit);
     let one = |(start, end, profile): (DateTime<Utc>, DateTime<Utc>, String)| {

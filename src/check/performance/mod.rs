@@ -15,6 +15,7 @@ use super::side::Source;
 use crate::drift::compare::{Finding, Rules, Run, Verdict};
 use crate::drift::performance::{self, Measures, Of, Side, Task, compare, explain};
 use crate::drift::profile::Kind;
+use crate::drift::signals::Derived;
 use crate::error::{Error, Result};
 use crate::tables::{self, infer_some};
 use labels::Labels;
@@ -162,6 +163,7 @@ fn stopped(why: &str) -> Examined {
 pub(super) fn leave_data(kinds: &mut BTreeMap<String, Kind>, asked: &Performance, sources: &[&Source]) {
     if let Some(id) = &asked.id {
         kinds.remove(id);
+        kinds.remove(&Derived::hash_of(id));
     }
     if !sources.iter().all(|source| has_column(source, &asked.target)) {
         kinds.remove(&asked.target);

@@ -52,7 +52,10 @@ impl Watch {
     /// Instead of columns that are not to be told, and of fields that would tell them, their hashes.
     fn hashing(mut self, sensitive: &Sensitive, sources: &[&Source], request: &Request) -> Result<Self> {
         let hashes = sensitive.hashes(&self.derivations, &self.outputs, sources, request)?;
-        self.derivations.retain(|name, _| !sensitive.tells(name));
+        let is_told = |derived: &Derived| {
+            sensitive.tells(&derived.name) || derived.signal.quotes() && sensitive.is_partly(&derived.source)
+        };
+        self.derivations.retain(|_, derived| !is_told(derived));
         self.hidden.extend(sensitive.columns.iter().cloned());
         self.derivations.extend(hashes);
         Ok(self)

@@ -202,6 +202,66 @@ fn a_profile_that_tells_or_does_not_know_is_not_taken() {
 }
 
 #[test]
+fn what_is_made_of_a_part_or_called_like_a_hash_tells_nothing() {
+    let files = Files::new();
+    let log = log(&files, "log.ndjson", false);
+    // All of an output, in two spellings.
+    for name in ["output:$", "output:$[]"] {
+        assert!(!told(&log, &of_log(&[name, "user"])).1.contains("alice"), "{name}");
+        let plain = profile(&open(&log).unwrap(), None, &of_log(&[])).unwrap();
+        assert!(check_untold(&plain, &[name.to_owned()].into()).is_err(), "{name}");
+    }
+    let call = |row: u32| {
+        format!(
+            "{}\n",
+            json!({ "input": "Hello", "output": "Hi", "tool_calls": { "name": ["alice", "bob"][row as usize % 2] } })
+        )
+    };
+    let calls = files.text("calls.ndjson", &(0..600).map(call).collect::<String>());
+    assert!(told(&calls, &of_log(&[])).1.contains("alice"));
+    assert!(!told(&calls, &of_log(&["tool_calls.name"])).1.contains("alice"));
+    let csv = files.text("own.csv", &(String::from("email,email:hashed\n") + &"alice,alice\n".repeat(500)));
+    assert_eq!(refused(&csv, &csv, &hidden(&["email"], KEY)), "drift_sensitive");
+}
+
+#[test]
+fn a_profile_remembers_what_was_named() {
+    let files = Files::new();
+    let row = |row: u32| {
+        format!(
+            "{}\n",
+            json!({ "input": { "customer": row % 3 }, "output": "Hi", "id": row, "y": row % 2, "p": row % 2 })
+        )
+    };
+    let data = files.text("d.ndjson", &(0..600).map(row).collect::<String>());
+    let baseline = profiled(&files, "b.profile", &data, &of_log(&["input"]));
+    let report = checked(&baseline, &data, &of_log(&[])).unwrap();
+    assert!(verdicts(&report).iter().all(|(_, verdict)| *verdict < Verdict::Warn), "{:?}", verdicts(&report));
+    // Nothing to profile is nothing told, and the profile says so.
+    let empty = profiled(&files, "e.profile", &files.text("e.ndjson", ""), &hidden(&["input"], KEY));
+    let empty = Profile::parse(&std::fs::read(empty).unwrap()).unwrap();
+    assert!(check_untold(&empty, &["input".to_owned()].into()).is_ok());
+    assert!(check_untold(&empty, &["id".to_owned()].into()).is_err());
+    // Two that tell are not compared as if there was nothing.
+    let plain = profiled(&files, "p.profile", &data, &Request::default());
+    assert_eq!(refused(&plain, &plain, &hidden(&["input"], KEY)), "drift_sensitive");
+    // Classes are told by what was measured; ids may be both, and are no data.
+    let performance = Performance {
+        task: None,
+        target: "y".to_owned(),
+        prediction: "p".to_owned(),
+        probability: None,
+        positive: None,
+        id: Some("id".to_owned()),
+    };
+    let request = Request { performance: Some(performance), ..hidden(&["id"], KEY) };
+    let measured = profile(&open(&data).unwrap(), None, &request).unwrap();
+    assert!(check_untold(&measured, &["y".to_owned()].into()).is_err());
+    let report = checked(&data, &data, &request).unwrap();
+    assert!(verdicts(&report).iter().all(|(column, _)| !column.starts_with("id")), "{:?}", verdicts(&report));
+}
+
+#[test]
 fn what_contradicts_itself_is_refused() {
     let files = Files::new();
     let table = files.table("r.csv", 200, 0.0, 0);

@@ -35,6 +35,7 @@ impl Baseline {
         let request = key::of_namespace(request, None, client, &reference.workload.namespace()).await?;
         let made = blocking(move || {
             let (performance, labels) = performance.performance()?;
+            reading.check(&[&data, &labels])?;
             let labels = open_labels(&labels, reading, request.threads)?;
             let request = Request { performance, ..request };
             let source = open(&data, reading, request.threads)?;

@@ -41,11 +41,12 @@ impl Calibrate {
         };
         let made = blocking(move || {
             let (request, reading) = columns.request()?;
-            let request = key::of_check(request)?;
+            reading.check(&[&reference])?;
             let source = match baseline {
                 Some(baseline) => baseline,
                 None => open(&reference, reading, request.threads)?,
             };
+            let request = key::of_check(request, &[&source])?;
             calibrate(&source, &request, Windows { rows, count: windows, runs_per_month })
         });
         let calibration = made.await?;

@@ -11,6 +11,7 @@ use crate::drift::compare::{Correction, Finding, Options, Verdict};
 use crate::error::{Error, Result};
 use crate::model::reference::Reference;
 use clap::{Args, ValueEnum};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// So many columns that are as they were are listed.
@@ -88,10 +89,17 @@ impl Check {
                 let request = key::of_namespace(request, Some(&baseline), client, &namespace).await?;
                 (format!("Drift check of {version} on {shown}"), Some(baseline), request)
             }
-            None => (format!("Drift check of {shown}"), None, key::of_check(request)?),
+            None => (format!("Drift check of {shown}"), None, request),
         };
         let before = Reading { days: self.reference_date.or(reading.days), ..reading };
-        check_days(&reference, before, &data, reading)?;
+        let of_days = if self.reference_date.is_some() {
+            [&data, &labels, &vec![]]
+        } else {
+            [&data, &labels, &reference]
+        };
+        reading.check(&of_days)?;
+        Reading { days: self.reference_date, ..reading }.check(&[&reference])?;
+        check_apart(&reference, before, &data, reading)?;
         let checked = blocking(move || {
             let reference = match baseline {
                 Some(baseline) => baseline,
@@ -99,6 +107,7 @@ impl Check {
             };
             let current = open(&data, reading, request.threads)?;
             let labels = open_labels(&labels, reading, request.threads)?;
+            let request = key::of_check(request, &[&reference, &current])?;
             check(&reference, &current, labels.as_ref(), &request)
         });
         let report = checked.await?;
@@ -116,17 +125,20 @@ impl Check {
     }
 }
 
-/// Refuses days that stand nowhere, and data that would be compared with themselves.
-fn check_days(reference: &[String], before: Reading, data: &[String], reading: Reading) -> Result<()> {
-    let refused =
-        |why: &str, hint: &str| Err(Error::invalid("drift_date", why.to_owned()).hint(hint.to_owned()));
-    if reading.days.is_some() && !has_date(data) {
-        return refused("--date was said, and {date} is in no name of --data", "logs/dt={date}/*.parquet");
+/// Refuses data that would be compared with themselves.
+fn check_apart(reference: &[String], before: Reading, data: &[String], reading: Reading) -> Result<()> {
+    let paths = |patterns: &[String], days| -> Result<BTreeSet<String>> {
+        let all = dated(patterns, days)?.concat();
+        Ok(all.iter().map(|path| path.trim_start_matches("./").to_owned()).collect())
+    };
+    let is_dated = has_date(reference) && has_date(data);
+    match paths(reference, before.days)?.intersection(&paths(data, reading.days)?).next() {
+        Some(path) if is_dated => {
+            Err(Error::invalid("drift_date", format!("{path} would be compared with itself"))
+                .hint("say --reference-date, with days that are not those of --date"))
+        }
+        _ => Ok(()),
     }
-    if has_date(data) && dated(reference, before.days)? == dated(data, reading.days)? {
-        return refused("the data would be compared with themselves", "say --reference-date, too");
-    }
-    Ok(())
 }
 
 /// Runs what reads and computes where that holds nobody up.

@@ -69,9 +69,7 @@ pub async fn of_namespace(
     client: &Client,
     namespace: &Namespace,
 ) -> Result<Request> {
-    let profile = baseline.and_then(Source::as_profile);
-    let is_hashed = profile
-        .is_some_and(|profile| profile.derivations().keys().any(|name| Derived::hashes_of(name).is_some()));
+    let is_hashed = has_hashes(baseline);
     if request.hash_key.is_some() || (request.sensitive.is_empty() && !is_hashed) {
         return Ok(request);
     }
@@ -80,9 +78,15 @@ pub async fn of_namespace(
     Ok(Request { hash_key: Some(parse(&key.key).ok_or_else(unreadable)?), ..request })
 }
 
+fn has_hashes(side: Option<&Source>) -> bool {
+    let profile = side.and_then(Source::as_profile);
+    profile.is_some_and(|profile| profile.derivations().keys().any(|name| Derived::hashes_of(name).is_some()))
+}
+
 /// A key of this check alone, if columns are to be hashed and none was given: nothing else is compared with its hashes.
-pub fn of_check(request: Request) -> Result<Request> {
-    if request.hash_key.is_some() || request.sensitive.is_empty() {
+pub fn of_check(request: Request, sides: &[&Source]) -> Result<Request> {
+    let is_hashed = sides.iter().any(|side| has_hashes(Some(side)));
+    if request.hash_key.is_some() || request.sensitive.is_empty() || is_hashed {
         return Ok(request);
     }
     Ok(Request { hash_key: Some(HashKey::new(&random()?)), ..request })

@@ -42,6 +42,7 @@ impl ProfileVerb {
         let made = blocking(move || {
             let (request, reading) = columns.request()?;
             let (performance, labels) = performance.performance()?;
+            reading.check(&[&files, &labels])?;
             let labels = open_labels(&labels, reading, request.threads)?;
             let request = Request { performance, ..request };
             profile(&open(&files, reading, request.threads)?, labels.as_ref(), &request)

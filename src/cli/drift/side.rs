@@ -1,7 +1,7 @@
 //! Opening files, and naming their columns.
 
 use super::super::{argument, serve::raise_open_files};
-use super::days::{Days, dated};
+use super::days::{Days, dated, has_date};
 use super::key;
 use super::signals::SignalsArgs;
 use crate::blobs::Bucket;
@@ -88,6 +88,17 @@ impl Columns {
 pub struct Reading {
     pub format: Option<Format>,
     pub days: Option<Days>,
+}
+
+impl Reading {
+    /// Refuses days that stand in no name.
+    pub fn check(&self, patterns: &[&Vec<String>]) -> Result<()> {
+        if self.days.is_none() || patterns.iter().any(|patterns| has_date(patterns)) {
+            return Ok(());
+        }
+        let why = "a date was said, and {date} stands in no name of a file";
+        Err(Error::invalid("drift_date", why).hint("for example logs/dt={date}/*.parquet"))
+    }
 }
 
 /// How long a bucket may take to answer.

@@ -6,7 +6,7 @@ use super::{ColumnProfile, MAX_ROWS, Seed, add_rows, canonical};
 use schemars::{JsonSchema, Schema};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 pub const FORMAT: &str = "drift-profile/v1";
 /// Bytes of a profile that are read. Reading takes up to about five times as much memory: whoever reads the profiles
@@ -31,6 +31,9 @@ pub struct Profile {
     /// Of columns that were derived from texts by a list of words, patterns or a schema: its name, version and digest.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     derivations: BTreeMap<String, String>,
+    /// What is not to be told, as it was named: columns, objects, fields of outputs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    sensitive: BTreeSet<String>,
 }
 
 /// A profile nobody has checked yet.
@@ -45,12 +48,21 @@ struct Unchecked {
     performance: Option<Measures>,
     #[serde(default)]
     derivations: BTreeMap<String, String>,
+    #[serde(default)]
+    sensitive: BTreeSet<String>,
 }
 
 impl Profile {
     pub(super) fn new(seed: Seed, rows: u64, columns: Vec<ColumnProfile>) -> Result<Self, Invalid> {
-        let (performance, derivations) = (None, BTreeMap::new());
-        let profile = Self { format: FORMAT.to_owned(), seed, rows, columns, performance, derivations };
+        let profile = Self {
+            format: FORMAT.to_owned(),
+            seed,
+            rows,
+            columns,
+            performance: None,
+            derivations: BTreeMap::new(),
+            sensitive: BTreeSet::new(),
+        };
         profile.check_columns().map(|()| profile)
     }
 
@@ -62,6 +74,19 @@ impl Profile {
             require((1..=MAX_DERIVATION).contains(&by.len()), "a derivation has 1 to 512 bytes")?;
         }
         Ok(Self { derivations, ..self })
+    }
+
+    /// Says what is not to be told. Errors: a name that is empty or too long, or too many of them.
+    pub fn with_sensitive(self, sensitive: BTreeSet<String>) -> Result<Self, Invalid> {
+        require(sensitive.len() <= MAX_COLUMNS, "more than 16,384 names that are not to be told")?;
+        let fits = |name: &String| (1..=MAX_DERIVATION).contains(&name.len());
+        require(sensitive.iter().all(fits), "a name that is not to be told has 1 to 512 bytes")?;
+        Ok(Self { sensitive, ..self })
+    }
+
+    /// What is not to be told, as it was named.
+    pub fn sensitive(&self) -> &BTreeSet<String> {
+        &self.sensitive
     }
 
     /// What columns were derived by, where that is data with a version.
@@ -138,7 +163,8 @@ impl Profile {
             }
         }
         let merged = Self::new(self.seed.min(other.seed), add_rows(self.rows, other.rows)?, columns)?;
-        merged.with_performance(performance)?.with_derivations(derivations)
+        let sensitive = self.sensitive.union(&other.sensitive).cloned().collect();
+        merged.with_performance(performance)?.with_derivations(derivations)?.with_sensitive(sensitive)
     }
 
     /// What was not computed of a part is not missing in it.
@@ -167,10 +193,11 @@ impl Profile {
     /// What it cannot know: whether the numbers are those of any table.
     pub fn parse(bytes: &[u8]) -> Result<Self, Invalid> {
         require(bytes.len() <= MAX_BYTES, "a profile of more than 256 MiB")?;
-        let Unchecked { format, seed, rows, columns, performance, derivations } =
+        let Unchecked { format, seed, rows, columns, performance, derivations, sensitive } =
             serde_json::from_slice(bytes).map_err(|error| Invalid::new(format!("not a profile: {error}")))?;
         require(format == FORMAT, "a profile of another format than drift-profile/v1")?;
         let profile = Self::new(seed, rows, columns)?.with_derivations(derivations)?;
+        let profile = profile.with_sensitive(sensitive)?;
         profile.columns.iter().try_for_each(ColumnProfile::check)?;
         if let Some(measures) = &performance {
             measures.check()?;

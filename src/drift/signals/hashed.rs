@@ -25,6 +25,11 @@ impl HashKey {
         &self.id
     }
 
+    /// What profiles say of columns that were hashed with it.
+    pub fn version(&self) -> String {
+        format!("HMAC-SHA-256 with key {}", self.id)
+    }
+
     /// 64 bits of HMAC-SHA-256 over the column's name, a zero byte and the value. The same value in another column has another
     /// hash.
     fn hash(&self, column: &str, value: &str) -> String {
@@ -50,7 +55,7 @@ impl Derived {
             None => (column.to_owned(), None),
         };
         let (name, key) = (column.to_owned(), key.clone());
-        let version = format!("HMAC-SHA-256 with key {}", key.id);
+        let version = key.version();
         let rule = move |text: &Text<'_>| {
             let value = match &field {
                 Some(field) => field.of(text),
@@ -65,7 +70,12 @@ impl Derived {
         };
         let about = "a keyed hash in the place of a value that is not to be told";
         let signal = Signal::new("hashed", Kind::Categorical, about, rule).with_version(&version);
-        Self { name: format!("{column}{SUFFIX}"), source, signal }
+        Self { name: Self::hash_of(column), source, signal }
+    }
+
+    /// How the column of a column's hashes is called.
+    pub fn hash_of(column: &str) -> String {
+        format!("{column}{SUFFIX}")
     }
 
     /// The column and the field in it that a name such as `output:$.customer` means.

@@ -28,6 +28,7 @@ pub struct Signal {
     kind: Kind,
     about: &'static str,
     version: Option<Arc<str>>,
+    quotes: bool,
     rule: Arc<Rule>,
 }
 
@@ -39,7 +40,7 @@ impl Signal {
         about: &'static str,
         rule: impl Fn(&Text<'_>) -> Value + Send + Sync + 'static,
     ) -> Self {
-        Self { name: name.into(), kind, about, version: None, rule: Arc::new(rule) }
+        Self { name: name.into(), kind, about, version: None, quotes: false, rule: Arc::new(rule) }
     }
 
     /// Names the data that the rule rests on.
@@ -47,8 +48,18 @@ impl Signal {
         Self { version: Some(version.into()), ..self }
     }
 
+    /// Says that its values are pieces of the text.
+    pub(super) fn quoting(self) -> Self {
+        Self { quotes: true, ..self }
+    }
+
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Whether its values are pieces of the text, which may be of any part of it.
+    pub fn quotes(&self) -> bool {
+        self.quotes
     }
 
     /// What its values are. Only a field can have a value of another kind.

@@ -22,7 +22,8 @@ pub(super) fn signals() -> Vec<Signal> {
         }),
         Signal::new("tool_first", Kind::Categorical, "the tool that was called first, or (none)", |text| {
             Value::label(names(text).into_iter().next().unwrap_or_else(|| NONE.to_owned()))
-        }),
+        })
+        .quoting(),
         Signal::new(
             "tool_set",
             Kind::Categorical,
@@ -33,7 +34,8 @@ pub(super) fn signals() -> Vec<Signal> {
                 named.extend((names.len() > MAX_NAMED).then(|| "…".to_owned()));
                 Value::label(if named.is_empty() { NONE.to_owned() } else { named.join(" + ") })
             },
-        ),
+        )
+        .quoting(),
     ]
 }
 

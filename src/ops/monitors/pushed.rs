@@ -1,19 +1,19 @@
 //! Profiles that are pushed for a monitor, where the data must not leave or no bucket can be read.
 
-use super::{super::Context, Run, lock, runs::Asked};
+use super::{super::Context, Run, key, lock, runs::Asked};
 use crate::{
     check::{Input, Source, check_untold},
     db::{
         drift_runs::{self as rows, Wanted},
         monitors::MonitorRow,
     },
-    drift::profile::Profile,
+    drift::{profile::Profile, signals::Derived},
     error::{Error, Kind, Result},
     model::{
-        access::{Actor, Permission},
+        access::Actor,
         digest::Digest,
         evidence::MAX_BYTES,
-        monitor::{Cause, MonitorName, OnDrift, RunState, Window},
+        monitor::{Cause, MonitorName, RunState, Window},
         name::Workload,
     },
     ops::{blobs, uploads},
@@ -27,8 +27,8 @@ const WINDOWS_MAX: i64 = 1_000;
 
 /// Takes the profile of the window of a run at some time, and asks for that run.
 ///
-/// Errors: the monitor reads its data itself, no profile or one that tells what it must not, a window that is open or was checked
-/// with other data; and who lets a stage move by what they push must be allowed to move it.
+/// Errors: the monitor reads its data itself, no profile or one that tells what it must not, hashes with another key than the
+/// namespace's, a window that is open or was checked with other data.
 pub async fn push(
     cx: &Arc<Context>,
     actor: &Actor,
@@ -41,10 +41,10 @@ pub async fn push(
         Error::invalid("profile_invalid", format!("not a profile: {error}"))
             .hint("make one with: gradus drift profile FILES -o FILE")
     })?;
-    check_allowed(actor, workload, &super::show(cx, workload, name).await?, &profile)?;
+    check_fits(cx, workload, &super::show(cx, workload, name).await?, &profile)?;
     let digest = uploads::put_own(cx, workload, bytes).await?;
     let (mut tx, row) = lock(cx, workload, name).await?;
-    check_allowed(actor, workload, &row, &profile)?;
+    check_fits(cx, workload, &row, &profile)?;
     let (plan, now) = (row.spec.plan()?, cx.clock.now());
     let window = plan.window(at.unwrap_or(now));
     if window.end > now {
@@ -84,16 +84,16 @@ pub async fn push(
     Ok(Asked { run, is_new })
 }
 
-fn check_allowed(actor: &Actor, workload: &Workload, row: &MonitorRow, profile: &Profile) -> Result<()> {
+fn check_fits(cx: &Context, workload: &Workload, row: &MonitorRow, profile: &Profile) -> Result<()> {
     if row.spec.plan()?.source.is_some() {
         return Err(Error::conflict("monitor_reads", format!("monitor {} reads its data itself", row.name))
             .hint("profiles are pushed to a monitor that was added with --source pushed"));
     }
-    if row.spec.on_drift != OnDrift::Notify && !actor.may(Permission::Release, &workload.namespace()) {
-        let message =
-            format!("what is pushed for monitor {} can stop or move {workload}:{}", row.name, row.stage);
-        return Err(Error::forbidden("role_missing", message)
-            .hint("push as somebody who may release in the namespace"));
+    let key = key::of(cx, &workload.namespace())?.version();
+    let is_hash = |(name, by): &(&String, &String)| Derived::hashes_of(name).is_some() && **by != key;
+    if let Some((name, by)) = profile.derivations().iter().find(is_hash) {
+        return Err(Error::invalid("drift_key", format!("{name} is by {by}, and the namespace has {key}"))
+            .hint("gradus drift key NAMESPACE -o FILE, and profile with --sensitive-key FILE"));
     }
     check_untold(profile, &row.spec.sensitive)
 }
@@ -108,12 +108,12 @@ pub(super) async fn of_run(cx: &Context, monitor: &MonitorRow, run: &Run) -> Res
     Ok(Some(Source::of_profile(vec![read.1], read.0)))
 }
 
-/// What was pushed for the windows within another one, merged. Left out are windows that overlap with a later one, profiles that
-/// were not kept, and those that do not fit the latest, as of other columns: the report names those that were compared with.
+/// What was pushed for the windows within another one, merged. Left out are windows without rows, those that overlap with a later
+/// one, profiles that were not kept, and those that do not fit most rows, as of columns of other kinds: the report names those
+/// that were compared with.
 pub(super) async fn within(cx: &Context, monitor: &MonitorRow, window: Window) -> Result<Option<Source>> {
     let pushed = rows::profiles(&mut cx.db.read().await?, &monitor.id, window, WINDOWS_MAX).await?;
-    let (mut merged, mut inputs): (Option<Profile>, Vec<Input>) = (None, Vec::new());
-    let mut from = window.end;
+    let (mut groups, mut from) = (Vec::<Group>::new(), window.end);
     for (window, digest) in pushed {
         if window.end > from {
             continue;
@@ -122,20 +122,34 @@ pub(super) async fn within(cx: &Context, monitor: &MonitorRow, window: Window) -
             Err(error) if error.kind == Kind::NotFound => continue,
             read => read?,
         };
-        let before = merged.take();
-        let merging = move || match before {
-            None => (profile, true),
-            Some(before) => before.merge(&profile).map_or((before, false), |merged| (merged, true)),
-        };
+        if profile.rows() == 0 {
+            continue;
+        }
+        from = window.start;
         let ended = |source| Error::internal("merge_ended", "merging ended before its time").source(source);
-        let (all, fits) = tokio::task::spawn_blocking(merging).await.map_err(ended)?;
-        merged = Some(all);
-        if fits {
+        groups = tokio::task::spawn_blocking(|| grouped(groups, profile, input)).await.map_err(ended)?;
+    }
+    let most = groups.into_iter().max_by_key(|(profile, _)| profile.rows());
+    Ok(most.map(|(profile, inputs)| Source::of_profile(inputs, profile)))
+}
+
+/// Profiles that fit together, and what they are of.
+type Group = (Profile, Vec<Input>);
+const GROUPS_MAX: usize = 4;
+
+/// Adds a profile to the first ones that it fits. Blocking.
+fn grouped(mut groups: Vec<Group>, profile: Profile, input: Input) -> Vec<Group> {
+    for (merged, inputs) in &mut groups {
+        if let Ok(all) = merged.merge(&profile) {
+            *merged = all;
             inputs.push(input);
-            from = window.start;
+            return groups;
         }
     }
-    Ok(merged.map(|profile| Source::of_profile(inputs, profile)))
+    if groups.len() < GROUPS_MAX {
+        groups.push((profile, vec![input]));
+    }
+    groups
 }
 
 async fn read(

@@ -9,7 +9,7 @@ use crate::{
     error::{Error, Result},
     model::monitor::{Cause, Misfire, due},
 };
-use chrono::{DateTime, TimeDelta};
+use chrono::TimeDelta;
 
 /// Monitors that are looked at in one go; the others follow at the next tick.
 const MONITORS: i64 = 100;
@@ -60,10 +60,11 @@ async fn handle(cx: &Context, row: &MonitorRow) -> Result<u64> {
     let wanted = Wanted { cause: Cause::Schedule, by: None, at: now };
     let mut queued = 0;
     for run in due {
+        let ready = run.at + plan.grace;
         // What was pushed is all there was.
-        let ready = if plan.source.is_some() { run.at + plan.grace } else { DateTime::UNIX_EPOCH };
         let is_new = drift_runs::queue(&mut tx, &row.id, run.window, &wanted).await?
-            || drift_runs::again(&mut tx, &row.id, run.window, &wanted, ready).await?;
+            || plan.source.is_some()
+                && drift_runs::again(&mut tx, &row.id, run.window, &wanted, ready).await?;
         queued += u64::from(is_new);
     }
     tx.commit().await?;
