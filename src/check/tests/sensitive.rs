@@ -212,10 +212,8 @@ fn what_is_made_of_a_part_or_called_like_a_hash_tells_nothing() {
         assert!(check_untold(&plain, &[name.to_owned()].into()).is_err(), "{name}");
     }
     let call = |row: u32| {
-        format!(
-            "{}\n",
-            json!({ "input": "Hello", "output": "Hi", "tool_calls": { "name": ["alice", "bob"][row as usize % 2] } })
-        )
+        let name = ["alice", "bob"][row as usize % 2];
+        format!("{}\n", json!({ "input": "Hello", "output": "Hi", "tool_calls": { "name": name } }))
     };
     let calls = files.text("calls.ndjson", &(0..600).map(call).collect::<String>());
     assert!(told(&calls, &of_log(&[])).1.contains("alice"));
