@@ -57,6 +57,17 @@ def deliver():
     run.gradus.cli("hook", "test", added["id"], expect=9)
 
 
+def check_for_drift():
+    """Has the server run a monitor, of a stage that nothing is in."""
+    examples = DEPLOY / "examples"
+    prompt = examples / "prompts" / "triage-1.prompt.yaml"
+    contract = ("--contract", examples / "contract.json")
+    run.gradus.cli("push", prompt, "--to", "acme/monitored", *contract)
+    spec = ("--on", "acme/monitored:production", "--every", "0 6 * * *", "--source", "pushed")
+    run.gradus.cli("drift", "monitor", "add", "nightly", *spec)
+    run.gradus.cli("drift", "run-now", "acme/monitored/nightly", expect=1)
+
+
 def exposed():
     """The metrics that the running server shows, the names of their samples, and the values of two labels."""
     for path in ("readyz", "v1/whoami"):
@@ -73,6 +84,7 @@ def exposed():
 
 
 deliver()
+check_for_drift()
 metrics, names, labels = exposed()
 
 
