@@ -33,6 +33,9 @@ pub struct Request {
     pub threads: usize,
 }
 
+/// Tests that decide, as the compat mode calls them: they are in every report.
+const DECIDING: [&str; 4] = ["ks", "anderson", "chisquare", "fisher_exact"];
+
 impl Default for Request {
     fn default() -> Self {
         Self {
@@ -56,8 +59,10 @@ impl Request {
     pub fn rules(mode: &str, statistics: &[String], options: Options) -> Result<Rules> {
         match mode {
             "sound" => {
-                let known = Described::ALL.iter().map(|(name, _)| *name);
-                let describe = named(statistics, Described::by_name, known)?;
+                let known = Described::ALL.iter().map(|(name, _)| *name).chain(DECIDING);
+                let others: Vec<String> =
+                    statistics.iter().filter(|name| !DECIDING.contains(&name.as_str())).cloned().collect();
+                let describe = named(&others, Described::by_name, known)?;
                 Ok(Rules::Sound(Options { describe, ..options }))
             }
             "compat:evidently@0.7" => {

@@ -4,8 +4,9 @@ use super::digest::{digests, seed};
 use super::report::{Input, SideReport};
 use super::request::Request;
 use super::run::Looked;
+use super::signals::is_kept;
 use crate::drift::compare::{Column, Side, Vectors};
-use crate::drift::profile::{ColumnPlan, Plan, Profile, Seed, Settings};
+use crate::drift::profile::{ColumnPlan, ColumnProfile, Plan, Profile, Seed, Settings};
 use crate::drift::signals::Derived;
 use crate::drift::statistics::random::SplitMix;
 use crate::error::{Error, Result};
@@ -108,7 +109,7 @@ impl Source {
     pub fn names(&self) -> Vec<&str> {
         match &self.content {
             Content::Table(table) => table.names().iter().map(String::as_str).collect(),
-            Content::Profile(profile) => profile.columns().iter().map(|column| column.name()).collect(),
+            Content::Profile(profile) => data_of(profile).map(ColumnProfile::name).collect(),
         }
     }
 
@@ -175,7 +176,7 @@ impl Source {
         let inferred = match &self.content {
             Content::Table(table) => guarded(|| infer(table, request.inference()))?,
             Content::Profile(profile) => {
-                let kinds = profile.columns().iter().map(|column| Some(column.kind()));
+                let kinds = data_of(profile).map(|column| Some(column.kind()));
                 kinds.map(|kind| Inferred { kind, is_whole: false }).collect()
             }
         };
@@ -290,6 +291,11 @@ impl Source {
             profile: matches!(self.content, Content::Profile(_)),
         })
     }
+}
+
+/// The columns of a profile that are data.
+fn data_of(profile: &Profile) -> impl Iterator<Item = &ColumnProfile> {
+    profile.columns().iter().filter(|column| !is_kept(profile, column.name()))
 }
 
 /// The readers of formats panic on some bytes that no writer makes.

@@ -338,11 +338,20 @@ fn the_demo_can_be_run_again_and_its_next_command_works() {
             "wait  soak",
             "rolled production back from 1.0.3 to 1.0.1",
             "is what it was",
+            "three hours later answers of 2018 come in: DRIFT",
+            "and by itself",
+            "drift.html",
         ] {
             assert!(done.stdout.contains(expected), "{expected}: {}", done.stdout);
         }
         let (_, after) = done.stdout.split_once("refusals doubled").unwrap();
         assert!(after.contains("consumer: acme/ticket-triage:^1 is 1.0.1 (prompt)"), "{}", done.stdout);
+        let page = fs::read_to_string(home.path(directory).join("drift.html")).unwrap();
+        assert!(page.starts_with("<!doctype html>") && page.contains("DRIFT"));
+        let data = home.path(directory).join("data");
+        let status = ["status", "acme/employment", "--data-dir", data.to_str().unwrap()];
+        let moved = Cli::new(home.0.path(), &status).run().expect(0);
+        assert!(moved.stdout.contains("rolled back from 1.0.1"), "{}", moved.stdout);
         let next = done.stdout.lines().last().unwrap().trim();
         let arguments: Vec<&str> = next.split(' ').skip(1).collect();
         let status = Cli::new(home.0.path(), &arguments).directory(home.0.path()).run().expect(0);

@@ -2,7 +2,7 @@
 
 use super::super::side::Source;
 use super::watch::{Judge, Watch};
-use crate::drift::compare::{Finding, Run, Verdict};
+use crate::drift::compare::{Finding, RANK_ERROR_CHANCE, Run, Verdict};
 use crate::drift::profile::{ColumnBuilder, ColumnPlan, Invalid, Kind, Plan, Profile, Settings, Values};
 use crate::drift::signals::{Finding as Attribution, Limits, Rating, Scored, Separation, separate};
 use crate::drift::statistics::{Ecdf, random::SplitMix};
@@ -15,6 +15,8 @@ const JUDGES_MAX: usize = 1_024;
 const JUDGE_MAX: usize = 128;
 /// More scores of one side than so many are thinned out.
 const SCORES_MAX: usize = 1 << 20;
+/// What a profile calls the columns in which it keeps scores: they are no data to compare.
+const KEPT: &str = "judge scores 1";
 /// The part of a profile that these columns are of: no chunk of a table has this number.
 const PART: u64 = u64::MAX;
 
@@ -43,26 +45,45 @@ fn scored(source: &Source, judge: &Judge) -> Result<Option<Scored>> {
 /// What a profile has of it.
 fn kept(profile: &Profile, judge: &Judge) -> Option<Scored> {
     let scores = |name: String| match profile.column(&name)?.values() {
-        Values::Numeric(numbers) => Some(Ecdf::weighted(&numbers.quantiles().points())),
+        Values::Numeric(numbers) => {
+            let quantiles = numbers.quantiles();
+            Some((Ecdf::weighted(&quantiles.points()), quantiles.uniform_rank_error(RANK_ERROR_CHANCE)))
+        }
         _ => None,
     };
     let [anchors, others] = judge.kept().map(scores);
     let judges = match judge.id.as_ref().and_then(|id| profile.column(id)).map(|column| column.values()) {
-        Some(Values::Categorical { frequent, .. }) => {
-            frequent.items().into_iter().map(|(name, rows)| (name.to_owned(), rows)).collect()
-        }
+        Some(Values::Categorical { frequent, .. }) => judges_of(&frequent.items()),
         _ => BTreeMap::new(),
     };
-    Some(Scored { anchors: anchors?, others: others?, judges })
+    let (anchors, others) = (anchors?, others?);
+    Some(Scored { rank_error: anchors.1.max(others.1), anchors: anchors.0, others: others.0, judges })
+}
+
+/// Their names, as they are read from rows.
+fn judges_of(items: &[(&str, u64)]) -> BTreeMap<String, u64> {
+    let mut judges = BTreeMap::new();
+    for (name, rows) in items {
+        *judges.entry(name.chars().take(JUDGE_MAX).collect()).or_default() += rows;
+    }
+    judges
+}
+
+/// Whether a column of a profile only keeps scores of a judge.
+pub(in super::super) fn is_kept(profile: &Profile, column: &str) -> bool {
+    profile.derivations().get(column).is_some_and(|by| by == KEPT)
 }
 
 /// The profile with the scores of anchors, and all others, as columns of their own. Errors: the table cannot be read.
 pub(in super::super) fn with_scores(source: &Source, watch: &Watch, profile: Profile) -> Result<Profile> {
     let Some(judge) = &watch.judge else { return Ok(profile) };
     let names = judge.kept();
-    if names.iter().any(|name| profile.column(name).is_some()) {
-        return Ok(profile);
+    if let Some(taken) = names.iter().find(|name| profile.column(name).is_some()) {
+        return Err(Error::invalid("table_columns", format!("the data have a column {taken} of their own"))
+            .hint("rename it, or leave it out with --ignore"));
     }
+    let mut derivations = profile.derivations().clone();
+    derivations.extend(names.iter().map(|name| (name.clone(), KEPT.to_owned())));
     let refused = |error: Invalid| Error::invalid("profile_invalid", error.to_string());
     let column = |name: String| ColumnPlan { name, kind: Kind::Numeric, bins: None };
     let columns = names.map(column).into();
@@ -84,7 +105,8 @@ pub(in super::super) fn with_scores(source: &Source, watch: &Watch, profile: Pro
     fed.map_err(refused)?;
     let rows = profile.rows();
     let columns = builders.into_iter().map(|builder| builder.finish(rows)).collect::<Result<_, _>>();
-    columns.and_then(|columns| profile.with_columns(columns)).map_err(refused)
+    let profile = columns.and_then(|columns| profile.with_columns(columns));
+    profile.and_then(|profile| profile.with_derivations(derivations)).map_err(refused)
 }
 
 fn is_anchor(anchor: &Cell<'_>) -> bool {

@@ -8,7 +8,7 @@ mod vectors;
 mod watch;
 
 pub use crate::drift::signals::Signals;
-pub(super) use judge::{attribute, judge, with_scores};
+pub(super) use judge::{attribute, is_kept, judge, with_scores};
 pub(super) use vectors::vectors;
 pub(super) use watch::Watch;
 

@@ -98,8 +98,6 @@ impl Watch {
             recognised: Some(recognised(signals, &roles, &preset, &misfits)),
             ..Self::default()
         };
-        // They are no columns to compare.
-        watch.hidden.extend(Judge::of(&roles).iter().flat_map(Judge::kept));
         let used = roles.columns.iter().filter(|(name, _)| !preset.unrecognised.contains(name));
         for (name, role) in used {
             if role.kind().is_none() {

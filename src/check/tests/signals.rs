@@ -244,6 +244,31 @@ fn a_judge_is_told_from_the_model() {
     }
 }
 
+/// Whoever forgets the preset, or a role, compares them with nothing.
+#[test]
+fn scores_that_a_profile_keeps_are_no_data() {
+    let files = Files::new();
+    let table = part(USUAL, &["judge_score", "judge_model", "anchor"], &files, "r");
+    let made = profile(&open(&table).unwrap(), None, &request(Tier::Prompt)).unwrap();
+    assert!(made.column("judge_score:anchors").is_some());
+    let kept = files.text("r.profile", &String::from_utf8(made.to_bytes().unwrap()).unwrap());
+    let plain = |report: &Report| {
+        assert_eq!(report.run.verdict, Verdict::Ok, "{}", report.run.reason);
+        verdicts(report).iter().all(|(column, _)| !column.contains(':'))
+    };
+    assert!(plain(&checked(&kept, &kept, &Request::default()).unwrap()));
+    assert!(plain(&checked(&kept, &table, &request(Tier::Prompt)).unwrap()));
+    let mut forgotten = request(Tier::Prompt);
+    forgotten.signals.as_mut().unwrap().roles.insert("anchor".to_owned(), None);
+    assert!(plain(&checked(&kept, &table, &forgotten).unwrap()));
+    assert_eq!(checked(&kept, &table, &Request::default()).unwrap_err().code, "drift_preset");
+    let windows = Windows { rows: 200, count: 20, runs_per_month: 30.0 };
+    let calibration = calibrate(&open(&kept).unwrap(), &Request::default(), windows).unwrap();
+    assert!(calibration.columns.iter().all(|it| !it.column.contains(':')));
+    let without = profile(&open(&table).unwrap(), None, &Request::default()).unwrap();
+    assert!(made.merge(&without).is_err() && made.merge(&made).is_ok());
+}
+
 #[test]
 fn signals_do_not_depend_on_the_number_of_threads() {
     let files = Files::new();

@@ -70,12 +70,18 @@ pub async fn of_namespace(
     namespace: &Namespace,
 ) -> Result<Request> {
     let is_hashed = has_hashes(baseline);
-    if request.hash_key.is_some() || (request.sensitive.is_empty() && !is_hashed) {
+    let is_remembered = is_hashed || remembers(baseline);
+    if request.hash_key.is_some() || (request.sensitive.is_empty() && !is_remembered) {
         return Ok(request);
     }
     let key = client.drift_key(namespace).await?;
     let unreadable = || Error::internal("drift_key", "the server's key is no key");
     Ok(Request { hash_key: Some(parse(&key.key).ok_or_else(unreadable)?), ..request })
+}
+
+/// Whether a side says what is not to be told.
+fn remembers(side: Option<&Source>) -> bool {
+    side.and_then(Source::as_profile).is_some_and(|profile| !profile.sensitive().is_empty())
 }
 
 fn has_hashes(side: Option<&Source>) -> bool {
@@ -86,7 +92,8 @@ fn has_hashes(side: Option<&Source>) -> bool {
 /// A key of this check alone, if columns are to be hashed and none was given: nothing else is compared with its hashes.
 pub fn of_check(request: Request, sides: &[&Source]) -> Result<Request> {
     let is_hashed = sides.iter().any(|side| has_hashes(Some(side)));
-    if request.hash_key.is_some() || request.sensitive.is_empty() || is_hashed {
+    let is_wanted = !request.sensitive.is_empty() || sides.iter().any(|side| remembers(Some(side)));
+    if request.hash_key.is_some() || !is_wanted || is_hashed {
         return Ok(request);
     }
     Ok(Request { hash_key: Some(HashKey::new(&random()?)), ..request })

@@ -40,7 +40,7 @@ pub enum Drift {
     Report(runs::ReportVerb),
     /// Run a monitor now (exit code 10: drift found)
     RunNow(runs::RunNow),
-    /// Push the profile of a window to a monitor that reads no data itself (exit code 10: drift found)
+    /// Push the profile of a window to a monitor that reads no data itself, by whoever may release (exit code 10: drift found)
     Push(runs::Push),
     /// Run a monitor for windows of the past, which tells nobody and moves nothing
     Backfill(runs::Backfill),

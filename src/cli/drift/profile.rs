@@ -32,7 +32,7 @@ pub struct Merge {
     #[arg(value_name = "PROFILES", required = true)]
     profiles: Vec<PathBuf>,
     /// The profile to write
-    #[arg(short, long, value_name = "FILE")]
+    #[arg(short, long, value_name = "FILE", default_value = "merged.profile")]
     out: PathBuf,
 }
 

@@ -43,6 +43,12 @@ impl Described {
     ];
 
     pub fn by_name(name: &str) -> Option<Self> {
+        let name = match name {
+            "jensenshannon" => "jensen_shannon",
+            "kl_div" => "kullback_leibler",
+            "ed" => "energy",
+            name => name,
+        };
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, described)| *described)
     }
 

@@ -1,6 +1,10 @@
 //! Whether scores moved because answers changed, or because the judge did.
 
-use super::statistics::{Ecdf, mann_whitney::mann_whitney_less, special::normal_isf};
+use super::statistics::{
+    Ecdf,
+    mann_whitney::mann_whitney_less,
+    special::{normal_isf, normal_sf},
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -28,6 +32,8 @@ pub struct Scored {
     pub others: Ecdf,
     /// Rows of each judge.
     pub judges: BTreeMap<String, u64>,
+    /// By what share of the rows a rank may be off, where the scores are a sketch.
+    pub rank_error: f64,
 }
 
 impl Scored {
@@ -40,7 +46,7 @@ impl Scored {
                 None => drop(judges.insert(rating.judge.to_owned(), 1)),
             }
         }
-        Self { anchors: Ecdf::new(anchors), others: Ecdf::new(others), judges }
+        Self { anchors: Ecdf::new(anchors), others: Ecdf::new(others), judges, rank_error: 0.0 }
     }
 }
 
@@ -125,8 +131,9 @@ fn is_none(counts: &[u64; 2]) -> bool {
 /// ordinal. Anchors that merely show nothing are not enough for [`Finding::ModelDrift`]: they must be so many that they
 /// would have shown a movement like that of the others.
 pub fn separate(reference: &Scored, current: &Scored, limits: Limits) -> Separation {
-    let anchors = movement(&reference.anchors, &current.anchors, limits);
-    let others = movement(&reference.others, &current.others, limits);
+    let rank_error = reference.rank_error + current.rank_error;
+    let anchors = movement(&reference.anchors, &current.anchors, rank_error, limits);
+    let others = movement(&reference.others, &current.others, rank_error, limits);
     let finding = match (anchors, others) {
         (Some(anchors), _) if anchors.moved => Finding::JudgeDrift,
         (_, None) => Finding::NoData,
@@ -156,7 +163,9 @@ fn standard_error([n, m]: [u64; 2]) -> f64 {
     ((n + m + 1.0) / (3.0 * n * m)).sqrt()
 }
 
-fn movement(reference: &Ecdf, current: &Ecdf, limits: Limits) -> Option<Movement> {
+/// `rank_error`: of both together. Delta is then off by twice as much at most, and its p-value that of the least delta which this
+/// leaves, by the normal approximation.
+fn movement(reference: &Ecdf, current: &Ecdf, rank_error: f64, limits: Limits) -> Option<Movement> {
     let (u, less) = mann_whitney_less(reference, current)?;
     let (_, greater) = mann_whitney_less(current, reference)?;
     let p_value = (2.0 * less.min(greater)).min(1.0);
@@ -166,7 +175,10 @@ fn movement(reference: &Ecdf, current: &Ecdf, limits: Limits) -> Option<Movement
     let delta = 1.0 - 2.0 * u / (n * m);
     let level = limits.alpha / 2.0;
     let error = standard_error([reference.len(), current.len()]);
-    let detectable = ((normal_isf(level / 2.0) + normal_isf(0.2)) * error).min(1.0);
+    let detectable = ((normal_isf(level / 2.0) + normal_isf(0.2)) * error + 2.0 * rank_error).min(1.0);
+    let least = (delta.abs() - 2.0 * rank_error).max(0.0);
+    let p_value =
+        if rank_error > 0.0 { p_value.max(2.0 * normal_sf(least / error)).min(1.0) } else { p_value };
     let moved = p_value <= level && delta.abs() >= limits.floor;
     Some(Movement { rows: [reference.len(), current.len()], delta, p_value, detectable, moved })
 }

@@ -108,14 +108,14 @@ pub(super) async fn of_run(cx: &Context, monitor: &MonitorRow, run: &Run) -> Res
     Ok(Some(Source::of_profile(vec![read.1], read.0)))
 }
 
-/// What was pushed for the windows within another one, merged. Left out are windows without rows, those that overlap with a later
-/// one, profiles that were not kept, and those that do not fit most rows, as of columns of other kinds: the report names those
+/// What was pushed for the windows within another one, merged. Left out are windows without rows, profiles that were not kept, and
+/// those that do not fit most rows, as of columns of other kinds, or overlap with a later one that does: the report names those
 /// that were compared with.
 pub(super) async fn within(cx: &Context, monitor: &MonitorRow, window: Window) -> Result<Option<Source>> {
     let pushed = rows::profiles(&mut cx.db.read().await?, &monitor.id, window, WINDOWS_MAX).await?;
-    let (mut groups, mut from) = (Vec::<Group>::new(), window.end);
+    let mut groups = Vec::<Group>::new();
     for (window, digest) in pushed {
-        if window.end > from {
+        if !groups.is_empty() && groups.iter().all(|group| window.end > group.from) {
             continue;
         }
         let (profile, input) = match read(cx, monitor, &digest, window).await {
@@ -125,29 +125,38 @@ pub(super) async fn within(cx: &Context, monitor: &MonitorRow, window: Window) -
         if profile.rows() == 0 {
             continue;
         }
-        from = window.start;
         let ended = |source| Error::internal("merge_ended", "merging ended before its time").source(source);
-        groups = tokio::task::spawn_blocking(|| grouped(groups, profile, input)).await.map_err(ended)?;
+        let group = Group { profile, inputs: vec![input], from: window.start };
+        groups = tokio::task::spawn_blocking(move || grouped(groups, group, window)).await.map_err(ended)?;
     }
-    let most = groups.into_iter().max_by_key(|(profile, _)| profile.rows());
-    Ok(most.map(|(profile, inputs)| Source::of_profile(inputs, profile)))
+    // Of as many rows the latest.
+    let most = groups.into_iter().rev().max_by_key(|group| group.profile.rows());
+    Ok(most.map(|group| Source::of_profile(group.inputs, group.profile)))
 }
 
-/// Profiles that fit together, and what they are of.
-type Group = (Profile, Vec<Input>);
-const GROUPS_MAX: usize = 4;
+/// Profiles that fit together and do not overlap.
+struct Group {
+    profile: Profile,
+    inputs: Vec<Input>,
+    /// When the earliest of their windows began.
+    from: DateTime<Utc>,
+}
 
-/// Adds a profile to the first ones that it fits. Blocking.
-fn grouped(mut groups: Vec<Group>, profile: Profile, input: Input) -> Vec<Group> {
-    for (merged, inputs) in &mut groups {
-        if let Ok(all) = merged.merge(&profile) {
-            *merged = all;
-            inputs.push(input);
-            return groups;
+/// So many kinds of profiles are told apart.
+const GROUPS_MAX: usize = 16;
+
+/// Adds a profile to the group that it fits. Blocking.
+fn grouped(mut groups: Vec<Group>, one: Group, window: Window) -> Vec<Group> {
+    for group in &mut groups {
+        let Ok(merged) = group.profile.merge(&one.profile) else { continue };
+        if window.end <= group.from {
+            (group.profile, group.from) = (merged, one.from);
+            group.inputs.extend(one.inputs);
         }
+        return groups;
     }
     if groups.len() < GROUPS_MAX {
-        groups.push((profile, vec![input]));
+        groups.push(one);
     }
     groups
 }
