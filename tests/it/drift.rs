@@ -89,6 +89,11 @@ fn parts_are_profiled_apart_and_merged() {
         home.run(&["drift", "check", "--reference", "all.profile", "--data", "b.csv", "--json"]).expect(0);
     assert_eq!(json(&check)["reference"]["rows"], 3_500);
     fs::write(home.path("broken.profile"), "{\"format\":\"drift-profile/v1\"}").unwrap();
+    home.run(&["drift", "merge", "a.profile", "b.profile"]).expect(0);
+    assert!(home.path("merged.profile").exists());
+    let statistics =
+        ["drift", "check", "--reference", "a.csv", "--data", "b.csv", "--stat", "psi,ks", "--json"];
+    assert!(home.run(&statistics).expect(0).stdout.contains("psi"));
     let twice =
         home.run(&["drift", "merge", "a.profile", "b.profile", "a.profile", "-o", "x.profile"]).expect(1);
     assert!(twice.stderr.contains("a.profile is there twice"), "{}", twice.stderr);
@@ -318,6 +323,21 @@ fn columns_that_are_not_to_be_told_are_nowhere() {
     fs::write(home.path("other"), "5f".repeat(31)).unwrap();
     let unusable = home.run(&[&profile[..], &["--sensitive-key", "other"]].concat());
     assert!(unusable.stderr.contains("64 hexadecimal digits") && !unusable.stderr.contains("5f5f"));
+    // A profile that only remembers a name has no hashes to compare with.
+    let remembers = [
+        "drift",
+        "profile",
+        "reference.csv",
+        "-o",
+        "m.profile",
+        "--sensitive",
+        "region",
+        "--ignore",
+        "region",
+    ];
+    home.run(&[&remembers[..], &["--sensitive-key", "key"]].concat()).expect(0);
+    home.run(&["drift", "check", "--reference", "m.profile", "--data", "same.csv", "--ignore", "region"])
+        .expect(0);
     let by_profile = ["drift", "check", "--reference", "r.profile", "--data", "same.csv", "--json"];
     assert!(home.run(&by_profile).stderr.contains("drift_key"));
     let report = home.run(&[&by_profile[..], &["--sensitive-key", "key"]].concat()).expect(0).stdout;

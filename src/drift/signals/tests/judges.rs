@@ -87,6 +87,20 @@ fn another_judge_is_named() {
     assert_eq!((found(&old, &both).new_judges.len(), found(&old, &both).gone_judges.len()), (1, 0));
 }
 
+/// A p-value is that of the least movement which the error of a sketch leaves.
+#[test]
+fn a_sketch_says_less_than_rows() {
+    let (low, high) = (side("j", (400, 0.0), (400, 0.0)), side("j", (400, 0.0), (400, 0.3)));
+    let scored = |side: &[Rating<'_>], rank_error| Scored { rank_error, ..Scored::of(side.iter().copied()) };
+    let moved = |rank_error| {
+        separate(&scored(&low, rank_error), &scored(&high, rank_error), Limits::default()).others.unwrap()
+    };
+    let (exact, rough, hopeless) = (moved(0.0), moved(0.005), moved(0.2));
+    assert_eq!(exact.delta, rough.delta);
+    assert!(exact.p_value < rough.p_value && rough.p_value < hopeless.p_value, "{exact:?} {rough:?}");
+    assert!(exact.detectable < rough.detectable && exact.moved && !hopeless.moved && hopeless.p_value == 1.0);
+}
+
 /// A judge of a few rows may be a person.
 #[test]
 fn a_judge_of_few_rows_is_only_counted() {
