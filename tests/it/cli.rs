@@ -348,15 +348,16 @@ fn the_demo_can_be_run_again_and_its_next_command_works() {
         assert!(after.contains("consumer: acme/ticket-triage:^1 is 1.0.1 (prompt)"), "{}", done.stdout);
         let page = fs::read_to_string(home.path(directory).join("drift.html")).unwrap();
         assert!(page.starts_with("<!doctype html>") && page.contains("DRIFT"));
-        let data = home.path(directory).join("data");
-        let status = ["status", "acme/employment", "--data-dir", data.to_str().unwrap()];
-        let moved = Cli::new(home.0.path(), &status).run().expect(0);
-        assert!(moved.stdout.contains("rolled back from 1.0.1"), "{}", moved.stdout);
         let next = done.stdout.lines().last().unwrap().trim();
         let arguments: Vec<&str> = next.split(' ').skip(1).collect();
         let status = Cli::new(home.0.path(), &arguments).directory(home.0.path()).run().expect(0);
         assert!(status.stdout.contains("rolled back from 1.0.3: refusals doubled"), "{}", status.stdout);
         assert!(status.stdout.contains("acme/ticket-triage:1.0.4 waits for production"), "{}", status.stdout);
+        let employment = arguments.iter().map(|word| word.replace("acme/ticket-triage", "acme/employment"));
+        let employment: Vec<String> = employment.collect();
+        let employment: Vec<&str> = employment.iter().map(String::as_str).collect();
+        let moved = Cli::new(home.0.path(), &employment).directory(home.0.path()).run().expect(0);
+        assert!(moved.stdout.contains("rolled back from 1.0.1"), "{}", moved.stdout);
     }
     let used = Cli::new(home.0.path(), &["demo", "--data-dir", "gradus-demo"]).directory(home.0.path()).run();
     assert!(used.expect(5).stderr.contains("demo_has_run"));
