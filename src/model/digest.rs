@@ -161,6 +161,14 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
+/// 32 bytes from 64 hexadecimal digits, in whichever case.
+pub fn unhex(text: &str) -> Option<[u8; 32]> {
+    let digits: Vec<u8> =
+        text.chars().map(|digit| digit.to_digit(16)?.try_into().ok()).collect::<Option<_>>()?;
+    let pairs: [[u8; 2]; 32] = digits.as_chunks().0.try_into().ok().filter(|_| digits.len() == 64)?;
+    Some(pairs.map(|[high, low]| high << 4 | low))
+}
+
 /// A caller's string made safe to print back: no control characters, at most 80 characters.
 pub fn shorten(text: &str) -> String {
     let mut short: String = text.chars().take(80).flat_map(char::escape_debug).collect();

@@ -7,7 +7,7 @@ use crate::{
     error::{Error, Result},
     model::{
         access::{EVERYWHERE, PrincipalKind, Role, Scope},
-        digest::hex,
+        digest::{hex, unhex},
         event::Change,
         name::PrincipalName,
         note::Signer,
@@ -51,16 +51,10 @@ impl Secret {
     }
 
     fn parse(text: &str) -> Result<Self> {
-        let digits = text.trim().as_bytes();
-        let value = |digit: &u8| char::from(*digit).to_digit(16).and_then(|value| u8::try_from(value).ok());
-        let nibbles: Option<Vec<u8>> = digits.iter().map(value).collect();
-        match nibbles {
-            Some(nibbles) if nibbles.len() == 64 => {
-                Ok(Self(std::array::from_fn(|i| nibbles[2 * i] << 4 | nibbles[2 * i + 1])))
-            }
-            _ => Err(Error::invalid("secret_invalid", "the registry's secret is not 64 hexadecimal digits")
-                .hint("make one with: openssl rand -hex 32")),
-        }
+        unhex(text.trim()).map(Self).ok_or_else(|| {
+            Error::invalid("secret_invalid", "the registry's secret is not 64 hexadecimal digits")
+                .hint("make one with: openssl rand -hex 32")
+        })
     }
 
     fn make(file: &Path) -> Result<Self> {

@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     drift::signals::{Derived, HashKey},
     error::{Error, Result},
-    model::name::Namespace,
+    model::{digest::unhex, name::Namespace},
     ops::start::random,
 };
 use clap::Args;
@@ -54,12 +54,7 @@ pub fn read(file: &Path) -> Result<HashKey> {
 }
 
 fn parse(text: &str) -> Option<HashKey> {
-    let digits: Vec<u8> = text
-        .chars()
-        .map(|digit| digit.to_digit(16).and_then(|digit| u8::try_from(digit).ok()))
-        .collect::<Option<_>>()?;
-    let bytes: Vec<u8> = digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect();
-    (digits.len() == 64).then(|| bytes.try_into().ok()).flatten().map(|bytes| HashKey::new(&bytes))
+    unhex(text).map(|bytes| HashKey::new(&bytes))
 }
 
 /// The key of a namespace, if columns are to be hashed and none was given.
