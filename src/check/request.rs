@@ -3,7 +3,7 @@
 use super::performance::Performance;
 use super::signals::Signals;
 use crate::drift::compare::{Described, Evidently, Options, Rules};
-use crate::drift::profile::Kind;
+use crate::drift::profile::{Kind, Profile, Values};
 use crate::drift::signals::HashKey;
 use crate::drift::statistics::compat::Method;
 use crate::error::{Error, Result};
@@ -66,6 +66,10 @@ impl Request {
                 Ok(Rules::Sound(Options { describe, ..options }))
             }
             "compat:evidently@0.7" => {
+                if !options.bins.is_empty() {
+                    return Err(Error::invalid("drift_options", "this mode chooses the bins itself")
+                        .hint("leave out --bins, or compare with --mode sound"));
+                }
                 let methods = named(statistics, Method::by_name, Method::all().map(Method::name))?;
                 Ok(Rules::Evidently07(Evidently { methods, ..Evidently::default() }))
             }
@@ -89,6 +93,38 @@ impl Request {
         })
     }
 
+    /// Edges of the bins that numbers of a column are counted in, if any were asked for.
+    pub(super) fn bins(&self, column: &str) -> Option<&Vec<f64>> {
+        match &self.rules {
+            Rules::Sound(options) => options.bins.get(column),
+            Rules::Evidently07(_) => None,
+        }
+    }
+
+    /// Refuses a profile that was not counted in the bins asked for. One that keeps all numbers can be.
+    pub fn check_bins(&self, profile: &Profile) -> Result<()> {
+        for column in profile.columns() {
+            let Some(edges) = self.bins(column.name()) else { continue };
+            let is_counted = match column.values() {
+                Values::Numeric(numbers) => match numbers.bins() {
+                    Some(bins) => bins.edges() == edges,
+                    None => numbers.quantiles().is_exact(),
+                },
+                _ => false,
+            };
+            if !is_counted {
+                let message = format!("the profile does not count {} in the bins asked for", column.name());
+                let edges: Vec<String> = edges.iter().map(|edge| format!("{edge:?}")).collect();
+                return Err(Error::invalid("drift_bins", message).hint(format!(
+                    "make it anew: gradus drift profile --bins '{}={}'",
+                    column.name(),
+                    edges.join(",")
+                )));
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn wants(&self, column: &str) -> bool {
         (self.only.is_empty() || self.only.contains(column)) && !self.ignored.contains(column)
     }
@@ -103,7 +139,13 @@ impl Request {
 
     /// Refuses names of columns that neither side has: they are a mistake.
     pub(super) fn check_names(&self, known: &BTreeSet<String>) -> Result<()> {
-        self.check_known(self.kinds.keys().chain(&self.only).chain(&self.ignored), known)
+        let binned = match &self.rules {
+            Rules::Sound(options) => Some(options.bins.keys()),
+            Rules::Evidently07(_) => None,
+        };
+        let asked =
+            self.kinds.keys().chain(&self.only).chain(&self.ignored).chain(binned.into_iter().flatten());
+        self.check_known(asked, known)
     }
 
     pub(super) fn check_known<'a>(

@@ -6,7 +6,7 @@ use super::request::Request;
 use super::run::Looked;
 use super::signals::is_kept;
 use crate::drift::compare::{Column, Side, Vectors};
-use crate::drift::profile::{ColumnPlan, ColumnProfile, Plan, Profile, Seed, Settings};
+use crate::drift::profile::{ColumnPlan, ColumnProfile, Kind, Plan, Profile, Seed, Settings};
 use crate::drift::signals::Derived;
 use crate::drift::statistics::random::SplitMix;
 use crate::error::{Error, Result};
@@ -205,18 +205,18 @@ impl Source {
                 };
                 match table.rows() {
                     Some(rows) if is_exact && table.is_columnar() => {
-                        let apart = Some((table, self.plan(table.names(), looked, request.is_compat())));
+                        let apart = Some((table, self.plan(table.names(), looked, request)));
                         let is_exact = rows.saturating_mul(derived.len() as u64) <= EXACT_DERIVED;
                         let columns = if derived.is_empty() {
                             HashMap::new()
                         } else {
-                            scanned(&self.plan(derived.keys(), looked, request.is_compat()), is_exact)?.1
+                            scanned(&self.plan(derived.keys(), looked, request), is_exact)?.1
                         };
                         (rows, is_exact, columns, apart)
                     }
                     _ => {
                         let names = table.names().iter().chain(derived.keys());
-                        let plan = self.plan(names, looked, request.is_compat());
+                        let plan = self.plan(names, looked, request);
                         let (rows, columns) = scanned(&plan, is_exact)?;
                         (rows, is_exact, columns, None)
                     }
@@ -245,8 +245,15 @@ impl Source {
                 Error::invalid("table_columns", message).hint("leave them out with --ignore, or rename one")
             );
         }
+        if let Some((name, _)) =
+            looked.kinds.iter().find(|(name, kind)| request.bins(name).is_some() && **kind != Kind::Numeric)
+        {
+            let message = format!("bins are for numbers, and {name} has none");
+            return Err(Error::invalid("drift_bins", message)
+                .hint(format!("leave out its --bins, or say --type {name}=num")));
+        }
         let derived = self.derived(looked);
-        let plan = self.plan(table.names().iter().chain(derived.keys()), looked, false);
+        let plan = self.plan(table.names().iter().chain(derived.keys()), looked, request);
         let refused =
             |error: crate::drift::profile::Invalid| Error::invalid("profile_invalid", error.to_string());
         let profile = scan(table, &plan, &derived, false, request.threads)?.into_profile(&plan);
@@ -268,14 +275,17 @@ impl Source {
         &self,
         names: impl IntoIterator<Item = &'n String>,
         looked: &Looked,
-        is_compat: bool,
+        request: &Request,
     ) -> Plan {
         let named = names.into_iter().filter_map(|name| Some((name, *looked.kinds.get(name)?)));
-        let columns: Vec<ColumnPlan> =
-            named.map(|(name, kind)| ColumnPlan { name: name.clone(), kind, bins: None }).collect();
+        // Of what has no numbers the comparison says so.
+        let bins = |name: &str, kind| request.bins(name).filter(|_| kind == Kind::Numeric).cloned();
+        let columns: Vec<ColumnPlan> = named
+            .map(|(name, kind)| ColumnPlan { name: name.clone(), kind, bins: bins(name, kind) })
+            .collect();
         let rows = self.table().and_then(Table::rows).unwrap_or(0);
         let mut settings = Settings::for_columns(columns.len()).for_rows(rows);
-        if is_compat {
+        if request.is_compat() {
             // Its scores are of all categories.
             settings.categories = 65_536;
         }

@@ -42,6 +42,7 @@ impl Baseline {
             let bytes = match source.as_profile() {
                 Some(profile) => {
                     check_untold(profile, &request.sensitive)?;
+                    request.check_bins(profile)?;
                     profile.to_bytes()
                 }
                 None => profile(&source, labels.as_ref(), &request)?.to_bytes(),

@@ -75,6 +75,7 @@ impl Check {
                 CorrectionName::Bh => Correction::BenjaminiHochberg,
                 CorrectionName::By => Correction::BenjaminiYekutieli,
             },
+            bins: columns.bins()?,
             ..Options::default()
         };
         let rules = Request::rules(&self.mode, &self.statistics, options)?;

@@ -6,7 +6,8 @@ use super::key;
 use super::signals::SignalsArgs;
 use crate::blobs::Bucket;
 use crate::check::{Request, Source};
-use crate::drift::profile;
+use crate::drift::compare::{Options, Rules};
+use crate::drift::profile::{self, Bins};
 use crate::error::{Error, Kind, Result};
 use crate::tables::{Format, Input, LocalFile, Pattern};
 use clap::Args;
@@ -41,6 +42,9 @@ pub struct Chosen {
     /// What a column holds, where it does not show: NAME=num, cat, bool, time or text
     #[arg(long = "type", value_name = "NAME=TYPE", value_parser = typed)]
     pub types: Vec<(String, profile::Kind)>,
+    /// Compare a column of numbers by these bins, too: NAME=0,18,65 has the bins 0 to below 18, 18 to 65, and what lies outside
+    #[arg(long = "bins", value_name = "NAME=EDGES", value_parser = binned)]
+    pub bins: Vec<(String, Vec<f64>)>,
     /// Only these columns
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub columns: Vec<String>,
@@ -53,6 +57,27 @@ pub struct Chosen {
     pub sensitive: Vec<String>,
 }
 
+impl Chosen {
+    /// The edges of bins by column. Errors: a column has two.
+    pub fn bins(&self) -> Result<BTreeMap<String, Vec<f64>>> {
+        let bins: BTreeMap<_, _> = self.bins.iter().cloned().collect();
+        if bins.len() < self.bins.len() {
+            return Err(
+                Error::invalid("drift_options", "a column has --bins twice").hint("name all edges together")
+            );
+        }
+        Ok(bins)
+    }
+}
+
+fn binned(text: &str) -> Result<(String, Vec<f64>), String> {
+    let (name, edges) = text.rsplit_once('=').ok_or("write NAME=EDGES, for example age=0,18,65")?;
+    let number = |text: &str| text.trim().parse().map_err(|_| format!("not a number: {text}"));
+    let edges: Vec<f64> = edges.split(',').map(number).collect::<Result<_, _>>()?;
+    Bins::new(edges.clone()).map_err(|error| error.to_string())?;
+    Ok((name.to_owned(), edges))
+}
+
 fn typed(text: &str) -> Result<(String, profile::Kind), String> {
     let (name, kind) = text.rsplit_once('=').ok_or("write NAME=TYPE, for example age=num")?;
     let kind = Request::kind(kind)
@@ -61,16 +86,17 @@ fn typed(text: &str) -> Result<(String, profile::Kind), String> {
 }
 
 impl Columns {
+    pub fn bins(&self) -> Result<BTreeMap<String, Vec<f64>>> {
+        self.chosen.bins()
+    }
+
     /// What to look at, and how the files are read. Errors: the schema of outputs, or the key, cannot be read.
     pub fn request(self) -> Result<(Request, Reading)> {
-        let Self {
-            format,
-            date,
-            chosen: Chosen { types, columns, ignore, sensitive },
-            sensitive_key,
-            signals,
-        } = self;
+        let Self { format, date, chosen, sensitive_key, signals } = self;
+        let bins = chosen.bins()?;
+        let Chosen { types, columns, ignore, sensitive, .. } = chosen;
         let request = Request {
+            rules: Rules::Sound(Options { bins, ..Options::default() }),
             kinds: types.into_iter().collect(),
             only: columns.into_iter().collect(),
             ignored: ignore.into_iter().collect(),

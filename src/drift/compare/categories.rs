@@ -49,6 +49,16 @@ pub(super) fn tests(reference: &Categories, current: &Categories, options: &Opti
     tests
 }
 
+/// The test of counts of the same cells on both sides. `None` of a single cell.
+pub(super) fn of_counts(
+    names: Vec<&str>,
+    reference: Vec<u64>,
+    current: Vec<u64>,
+    options: &Options,
+) -> Option<Test> {
+    chi_square(&Table { names, reference, current }, options)
+}
+
 /// `None` of a single category.
 fn chi_square(table: &Table, options: &Options) -> Option<Test> {
     let sums = |counts: &[u64]| total(counts) as u64;

@@ -4,7 +4,7 @@ use super::super::profile::Kind;
 use super::options::Options;
 use super::result::{Finding, Summary, Test, Verdict};
 use super::side::{Column, Sample, Values};
-use super::{categories, described, numeric, rates};
+use super::{categories, described, fixed_bins, numeric, rates};
 
 /// The column on both sides. A verdict that is set here stands unless a rate drifted.
 pub(super) fn examine(
@@ -43,6 +43,10 @@ pub(super) fn examine(
             &format!("The reference is {r}, the current data {c}."),
         ));
     }
+    if n > 0 && m > 0 && options.bins.contains_key(&finding.column) && reference.kind() != Kind::Numeric {
+        let why = format!("Bins are for numbers, and the column is {}.", name(reference.kind()));
+        return Some(stop(finding, Verdict::Invalid, &why));
+    }
     finding.tests = rates::tests(reference, current, options);
     let is_other = |column: &Column, values: u64| values == 0 && column.failed > 0;
     if is_other(reference, n) || is_other(current, m) {
@@ -65,9 +69,18 @@ pub(super) fn examine(
     finding.tests.extend(match (&reference.values, &current.values) {
         (Values::Numeric(r), Values::Numeric(c))
         | (Values::Text { lengths: r, .. }, Values::Text { lengths: c, .. }) => {
-            (finding.edges, finding.bins) = numeric::bins(r, c);
+            let fixed = options.bins.get(&finding.column);
+            (finding.edges, finding.bins) = match fixed.map(|edges| (edges, fixed_bins::cells(r, c, edges))) {
+                Some((edges, Some(cells))) => (edges.clone(), cells),
+                Some((_, None)) => {
+                    let why = "A side is a profile that was not counted in the bins asked for: make it with --bins, too.";
+                    return Some(stop(finding, Verdict::Invalid, why));
+                }
+                None => numeric::bins(r, c),
+            };
+            let of_bins = fixed.and_then(|_| fixed_bins::test(&finding.bins, options));
             let described = described::of_numbers(&r.ecdf, &c.ecdf, &finding.bins, options);
-            numeric::tests(r, c, options).into_iter().chain(described).collect()
+            numeric::tests(r, c, options).into_iter().chain(of_bins).chain(described).collect()
         }
         (Values::Time(r), Values::Time(c)) => {
             (finding.edges, finding.bins) = numeric::bins(r, c);

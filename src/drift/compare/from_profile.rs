@@ -45,6 +45,7 @@ impl From<&Numbers> for Sample {
             range: quantiles.min().zip(quantiles.max()),
             not_finite: others.into_iter().fold(0, u64::saturating_add),
             rank_error: quantiles.uniform_rank_error(RANK_ERROR_CHANCE),
+            bins: numbers.bins().cloned(),
         }
     }
 }

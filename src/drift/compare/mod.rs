@@ -26,6 +26,7 @@ mod column;
 mod compat;
 mod decide;
 mod described;
+mod fixed_bins;
 mod from_profile;
 mod invalid;
 mod numeric;

@@ -1,9 +1,11 @@
 //! What counts as drift.
 
+use super::super::profile::Bins;
 use super::described::Described;
 use super::invalid::Invalid;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// How p-values are corrected for there being many.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -25,6 +27,10 @@ pub struct Options {
     pub floors: Floors,
     /// A category is named only where both sides have at least so many rows of it.
     pub named_from: u64,
+    /// Edges of bins by which columns of numbers are compared besides: bin i holds `edges[i] <= x < edges[i + 1]`, the last one
+    /// also its upper edge; what lies outside has two bins of its own.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub bins: BTreeMap<String, Vec<f64>>,
     /// What else to say of each column, without a verdict.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub describe: Vec<Described>,
@@ -37,6 +43,7 @@ impl Default for Options {
             correction: Correction::default(),
             floors: Floors::default(),
             named_from: 20,
+            bins: BTreeMap::new(),
             describe: vec![],
         }
     }
@@ -84,6 +91,9 @@ impl Options {
             return Err(Invalid(
                 "the floor of a rate lies above 0 and is at most π, that of a shift is above 0",
             ));
+        }
+        if self.bins.values().any(|edges| Bins::new(edges.clone()).is_err()) {
+            return Err(Invalid("bins have 2 to 1,025 edges, which are finite and rise"));
         }
         Ok(())
     }

@@ -73,6 +73,8 @@ pub enum Concern {
     Data,
     /// Answers that break a rule, as a schema of outputs.
     Violations,
+    /// How the service does that answers: it is slower, or fails or tries again more often.
+    Health,
     /// How good the answers are.
     Performance,
 }

@@ -1,6 +1,6 @@
 //! One side of a comparison: the reference or what is current.
 
-use super::super::profile::Kind;
+use super::super::profile::{Bins, Kind};
 use super::super::statistics::Ecdf;
 use std::collections::BTreeMap;
 
@@ -48,6 +48,8 @@ pub struct Sample {
     pub not_finite: u64,
     /// By which share of the values any rank of `ecdf` may be off, for all ranks at once: 0 if exact.
     pub rank_error: f64,
+    /// Exact counts in bins that were fixed beforehand.
+    pub bins: Option<Bins>,
 }
 
 /// Categories with the number of rows of each.
@@ -145,7 +147,7 @@ impl Sample {
         let all = values.len() as u64;
         let ecdf = Ecdf::new(values);
         let not_finite = all.saturating_sub(ecdf.len());
-        Self { range: ecdf.min().zip(ecdf.max()), ecdf, not_finite, rank_error: 0.0 }
+        Self { range: ecdf.min().zip(ecdf.max()), ecdf, not_finite, rank_error: 0.0, bins: None }
     }
 }
 

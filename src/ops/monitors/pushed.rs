@@ -95,6 +95,7 @@ fn check_fits(cx: &Context, workload: &Workload, row: &MonitorRow, profile: &Pro
         return Err(Error::invalid("drift_key", format!("{name} is by {by}, and the namespace has {key}"))
             .hint("gradus drift key NAMESPACE -o FILE, and profile with --sensitive-key FILE"));
     }
+    row.spec.request().check_bins(profile)?;
     check_untold(profile, &row.spec.sensitive)
 }
 

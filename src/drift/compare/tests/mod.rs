@@ -1,6 +1,7 @@
 //! Tests of whole comparisons.
 
 mod compat;
+mod fixed_bins;
 mod laws;
 mod odd_input;
 mod pinned;

@@ -61,7 +61,7 @@ fn huge_and_contradictory_sides() {
     let huge = Ecdf::weighted(&[(1.0, u64::MAX), (2.0, u64::MAX)]);
     for rank_error in [0.0, 0.01, 1.0, f64::NAN] {
         for range in [None, Some((1.0, 2.0)), Some((2.0, 1.0)), Some((f64::NAN, f64::NAN))] {
-            let sample = Sample { ecdf: huge.clone(), range, not_finite: u64::MAX, rank_error };
+            let sample = Sample { ecdf: huge.clone(), range, not_finite: u64::MAX, rank_error, bins: None };
             let column = Column::new("x", Values::Numeric(sample), u64::MAX, 1);
             single(column.clone(), numbers("x", 1, 1_000, |u| u));
             single(numbers("x", 1, 1_000, |u| u), column);
