@@ -19,7 +19,7 @@ mod signals;
 #[cfg(test)]
 mod tests;
 
-pub use calibrate::{Calibration, ColumnCalibration, Windows, calibrate};
+pub use calibrate::{Calibration, ColumnCalibration, FoundChange, Null, Windows, calibrate};
 pub use performance::{Answered, LabelsReport, Performance, PerformanceReport, Probability};
 pub use report::{FORMAT, Input, Report, SideReport};
 pub use request::Request;

@@ -151,15 +151,34 @@ fn other_rules_and_statistics_can_be_asked_for() {
 fn a_calibration_tells_false_alarms_and_what_is_found() {
     let files = Files::new();
     let source = open(&files.table("r.csv", 2_000, 0.0, 10)).unwrap();
-    let windows = |rows, count| Windows { rows, count, runs_per_month: 30.0 };
+    let windows = |rows, count| Windows { rows, against: None, count, runs_per_month: 30.0, changes: true };
     let ignored = Request { ignored: ["note".to_owned()].into(), ..Request::default() };
     let told = calibrate(&source, &ignored, windows(500, 30)).unwrap();
     assert!(told.false_alarms <= 0.07 && told.interval[1] < 0.2, "{told:?}");
     let [amount, region] = &told.columns[..] else { panic!() };
-    let change = amount.smallest_change.unwrap();
-    assert!((0.05..0.4).contains(&change) && amount.unit == "standard deviations", "{change}");
-    assert!((0.02..0.2).contains(&region.smallest_change.unwrap()) && region.unit == "share of rows");
-    assert_eq!(told, calibrate(&source, &ignored, windows(500, 30)).unwrap(), "the same each time");
+    let found = |column: &ColumnCalibration| {
+        column.found.iter().map(|found| found.smallest.unwrap()).collect::<Vec<_>>()
+    };
+    let [shift, scale, lost] = found(amount)[..] else { panic!("{amount:?}") };
+    assert!((0.05..0.4).contains(&shift), "{shift}");
+    // Of even amounts some 2 % are out of range by then.
+    assert!((1.01..2.5).contains(&scale), "{scale}");
+    assert!((0.002..0.1).contains(&lost), "{lost}");
+    let [moved, lost] = found(region)[..] else { panic!("{region:?}") };
+    assert!((0.02..0.2).contains(&moved) && (0.002..0.1).contains(&lost));
+    for null in told.columns.iter().flat_map(|column| &column.nulls) {
+        assert!(null.median <= null.p95 && null.p95 <= null.p99 && null.windows == 30, "{null:?}");
+        assert!(null.p99 < 3.0 * null.floor && null.significant < 0.3, "{null:?}");
+    }
+    assert!(amount.nulls.iter().any(|null| null.effect == "D") && region.nulls[0].effect == "Cohen's h");
+    let fewer = Windows { against: Some(500), changes: false, ..windows(500, 30) };
+    let few = calibrate(&source, &ignored, fewer).unwrap();
+    let one = Request { threads: 1, ..ignored.clone() };
+    assert_eq!(few, calibrate(&source, &one, fewer).unwrap(), "the same each time");
+    assert!(few.columns.iter().all(|column| column.found.is_empty()) && few.against_rows == 500);
+    let median =
+        |told: &Calibration| told.columns[0].nulls.iter().find(|null| null.effect == "D").unwrap().median;
+    assert!(median(&few) > median(&told), "fewer rows to compare with differ by more");
     for (rows, count) in [(1_500, 60), (0, 60), (100, 5)] {
         let code = calibrate(&source, &ignored, windows(rows, count)).unwrap_err().code;
         assert_eq!(code, "calibration_windows");

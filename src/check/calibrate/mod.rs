@@ -4,40 +4,47 @@
 //! the rule costs, whatever the data are like. Then the windows are changed by more and more, until four of five are found.
 //! Columns are drawn apart from each other.
 
+mod change;
+mod null;
+mod pool;
+
+pub use change::FoundChange;
+pub use null::Null;
+
 use super::request::Request;
 use super::run::look;
 use super::side::Source;
-use crate::drift::compare::{Categories, Column, Run, Side, Test, Values, Verdict};
+use crate::drift::compare::{Column, Run, Side, Test, Verdict};
 use crate::drift::statistics::random::SplitMix;
 use crate::drift::statistics::two_proportion::wilson;
 use crate::error::{Error, Result};
+use pool::{Pool, ROWS_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
-
-/// Rows of the reference that windows are drawn from, at most.
-const ROWS_MAX: u64 = 50_000;
-/// Windows for each size of a change.
-const TRIES: u64 = 60;
-const POWER: f64 = 0.8;
-/// Steps of halving between no change and the largest that is tried.
-const HALVINGS: usize = 7;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// What is to be found out.
 #[derive(Clone, Copy, Debug)]
 pub struct Windows {
     /// Rows of a window.
     pub rows: u64,
+    /// Rows that it is compared with; `None`: all that are not in it.
+    pub against: Option<u64>,
     /// How many are drawn.
     pub count: u64,
     pub runs_per_month: f64,
+    /// Also look for the smallest changes that are found, which takes longest.
+    pub changes: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Calibration {
+    /// Rows that windows were drawn from.
     pub reference_rows: u64,
     pub window_rows: u64,
+    /// Rows that each window was compared with.
+    pub against_rows: u64,
     pub windows: u64,
     /// The share of windows without any change that were called drift, and its interval of confidence 0.95.
     pub false_alarms: f64,
@@ -56,88 +63,99 @@ pub struct ColumnCalibration {
     pub column: String,
     /// The share of windows in which this column was called drift.
     pub false_alarms: f64,
-    /// The smallest change found with power 0.8 in a run of this column alone. Absent: not even the largest tried is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub smallest_change: Option<f64>,
-    /// What a change is: `standard deviations` that numbers are moved by, or `share of rows` that go from the largest
-    /// category to the next.
-    pub unit: String,
+    /// What each of its tests comes to without any change.
+    pub nulls: Vec<Null>,
+    /// The smallest changes that are found with power 0.8 in a run of this column alone.
+    pub found: Vec<FoundChange>,
 }
 
-/// Errors: windows larger than half the reference, too few of them, or what reading gave.
+/// Errors: windows that do not fit into the reference, too few of them, or what reading gave.
 pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result<Calibration> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
     let is_rate = windows.runs_per_month > 0.0 && windows.runs_per_month.is_finite();
-    if !(20..=100_000).contains(&windows.count) || windows.rows == 0 || !is_rate {
+    if !(20..=100_000).contains(&windows.count)
+        || [Some(windows.rows), windows.against].contains(&Some(0))
+        || !is_rate
+    {
         return Err(Error::invalid("calibration_windows", "these numbers of windows cannot be")
             .hint("at least one row, 20 to 100,000 windows, and some runs a month"));
     }
     let looked = look([source], request)?;
     let loaded = source.load(&looked, request)?;
-    if windows.rows > loaded.rows.min(ROWS_MAX) / 2 {
-        let message = format!("windows of {} rows cannot be drawn from {} rows", windows.rows, loaded.rows);
-        return Err(Error::invalid("calibration_windows", message)
-            .hint(format!("windows of at most half the reference, and at most {} rows", ROWS_MAX / 2)));
+    let all = loaded.rows.min(ROWS_MAX);
+    // Of which as much as of the window has to be left to compare with.
+    let against = windows.against.unwrap_or(windows.rows);
+    if windows.rows.saturating_add(against) > all {
+        let message = format!(
+            "windows of {} rows, and {against} to compare each with, cannot be drawn from {} rows",
+            windows.rows, loaded.rows
+        );
+        return Err(Error::invalid("calibration_windows", message).hint(format!(
+            "both together at most as many rows as the reference has, and at most {ROWS_MAX}"
+        )));
     }
+    let against = windows.against.unwrap_or(all - windows.rows);
     let mut random = SplitMix(source.seed().0);
     let mut pools = vec![];
     let names = source.names();
     let derived = looked.watch.derivations.keys().map(String::as_str).filter(|name| !names.contains(name));
     for name in names.iter().copied().chain(derived) {
         if let Some(column) = loaded.column(name)?.filter(|_| looked.kinds.contains_key(name)) {
-            pools.push(Pool::new(&column, &mut random));
+            pools.push(Pool::new(&column, [windows.rows, against], &mut random));
         }
     }
-    let (runs, alphas) = draw(&pools, request, windows, &mut random)?;
+    let runs = draw(&pools, request, windows, &mut random)?;
     let alarms = runs.iter().filter(|run| run.verdict == Verdict::Drift).count() as f64;
     let share = alarms / windows.count as f64;
     let (low, high) = wilson(share, windows.count as f64, 1.96);
-    let columns = pools.iter().map(|pool| {
-        let is_drift = |run: &&Run| {
-            run.columns.iter().any(|column| column.column == pool.name && column.verdict == Verdict::Drift)
-        };
+    let columns = on_all_cores(&pools, request.threads, &mut random, |pool, random| {
+        let mine =
+            || runs.iter().filter_map(|run| run.columns.iter().find(|column| column.column == pool.name));
+        let drifted = mine().filter(|column| column.verdict == Verdict::Drift).count();
         Ok(ColumnCalibration {
             column: pool.name.clone(),
-            false_alarms: runs.iter().filter(is_drift).count() as f64 / windows.count as f64,
-            smallest_change: pool.smallest_change(request, windows.rows, &mut random)?,
-            unit: pool.unit().to_owned(),
+            false_alarms: drifted as f64 / windows.count as f64,
+            nulls: null::nulls(mine()),
+            found: if windows.changes { change::smallest(pool, request, random)? } else { vec![] },
         })
-    });
+    })?;
     Ok(Calibration {
         reference_rows: loaded.rows,
         window_rows: windows.rows,
+        against_rows: against,
         windows: windows.count,
         false_alarms: share,
         interval: [low, high],
         false_alarms_per_month: share * windows.runs_per_month,
-        columns: columns.collect::<Result<_>>()?,
-        alpha_for_one_a_quarter: alpha_for(alphas, 1.0 / (3.0 * windows.runs_per_month)),
+        columns,
+        alpha_for_one_a_quarter: alpha_for(
+            runs.iter().map(smallest_alpha).collect(),
+            1.0 / (3.0 * windows.runs_per_month),
+        ),
     })
 }
 
-/// Compares windows without any change; of each the smallest alpha by which it would be drift.
-fn draw(
-    pools: &[Pool],
-    request: &Request,
-    windows: Windows,
-    random: &mut SplitMix,
-) -> Result<(Vec<Run>, Vec<f64>)> {
-    let mut runs = vec![];
-    for _ in 0..windows.count {
+/// Compares windows without any change.
+fn draw(pools: &[Pool], request: &Request, windows: Windows, random: &mut SplitMix) -> Result<Vec<Run>> {
+    let numbers: Vec<u64> = (0..windows.count).collect();
+    on_all_cores(&numbers, request.threads, random, |_, random| {
         let (reference, current) =
-            pools.iter().map(|pool| pool.split(windows.rows, 0.0, random)).unzip::<_, _, Vec<_>, Vec<_>>();
+            pools.iter().map(|pool| pool.split(None, random)).unzip::<_, _, Vec<_>, Vec<_>>();
         let mut run = compared(reference, current, request)?;
-        // The counts and bins are not looked at.
-        run.columns.iter_mut().flat_map(|column| &mut column.tests).for_each(|test| test.cells.clear());
-        runs.push(run);
-    }
+        // The counts and bins are not looked at, and are most of it.
+        for column in &mut run.columns {
+            column.tests.iter_mut().for_each(|test| test.cells.clear());
+            (column.bins, column.edges) = (vec![], vec![]);
+        }
+        Ok(run)
+    })
+}
+
+/// The smallest alpha by which a run would be drift.
+fn smallest_alpha(run: &Run) -> f64 {
     let is_large = |test: &&Test| test.effect.as_ref().is_some_and(|effect| effect.value >= effect.floor);
-    let smallest = |run: &Run| {
-        let tests = run.columns.iter().flat_map(|column| &column.tests).filter(is_large);
-        tests.filter_map(|test| test.q_value).fold(1.0, f64::min)
-    };
-    let alphas = runs.iter().map(smallest).collect();
-    Ok((runs, alphas))
+    let tests = run.columns.iter().flat_map(|column| &column.tests).filter(is_large);
+    tests.filter_map(|test| test.q_value).fold(1.0, f64::min)
 }
 
 /// The largest alpha at which at most this share of windows is drift.
@@ -155,186 +173,38 @@ fn compared(reference: Vec<Column>, current: Vec<Column>, request: &Request) -> 
     run.map_err(|error| Error::invalid("drift_options", error.to_string()))
 }
 
-/// A column that windows are drawn from.
-struct Pool {
-    name: String,
-    /// Of a column like it.
-    like: Values,
-    rows: Vec<Row>,
-    /// Of its numbers.
-    deviation: f64,
-    /// The largest category, its share of the rows, and the next.
-    largest: Option<(u32, f64, u32)>,
-    labels: Vec<String>,
-}
-
-#[derive(Clone, Copy)]
-enum Row {
-    Number(f64),
-    Label(u32),
-    Missing,
-    Failed,
-}
-
-impl Pool {
-    fn new(column: &Column, random: &mut SplitMix) -> Self {
-        let (mut rows, mut labels, mut deviation, mut largest) = (vec![], vec![], 0.0, None);
-        match &column.values {
-            Values::Numeric(sample) | Values::Time(sample) | Values::Text { lengths: sample, .. } => {
-                deviation = sample.ecdf.variance().unwrap_or(0.0).sqrt();
-                let ranks = some(random, sample.ecdf.len(), ROWS_MAX);
-                rows.extend(ranks.into_iter().filter_map(|rank| sample.ecdf.at_rank(rank)).map(Row::Number));
-            }
-            Values::Categorical(categories) | Values::Boolean(categories) => {
-                let mut order: Vec<(u64, u32)> = vec![];
-                let scale = (ROWS_MAX as f64 / categories.total.max(1) as f64).min(1.0);
-                for (label, count) in &categories.counts {
-                    let index = labels.len() as u32;
-                    labels.push(label.clone());
-                    order.push((*count, index));
-                    rows.extend((0..(*count as f64 * scale).round() as u64).map(|_| Row::Label(index)));
-                }
-                order.sort_unstable_by(|a, b| b.cmp(a));
-                let share = |count: u64| count as f64 / column.rows.max(1) as f64;
-                let pair = order.first().zip(order.get(1));
-                largest = pair.map(|(first, second)| (first.1, share(first.0), second.1));
-            }
+/// What the work makes of each item, in their order. Each has random numbers of its own, so that it does not matter how many
+/// threads there are.
+fn on_all_cores<T: Sync, R: Send>(
+    items: &[T],
+    threads: usize,
+    random: &mut SplitMix,
+    work: impl Fn(&T, &mut SplitMix) -> Result<R> + Sync,
+) -> Result<Vec<R>> {
+    let seeds: Vec<u64> = items.iter().map(|_| random.bits()).collect();
+    let next = AtomicUsize::new(0);
+    let run = || {
+        let mut made = vec![];
+        loop {
+            let index = next.fetch_add(1, Ordering::Relaxed);
+            let Some(item) = items.get(index) else { return made };
+            made.push((index, work(item, &mut SplitMix(seeds[index]))));
         }
-        let scale = rows.len() as f64 / column.values.finite().max(1) as f64;
-        let scale = if rows.is_empty() { 1.0 } else { scale };
-        let others = |count: u64| ((count as f64 * scale).round() as u64).min(ROWS_MAX);
-        rows.extend((0..others(column.missing)).map(|_| Row::Missing));
-        rows.extend((0..others(column.failed)).map(|_| Row::Failed));
-        Self { name: column.name.clone(), like: column.values.clone(), rows, deviation, largest, labels }
-    }
-
-    fn unit(&self) -> &'static str {
-        if self.labels.is_empty() { "standard deviations" } else { "share of rows" }
-    }
-
-    /// The rest and a window of so many rows, which is changed by so much.
-    fn split(&self, rows: u64, change: f64, random: &mut SplitMix) -> (Column, Column) {
-        let chosen = some(random, self.rows.len() as u64, rows.min(self.rows.len() as u64 / 2));
-        let mut is_chosen = vec![false; self.rows.len()];
-        chosen.into_iter().for_each(|index| is_chosen[index as usize] = true);
-        let (mut rest, mut window) = (vec![], vec![]);
-        for (row, is_chosen) in self.rows.iter().zip(is_chosen) {
-            if is_chosen { window.push(self.changed(*row, change, random)) } else { rest.push(*row) }
-        }
-        (self.column(&rest), self.column(&window))
-    }
-
-    fn changed(&self, row: Row, change: f64, random: &mut SplitMix) -> Row {
-        match (row, self.largest) {
-            (Row::Number(value), _) if change > 0.0 => Row::Number(value + change * self.deviation),
-            (Row::Label(label), Some((first, share, second))) if label == first => {
-                if random.uniform() * share < change { Row::Label(second) } else { row }
-            }
-            _ => row,
-        }
-    }
-
-    fn column(&self, rows: &[Row]) -> Column {
-        let count = |wanted: fn(&Row) -> bool| rows.iter().filter(|row| wanted(row)).count() as u64;
-        let (missing, failed) =
-            (count(|row| matches!(row, Row::Missing)), count(|row| matches!(row, Row::Failed)));
-        let numbers = || {
-            let numbers =
-                rows.iter().filter_map(|row| if let Row::Number(value) = row { Some(*value) } else { None });
-            crate::drift::compare::Sample::exact(numbers.collect())
-        };
-        let categories = || {
-            let mut counts = BTreeMap::new();
-            for row in rows {
-                if let Row::Label(label) = row {
-                    *counts.entry(self.labels[*label as usize].clone()).or_default() += 1;
-                }
-            }
-            Categories::exact(counts)
-        };
-        let values = match &self.like {
-            Values::Numeric(_) => Values::Numeric(numbers()),
-            Values::Time(_) => Values::Time(numbers()),
-            Values::Text { .. } => Values::Text { lengths: numbers(), distinct: None },
-            Values::Categorical(_) => Values::Categorical(categories()),
-            Values::Boolean(_) => Values::Boolean(categories()),
-        };
-        Column::new(&self.name, values, missing, failed)
-    }
-
-    /// By halving what lies between the largest change that is missed and the smallest that is found.
-    fn smallest_change(&self, request: &Request, rows: u64, random: &mut SplitMix) -> Result<Option<f64>> {
-        let is_found = |change: f64, random: &mut SplitMix| -> Result<bool> {
-            let mut found = 0;
-            for _ in 0..TRIES {
-                let (reference, current) = self.split(rows, change, random);
-                let run = compared(vec![reference], vec![current], request)?;
-                found += u64::from(run.verdict == Verdict::Drift);
-            }
-            Ok(found as f64 >= POWER * TRIES as f64)
-        };
-        let mut most = if self.labels.is_empty() { 2.0 } else { 0.5 };
-        if matches!(self.like, Values::Time(_)) || !is_found(most, random)? {
-            return Ok(None);
-        }
-        let mut least = 0.0;
-        for _ in 0..HALVINGS {
-            let middle = f64::midpoint(least, most);
-            if is_found(middle, random)? { most = middle } else { least = middle }
-        }
-        Ok(Some(most))
-    }
-}
-
-/// So many of the numbers below `all`, or all of them, in ascending order (Fan, Muller and Rezucha, "Development of
-/// sampling plans by using sequential selection techniques", JASA 57, 1962).
-fn some(random: &mut SplitMix, all: u64, wanted: u64) -> Vec<u64> {
-    let mut chosen = Vec::with_capacity(wanted.min(all) as usize);
-    if wanted >= all {
-        return (0..all).collect();
-    }
-    // Of very many, gaps are drawn instead of looking at each.
-    if all > 16 * ROWS_MAX {
-        let step = all as f64 / wanted as f64;
-        return (0..wanted).map(|index| ((index as f64 + random.uniform()) * step) as u64).collect();
-    }
-    for number in 0..all {
-        let left = wanted - chosen.len() as u64;
-        if random.uniform() * ((all - number) as f64) < left as f64 {
-            chosen.push(number);
-        }
-    }
-    chosen
+    };
+    let mut all: Vec<(usize, Result<R>)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(run)).collect();
+        workers
+            .into_iter()
+            .flat_map(|worker| worker.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)))
+            .collect()
+    });
+    all.sort_by_key(|(index, _)| *index);
+    all.into_iter().map(|(_, made)| made).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drift::compare::Sample;
-
-    #[test]
-    fn a_choice_has_the_size_asked_for() {
-        let mut random = SplitMix(1);
-        for (all, wanted) in [(10, 3), (10, 10), (10, 20), (0, 3), (1_000, 999)] {
-            let chosen = some(&mut random, all, wanted);
-            assert_eq!(chosen.len() as u64, wanted.min(all));
-            assert!(chosen.windows(2).all(|pair| pair[0] < pair[1]) && chosen.iter().all(|one| *one < all));
-        }
-        let mut hits = [0; 10];
-        (0..10_000).flat_map(|_| some(&mut random, 10, 3)).for_each(|one| hits[one as usize] += 1);
-        assert!(hits.iter().all(|hits| (2_700..3_300).contains(hits)), "{hits:?}");
-    }
-
-    #[test]
-    fn a_window_and_the_rest_are_the_column() {
-        let sample = Sample::exact((0..1_000).map(f64::from).collect());
-        let column = Column::new("x", Values::Numeric(sample), 100, 50);
-        let mut random = SplitMix(2);
-        let pool = Pool::new(&column, &mut random);
-        let (rest, window) = pool.split(200, 0.0, &mut random);
-        assert_eq!((rest.rows, window.rows), (950, 200));
-        assert_eq!((rest.missing + window.missing, rest.failed + window.failed), (100, 50));
-    }
 
     #[test]
     fn alpha_is_what_few_windows_exceed() {
@@ -342,5 +212,16 @@ mod tests {
         let alpha = alpha_for(alphas.clone(), 0.01).unwrap();
         assert_eq!(alphas.iter().filter(|one| **one <= alpha).count(), 10);
         assert_eq!(alpha_for(alphas, 0.0005), None);
+    }
+
+    #[test]
+    fn work_comes_back_in_order_whatever_the_threads() {
+        let items: Vec<u64> = (0..50).collect();
+        let made = |threads| {
+            on_all_cores(&items, threads, &mut SplitMix(1), |item, random| Ok((*item, random.bits())))
+                .unwrap()
+        };
+        assert_eq!(made(1), made(7));
+        assert!(made(3).iter().map(|(item, _)| *item).eq(0..50));
     }
 }

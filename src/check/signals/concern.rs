@@ -1,6 +1,8 @@
-//! Which drift tells of broken rules.
+//! Which drift tells of broken rules, or of a service that is worse.
 
 use crate::drift::compare::{Column, Concern, Finding, Values, Verdict};
+use crate::drift::statistics::mann_whitney::mann_whitney_less;
+use crate::drift::statistics::t_test::t_test;
 use crate::drift::statistics::two_proportion::two_proportion;
 
 /// Where so large a share of the reference's outputs was JSON, it was the rule.
@@ -20,6 +22,17 @@ pub(super) fn concern(signal: &str, reference: &Column, current: &Column, alpha:
     let test = two_proportion(counts(reference, good), counts(current, good), 1.0 - alpha);
     let is_worse = test.is_some_and(|test| test.difference < 0.0 && test.p_value <= alpha);
     if is_worse { Concern::Violations } else { Concern::Data }
+}
+
+/// What drift of latencies, or of failed and repeated attempts, would be about: the numbers are significantly higher than they were,
+/// most of them or their mean, which a few very slow answers move. That a service is faster than it was harms nobody.
+pub(super) fn health(reference: &Column, current: &Column, alpha: f64) -> Concern {
+    let (Values::Numeric(r), Values::Numeric(c)) = (&reference.values, &current.values) else {
+        return Concern::Data;
+    };
+    let is_higher = mann_whitney_less(&r.ecdf, &c.ecdf).is_some_and(|(_, p)| p <= 0.5 * alpha);
+    let has_higher_mean = t_test(&r.ecdf, &c.ecdf).is_some_and(|(t, p)| t < 0.0 && p <= alpha);
+    if is_higher || has_higher_mean { Concern::Health } else { Concern::Data }
 }
 
 /// Once it was judged: that values are missing, or of another type, breaks no rule.

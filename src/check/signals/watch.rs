@@ -21,6 +21,8 @@ pub(in super::super) struct Watch {
     /// Columns that are compared as they are.
     plain: BTreeMap<String, Kind>,
     pinned: BTreeSet<String>,
+    /// Columns that tell how the service does.
+    health: BTreeSet<String>,
     /// Columns that only others are made of, or that are no column to compare.
     hidden: BTreeSet<String>,
     outputs: BTreeSet<String>,
@@ -93,6 +95,7 @@ impl Watch {
         let mut watch = Self {
             plain: preset.plain.iter().map(|plain| (plain.name.clone(), plain.kind)).collect(),
             pinned: preset.plain.iter().filter(|it| it.is_pinned).map(|it| it.name.clone()).collect(),
+            health: preset.plain.iter().filter(|it| it.role.is_health()).map(|it| it.name.clone()).collect(),
             vectors: preset.vectors.iter().filter(|name| request.wants(name)).cloned().collect(),
             judge: Judge::of(&roles).filter(|judge| request.wants(&judge.score)),
             recognised: Some(recognised(signals, &roles, &preset, &misfits)),
@@ -220,6 +223,9 @@ impl Watch {
         if let ([Some(reference), Some(current)], Some(derived)) = (sides, self.of_output(&finding.column)) {
             finding.concern = concern::concern(derived.signal.name(), reference, current, options.alpha);
         }
+        if let ([Some(reference), Some(current)], true) = (sides, self.health.contains(&finding.column)) {
+            finding.concern = concern::health(reference, current, options.alpha);
+        }
         if matches!(rules, Rules::Sound(_)) {
             if self.pinned.contains(&finding.column) {
                 finding.pin(options);
@@ -233,7 +239,7 @@ impl Watch {
 
     /// After it was judged.
     pub fn settle(&self, finding: &mut Finding) {
-        if self.of_output(&finding.column).is_some() {
+        if self.of_output(&finding.column).is_some() || self.health.contains(&finding.column) {
             concern::settle(finding);
         }
         if self.pinned.contains(&finding.column) {

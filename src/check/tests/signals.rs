@@ -181,6 +181,30 @@ fn each_change_shows_where_it_is() {
     assert_eq!(finding(&report, "completion:language").verdict, Verdict::Ok);
 }
 
+/// A service that got slower, for all or for a few, can be a reason to go back; one that got faster, or says so less often, not.
+#[test]
+fn a_service_that_is_slower_is_about_health() {
+    let files = Files::new();
+    let log = |name: &str, seed: u64, latency: &dyn Fn(usize, f64) -> Value| {
+        let mut random = SplitMix(seed);
+        let line = |row: usize| json!({ "latency_ms": latency(row, 200.0 + 300.0 * random.uniform()), "retries": row % 10 / 9 });
+        ndjson(&files, name, &(0..2_000).map(line).collect::<Vec<_>>())
+    };
+    let usual = log("r", 1, &|_, ms| json!(ms));
+    let of = |current: &Path| {
+        let report = checked(&usual, current, &request(Tier::Prompt)).unwrap();
+        let found = finding(&report, "latency_ms");
+        (found.verdict, found.concern)
+    };
+    assert_eq!(of(&log("a", 2, &|_, ms| json!(ms))), (Verdict::Ok, Concern::Data));
+    assert_eq!(of(&log("b", 3, &|_, ms| json!(ms * 1.3))), (Verdict::Drift, Concern::Health));
+    assert_eq!(of(&log("c", 4, &|_, ms| json!(ms * 0.7))), (Verdict::Drift, Concern::Data));
+    let few = log("d", 5, &|row, ms| json!(if row % 20 == 0 { 30_000.0 } else { ms }));
+    assert_eq!(of(&few), (Verdict::Drift, Concern::Health));
+    let silent = log("e", 6, &|row, ms| if row % 4 == 0 { Value::Null } else { json!(ms) });
+    assert_eq!(of(&silent), (Verdict::Drift, Concern::Data));
+}
+
 /// That a fifth of the outputs is not logged any more breaks no rule, whatever chance does to those that are left.
 #[test]
 fn outputs_that_are_missing_are_no_violations() {
@@ -262,7 +286,7 @@ fn scores_that_a_profile_keeps_are_no_data() {
     forgotten.signals.as_mut().unwrap().roles.insert("anchor".to_owned(), None);
     assert!(plain(&checked(&kept, &table, &forgotten).unwrap()));
     assert_eq!(checked(&kept, &table, &Request::default()).unwrap_err().code, "drift_preset");
-    let windows = Windows { rows: 200, count: 20, runs_per_month: 30.0 };
+    let windows = Windows { rows: 200, count: 20, runs_per_month: 30.0, against: None, changes: true };
     let calibration = calibrate(&open(&kept).unwrap(), &Request::default(), windows).unwrap();
     assert!(calibration.columns.iter().all(|it| !it.column.contains(':')));
     let without = profile(&open(&table).unwrap(), None, &Request::default()).unwrap();
@@ -319,7 +343,7 @@ fn a_baseline_works_with_later_logs() {
         assert!(refused.contains("derived for one of the profiles"), "{refused}");
     }
 
-    let windows = Windows { rows: 400, count: 20, runs_per_month: 30.0 };
+    let windows = Windows { rows: 400, count: 20, runs_per_month: 30.0, against: None, changes: true };
     let only =
         Request { only: ["completion:refusal".to_owned(), "prompt:words".to_owned()].into(), ..request };
     let of_profile = calibrate(&open(&kept).unwrap(), &only, windows).unwrap();

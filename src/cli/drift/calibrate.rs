@@ -4,7 +4,7 @@ use super::super::{argument, print::Out};
 use super::check::blocking;
 use super::side::{Columns, open};
 use super::{baseline, key, needed};
-use crate::check::{Calibration, Windows, calibrate};
+use crate::check::{Calibration, ColumnCalibration, Null, Windows, calibrate};
 use crate::client::Client;
 use crate::error::Result;
 use crate::model::reference::Reference;
@@ -21,6 +21,9 @@ pub struct Calibrate {
     /// Rows of a window: as many as a check will have
     #[arg(long, value_name = "ROWS")]
     rows: u64,
+    /// Rows that each window is compared with, as for a monitor that compares with days before; without it all others
+    #[arg(long, value_name = "ROWS")]
+    against_rows: Option<u64>,
     /// How many windows to draw
     #[arg(long, default_value_t = 400)]
     windows: u64,
@@ -34,7 +37,7 @@ pub struct Calibrate {
 impl Calibrate {
     /// `client` is needed where there is a version.
     pub async fn run(self, client: Option<&Client>, out: &Out) -> Result<()> {
-        let Self { version, reference, rows, windows, runs_per_month, columns } = self;
+        let Self { version, reference, rows, against_rows, windows, runs_per_month, columns } = self;
         let baseline = match &version {
             Some(version) => Some(baseline::fetch(needed(client)?, version).await?),
             None => None,
@@ -47,7 +50,9 @@ impl Calibrate {
                 None => open(&reference, reading, request.threads)?,
             };
             let request = key::of_check(request, &[&source])?;
-            calibrate(&source, &request, Windows { rows, count: windows, runs_per_month })
+            let windows =
+                Windows { rows, against: against_rows, count: windows, runs_per_month, changes: true };
+            calibrate(&source, &request, windows)
         });
         let calibration = made.await?;
         out.data(&calibration, |out| print(&calibration, out))
@@ -57,10 +62,11 @@ impl Calibrate {
 fn print(it: &Calibration, out: &Out) {
     let percent = |share: f64| format!("{:.1} %", 100.0 * share);
     out.line(format!(
-        "{} of {} windows of {} rows, drawn from the {} rows of the reference, were called drift (95 %: {} to {})",
+        "{} of {} windows of {} rows, each against {} rows, drawn from the {} of the reference, were called drift (95 %: {} to {})",
         percent(it.false_alarms),
         it.windows,
         it.window_rows,
+        it.against_rows,
         it.reference_rows,
         percent(it.interval[0]),
         percent(it.interval[1])
@@ -71,11 +77,25 @@ fn print(it: &Calibration, out: &Out) {
         None => out.line("at most one in three months: more --windows are needed to tell"),
     }
     out.line("");
-    let row = |column: &crate::check::ColumnCalibration| {
-        let change = column
-            .smallest_change
-            .map_or("none tried".to_owned(), |change| format!("{change:.3} {}", column.unit));
-        vec![column.column.clone(), percent(column.false_alarms), change]
+    out.line("What tests come to where nothing has changed; drift begins at FLOOR:");
+    let nulls = it.columns.iter().flat_map(|column| column.nulls.iter().map(|null| (&column.column, null)));
+    let row = |(column, null): (&String, &Null)| {
+        let [floor, median, p95, p99] =
+            [null.floor, null.median, null.p95, null.p99].map(|x| format!("{x:.4}"));
+        let (statistic, effect) = (null.statistic.replace('_', " "), null.effect.clone());
+        vec![column.clone(), statistic, effect, floor, median, p95, p99, percent(null.significant)]
+    };
+    out.table(
+        &["COLUMN", "TEST", "EFFECT", "FLOOR", "MEDIAN", "95 %", "99 %", "P <= 0.05"],
+        &nulls.map(row).collect::<Vec<_>>(),
+    );
+    out.line("");
+    let row = |column: &ColumnCalibration| {
+        let found = column.found.iter().map(|found| match found.smallest {
+            Some(smallest) => format!("{smallest:.3} {}", found.change.unit()),
+            None => format!("nothing of: {}", found.change.unit()),
+        });
+        vec![column.column.clone(), percent(column.false_alarms), found.collect::<Vec<_>>().join("; ")]
     };
     out.table(
         &["COLUMN", "FALSE ALARMS", "FOUND WITH POWER 0.8"],

@@ -12,10 +12,10 @@ use super::signals::SignalsArgs;
 use crate::{
     check::{Windows, calibrate},
     client::Client,
-    drift::compare::{Concern, Correction, Options},
+    drift::compare::{Concern, Options},
     error::{Error, Result},
     model::{
-        monitor::{Compared, Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Spec},
+        monitor::{Hygiene, Misfire, MonitorName, MonitorPath, OnDrift, Spec, Window},
         name::Workload,
         reference::{Reference, Selector},
         stage::Stage,
@@ -85,7 +85,7 @@ pub struct Add {
     #[arg(long, value_parser = argument::<OnDrift>, default_value = "notify")]
     on_drift: OnDrift,
     /// What must have drifted for the stage to move back
-    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', default_values = ["violations", "performance"])]
+    #[arg(long, value_name = "WHAT", value_enum, value_delimiter = ',', default_values = ["violations", "health", "performance"])]
     rollback_on: Vec<ConcernName>,
     /// Minutes to wait for data that come late
     #[arg(long, value_name = "MINUTES", default_value_t = 0)]
@@ -105,7 +105,8 @@ pub struct Add {
     /// The share of false ones among all alarms that is accepted; gradus drift calibrate says which gives one in three months
     #[arg(long, default_value_t = 0.05)]
     alpha: f64,
-    /// Choose alpha so that windows of so many rows give at most one false alarm in three months, as drawn from the baseline
+    /// Choose alpha so that windows of so many rows give at most one false alarm in three months, as drawn from the baseline of
+    /// the version in the stage; what goes up and down by the day is no part of that
     #[arg(long, value_name = "ROWS", conflicts_with = "alpha")]
     one_false_page_a_quarter: Option<u64>,
     #[command(flatten)]
@@ -122,6 +123,8 @@ enum ConcernName {
     Data,
     /// Answers that break a rule
     Violations,
+    /// Latency, failed and repeated attempts that are more than they were
+    Health,
     /// How good the answers are
     Performance,
 }
@@ -131,6 +134,7 @@ impl From<ConcernName> for Concern {
         match name {
             ConcernName::Data => Self::Data,
             ConcernName::Violations => Self::Violations,
+            ConcernName::Health => Self::Health,
             ConcernName::Performance => Self::Performance,
         }
     }
@@ -213,7 +217,7 @@ impl Add {
                 clear_after: self.clear_after,
                 cooldown_hours: self.cooldown,
             },
-            options: Options { alpha: self.alpha, correction: Correction::default(), ..Options::default() },
+            options: Options { alpha: self.alpha, bins: self.chosen.bins()?, ..Options::default() },
             types: self.chosen.types.into_iter().collect(),
             columns: self.chosen.columns.into_iter().collect(),
             ignore: self.chosen.ignore.into_iter().collect(),
@@ -228,23 +232,28 @@ impl Add {
 /// The largest alpha by which windows of so many rows give at most one false alarm in three months.
 async fn calibrated(client: &Client, reference: &Reference, spec: &Spec, rows: u64) -> Result<f64> {
     let plan = spec.plan()?;
-    if plan.reference != Compared::Baseline {
-        let why = "false alarms are told from the baseline, and this monitor compares with something else";
-        return Err(Error::invalid("monitor_calibration", why).hint("give --alpha instead"));
-    }
     let schedule = &plan.schedule;
+    let window = plan.window(Utc::now());
+    // Days of one length are taken to have as many rows.
+    let against = plan.reference_of(window).map(|reference| {
+        let seconds = |window: Window| (window.end - window.start).num_seconds().max(1) as f64;
+        (rows as f64 * seconds(reference) / seconds(window)).round().max(1.0) as u64
+    });
     let (from, until) = (Utc::now(), Utc::now() + TimeDelta::days(30));
     let times = std::iter::successors(schedule.next(from), |at| schedule.next(*at));
     // A window is checked once, however often the schedule comes to it.
     let windows: BTreeSet<_> = times.take_while(|at| *at <= until).map(|at| plan.window(at).end).collect();
     let runs_per_month = windows.len().max(1) as f64;
     let (source, request) = (baseline::fetch(client, reference).await?, spec.request());
-    let windows = Windows { rows, count: WINDOWS, runs_per_month };
+    let windows = Windows { rows, against, count: WINDOWS, runs_per_month, changes: false };
     let calibration = blocking(move || calibrate(&source, &request, windows)).await?;
     calibration.alpha_for_one_a_quarter.ok_or_else(|| {
         let why = format!("with {runs_per_month} runs a month, {WINDOWS} windows are too few to tell");
         Error::invalid("monitor_calibration", why)
-            .hint(format!("gradus drift calibrate {reference} --rows {rows} --windows 5000 says which --alpha to give; or run it less often"))
+            .hint(format!(
+                "gradus drift calibrate {reference} --rows {rows}{} --windows 5000 says which --alpha to give; or run it less often",
+                against.map_or_else(String::new, |against| format!(" --against-rows {against}"))
+            ))
     })
 }
 
