@@ -158,6 +158,11 @@ impl Role {
         )
     }
 
+    /// Whether more of it says that the service does worse.
+    pub fn is_health(self) -> bool {
+        matches!(self, Self::Latency | Self::Retries)
+    }
+
     /// What a column of this name usually is; only the name's letters and digits count, and no case.
     pub fn of(name: &str) -> Option<Self> {
         KNOWN.iter().find(|known| rank(known, name).is_some()).map(|known| known.role)

@@ -115,7 +115,7 @@ pub struct Spec {
 }
 
 fn grave() -> BTreeSet<Concern> {
-    [Concern::Violations, Concern::Performance].into()
+    [Concern::Violations, Concern::Health, Concern::Performance].into()
 }
 
 fn utc() -> String {
@@ -229,7 +229,9 @@ impl Spec {
         }
         if self.rollback_on.is_empty() {
             let why = "something must have drifted for the stage to go back";
-            return Err(Error::invalid("monitor_rollback", why).hint("data, violations or performance"));
+            return Err(
+                Error::invalid("monitor_rollback", why).hint("data, violations, health or performance")
+            );
         }
         check_sensitive(&self.sensitive, &self.types, self.signals.as_ref(), self.performance.as_ref())?;
         if self.labels.is_some() && self.source == PUSHED {
@@ -244,10 +246,10 @@ impl Spec {
                 Error::invalid("monitor_labels", why).hint("give --target, --prediction and --id too")
             );
         }
-        if self.options.check().is_err() {
-            return Err(Error::invalid("monitor_options", "alpha or a floor is out of bounds")
-                .hint("alpha lies above 0 and is at most 0.5, floors above 0 and at most 1"));
-        }
+        self.options.check().map_err(|error| {
+            Error::invalid("monitor_options", error.to_string())
+                .hint("such as alpha 0.05, floors of 0.1, bins of 0,10,100")
+        })?;
         if let Some(schema) = self.signals.as_ref().and_then(|signals| signals.output_schema.as_ref()) {
             Schema::new(schema).map_err(|error| {
                 Error::invalid("monitor_signals", format!("the schema of outputs: {error}"))
