@@ -21,6 +21,7 @@ mod deployments;
 mod dossier;
 /// Drift checks.
 mod drift;
+mod drift_commands;
 /// Evidence of versions: with a push, after it, and again.
 mod evidence;
 /// The bucket, the database or the disk fails in the middle.

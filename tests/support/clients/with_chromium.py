@@ -10,6 +10,7 @@ import re
 import select
 import time
 from fcntl import F_DUPFD, fcntl
+from pathlib import Path
 
 from PIL import Image
 
@@ -19,6 +20,7 @@ from support.processes import Server
 
 run = Checks(__doc__)
 gradus, folder = run.gradus, run.folder
+EXAMPLES = Path(__file__).resolve().parents[3] / "deploy" / "examples"
 BYTES_MAX = 300_000
 DESK, PHONE = (1000, 1400), (390, 844)
 LIGHT, DARK = "light", "dark"
@@ -165,8 +167,28 @@ def pages():
         "calm": (page("calm", calm, calm), "OK", ["amount", "plan", "paid"]),
         "nothing": (page("nothing", calm, calm, rows=(2000, 0), expect=1), "NO_DATA", ["amount", "plan", "paid"]),
         "wide": (page("wide", wide, far, rows=(1000, 1000), expect=10), "DRIFT", ["column 0", "column 360"]),
+        "trend": (trend(), "DRIFT", ["amount", "other"]),
         "odd": (page("odd", odd, strange, expect=10), "DRIFT", list(odd)),
     }
+
+
+def trend():
+    """The report of a monitor that profiles of seven days were pushed to, of which one drifted."""
+    prompt, contract = EXAMPLES / "prompts" / "triage-1.prompt.yaml", EXAMPLES / "contract.json"
+    gradus.cli("push", prompt, "--to", "acme/chromium", "--contract", contract, "--version", "1.0.0")
+    gradus.cli("promote", "acme/chromium:1.0.0", "--to", "staging")
+    asked = ["--on", "acme/chromium:staging", "--every", "0 6 * * *", "--source", "pushed"]
+    gradus.cli("drift", "monitor", "add", "nightly", *asked, "--reference", "trailing:1d")
+    for day in range(1, 8):
+        mean = 2.0 if day == 6 else 0.0
+        data = table(f"day-{day}.csv", {"amount": numbers(mean), "other": numbers()}, 1000, day)
+        gradus.cli("drift", "profile", data, "-o", folder / f"{day}.profile")
+        expect = 10 if day in (6, 7) else 1 if day == 1 else 0
+        at = f"2026-01-{day:02}"
+        gradus.cli("drift", "push", "acme/chromium/nightly", folder / f"{day}.profile", "--at", at, expect=expect)
+    out = folder / "trend.html"
+    gradus.cli("drift", "report", "acme/chromium/nightly", "-o", out)
+    return out
 
 
 def rgb(colour):
@@ -195,6 +217,10 @@ def share_of_ground(image, scheme):
 
 
 BOX = "(({left, top, right, bottom}) => [left, top, right, bottom])(%s.getBoundingClientRect())"
+BARS = """[...document.querySelectorAll('svg rect.t')].map(bar => {
+    const {height, left} = bar.getBoundingClientRect();
+    return [bar.getAttribute('class').slice(2), height, left];
+})"""
 CUT_OFF = """[...document.querySelectorAll('svg text')].filter(text => {
     const [box, all] = [text.getBBox(), text.ownerSVGElement.viewBox.baseVal];
     return box.x < -1 || box.x + box.width > all.width + 1 || box.y < -1 || box.y + box.height > all.height + 1;
@@ -262,6 +288,17 @@ with Chromium() as BROWSER:
         for name, (file, *_) in PAGES.items():
             BROWSER.open(file, DESK, LIGHT)
             equal(BROWSER.value(CUT_OFF), [], name)
+
+    @run.check
+    def past_runs_are_bars_of_which_those_with_drift_are_the_highest():
+        for size in (DESK, PHONE):
+            BROWSER.open(PAGES["trend"][0], size, LIGHT)
+            bars = BROWSER.value(BARS)
+            equal([verdict for verdict, *_ in bars], ["NO_DATA", *["OK"] * 4, "DRIFT", "DRIFT"], "verdicts")
+            low, high = ({height for verdict, height, *_ in bars if (verdict == "DRIFT") == is_drift} for is_drift in (False, True))
+            equal(min(high) > 5 * max(low), True, f"heights {bars}")
+            lefts = [left for *_, left in bars]
+            equal(lefts, sorted(set(lefts)), "places")
 
     @run.check
     def names_of_columns_are_text_and_nothing_else():
