@@ -1,9 +1,11 @@
 //! Which drift tells of broken rules, or of a service that is worse.
 
-use crate::drift::compare::{Column, Concern, Finding, Values, Verdict};
+use crate::drift::compare::{Column, Concern, Finding, Options, Values, Verdict};
+use crate::drift::statistics::Ecdf;
 use crate::drift::statistics::mann_whitney::mann_whitney_less;
-use crate::drift::statistics::t_test::t_test;
-use crate::drift::statistics::two_proportion::two_proportion;
+use crate::drift::statistics::special::normal_sf;
+use crate::drift::statistics::two_proportion::{cohens_h, two_proportion};
+use std::f64::consts::SQRT_2;
 
 /// Where so large a share of the reference's outputs was JSON, it was the rule.
 const RULE: f64 = 0.95;
@@ -24,15 +26,31 @@ pub(super) fn concern(signal: &str, reference: &Column, current: &Column, alpha:
     if is_worse { Concern::Violations } else { Concern::Data }
 }
 
-/// What drift of latencies, or of failed and repeated attempts, would be about: the numbers are significantly higher than they were,
-/// most of them or their mean, which a few very slow answers move. That a service is faster than it was harms nobody.
-pub(super) fn health(reference: &Column, current: &Column, alpha: f64) -> Concern {
+/// What drift of latencies, or of failed and repeated attempts, would be about. The service is worse if the numbers are higher than
+/// they were significantly and by what matters, by the floors of a shift and of a rate: most of them, or the share of those that
+/// only one in a hundred exceeded before. That a service is faster or steadier than it was harms nobody.
+pub(super) fn health(reference: &Column, current: &Column, options: &Options) -> Concern {
     let (Values::Numeric(r), Values::Numeric(c)) = (&reference.values, &current.values) else {
         return Concern::Data;
     };
-    let is_higher = mann_whitney_less(&r.ecdf, &c.ecdf).is_some_and(|(_, p)| p <= 0.5 * alpha);
-    let has_higher_mean = t_test(&r.ecdf, &c.ecdf).is_some_and(|(t, p)| t < 0.0 && p <= alpha);
-    if is_higher || has_higher_mean { Concern::Health } else { Concern::Data }
+    let (r, c) = (&r.ecdf, &c.ecdf);
+    let pairs = r.len() as f64 * c.len() as f64;
+    // Of two normal distributions as far apart as the floor says, one number is greater than the other so often.
+    let floor = normal_sf(-options.floors.shift / SQRT_2) - 0.5;
+    let is_most = |(u, p): (f64, f64)| p <= 0.5 * options.alpha && 0.5 - u / pairs >= floor;
+    let is_slower = mann_whitney_less(r, c).is_some_and(is_most);
+    let above = |side: &Ecdf, limit| (side.len() - side.count_up_to(limit), side.len());
+    let has_more_slow = r.quantile(0.99).is_some_and(|limit| {
+        let (before, now) = (above(r, limit), above(c, limit));
+        let is_many = cohens_h(share(before), share(now)) >= options.floors.rate;
+        let test = two_proportion(before, now, 1.0 - options.alpha);
+        is_many && test.is_some_and(|test| test.difference > 0.0 && test.p_value <= options.alpha)
+    });
+    if is_slower || has_more_slow { Concern::Health } else { Concern::Data }
+}
+
+fn share((hits, rows): (u64, u64)) -> f64 {
+    hits as f64 / rows.max(1) as f64
 }
 
 /// Once it was judged: that values are missing, or of another type, breaks no rule.

@@ -224,7 +224,7 @@ impl Watch {
             finding.concern = concern::concern(derived.signal.name(), reference, current, options.alpha);
         }
         if let ([Some(reference), Some(current)], true) = (sides, self.health.contains(&finding.column)) {
-            finding.concern = concern::health(reference, current, options.alpha);
+            finding.concern = concern::health(reference, current, options);
         }
         if matches!(rules, Rules::Sound(_)) {
             if self.pinned.contains(&finding.column) {

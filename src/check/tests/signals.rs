@@ -201,6 +201,11 @@ fn a_service_that_is_slower_is_about_health() {
     assert_eq!(of(&log("c", 4, &|_, ms| json!(ms * 0.7))), (Verdict::Drift, Concern::Data));
     let few = log("d", 5, &|row, ms| json!(if row % 20 == 0 { 30_000.0 } else { ms }));
     assert_eq!(of(&few), (Verdict::Drift, Concern::Health));
+    // What one answer does to the mean says nothing where the others are faster; nor does that they are steadier.
+    let one = log("f", 7, &|row, ms| json!(if row == 0 { 300_000.0 } else { 0.9 * ms }));
+    assert_eq!(of(&one), (Verdict::Drift, Concern::Data));
+    let steady = log("g", 8, &|_, ms| json!(353.0 + 0.5 * (ms - 350.0)));
+    assert_eq!(of(&steady), (Verdict::Drift, Concern::Data));
     let silent = log("e", 6, &|row, ms| if row % 4 == 0 { Value::Null } else { json!(ms) });
     assert_eq!(of(&silent), (Verdict::Drift, Concern::Data));
 }

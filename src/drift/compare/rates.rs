@@ -1,6 +1,6 @@
 //! Tests of rates: missing values, values of another type, numbers that are not finite.
 
-use super::super::statistics::two_proportion::two_proportion;
+use super::super::statistics::two_proportion::{cohens_h, two_proportion};
 use super::options::Options;
 use super::power::Scale;
 use super::result::{Cell, Direction, Effect, Test};
@@ -65,9 +65,4 @@ pub(super) fn test(
         cells: vec![Cell::new("yes", a, b), Cell::new("no", n - a, m - b)],
         ..Test::new(name, n, m)
     })
-}
-
-/// Cohen's h (1988), the difference of two rates on the scale on which their error does not depend on the rate.
-fn cohens_h(p: f64, q: f64) -> f64 {
-    (2.0 * p.clamp(0.0, 1.0).sqrt().asin() - 2.0 * q.clamp(0.0, 1.0).sqrt().asin()).abs()
 }

@@ -2,10 +2,10 @@
 
 use super::super::compare::power::Scale;
 use super::super::compare::{Cell, Direction, Effect, Options, Test};
-use super::super::statistics::two_proportion::{two_proportion, wilson};
+use super::super::statistics::two_proportion::{cohens_h, two_proportion, wilson};
 use super::measures::Classification;
 use super::report::{Value, Z_95};
-use super::shares::{Share, cohens_h};
+use super::shares::Share;
 
 pub(super) fn value(of: &Classification) -> Option<Value> {
     let (right, rows) = (of.right(), of.total());

@@ -3,6 +3,7 @@
 use super::super::compare::power::{self, Scale};
 use super::super::compare::{Direction, Effect, Options, Test};
 use super::super::statistics::special::normal_sf;
+use super::super::statistics::two_proportion::cohens_h;
 use super::report::{Value, Z_95};
 
 /// A class needs so many rows on each side that has labels.
@@ -67,11 +68,6 @@ pub(super) fn test(statistic: &str, method: &str, r: Share, c: Share, options: &
         }),
         ..Test::new(statistic, n, m)
     }
-}
-
-/// Cohen's h (1988), the difference of two shares on the scale on which their error does not depend on them.
-pub(super) fn cohens_h(p: f64, q: f64) -> f64 {
-    (2.0 * p.clamp(0.0, 1.0).sqrt().asin() - 2.0 * q.clamp(0.0, 1.0).sqrt().asin()).abs()
 }
 
 /// An effect of which these rows know the standard error.

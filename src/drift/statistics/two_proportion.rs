@@ -37,6 +37,11 @@ pub fn two_proportion(reference: (u64, u64), current: (u64, u64), confidence: f6
     Some(TwoProportion { difference: q - p, interval, z, p_value, exact })
 }
 
+/// Cohen's h (1988), the difference of two rates on the scale on which their error does not depend on the rate.
+pub fn cohens_h(p: f64, q: f64) -> f64 {
+    (2.0 * p.clamp(0.0, 1.0).sqrt().asin() - 2.0 * q.clamp(0.0, 1.0).sqrt().asin()).abs()
+}
+
 /// `(b/m - a/n)` over its standard error under one common rate.
 fn pooled_z((a, n): (f64, f64), (b, m): (f64, f64)) -> f64 {
     let common = (a + b) / (n + m);
