@@ -32,14 +32,17 @@ use crate::{
     ops::settle,
 };
 use chrono::{DateTime, Utc};
-use std::{collections::BTreeSet, sync::Arc};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 /// The version that the stage would go back to, and how it stands with the same data.
 pub(super) struct Other {
     target: Entry,
     baseline: Option<Source>,
-    /// Columns that drift from its baseline, of those that matter; `None`: it has none.
-    drifted: Option<usize>,
+    /// How its baseline compares with the same data; `None`: it has none.
+    compared: Option<Standing>,
     on: BTreeSet<Concern>,
 }
 
@@ -55,23 +58,38 @@ pub(super) async fn other(cx: &Context, monitor: &MonitorRow, there: &Move) -> R
     drop(tx);
     let Some(target) = target else { return Ok(None) };
     let baseline = baseline::of(cx, workload, &target.version, &target.digest).await?;
-    Ok(Some(Other { target, baseline, drifted: None, on: monitor.spec.rollback_on.clone() }))
+    Ok(Some(Other { target, baseline, compared: None, on: monitor.spec.rollback_on.clone() }))
+}
+
+/// The verdicts of columns, and how many of those that matter drifted.
+struct Standing {
+    verdicts: BTreeMap<String, Verdict>,
+    drifted: usize,
 }
 
 impl Other {
     pub fn check(mut self, current: &Source, labels: Option<&Source>, request: &Request) -> Result<Self> {
         if let Some(baseline) = &self.baseline {
             let report = check(baseline, current, labels, request)?;
-            self.drifted = Some(grave(&report, &self.on));
+            let drifted = grave(&report, &self.on).count();
+            let verdicts = report.run.columns.into_iter().map(|finding| (finding.column, finding.verdict));
+            self.compared = Some(Standing { verdicts: verdicts.collect(), drifted });
         }
         Ok(self)
     }
 }
 
-/// How many columns drifted that matter.
-fn grave(report: &Report, on: &BTreeSet<Concern>) -> usize {
+/// The columns that drifted and matter.
+fn grave<'a>(report: &'a Report, on: &'a BTreeSet<Concern>) -> impl Iterator<Item = &'a str> {
     let drifted = report.run.columns.iter().filter(|finding| finding.verdict == Verdict::Drift);
-    drifted.filter(|finding| on.contains(&finding.concern)).count()
+    drifted.filter(|finding| on.contains(&finding.concern)).map(|finding| finding.column.as_str())
+}
+
+impl Standing {
+    /// Whether anything is known of a column: one that could not be compared has not drifted, and is no better for that.
+    fn tells(&self, column: &str) -> bool {
+        matches!(self.verdicts.get(column), Some(Verdict::Ok | Verdict::Warn | Verdict::Drift))
+    }
 }
 
 /// What is told of.
@@ -140,7 +158,10 @@ pub(super) async fn record(
         alert,
         data_rows: made.report.as_ref().map(|(report, _)| count(report.current.rows)),
         drifted: made.report.as_ref().map(|(report, _)| count(report.run.drifted)),
-        grave: made.report.as_ref().map(|(report, _)| grave(report, &monitor.spec.rollback_on) > 0),
+        grave: made
+            .report
+            .as_ref()
+            .map(|(report, _)| grave(report, &monitor.spec.rollback_on).next().is_some()),
         evidence: kept.as_ref(),
         report: report.as_ref(),
     };
@@ -294,8 +315,8 @@ async fn go_back(
             "{stage} was moved back before, and nobody has promoted or armed the monitor since"
         ));
     }
-    let grave = grave(report, &monitor.spec.rollback_on);
-    if grave == 0 {
+    let grave: Vec<&str> = grave(report, &monitor.spec.rollback_on).collect();
+    if grave.is_empty() {
         return stays("what drifted is no reason to".to_owned());
     }
     let entered = stages::entry_of(tx, workload, stage).await?.unwrap_or(current.number);
@@ -306,12 +327,15 @@ async fn go_back(
     if target.digest != other.target.digest {
         return stays("what would come back has changed meanwhile".to_owned());
     }
-    match other.drifted {
-        None => return stays(format!("{} has no drift baseline", target.version)),
-        Some(drifted) if drifted >= grave => {
-            return stays(format!("{} does not fare better with these data", target.version));
-        }
-        Some(_) => {}
+    let version = &target.version;
+    let Some(compared) = &other.compared else {
+        return stays(format!("{version} has no drift baseline"));
+    };
+    if let Some(column) = grave.iter().find(|column| !compared.tells(column)) {
+        return stays(format!("the drift baseline of {version} cannot be compared in {column}"));
+    }
+    if compared.drifted >= grave.len() {
+        return stays(format!("{version} does not fare better with these data"));
     }
     let asked = run.asked_by.as_ref().map(|by| format!(", asked by {by},")).unwrap_or_default();
     let reason = format!("monitor {}{asked} found drift: {}", monitor.name, made.reason);
