@@ -1,17 +1,16 @@
 //! Changes that windows are given, to see from which size on they are found.
 
-use super::super::request::Request;
-use super::compared;
+use super::Judged;
 use super::pool::{Pool, Row};
 use crate::drift::compare::Verdict;
 use crate::drift::statistics::random::SplitMix;
-use crate::error::Result;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Windows for each size of a change.
 const TRIES: u64 = 60;
-const POWER: f64 = 0.8;
+/// Of them, for a power of 0.8.
+const ENOUGH: u64 = 48;
 /// Steps of halving between no change and the largest that is tried.
 const HALVINGS: usize = 7;
 
@@ -58,6 +57,11 @@ impl Change {
         }
     }
 
+    /// The largest that is tried, as its size is told.
+    pub fn largest(self) -> f64 {
+        self.size(self.most())
+    }
+
     fn most(self) -> f64 {
         match self {
             Self::Shift => 2.0,
@@ -80,38 +84,35 @@ impl Amount {
             (Change::Move, Row::Label(label), Some((first, share, second))) if label == first => {
                 if random.uniform() * share < self.by { Row::Label(second) } else { row }
             }
-            (Change::Lose, ..) if random.uniform() < self.by => Row::Missing,
+            (Change::Lose, ..) if random.uniform() * pool.present < self.by => Row::Missing,
             _ => row,
         }
     }
 }
 
-/// Of each change that such a column can have the smallest that is found.
-pub(super) fn smallest(pool: &Pool, request: &Request, random: &mut SplitMix) -> Result<Vec<FoundChange>> {
-    let found = |change: &Change| {
-        Ok(FoundChange { change: *change, smallest: smallest_of(pool, *change, request, random)? })
-    };
-    pool.changes().iter().map(found).collect()
-}
-
 /// By halving what lies between the largest change that is missed and the smallest that is found.
-fn smallest_of(pool: &Pool, change: Change, request: &Request, random: &mut SplitMix) -> Result<Option<f64>> {
-    let mut is_found = |by: f64| -> Result<bool> {
-        let mut found = 0;
-        for _ in 0..TRIES {
-            let (reference, current) = pool.split(Some(Amount { change, by }), random);
-            let run = compared(vec![reference], vec![current], request)?;
-            found += u64::from(run.verdict == Verdict::Drift);
+pub(super) fn smallest(
+    pool: &Pool,
+    change: Change,
+    rules: &Judged<'_>,
+    random: &mut SplitMix,
+) -> FoundChange {
+    let mut is_found = |by: f64| {
+        let (mut found, mut missed) = (0, 0);
+        // Until it is certain what all of them would say.
+        while found < ENOUGH && missed <= TRIES - ENOUGH {
+            let run = rules.compare(&[pool.split(Some(Amount { change, by }), random)]);
+            if run.verdict == Verdict::Drift { found += 1 } else { missed += 1 }
         }
-        Ok(found as f64 >= POWER * TRIES as f64)
+        found >= ENOUGH
     };
     let (mut least, mut most) = (0.0, change.most());
-    if !is_found(most)? {
-        return Ok(None);
+    if !is_found(most) {
+        return FoundChange { change, smallest: None };
     }
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(least, most);
-        if is_found(middle)? { most = middle } else { least = middle }
+        if is_found(middle) { most = middle } else { least = middle }
     }
-    Ok(Some(change.size(most)))
+    FoundChange { change, smallest: Some(change.size(most)) }
 }

@@ -8,13 +8,14 @@ mod change;
 mod null;
 mod pool;
 
-pub use change::FoundChange;
+pub use change::{Change, FoundChange};
 pub use null::Null;
 
 use super::request::Request;
 use super::run::look;
 use super::side::Source;
-use crate::drift::compare::{Column, Run, Side, Test, Verdict};
+use super::signals::Watch;
+use crate::drift::compare::{Column, Run, Test, Verdict};
 use crate::drift::statistics::random::SplitMix;
 use crate::drift::statistics::two_proportion::wilson;
 use crate::error::{Error, Result};
@@ -28,7 +29,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 pub struct Windows {
     /// Rows of a window.
     pub rows: u64,
-    /// Rows that it is compared with; `None`: all that are not in it.
+    /// Rows that it is compared with, at most; `None`: all that are not in it.
     pub against: Option<u64>,
     /// How many are drawn.
     pub count: u64,
@@ -80,21 +81,20 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
         return Err(Error::invalid("calibration_windows", "these numbers of windows cannot be")
             .hint("at least one row, 20 to 100,000 windows, and some runs a month"));
     }
+    request.check_bins_wanted()?;
+    if let Some(profile) = source.as_profile() {
+        request.check_bins(profile)?;
+    }
     let looked = look([source], request)?;
     let loaded = source.load(&looked, request)?;
     let all = loaded.rows.min(ROWS_MAX);
-    // Of which as much as of the window has to be left to compare with.
-    let against = windows.against.unwrap_or(windows.rows);
-    if windows.rows.saturating_add(against) > all {
-        let message = format!(
-            "windows of {} rows, and {against} to compare each with, cannot be drawn from {} rows",
-            windows.rows, loaded.rows
-        );
-        return Err(Error::invalid("calibration_windows", message).hint(format!(
-            "both together at most as many rows as the reference has, and at most {ROWS_MAX}"
-        )));
+    // As much as of the window has to be left to compare with.
+    if windows.rows > all / 2 {
+        let message = format!("windows of {} rows cannot be drawn from {} rows", windows.rows, loaded.rows);
+        return Err(Error::invalid("calibration_windows", message)
+            .hint(format!("windows of at most half the reference, and at most {} rows", ROWS_MAX / 2)));
     }
-    let against = windows.against.unwrap_or(all - windows.rows);
+    let against = windows.against.unwrap_or(u64::MAX).min(all - windows.rows);
     let mut random = SplitMix(source.seed().0);
     let mut pools = vec![];
     let names = source.names();
@@ -104,21 +104,33 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
             pools.push(Pool::new(&column, [windows.rows, against], &mut random));
         }
     }
-    let runs = draw(&pools, request, windows, &mut random)?;
+    let rules = Judged { request, watch: &looked.watch };
+    let runs = draw(&pools, &rules, windows, &mut random);
+    if let Some(column) = runs.iter().flat_map(|run| &run.columns).find(|it| it.verdict == Verdict::Invalid) {
+        let message = format!("{} cannot be compared: {}", column.column, column.reason);
+        return Err(Error::invalid("calibration_column", message).hint("leave it out with --ignore"));
+    }
     let alarms = runs.iter().filter(|run| run.verdict == Verdict::Drift).count() as f64;
     let share = alarms / windows.count as f64;
     let (low, high) = wilson(share, windows.count as f64, 1.96);
-    let columns = on_all_cores(&pools, request.threads, &mut random, |pool, random| {
+    let tried = pools.iter().filter(|_| windows.changes);
+    let tried: Vec<(&Pool, Change)> =
+        tried.flat_map(|pool| pool.changes().iter().map(move |change| (pool, *change))).collect();
+    let found = on_all_cores(&tried, request.threads, &mut random, |(pool, change), random| {
+        change::smallest(pool, *change, &rules, random)
+    });
+    let columns = pools.iter().map(|pool| {
         let mine =
             || runs.iter().filter_map(|run| run.columns.iter().find(|column| column.column == pool.name));
         let drifted = mine().filter(|column| column.verdict == Verdict::Drift).count();
-        Ok(ColumnCalibration {
+        let found = tried.iter().zip(&found).filter(|((tried, _), _)| tried.name == pool.name);
+        ColumnCalibration {
             column: pool.name.clone(),
             false_alarms: drifted as f64 / windows.count as f64,
             nulls: null::nulls(mine()),
-            found: if windows.changes { change::smallest(pool, request, random)? } else { vec![] },
-        })
-    })?;
+            found: found.map(|(_, found)| found.clone()).collect(),
+        }
+    });
     Ok(Calibration {
         reference_rows: loaded.rows,
         window_rows: windows.rows,
@@ -127,7 +139,7 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
         false_alarms: share,
         interval: [low, high],
         false_alarms_per_month: share * windows.runs_per_month,
-        columns,
+        columns: columns.collect(),
         alpha_for_one_a_quarter: alpha_for(
             runs.iter().map(smallest_alpha).collect(),
             1.0 / (3.0 * windows.runs_per_month),
@@ -136,19 +148,40 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
 }
 
 /// Compares windows without any change.
-fn draw(pools: &[Pool], request: &Request, windows: Windows, random: &mut SplitMix) -> Result<Vec<Run>> {
+fn draw(pools: &[Pool], rules: &Judged<'_>, windows: Windows, random: &mut SplitMix) -> Vec<Run> {
     let numbers: Vec<u64> = (0..windows.count).collect();
-    on_all_cores(&numbers, request.threads, random, |_, random| {
-        let (reference, current) =
-            pools.iter().map(|pool| pool.split(None, random)).unzip::<_, _, Vec<_>, Vec<_>>();
-        let mut run = compared(reference, current, request)?;
+    on_all_cores(&numbers, rules.request.threads, random, |_, random| {
+        let pairs: Vec<_> = pools.iter().map(|pool| pool.split(None, random)).collect();
+        let mut run = rules.compare(&pairs);
         // The counts and bins are not looked at, and are most of it.
         for column in &mut run.columns {
-            column.tests.iter_mut().for_each(|test| test.cells.clear());
+            column.tests.iter_mut().for_each(|test| test.cells = vec![]);
             (column.bins, column.edges) = (vec![], vec![]);
         }
-        Ok(run)
+        run
     })
+}
+
+/// How columns are compared and judged: as in a check of them, but for vectors and how good answers are.
+struct Judged<'a> {
+    request: &'a Request,
+    watch: &'a Watch,
+}
+
+impl Judged<'_> {
+    /// References and windows of columns.
+    fn compare(&self, pairs: &[(Column, Column)]) -> Run {
+        let rules = &self.request.rules;
+        let examined = pairs.iter().filter_map(|(reference, current)| {
+            let mut finding = rules.examine(&[reference], &[current], false)?;
+            self.watch.mark(&mut finding, [Some(reference), Some(current)], rules);
+            Some(finding)
+        });
+        let rows = pairs.first().map_or([0, 0], |(reference, current)| [reference.rows, current.rows]);
+        let mut run = rules.judge(examined.collect(), rows, &[]);
+        run.columns.iter_mut().for_each(|finding| self.watch.settle(finding));
+        run
+    }
 }
 
 /// The smallest alpha by which a run would be drift.
@@ -162,15 +195,12 @@ fn smallest_alpha(run: &Run) -> f64 {
 fn alpha_for(mut alphas: Vec<f64>, share: f64) -> Option<f64> {
     alphas.sort_by(f64::total_cmp);
     let allowed = (share * alphas.len() as f64).floor() as usize;
+    if allowed >= alphas.len() {
+        return Some(0.5);
+    }
     // With none allowed the windows are too few to say.
     let first_too_many = *alphas.get(allowed).filter(|_| allowed > 0)?;
     Some((first_too_many * 0.99).min(0.5)).filter(|alpha| *alpha > 0.0)
-}
-
-fn compared(reference: Vec<Column>, current: Vec<Column>, request: &Request) -> Result<Run> {
-    let side = |columns: Vec<Column>| Side { rows: columns.first().map_or(0, |column| column.rows), columns };
-    let run = request.rules.compare(&side(reference), &side(current), &[]);
-    run.map_err(|error| Error::invalid("drift_options", error.to_string()))
 }
 
 /// What the work makes of each item, in their order. Each has random numbers of its own, so that it does not matter how many
@@ -179,8 +209,8 @@ fn on_all_cores<T: Sync, R: Send>(
     items: &[T],
     threads: usize,
     random: &mut SplitMix,
-    work: impl Fn(&T, &mut SplitMix) -> Result<R> + Sync,
-) -> Result<Vec<R>> {
+    work: impl Fn(&T, &mut SplitMix) -> R + Sync,
+) -> Vec<R> {
     let seeds: Vec<u64> = items.iter().map(|_| random.bits()).collect();
     let next = AtomicUsize::new(0);
     let run = || {
@@ -191,7 +221,7 @@ fn on_all_cores<T: Sync, R: Send>(
             made.push((index, work(item, &mut SplitMix(seeds[index]))));
         }
     };
-    let mut all: Vec<(usize, Result<R>)> = std::thread::scope(|scope| {
+    let mut all: Vec<(usize, R)> = std::thread::scope(|scope| {
         let workers: Vec<_> = (0..threads.max(1)).map(|_| scope.spawn(run)).collect();
         workers
             .into_iter()
@@ -211,16 +241,15 @@ mod tests {
         let alphas: Vec<f64> = (1..=1_000).map(|index| f64::from(index) / 1_000.0).collect();
         let alpha = alpha_for(alphas.clone(), 0.01).unwrap();
         assert_eq!(alphas.iter().filter(|one| **one <= alpha).count(), 10);
-        assert_eq!(alpha_for(alphas, 0.0005), None);
+        assert_eq!(alpha_for(alphas.clone(), 0.0005), None);
+        assert_eq!(alpha_for(alphas, 1.1), Some(0.5), "runs are so rare");
     }
 
     #[test]
     fn work_comes_back_in_order_whatever_the_threads() {
         let items: Vec<u64> = (0..50).collect();
-        let made = |threads| {
-            on_all_cores(&items, threads, &mut SplitMix(1), |item, random| Ok((*item, random.bits())))
-                .unwrap()
-        };
+        let made =
+            |threads| on_all_cores(&items, threads, &mut SplitMix(1), |item, random| (*item, random.bits()));
         assert_eq!(made(1), made(7));
         assert!(made(3).iter().map(|(item, _)| *item).eq(0..50));
     }

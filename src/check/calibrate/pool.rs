@@ -6,7 +6,7 @@ use crate::drift::statistics::random::SplitMix;
 use std::collections::BTreeMap;
 
 /// Rows of the reference that windows are drawn from, at most.
-pub(super) const ROWS_MAX: u64 = 50_000;
+pub(super) const ROWS_MAX: u64 = 100_000;
 
 pub(super) struct Pool {
     pub name: String,
@@ -18,6 +18,8 @@ pub(super) struct Pool {
     /// Of its numbers.
     pub deviation: f64,
     pub median: f64,
+    /// The share of rows that have something.
+    pub present: f64,
     /// The largest category, its share of the rows, and the next.
     pub largest: Option<(u32, f64, u32)>,
     labels: Vec<String>,
@@ -33,38 +35,44 @@ pub(super) enum Row {
 
 impl Pool {
     pub fn new(column: &Column, sizes: [u64; 2], random: &mut SplitMix) -> Self {
-        let (mut rows, mut labels, mut largest) = (vec![], vec![], None);
+        let values = &column.values;
+        let (mut labels, mut counts) = (vec![], vec![]);
         let (mut deviation, mut median) = (0.0, 0.0);
-        match &column.values {
+        match values {
             Values::Numeric(sample) | Values::Time(sample) | Values::Text { lengths: sample, .. } => {
                 deviation = sample.ecdf.variance().unwrap_or(0.0).sqrt();
                 median = sample.ecdf.quantile(0.5).unwrap_or(0.0);
-                let ranks = some(random, sample.ecdf.len(), ROWS_MAX);
-                rows.extend(ranks.into_iter().filter_map(|rank| sample.ecdf.at_rank(rank)).map(Row::Number));
             }
             Values::Categorical(categories) | Values::Boolean(categories) => {
-                let mut counts: Vec<(&String, u64)> =
-                    categories.counts.iter().map(|(label, count)| (label, *count)).collect();
-                counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
-                let scale = (ROWS_MAX as f64 / categories.total.max(1) as f64).min(1.0);
-                for (index, (label, count)) in counts.iter().enumerate() {
-                    labels.push((*label).clone());
-                    let rows_of = (*count as f64 * scale).round() as u64;
-                    rows.extend((0..rows_of).map(|_| Row::Label(index as u32)));
-                }
-                largest = counts.first().map(|(_, count)| (0, *count as f64 / column.rows.max(1) as f64, 1));
-                if let [only] = labels.as_slice() {
-                    labels.push(another(only, matches!(column.values, Values::Boolean(_))));
-                }
+                (labels, counts) =
+                    categories.counts.iter().map(|(label, count)| (label.clone(), *count)).unzip();
             }
         }
-        let scale = rows.len() as f64 / column.values.finite().max(1) as f64;
-        let scale = if rows.is_empty() { 1.0 } else { scale };
-        let others = |count: u64| ((count as f64 * scale).round() as u64).min(ROWS_MAX);
-        rows.extend((0..others(column.missing)).map(|_| Row::Missing));
-        rows.extend((0..others(column.failed)).map(|_| Row::Failed));
-        let (name, like) = (column.name.clone(), column.values.clone());
-        Self { name, like, rows, sizes, deviation, median, largest, labels }
+        let counted = if labels.is_empty() { values.finite() } else { counts.iter().sum() };
+        let up_to: Vec<u64> = running(&counts);
+        let ends = running(&[counted, column.missing, column.failed, values.not_finite()]);
+        // All rows alike, so that each kind of them has its share.
+        let rows = some(random, ends[3], ROWS_MAX).into_iter().filter_map(|row| {
+            Some(match ends.partition_point(|end| *end <= row) {
+                0 => match values {
+                    Values::Numeric(sample) | Values::Time(sample) | Values::Text { lengths: sample, .. } => {
+                        Row::Number(sample.ecdf.at_rank(row)?)
+                    }
+                    _ => Row::Label(up_to.partition_point(|end| *end <= row) as u32),
+                },
+                1 => Row::Missing,
+                2 => Row::Failed,
+                _ => Row::Number(f64::NAN),
+            })
+        });
+        let rows: Vec<Row> = rows.collect();
+        let largest = largest(&counts, column.rows);
+        if let [only] = labels.as_slice() {
+            labels.push(another(only, matches!(values, Values::Boolean(_))));
+        }
+        let present = 1.0 - column.missing as f64 / column.rows.max(1) as f64;
+        let (name, like) = (column.name.clone(), values.clone());
+        Self { name, like, rows, sizes, deviation, median, present, largest, labels }
     }
 
     /// In which ways such a column can change.
@@ -72,6 +80,11 @@ impl Pool {
         match &self.like {
             // Time goes on, and no size of a step is too large.
             Values::Time(_) => &[Change::Lose],
+            Values::Numeric(_) | Values::Text { .. }
+                if !(self.deviation > 0.0 && self.deviation.is_finite()) =>
+            {
+                &[Change::Lose]
+            }
             Values::Numeric(_) | Values::Text { .. } => &[Change::Shift, Change::Scale, Change::Lose],
             Values::Categorical(_) | Values::Boolean(_) => &[Change::Move, Change::Lose],
         }
@@ -124,6 +137,23 @@ impl Pool {
         };
         Column::new(&self.name, values, missing, failed)
     }
+}
+
+fn running(counts: &[u64]) -> Vec<u64> {
+    let add = |sum: &mut u64, count: &u64| {
+        *sum = sum.saturating_add(*count);
+        Some(*sum)
+    };
+    counts.iter().scan(0, add).collect()
+}
+
+/// The largest of categories, its share of all rows, and the next one; of a single one, another that is to come.
+fn largest(counts: &[u64], rows: u64) -> Option<(u32, f64, u32)> {
+    let mut order: Vec<usize> = (0..counts.len()).collect();
+    order.sort_by_key(|index| std::cmp::Reverse(counts[*index]));
+    let first = *order.first()?;
+    let share = counts[first] as f64 / rows.max(1) as f64;
+    Some((first as u32, share, order.get(1).map_or(1, |second| *second as u32)))
 }
 
 /// A category that the only one there is can change to.
@@ -185,6 +215,22 @@ mod tests {
         assert_eq!((rest.missing + window.missing, rest.failed + window.failed), (100, 50));
         let (rest, window) = pool([200, 300]).split(None, &mut SplitMix(2));
         assert_eq!((rest.rows, window.rows), (300, 200), "compared with fewer than there are");
+    }
+
+    /// More rows than are drawn from, nearly all of them without a value, and categories of one row each.
+    #[test]
+    fn each_kind_of_rows_keeps_its_share() {
+        let sample = Sample::exact((0..30_000).map(f64::from).collect());
+        let column = Column::new("x", Values::Numeric(sample), 570_000, 0);
+        let (rest, window) =
+            Pool::new(&column, [20_000, 80_000], &mut SplitMix(2)).split(None, &mut SplitMix(3));
+        assert_eq!((rest.rows, window.rows), (80_000, 20_000));
+        let share = window.missing as f64 / window.rows as f64;
+        assert!((share - 0.95).abs() < 0.01, "{share}");
+        let counts = (0..300_000).map(|index| (format!("{index}"), 1)).collect();
+        let column = Column::new("y", Values::Categorical(Categories::exact(counts)), 0, 0);
+        let (rest, _) = Pool::new(&column, [20_000, 80_000], &mut SplitMix(2)).split(None, &mut SplitMix(3));
+        assert_eq!((rest.rows, rest.missing), (80_000, 0));
     }
 
     #[test]

@@ -21,7 +21,8 @@ pub struct Calibrate {
     /// Rows of a window: as many as a check will have
     #[arg(long, value_name = "ROWS")]
     rows: u64,
-    /// Rows that each window is compared with, as for a monitor that compares with days before; without it all others
+    /// Rows that each window is compared with, at most, as for a monitor that compares with days before; without it all others of
+    /// the 100,000 that are drawn from
     #[arg(long, value_name = "ROWS")]
     against_rows: Option<u64>,
     /// How many windows to draw
@@ -83,17 +84,27 @@ fn print(it: &Calibration, out: &Out) {
         let [floor, median, p95, p99] =
             [null.floor, null.median, null.p95, null.p99].map(|x| format!("{x:.4}"));
         let (statistic, effect) = (null.statistic.replace('_', " "), null.effect.clone());
-        vec![column.clone(), statistic, effect, floor, median, p95, p99, percent(null.significant)]
+        vec![
+            column.clone(),
+            statistic,
+            null.windows.to_string(),
+            effect,
+            floor,
+            median,
+            p95,
+            p99,
+            percent(null.significant),
+        ]
     };
     out.table(
-        &["COLUMN", "TEST", "EFFECT", "FLOOR", "MEDIAN", "95 %", "99 %", "P <= 0.05"],
+        &["COLUMN", "TEST", "WINDOWS", "EFFECT", "FLOOR", "MEDIAN", "95 %", "99 %", "P <= 0.05"],
         &nulls.map(row).collect::<Vec<_>>(),
     );
     out.line("");
     let row = |column: &ColumnCalibration| {
-        let found = column.found.iter().map(|found| match found.smallest {
-            Some(smallest) => format!("{smallest:.3} {}", found.change.unit()),
-            None => format!("nothing of: {}", found.change.unit()),
+        let found = column.found.iter().map(|found| match (found.smallest, found.change.unit()) {
+            (Some(smallest), unit) => format!("{smallest:.3} {unit}"),
+            (None, unit) => format!("not even {} {unit}", found.change.largest()),
         });
         vec![column.column.clone(), percent(column.false_alarms), found.collect::<Vec<_>>().join("; ")]
     };
