@@ -101,16 +101,38 @@ impl Request {
         }
     }
 
-    /// Refuses a profile that was not counted in the bins asked for. One that keeps all numbers can be.
+    /// Refuses bins of columns that nobody looks at, or whose values are not to be told.
+    pub fn check_bins_wanted(&self) -> Result<()> {
+        let Rules::Sound(options) = &self.rules else { return Ok(()) };
+        let is_among = |names: &BTreeSet<String>, column: &str| {
+            let is_of =
+                |name: &String| column.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(':'));
+            names.contains(column) || names.iter().any(is_of)
+        };
+        let is_left = |column: &&String| {
+            let is_chosen = self.only.is_empty() || is_among(&self.only, column);
+            !is_chosen || is_among(&self.ignored, column) || is_among(&self.sensitive, column)
+        };
+        match options.bins.keys().find(is_left) {
+            None => Ok(()),
+            Some(column) => {
+                Err(Error::invalid("drift_options", format!("{column} has bins, and is not looked at")).hint(
+                    "leave out its --bins, or take it out of --ignore and --sensitive and into --columns",
+                ))
+            }
+        }
+    }
+
+    /// Refuses a profile that was not counted in the bins asked for. One that keeps all numbers can be, and of a column that
+    /// has none there is nothing to count.
     pub fn check_bins(&self, profile: &Profile) -> Result<()> {
         for column in profile.columns() {
             let Some(edges) = self.bins(column.name()) else { continue };
             let is_counted = match column.values() {
-                Values::Numeric(numbers) => match numbers.bins() {
-                    Some(bins) => bins.edges() == edges,
-                    None => numbers.quantiles().is_exact(),
-                },
-                _ => false,
+                Values::Numeric(numbers) => {
+                    numbers.quantiles().is_exact() || numbers.bins().is_some_and(|bins| bins.edges() == edges)
+                }
+                _ => column.rows() == column.missing() + column.absent(),
             };
             if !is_counted {
                 let message = format!("the profile does not count {} in the bins asked for", column.name());

@@ -22,6 +22,7 @@ pub fn check(
     request: &Request,
 ) -> Result<Report> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
+    request.check_bins_wanted()?;
     let looked = look([reference, current], request)?;
     // The digests of all that is read are only for the report, and take as long as much else.
     std::thread::scope(|scope| {
@@ -78,6 +79,7 @@ fn compare(
 
 /// The profile of a table, whose labels may come from elsewhere. Errors: as for [`check`].
 pub fn profile(source: &Source, labels: Option<&Source>, request: &Request) -> Result<Profile> {
+    request.check_bins_wanted()?;
     let mut looked = look([source], request)?;
     if let Some(asked) = &request.performance {
         performance::leave_data(&mut looked.kinds, asked, &[source]);
@@ -124,7 +126,10 @@ pub(super) fn look<const N: usize>(mut sources: [&Source; N], request: &Request)
         // A profile's kinds are fixed; those of a preset are not to be guessed.
         let fixed = sources[0].as_profile().is_some_and(|profile| profile.column(&name).is_some());
         let preset = watch.kind(&name).filter(|_| !fixed);
-        let kind = request.kinds.get(&name).copied().or(preset).or(seen).unwrap_or(Kind::Text);
+        // Whoever fixes bins says that it has numbers.
+        let binned = request.bins(&name).map(|_| Kind::Numeric);
+        let said = request.kinds.get(&name).copied().or(binned);
+        let kind = said.or(preset).or(seen).unwrap_or(Kind::Text);
         kinds.insert(name, kind);
     }
     Ok(Looked { kinds, fractions, watch })

@@ -110,6 +110,13 @@ fn from_a_baseline_to_a_monitor_that_is_muted() {
     for words in ["false alarms expected in a month", "standard deviations away", "D ", "Cramér's V"] {
         assert!(told.contains(words), "{words} of {told}");
     }
+    // Of numbers nothing can be told as of categories.
+    assert!(
+        typed(&home, "drift calibrate --reference week.parquet --rows 500 --bins team=0,1")
+            .expect(1)
+            .stderr
+            .contains("[calibration_column]")
+    );
     run(&format!("drift mute {W}/nightly --for 3d -m 'a known change'"));
     run("audit verify");
 }
@@ -133,8 +140,9 @@ fn alpha_can_be_set_by_false_pages_for_what_is_compared_with_days_before() {
     let view: serde_json::Value = serde_json::from_str(&add("trailing:3d", 200).expect(0).stdout).unwrap();
     let alpha = view["spec"]["options"]["alpha"].as_f64().unwrap();
     assert!(alpha > 0.0 && alpha < 0.5, "{view}");
-    // Of 2,000 rows no window of 600 leaves three times as many.
-    let few = add("trailing:3d", 600).expect(1);
+    // Of 2,000 rows a window of 600 leaves fewer than three times as many, which will do; one of 1,200 leaves too few.
+    add("trailing:3d", 600).expect(0);
+    let few = add("trailing:3d", 1_200).expect(1);
     assert!(few.stderr.contains("calibration_windows"), "{}", few.stderr);
 }
 
@@ -173,6 +181,10 @@ fn columns_are_compared_by_bins_that_are_fixed() {
     home.push("prompts/employment-1.prompt.yaml").expect(0);
     let baseline = ["drift", "baseline", "acme/x:1.0.0", "--data", "r.profile"];
     home.run(&[&baseline[..], &bins].concat()).expect(0);
+    let many: String = (0..70_000).map(|row| format!("{row}\n")).collect();
+    fs::write(home.path("many.csv"), format!("age\n{many}")).unwrap();
+    home.run(&["drift", "profile", "many.csv", "-o", "many.profile"]).expect(0);
+    let baseline = ["drift", "baseline", "acme/x:1.0.0", "--data", "many.profile"];
     let other = home.run(&[&baseline[..], &["--bins", "age=0,50"]].concat()).expect(1);
     assert!(
         other.stderr.contains("[drift_bins]") && other.stderr.contains("--bins 'age=0.0,50.0'"),
@@ -192,6 +204,17 @@ fn columns_are_compared_by_bins_that_are_fixed() {
     ] {
         let done = home.run(&[&check[..check.len() - 3], more].concat()).expect(ends);
         assert!(done.stderr.contains(&format!("[{code}]")), "{more:?}: {}", done.stderr);
+    }
+    // Whoever fixes bins says that there are numbers, however few different ones; nothing at all is to be told, too.
+    fs::write(home.path("few.csv"), "age\n7\n".to_owned() + &"8\n".repeat(900)).unwrap();
+    fs::write(home.path("none.csv"), "age\n".to_owned() + &"\"\"\n".repeat(900)).unwrap();
+    let few =
+        home.run(&[&["drift", "check", "--reference", "r.csv", "--data", "few.csv"][..], &bins].concat());
+    assert!(few.expect(10).stdout.contains("DRIFT"));
+    home.run(&[&["drift", "profile", "none.csv", "-o", "none.profile"][..], &bins].concat()).expect(0);
+    for left in [["--ignore", "age"], ["--sensitive", "age"], ["--columns", "other"]] {
+        let done = home.run(&[&check[..check.len() - 3], &bins, &left].concat()).expect(1);
+        assert!(done.stderr.contains("[drift_options]"), "{left:?}: {}", done.stderr);
     }
     let text = ["drift", "profile", "r.csv", "-o", "x.profile", "--type", "age=text"];
     assert!(home.run(&[&text[..], &bins].concat()).expect(1).stderr.contains("[drift_bins]"));

@@ -190,6 +190,11 @@ backends! {
         env.next_day().await;
         env.next_day().await;
         assert_eq!(env.newest("nightly").await.2, "not moved back: 1.0.0 does not fare better with these data");
+        // A baseline that has no such column says nothing of it, and least of all that it fares better.
+        let without = Request { ignored: ["amount".to_owned()].into(), ..Request::default() };
+        env.root().attach_text("1.0.0", &profile_by(&table(2_000, 0.0), &without)).await;
+        env.next_day().await;
+        assert_eq!(env.newest("nightly").await.2, "not moved back: the drift baseline of 1.0.0 cannot be compared in amount");
         // Otherwise it blocks.
         let refused = env.root().promote("1.0.1", "staging").await.value();
         assert_eq!(refused["state"], "refused", "{refused}");
@@ -261,6 +266,10 @@ backends! {
             (json!({ "source": format!("{}/dt={{date:%M}}.csv", env.data()) }), "monitor_source"),
             (json!({ "hygiene": { "drifted": 3, "of": 2 } }), "monitor_hygiene"),
             (json!({ "options": { "alpha": 2.0 } }), "monitor_options"),
+            (json!({ "options": { "bins": { "amount": [2.0, 1.0] } } }), "monitor_options"),
+            (json!({ "options": { "bins": { "price": [0.0, 1.0] } } }), "drift_column"),
+            (json!({ "options": { "bins": { "amount": [0.0, 1.0] } }, "ignore": ["amount"] }), "drift_options"),
+            (json!({ "options": { "bins": { "region": [0.0, 1.0] } } }), "drift_bins"),
             (json!({ "source": "{day}" }), "monitor_source"),
             (json!({ "often": true }), "body_invalid"),
         ] {

@@ -29,6 +29,9 @@ use std::collections::BTreeSet;
 
 /// Drawn from a baseline to tell how often nothing would be called drift.
 const WINDOWS: u64 = 1_000;
+const WINDOWS_MAX: u64 = 50_000;
+/// So many false alarms are looked for, as the rarest of all cannot be told from none.
+const FALSE_MIN: f64 = 3.0;
 
 #[derive(Subcommand)]
 pub enum Monitor {
@@ -244,16 +247,18 @@ async fn calibrated(client: &Client, reference: &Reference, spec: &Spec, rows: u
     // A window is checked once, however often the schedule comes to it.
     let windows: BTreeSet<_> = times.take_while(|at| *at <= until).map(|at| plan.window(at).end).collect();
     let runs_per_month = windows.len().max(1) as f64;
+    // So many that some may be false, and a thousand at least.
+    let count = ((3.0 * FALSE_MIN * runs_per_month).ceil() as u64).max(WINDOWS);
+    if count > WINDOWS_MAX {
+        let why = format!("{runs_per_month} runs a month are too many to find out how rarely one is false");
+        return Err(Error::invalid("monitor_calibration", why).hint("run it less often, or give --alpha"));
+    }
     let (source, request) = (baseline::fetch(client, reference).await?, spec.request());
-    let windows = Windows { rows, against, count: WINDOWS, runs_per_month, changes: false };
+    let windows = Windows { rows, against, count, runs_per_month, changes: false };
     let calibration = blocking(move || calibrate(&source, &request, windows)).await?;
     calibration.alpha_for_one_a_quarter.ok_or_else(|| {
-        let why = format!("with {runs_per_month} runs a month, {WINDOWS} windows are too few to tell");
-        Error::invalid("monitor_calibration", why)
-            .hint(format!(
-                "gradus drift calibrate {reference} --rows {rows}{} --windows 5000 says which --alpha to give; or run it less often",
-                against.map_or_else(String::new, |against| format!(" --against-rows {against}"))
-            ))
+        let why = format!("so many of {count} windows were called drift that no alpha is small enough");
+        Error::invalid("monitor_calibration", why).hint("watch fewer columns, or run it less often")
     })
 }
 

@@ -67,7 +67,7 @@ impl Merge {
                 None => next,
                 Some(before) => before.merge(&next).map_err(|error| {
                     Error::invalid("profile_merge", format!("cannot merge {}: {error}", path.display()))
-                        .hint("profile all parts with the same --type, --preset, --output-schema, --sensitive and key")
+                        .hint("profile all parts with the same --type, --bins, --preset, --output-schema, --sensitive and key")
                 })?,
             });
         }

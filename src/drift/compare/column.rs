@@ -44,7 +44,11 @@ pub(super) fn examine(
         ));
     }
     if n > 0 && m > 0 && options.bins.contains_key(&finding.column) && reference.kind() != Kind::Numeric {
-        let why = format!("Bins are for numbers, and the column is {}.", name(reference.kind()));
+        let why = format!(
+            "Bins are for numbers, and the column is {}: say --type {}=num.",
+            name(reference.kind()),
+            finding.column
+        );
         return Some(stop(finding, Verdict::Invalid, &why));
     }
     finding.tests = rates::tests(reference, current, options);

@@ -44,6 +44,8 @@ pub(super) fn test(cells: &[Cell], options: &Options) -> Option<Test> {
     let filled = || cells.iter().filter(|cell| cell.reference + cell.current > 0);
     let side = |pick: fn(&Cell) -> u64| filled().map(pick).collect::<Vec<_>>();
     let names = filled().map(|cell| cell.label.as_str()).collect();
+    // Edges that somebody gave can be told.
+    let options = &Options { named_from: 0, ..options.clone() };
     let test = categories::of_counts(names, side(|cell| cell.reference), side(|cell| cell.current), options)?;
     let statistic = if test.statistic == categories::RARE { RARE } else { CHI_SQUARE };
     Some(Test { statistic: statistic.to_owned(), ..test })

@@ -250,6 +250,7 @@ impl Spec {
             Error::invalid("monitor_options", error.to_string())
                 .hint("such as alpha 0.05, floors of 0.1, bins of 0,10,100")
         })?;
+        self.request().check_bins_wanted()?;
         if let Some(schema) = self.signals.as_ref().and_then(|signals| signals.output_schema.as_ref()) {
             Schema::new(schema).map_err(|error| {
                 Error::invalid("monitor_signals", format!("the schema of outputs: {error}"))

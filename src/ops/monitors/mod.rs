@@ -13,10 +13,11 @@ pub mod work;
 
 use super::{Context, check_text, policy::effective, resolve, status};
 use crate::{
+    check::Source,
     db::{
         Tx, drift_runs, log,
         monitors::{self as rows, MonitorRow, Mute},
-        namespaces, promotions, versions,
+        namespaces, promotions, stages, versions,
     },
     error::{Error, Result},
     gates::Block,
@@ -24,7 +25,7 @@ use crate::{
         access::Actor,
         digest::Digest,
         event::Change,
-        monitor::{Alert, MonitorName, OnDrift, SPEC_MAX, Spec},
+        monitor::{Alert, Compared, MonitorName, OnDrift, SPEC_MAX, Spec},
         name::{PrincipalName, Workload},
         reference::Reference,
         stage::Stage,
@@ -65,6 +66,9 @@ pub async fn add(
     // In the middle of a month other files meet than at its beginning.
     plan.check_reference(now)?;
     plan.check_reference(now + TimeDelta::days(15))?;
+    if plan.reference == Compared::Baseline && !spec.options.bins.is_empty() {
+        check_baseline(cx, reference, &spec).await?;
+    }
     let mut tx = cx.db.write().await?;
     if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
         return Err(status::unknown_workload(workload));
@@ -120,6 +124,22 @@ pub async fn add(
     };
     record(tx, now, &actor.principal, change).await?;
     Ok(row)
+}
+
+/// Refuses bins that the baseline of what is in the stage was not counted in, or of columns that it does not have.
+async fn check_baseline(cx: &Context, reference: &Reference, spec: &Spec) -> Result<()> {
+    let workload = &reference.workload;
+    let mut tx = cx.db.read().await?;
+    let stage = stage_of(cx, &mut tx, reference).await?;
+    let Some(there) = stages::current(&mut tx, workload, &stage).await? else { return Ok(()) };
+    drop(tx);
+    let found = baseline::of(cx, workload, &there.version, &there.digest).await?;
+    let Some(profile) = found.as_ref().and_then(Source::as_profile) else { return Ok(()) };
+    if let Some(column) = spec.options.bins.keys().find(|column| profile.column(column).is_none()) {
+        let message = format!("the drift baseline of {workload}:{} has no column {column}", there.version);
+        return Err(Error::invalid("drift_column", message).hint("leave out its --bins"));
+    }
+    spec.request().check_bins(profile)
 }
 
 /// The stage that a reference names.
