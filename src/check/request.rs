@@ -101,47 +101,49 @@ impl Request {
         }
     }
 
-    /// Refuses bins of columns that nobody looks at, or whose values are not to be told.
+    /// Refuses bins of columns that are left out, as far as that is known before any data.
     pub fn check_bins_wanted(&self) -> Result<()> {
         let Rules::Sound(options) = &self.rules else { return Ok(()) };
-        let is_among = |names: &BTreeSet<String>, column: &str| {
-            let is_of =
-                |name: &String| column.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(':'));
-            names.contains(column) || names.iter().any(is_of)
-        };
-        let is_left = |column: &&String| {
-            let is_chosen = self.only.is_empty() || is_among(&self.only, column);
-            !is_chosen || is_among(&self.ignored, column) || is_among(&self.sensitive, column)
-        };
-        match options.bins.keys().find(is_left) {
-            None => Ok(()),
-            Some(column) => {
-                Err(Error::invalid("drift_options", format!("{column} has bins, and is not looked at")).hint(
-                    "leave out its --bins, or take it out of --ignore and --sensitive and into --columns",
-                ))
+        let is_left = |column: &&String| self.ignored.contains(*column) || self.sensitive.contains(*column);
+        if let Some(column) = options.bins.keys().find(is_left) {
+            return Err(unbinned(column, "it is not looked at"));
+        }
+        self.check_binned(&self.kinds.iter().map(|(column, kind)| (column.clone(), *kind)).collect(), false)
+    }
+
+    /// Refuses bins of columns that have no numbers, or that are not among these kinds, where those are all.
+    pub(super) fn check_binned(&self, kinds: &BTreeMap<String, Kind>, are_all: bool) -> Result<()> {
+        let Rules::Sound(options) = &self.rules else { return Ok(()) };
+        for column in options.bins.keys() {
+            match kinds.get(column) {
+                Some(Kind::Numeric) => {}
+                Some(_) => return Err(unbinned(column, "it has no numbers")),
+                None if are_all => return Err(unbinned(column, "it is not looked at")),
+                None => {}
             }
         }
+        Ok(())
     }
 
     /// Refuses a profile that was not counted in the bins asked for. One that keeps all numbers can be, and of a column that
-    /// has none there is nothing to count.
+    /// has nothing there is nothing to count.
     pub fn check_bins(&self, profile: &Profile) -> Result<()> {
         for column in profile.columns() {
-            let Some(edges) = self.bins(column.name()) else { continue };
-            let is_counted = match column.values() {
-                Values::Numeric(numbers) => {
-                    numbers.quantiles().is_exact() || numbers.bins().is_some_and(|bins| bins.edges() == edges)
-                }
-                _ => column.rows() == column.missing() + column.absent(),
+            let (name, Some(edges)) = (column.name(), self.bins(column.name())) else { continue };
+            if column.rows() == column.missing() + column.absent() {
+                continue;
+            }
+            let Values::Numeric(numbers) = column.values() else {
+                return Err(unbinned(name, "it has no numbers"));
             };
-            if !is_counted {
-                let message = format!("the profile does not count {} in the bins asked for", column.name());
+            if numbers.quantiles().count() == 0 {
+                return Err(unbinned(name, "it has no numbers"));
+            }
+            if !numbers.quantiles().is_exact() && numbers.bins().is_none_or(|bins| bins.edges() != edges) {
+                let message = format!("the profile does not count {name} in the bins asked for");
                 let edges: Vec<String> = edges.iter().map(|edge| format!("{edge:?}")).collect();
-                return Err(Error::invalid("drift_bins", message).hint(format!(
-                    "make it anew: gradus drift profile --bins '{}={}'",
-                    column.name(),
-                    edges.join(",")
-                )));
+                let hint = format!("make it anew: gradus drift profile --bins '{name}={}'", edges.join(","));
+                return Err(Error::invalid("drift_bins", message).hint(hint));
             }
         }
         Ok(())
@@ -184,6 +186,10 @@ impl Request {
             format!("there are {}{}", some.join(", "), if known.len() > 10 { " and more" } else { "" }),
         ))
     }
+}
+
+fn unbinned(column: &str, why: &str) -> Error {
+    Error::invalid("drift_bins", format!("{column} has bins, and {why}")).hint("leave out its --bins")
 }
 
 fn named<T>(

@@ -22,7 +22,6 @@ pub fn check(
     request: &Request,
 ) -> Result<Report> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
-    request.check_bins_wanted()?;
     let looked = look([reference, current], request)?;
     // The digests of all that is read are only for the report, and take as long as much else.
     std::thread::scope(|scope| {
@@ -79,7 +78,6 @@ fn compare(
 
 /// The profile of a table, whose labels may come from elsewhere. Errors: as for [`check`].
 pub fn profile(source: &Source, labels: Option<&Source>, request: &Request) -> Result<Profile> {
-    request.check_bins_wanted()?;
     let mut looked = look([source], request)?;
     if let Some(asked) = &request.performance {
         performance::leave_data(&mut looked.kinds, asked, &[source]);
@@ -128,10 +126,11 @@ pub(super) fn look<const N: usize>(mut sources: [&Source; N], request: &Request)
         let preset = watch.kind(&name).filter(|_| !fixed);
         // Whoever fixes bins says that it has numbers.
         let binned = request.bins(&name).map(|_| Kind::Numeric);
-        let said = request.kinds.get(&name).copied().or(binned);
-        let kind = said.or(preset).or(seen).unwrap_or(Kind::Text);
+        let said = request.kinds.get(&name).copied();
+        let kind = said.or(preset).or(binned).or(seen).unwrap_or(Kind::Text);
         kinds.insert(name, kind);
     }
+    request.check_binned(&kinds, true)?;
     Ok(Looked { kinds, fractions, watch })
 }
 

@@ -245,18 +245,14 @@ impl Source {
                 Error::invalid("table_columns", message).hint("leave them out with --ignore, or rename one")
             );
         }
-        if let Some((name, _)) =
-            looked.kinds.iter().find(|(name, kind)| request.bins(name).is_some() && **kind != Kind::Numeric)
-        {
-            let message = format!("bins are for numbers, and {name} has none");
-            return Err(Error::invalid("drift_bins", message)
-                .hint(format!("leave out its --bins, or say --type {name}=num")));
-        }
         let derived = self.derived(looked);
         let plan = self.plan(table.names().iter().chain(derived.keys()), looked, request);
         let refused =
             |error: crate::drift::profile::Invalid| Error::invalid("profile_invalid", error.to_string());
         let profile = scan(table, &plan, &derived, false, request.threads)?.into_profile(&plan);
+        if let Ok(profile) = &profile {
+            request.check_bins(profile)?;
+        }
         let mut versions = looked.watch.versions(self);
         versions.retain(|column, _| looked.kinds.contains_key(column));
         let profile = profile.and_then(|profile| profile.with_derivations(versions));

@@ -151,7 +151,7 @@ fn other_rules_and_statistics_can_be_asked_for() {
 fn a_calibration_tells_false_alarms_and_what_is_found() {
     let files = Files::new();
     let source = open(&files.table("r.csv", 2_000, 0.0, 10)).unwrap();
-    let windows = |rows, count| Windows { rows, against: None, count, runs_per_month: 30.0, changes: true };
+    let windows = |rows, count| Windows { rows, against: None, count, runs_per_month: 30.0, details: true };
     let ignored = Request { ignored: ["note".to_owned()].into(), ..Request::default() };
     let told = calibrate(&source, &ignored, windows(500, 30)).unwrap();
     assert!(told.false_alarms <= 0.07 && told.interval[1] < 0.2, "{told:?}");
@@ -174,11 +174,15 @@ fn a_calibration_tells_false_alarms_and_what_is_found() {
         amount.nulls.iter().any(|null| null.effect == "D")
             && region.nulls.iter().any(|null| null.effect == "Cramér's V")
     );
-    let fewer = Windows { against: Some(500), changes: false, ..windows(500, 30) };
+    let fewer = Windows { against: Some(500), ..windows(500, 30) };
     let few = calibrate(&source, &ignored, fewer).unwrap();
+    assert_eq!(few.against_rows, 500);
+    let brief = Windows { details: false, ..fewer };
     let one = Request { threads: 1, ..ignored.clone() };
-    assert_eq!(few, calibrate(&source, &one, fewer).unwrap(), "the same each time");
-    assert!(few.columns.iter().all(|column| column.found.is_empty()) && few.against_rows == 500);
+    let [alone, together] = [&one, &ignored].map(|request| calibrate(&source, request, brief).unwrap());
+    assert_eq!(alone, together, "the same on any number of threads");
+    assert!(alone.columns.iter().all(|column| column.found.is_empty() && column.nulls.is_empty()));
+    assert_eq!(alone.false_alarms, few.false_alarms);
     let median =
         |told: &Calibration| told.columns[0].nulls.iter().find(|null| null.effect == "D").unwrap().median;
     assert!(median(&few) > median(&told), "fewer rows to compare with differ by more");

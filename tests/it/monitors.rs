@@ -268,7 +268,7 @@ backends! {
             (json!({ "options": { "alpha": 2.0 } }), "monitor_options"),
             (json!({ "options": { "bins": { "amount": [2.0, 1.0] } } }), "monitor_options"),
             (json!({ "options": { "bins": { "price": [0.0, 1.0] } } }), "drift_column"),
-            (json!({ "options": { "bins": { "amount": [0.0, 1.0] } }, "ignore": ["amount"] }), "drift_options"),
+            (json!({ "options": { "bins": { "amount": [0.0, 1.0] } }, "ignore": ["amount"] }), "drift_bins"),
             (json!({ "options": { "bins": { "region": [0.0, 1.0] } } }), "drift_bins"),
             (json!({ "source": "{day}" }), "monitor_source"),
             (json!({ "often": true }), "body_invalid"),

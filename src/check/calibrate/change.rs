@@ -1,6 +1,6 @@
 //! Changes that windows are given, to see from which size on they are found.
 
-use super::Judged;
+use super::draw::Judged;
 use super::pool::{Pool, Row};
 use crate::drift::compare::Verdict;
 use crate::drift::statistics::random::SplitMix;
@@ -36,6 +36,7 @@ pub struct FoundChange {
     /// Found with power 0.8. Absent: not even the largest that was tried is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub smallest: Option<f64>,
+    pub largest_tried: f64,
 }
 
 /// How much of a change.
@@ -54,19 +55,6 @@ impl Change {
             Self::Scale => "times as wide",
             Self::Move => "of the rows in another category",
             Self::Lose => "of the rows without a value",
-        }
-    }
-
-    /// The largest that is tried, as its size is told.
-    pub fn largest(self) -> f64 {
-        self.size(self.most())
-    }
-
-    fn most(self) -> f64 {
-        match self {
-            Self::Shift => 2.0,
-            Self::Scale => 3.0,
-            Self::Move | Self::Lose => 0.5,
         }
     }
 
@@ -106,13 +94,14 @@ pub(super) fn smallest(
         }
         found >= ENOUGH
     };
-    let (mut least, mut most) = (0.0, change.most());
+    let (mut least, mut most) = (0.0, pool.most(change));
+    let largest_tried = change.size(most);
     if !is_found(most) {
-        return FoundChange { change, smallest: None };
+        return FoundChange { change, smallest: None, largest_tried };
     }
     for _ in 0..HALVINGS {
         let middle = f64::midpoint(least, most);
         if is_found(middle) { most = middle } else { least = middle }
     }
-    FoundChange { change, smallest: Some(change.size(most)) }
+    FoundChange { change, smallest: Some(change.size(most)), largest_tried }
 }

@@ -5,6 +5,7 @@
 //! Columns are drawn apart from each other.
 
 mod change;
+mod draw;
 mod null;
 mod pool;
 
@@ -14,11 +15,11 @@ pub use null::Null;
 use super::request::Request;
 use super::run::look;
 use super::side::Source;
-use super::signals::Watch;
-use crate::drift::compare::{Column, Run, Test, Verdict};
+use crate::drift::compare::Verdict;
 use crate::drift::statistics::random::SplitMix;
 use crate::drift::statistics::two_proportion::wilson;
 use crate::error::{Error, Result};
+use draw::{Judged, draw};
 use pool::{Pool, ROWS_MAX};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -34,8 +35,8 @@ pub struct Windows {
     /// How many are drawn.
     pub count: u64,
     pub runs_per_month: f64,
-    /// Also look for the smallest changes that are found, which takes longest.
-    pub changes: bool,
+    /// Also say what is found in each column, and from which size on, which takes longest.
+    pub details: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -56,6 +57,9 @@ pub struct Calibration {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alpha_for_one_a_quarter: Option<f64>,
     pub columns: Vec<ColumnCalibration>,
+    /// Columns of a profile with more categories than it counts: nothing can be drawn from what is not known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,12 +78,14 @@ pub struct ColumnCalibration {
 pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result<Calibration> {
     request.rules.check().map_err(|error| Error::invalid("drift_options", error.to_string()))?;
     let is_rate = windows.runs_per_month > 0.0 && windows.runs_per_month.is_finite();
-    if !(20..=100_000).contains(&windows.count)
-        || [Some(windows.rows), windows.against].contains(&Some(0))
-        || !is_rate
-    {
-        return Err(Error::invalid("calibration_windows", "these numbers of windows cannot be")
-            .hint("at least one row, 20 to 100,000 windows, and some runs a month"));
+    let wrong = |why: &str| Err(Error::invalid("calibration_windows", why.to_owned()));
+    if !(20..=100_000).contains(&windows.count) {
+        return wrong("20 to 100,000 windows can be drawn");
+    }
+    if [Some(windows.rows), windows.against].contains(&Some(0)) || !is_rate {
+        return wrong(
+            "a window has at least one row, as has what it is compared with, and there are some runs a month",
+        );
     }
     request.check_bins_wanted()?;
     if let Some(profile) = source.as_profile() {
@@ -96,26 +102,31 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
     }
     let against = windows.against.unwrap_or(u64::MAX).min(all - windows.rows);
     let mut random = SplitMix(source.seed().0);
-    let mut pools = vec![];
+    let (mut pools, mut left_out) = (vec![], vec![]);
     let names = source.names();
     let derived = looked.watch.derivations.keys().map(String::as_str).filter(|name| !names.contains(name));
     for name in names.iter().copied().chain(derived) {
         if let Some(column) = loaded.column(name)?.filter(|_| looked.kinds.contains_key(name)) {
-            pools.push(Pool::new(&column, [windows.rows, against], &mut random));
+            match Pool::can_be_drawn(&column) {
+                true => pools.push(Pool::new(&column, [windows.rows, against], &mut random)),
+                false => left_out.push(name.to_owned()),
+            }
         }
     }
     let rules = Judged { request, watch: &looked.watch };
     let runs = draw(&pools, &rules, windows, &mut random);
-    if let Some(column) = runs.iter().flat_map(|run| &run.columns).find(|it| it.verdict == Verdict::Invalid) {
-        let message = format!("{} cannot be compared: {}", column.column, column.reason);
+    if let Some((column, why)) = runs.iter().find_map(|run| run.invalid.as_ref()) {
+        let message = format!("{column} cannot be compared: {why}");
         return Err(Error::invalid("calibration_column", message).hint("leave it out with --ignore"));
     }
-    let alarms = runs.iter().filter(|run| run.verdict == Verdict::Drift).count() as f64;
+    let alarms = runs.iter().filter(|run| run.is_drift).count() as f64;
     let share = alarms / windows.count as f64;
     let (low, high) = wilson(share, windows.count as f64, 1.96);
-    let tried = pools.iter().filter(|_| windows.changes);
-    let tried: Vec<(&Pool, Change)> =
-        tried.flat_map(|pool| pool.changes().iter().map(move |change| (pool, *change))).collect();
+    let tried = pools.iter().filter(|_| windows.details);
+    let tried: Vec<(&Pool, Change)> = tried
+        .flat_map(|pool| pool.changes().iter().map(move |change| (pool, *change)))
+        .filter(|(pool, change)| pool.most(*change) > 0.0)
+        .collect();
     let found = on_all_cores(&tried, request.threads, &mut random, |(pool, change), random| {
         change::smallest(pool, *change, &rules, random)
     });
@@ -140,61 +151,19 @@ pub fn calibrate(source: &Source, request: &Request, windows: Windows) -> Result
         interval: [low, high],
         false_alarms_per_month: share * windows.runs_per_month,
         columns: columns.collect(),
+        left_out,
         alpha_for_one_a_quarter: alpha_for(
-            runs.iter().map(smallest_alpha).collect(),
+            runs.iter().map(|run| run.alpha).collect(),
             1.0 / (3.0 * windows.runs_per_month),
         ),
     })
 }
 
-/// Compares windows without any change.
-fn draw(pools: &[Pool], rules: &Judged<'_>, windows: Windows, random: &mut SplitMix) -> Vec<Run> {
-    let numbers: Vec<u64> = (0..windows.count).collect();
-    on_all_cores(&numbers, rules.request.threads, random, |_, random| {
-        let pairs: Vec<_> = pools.iter().map(|pool| pool.split(None, random)).collect();
-        let mut run = rules.compare(&pairs);
-        // The counts and bins are not looked at, and are most of it.
-        for column in &mut run.columns {
-            column.tests.iter_mut().for_each(|test| test.cells = vec![]);
-            (column.bins, column.edges) = (vec![], vec![]);
-        }
-        run
-    })
-}
-
-/// How columns are compared and judged: as in a check of them, but for vectors and how good answers are.
-struct Judged<'a> {
-    request: &'a Request,
-    watch: &'a Watch,
-}
-
-impl Judged<'_> {
-    /// References and windows of columns.
-    fn compare(&self, pairs: &[(Column, Column)]) -> Run {
-        let rules = &self.request.rules;
-        let examined = pairs.iter().filter_map(|(reference, current)| {
-            let mut finding = rules.examine(&[reference], &[current], false)?;
-            self.watch.mark(&mut finding, [Some(reference), Some(current)], rules);
-            Some(finding)
-        });
-        let rows = pairs.first().map_or([0, 0], |(reference, current)| [reference.rows, current.rows]);
-        let mut run = rules.judge(examined.collect(), rows, &[]);
-        run.columns.iter_mut().for_each(|finding| self.watch.settle(finding));
-        run
-    }
-}
-
-/// The smallest alpha by which a run would be drift.
-fn smallest_alpha(run: &Run) -> f64 {
-    let is_large = |test: &&Test| test.effect.as_ref().is_some_and(|effect| effect.value >= effect.floor);
-    let tests = run.columns.iter().flat_map(|column| &column.tests).filter(is_large);
-    tests.filter_map(|test| test.q_value).fold(1.0, f64::min)
-}
-
 /// The largest alpha at which at most this share of windows is drift.
 fn alpha_for(mut alphas: Vec<f64>, share: f64) -> Option<f64> {
     alphas.sort_by(f64::total_cmp);
-    let allowed = (share * alphas.len() as f64).floor() as usize;
+    // A little more, as the share may be rounded down.
+    let allowed = (share * alphas.len() as f64 + 1e-6).floor() as usize;
     if allowed >= alphas.len() {
         return Some(0.5);
     }

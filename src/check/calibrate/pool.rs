@@ -48,7 +48,10 @@ impl Pool {
                     categories.counts.iter().map(|(label, count)| (label.clone(), *count)).unzip();
             }
         }
-        let counted = if labels.is_empty() { values.finite() } else { counts.iter().sum() };
+        let counted = match values {
+            Values::Categorical(_) | Values::Boolean(_) => counts.iter().sum(),
+            _ => values.finite(),
+        };
         let up_to: Vec<u64> = running(&counts);
         let ends = running(&[counted, column.missing, column.failed, values.not_finite()]);
         // All rows alike, so that each kind of them has its share.
@@ -73,6 +76,24 @@ impl Pool {
         let present = 1.0 - column.missing as f64 / column.rows.max(1) as f64;
         let (name, like) = (column.name.clone(), values.clone());
         Self { name, like, rows, sizes, deviation, median, present, largest, labels }
+    }
+
+    /// Whether rows like its own can be drawn: not of a sketch that counts some of its categories only.
+    pub fn can_be_drawn(column: &Column) -> bool {
+        match &column.values {
+            Values::Categorical(categories) | Values::Boolean(categories) => categories.error == 0,
+            _ => true,
+        }
+    }
+
+    /// The largest size of a change that is tried: no more than there is to be moved or lost.
+    pub fn most(&self, change: Change) -> f64 {
+        match change {
+            Change::Shift => 2.0,
+            Change::Scale => 3.0,
+            Change::Move => self.largest.map_or(0.0, |(_, share, _)| share).min(0.5),
+            Change::Lose => self.present.min(0.5),
+        }
     }
 
     /// In which ways such a column can change.
@@ -231,6 +252,15 @@ mod tests {
         let column = Column::new("y", Values::Categorical(Categories::exact(counts)), 0, 0);
         let (rest, _) = Pool::new(&column, [20_000, 80_000], &mut SplitMix(2)).split(None, &mut SplitMix(3));
         assert_eq!((rest.rows, rest.missing), (80_000, 0));
+    }
+
+    /// A sketch of so many categories that it counts none of them.
+    #[test]
+    fn what_is_not_known_is_not_drawn() {
+        let unknown = Categories { counts: BTreeMap::new(), total: 5_000, error: 1 };
+        let column = Column::new("id", Values::Categorical(unknown), 0, 0);
+        assert!(!Pool::can_be_drawn(&column));
+        assert!(Pool::new(&column, [10, 10], &mut SplitMix(1)).largest.is_none());
     }
 
     #[test]

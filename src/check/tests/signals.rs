@@ -291,7 +291,7 @@ fn scores_that_a_profile_keeps_are_no_data() {
     forgotten.signals.as_mut().unwrap().roles.insert("anchor".to_owned(), None);
     assert!(plain(&checked(&kept, &table, &forgotten).unwrap()));
     assert_eq!(checked(&kept, &table, &Request::default()).unwrap_err().code, "drift_preset");
-    let windows = Windows { rows: 200, count: 20, runs_per_month: 30.0, against: None, changes: true };
+    let windows = Windows { rows: 200, count: 20, runs_per_month: 30.0, against: None, details: true };
     let calibration = calibrate(&open(&kept).unwrap(), &Request::default(), windows).unwrap();
     assert!(calibration.columns.iter().all(|it| !it.column.contains(':')));
     let without = profile(&open(&table).unwrap(), None, &Request::default()).unwrap();
@@ -348,7 +348,7 @@ fn a_baseline_works_with_later_logs() {
         assert!(refused.contains("derived for one of the profiles"), "{refused}");
     }
 
-    let windows = Windows { rows: 400, count: 20, runs_per_month: 30.0, against: None, changes: true };
+    let windows = Windows { rows: 400, count: 20, runs_per_month: 30.0, against: None, details: true };
     let only =
         Request { only: ["completion:refusal".to_owned(), "prompt:words".to_owned()].into(), ..request };
     let of_profile = calibrate(&open(&kept).unwrap(), &only, windows).unwrap();

@@ -52,7 +52,7 @@ impl Calibrate {
             };
             let request = key::of_check(request, &[&source])?;
             let windows =
-                Windows { rows, against: against_rows, count: windows, runs_per_month, changes: true };
+                Windows { rows, against: against_rows, count: windows, runs_per_month, details: true };
             calibrate(&source, &request, windows)
         });
         let calibration = made.await?;
@@ -76,6 +76,12 @@ fn print(it: &Calibration, out: &Out) {
     match it.alpha_for_one_a_quarter {
         Some(alpha) => out.line(format!("at most one in three months: --alpha {alpha:.4}")),
         None => out.line("at most one in three months: more --windows are needed to tell"),
+    }
+    if !it.left_out.is_empty() {
+        out.line(format!(
+            "left out, as the profile does not count all their categories: {}",
+            it.left_out.join(", ")
+        ));
     }
     out.line("");
     out.line("What tests come to where nothing has changed; drift begins at FLOOR:");
@@ -104,7 +110,7 @@ fn print(it: &Calibration, out: &Out) {
     let row = |column: &ColumnCalibration| {
         let found = column.found.iter().map(|found| match (found.smallest, found.change.unit()) {
             (Some(smallest), unit) => format!("{smallest:.3} {unit}"),
-            (None, unit) => format!("not even {} {unit}", found.change.largest()),
+            (None, unit) => format!("not even {:.3} {unit}", found.largest_tried),
         });
         vec![column.column.clone(), percent(column.false_alarms), found.collect::<Vec<_>>().join("; ")]
     };

@@ -186,7 +186,7 @@ impl Add {
         let (name, reference, rows) = (self.name.clone(), self.on.clone(), self.one_false_page_a_quarter);
         let mut spec = self.spec()?;
         if let Some(rows) = rows {
-            spec.options.alpha = calibrated(client, &reference, &spec, rows).await?;
+            spec.options.alpha = calibrated(client, &reference, &spec, rows, out).await?;
             let alpha = spec.options.alpha;
             out.note(format!("alpha is {alpha:.2e}: at most one false alarm in three months"));
         }
@@ -233,7 +233,13 @@ impl Add {
 }
 
 /// The largest alpha by which windows of so many rows give at most one false alarm in three months.
-async fn calibrated(client: &Client, reference: &Reference, spec: &Spec, rows: u64) -> Result<f64> {
+async fn calibrated(
+    client: &Client,
+    reference: &Reference,
+    spec: &Spec,
+    rows: u64,
+    out: &Out,
+) -> Result<f64> {
     let plan = spec.plan()?;
     let schedule = &plan.schedule;
     let window = plan.window(Utc::now());
@@ -254,8 +260,14 @@ async fn calibrated(client: &Client, reference: &Reference, spec: &Spec, rows: u
         return Err(Error::invalid("monitor_calibration", why).hint("run it less often, or give --alpha"));
     }
     let (source, request) = (baseline::fetch(client, reference).await?, spec.request());
-    let windows = Windows { rows, against, count, runs_per_month, changes: false };
+    let windows = Windows { rows, against, count, runs_per_month, details: false };
     let calibration = blocking(move || calibrate(&source, &request, windows)).await?;
+    if let Some(wanted) = against.filter(|wanted| *wanted > calibration.against_rows) {
+        out.note(format!(
+            "told from windows against {} rows, as there are no more to draw from, instead of {wanted}",
+            calibration.against_rows
+        ));
+    }
     calibration.alpha_for_one_a_quarter.ok_or_else(|| {
         let why = format!("so many of {count} windows were called drift that no alpha is small enough");
         Error::invalid("monitor_calibration", why).hint("watch fewer columns, or run it less often")
