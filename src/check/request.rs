@@ -95,17 +95,21 @@ impl Request {
 
     /// Edges of the bins that numbers of a column are counted in, if any were asked for.
     pub(super) fn bins(&self, column: &str) -> Option<&Vec<f64>> {
-        match &self.rules {
-            Rules::Sound(options) => options.bins.get(column),
+        self.binned().find(|(name, _)| *name == column).map(|(_, edges)| edges)
+    }
+
+    fn binned(&self) -> impl Iterator<Item = (&String, &Vec<f64>)> {
+        let bins = match &self.rules {
+            Rules::Sound(options) => Some(&options.bins),
             Rules::Evidently07(_) => None,
-        }
+        };
+        bins.into_iter().flatten()
     }
 
     /// Refuses bins of columns that are left out, as far as that is known before any data.
     pub fn check_bins_wanted(&self) -> Result<()> {
-        let Rules::Sound(options) = &self.rules else { return Ok(()) };
         let is_left = |column: &&String| self.ignored.contains(*column) || self.sensitive.contains(*column);
-        if let Some(column) = options.bins.keys().find(is_left) {
+        if let Some(column) = self.binned().map(|(column, _)| column).find(is_left) {
             return Err(unbinned(column, "it is not looked at"));
         }
         self.check_binned(&self.kinds.iter().map(|(column, kind)| (column.clone(), *kind)).collect(), false)
@@ -113,8 +117,7 @@ impl Request {
 
     /// Refuses bins of columns that have no numbers, or that are not among these kinds, where those are all.
     pub(super) fn check_binned(&self, kinds: &BTreeMap<String, Kind>, are_all: bool) -> Result<()> {
-        let Rules::Sound(options) = &self.rules else { return Ok(()) };
-        for column in options.bins.keys() {
+        for (column, _) in self.binned() {
             match kinds.get(column) {
                 Some(Kind::Numeric) => {}
                 Some(_) => return Err(unbinned(column, "it has no numbers")),
@@ -163,12 +166,8 @@ impl Request {
 
     /// Refuses names of columns that neither side has: they are a mistake.
     pub(super) fn check_names(&self, known: &BTreeSet<String>) -> Result<()> {
-        let binned = match &self.rules {
-            Rules::Sound(options) => Some(options.bins.keys()),
-            Rules::Evidently07(_) => None,
-        };
-        let asked =
-            self.kinds.keys().chain(&self.only).chain(&self.ignored).chain(binned.into_iter().flatten());
+        let binned = self.binned().map(|(column, _)| column);
+        let asked = self.kinds.keys().chain(&self.only).chain(&self.ignored).chain(binned);
         self.check_known(asked, known)
     }
 

@@ -1,11 +1,13 @@
 //! Checks of models' logs.
 
+mod concerns;
+mod forms;
+
 use super::*;
 use crate::drift::compare::{Concern, Finding};
 use crate::drift::profile::Profile;
 use crate::drift::signals::{Finding as Attribution, Role, Tier};
 use crate::drift::statistics::random::SplitMix;
-use arrow_array::{ArrayRef, FixedSizeListArray, Float32Array, ListArray, RecordBatch, StringArray};
 use serde_json::{Value, json};
 
 /// A log of a prompt that sorts tickets, with so many of a thousand rows being something else.
@@ -181,56 +183,6 @@ fn each_change_shows_where_it_is() {
     assert_eq!(finding(&report, "completion:language").verdict, Verdict::Ok);
 }
 
-/// A service that got slower, for all or for a few, can be a reason to go back; one that got faster, or says so less often, not.
-#[test]
-fn a_service_that_is_slower_is_about_health() {
-    let files = Files::new();
-    let log = |name: &str, seed: u64, latency: &dyn Fn(usize, f64) -> Value| {
-        let mut random = SplitMix(seed);
-        let line = |row: usize| json!({ "latency_ms": latency(row, 200.0 + 300.0 * random.uniform()), "retries": row % 10 / 9 });
-        ndjson(&files, name, &(0..2_000).map(line).collect::<Vec<_>>())
-    };
-    let usual = log("r", 1, &|_, ms| json!(ms));
-    let of = |current: &Path| {
-        let report = checked(&usual, current, &request(Tier::Prompt)).unwrap();
-        let found = finding(&report, "latency_ms");
-        (found.verdict, found.concern)
-    };
-    assert_eq!(of(&log("a", 2, &|_, ms| json!(ms))), (Verdict::Ok, Concern::Data));
-    assert_eq!(of(&log("b", 3, &|_, ms| json!(ms * 1.3))), (Verdict::Drift, Concern::Health));
-    assert_eq!(of(&log("c", 4, &|_, ms| json!(ms * 0.7))), (Verdict::Drift, Concern::Data));
-    let few = log("d", 5, &|row, ms| json!(if row % 20 == 0 { 30_000.0 } else { ms }));
-    assert_eq!(of(&few), (Verdict::Drift, Concern::Health));
-    // What one answer does to the mean says nothing where the others are faster; nor does that they are steadier.
-    let one = log("f", 7, &|row, ms| json!(if row == 0 { 300_000.0 } else { 0.9 * ms }));
-    assert_eq!(of(&one), (Verdict::Drift, Concern::Data));
-    let steady = log("g", 8, &|_, ms| json!(353.0 + 0.5 * (ms - 350.0)));
-    assert_eq!(of(&steady), (Verdict::Drift, Concern::Data));
-    let silent = log("e", 6, &|row, ms| if row % 4 == 0 { Value::Null } else { json!(ms) });
-    assert_eq!(of(&silent), (Verdict::Drift, Concern::Data));
-}
-
-/// That a fifth of the outputs is not logged any more breaks no rule, whatever chance does to those that are left.
-#[test]
-fn outputs_that_are_missing_are_no_violations() {
-    let files = Files::new();
-    let lines = |rows: usize, personal: usize, missing: usize| -> Vec<Value> {
-        let line = |row: usize| match row {
-            row if row < personal => json!({ "completion": "Write to jane.doe@example.org." }),
-            row if row < personal + missing => json!({ "completion": null }),
-            _ => json!({ "completion": "The invoice is right." }),
-        };
-        (0..rows).map(line).collect()
-    };
-    let reference = ndjson(&files, "r", &lines(1_000, 20, 0));
-    let current = ndjson(&files, "c", &lines(1_000, 21, 200));
-    let report = checked(&reference, &current, &only("completion")).unwrap();
-    let personal = finding(&report, "completion:pii_any");
-    assert_eq!(personal.verdict, Verdict::Drift, "{}", personal.reason);
-    assert!(personal.reason.starts_with("missing rate"), "{}", personal.reason);
-    assert_eq!(report.run.drifted_concerns(), [Concern::Data].into());
-}
-
 #[test]
 fn another_system_is_news_however_few_rows_it_answered() {
     let files = Files::new();
@@ -354,113 +306,6 @@ fn a_baseline_works_with_later_logs() {
     let of_profile = calibrate(&open(&kept).unwrap(), &only, windows).unwrap();
     let names: Vec<&str> = of_profile.columns.iter().map(|column| column.column.as_str()).collect();
     assert_eq!(names, ["completion:refusal", "prompt:words"]);
-}
-
-/// The outputs as they are, as objects within the lines, in CSV and as structs of Parquet.
-#[test]
-fn outputs_are_read_alike_in_all_forms() {
-    let files = Files::new();
-    let log = Log { rows: 500, refused: 0, ..USUAL };
-    let texts: Vec<String> =
-        log.lines().iter().map(|line| line["completion"].as_str().unwrap().to_owned()).collect();
-    let objects: Vec<Value> =
-        texts.iter().map(|text| json!({ "output": serde_json::from_str::<Value>(text).unwrap() })).collect();
-    let flat: Vec<Value> = texts.iter().map(|text| json!({ "output": text })).collect();
-    let csv: String = texts.iter().map(|text| format!("\"{}\"\n", text.replace('"', "\"\""))).collect();
-    let member = |name: &str| -> ArrayRef {
-        let values = objects.iter().map(|line| match &line["output"][name] {
-            Value::String(text) => Some(text.clone()),
-            value => Some(value.to_string()),
-        });
-        Arc::new(values.collect::<StringArray>())
-    };
-    let output =
-        arrow_array::StructArray::try_from(vec![("kind", member("kind")), ("reason", member("reason"))]);
-    let parquet = files.0.path().join("output.parquet");
-    write_parquet(&parquet, vec![("output", Arc::new(output.unwrap()))]);
-    let reference = ndjson(&files, "flat", &flat);
-    for other in
-        [ndjson(&files, "objects", &objects), files.text("o.csv", &format!("output\n{csv}")), parquet]
-    {
-        let report = checked(&reference, &other, &request(Tier::Prompt)).unwrap();
-        for field in ["$.kind", "$.reason"] {
-            let field = finding(&report, &format!("output:{field}"));
-            assert_eq!(field.reference, field.current, "{other:?}");
-            assert!(
-                field.current.as_ref().unwrap().rows == 500 && field.verdict < Verdict::Warn,
-                "{other:?}"
-            );
-        }
-        assert!(report.run.columns.iter().all(|finding| finding.column != "output.kind"), "{other:?}");
-    }
-}
-
-fn write_parquet(path: &Path, columns: Vec<(&str, ArrayRef)>) {
-    let batch = RecordBatch::try_from_iter_with_nullable(
-        columns.into_iter().map(|(name, array)| (name, array, true)),
-    )
-    .unwrap();
-    let file = std::fs::File::create(path).unwrap();
-    let mut writer = parquet::arrow::ArrowWriter::try_new(file, batch.schema(), None).unwrap();
-    writer.write(&batch).unwrap();
-    writer.close().unwrap();
-}
-
-#[test]
-fn vectors_are_compared_in_all_forms() {
-    let files = Files::new();
-    let numbers = |rows: usize, seed: u64, moved: f32| {
-        let mut random = SplitMix(seed);
-        (0..rows * 8).map(|_| random.uniform() as f32 + moved).collect::<Vec<f32>>()
-    };
-    let lists = |numbers: Vec<f32>| -> ArrayRef {
-        let field = Arc::new(arrow_schema::Field::new("item", arrow_schema::DataType::Float32, true));
-        let offsets = arrow_buffer::OffsetBuffer::from_lengths(std::iter::repeat_n(8, numbers.len() / 8));
-        Arc::new(ListArray::new(field, offsets, Arc::new(Float32Array::from(numbers)), None))
-    };
-    let fixed = |numbers: Vec<f32>| -> ArrayRef {
-        let field = Arc::new(arrow_schema::Field::new("item", arrow_schema::DataType::Float32, true));
-        Arc::new(FixedSizeListArray::new(field, 8, Arc::new(Float32Array::from(numbers)), None))
-    };
-    let parquet = |name: &str, array: ArrayRef| {
-        let path = files.0.path().join(name);
-        write_parquet(&path, vec![("embedding", array)]);
-        path
-    };
-    let lines = |name: &str, numbers: Vec<f32>| {
-        let lines: Vec<Value> = numbers.chunks(8).map(|vector| json!({ "embedding": vector })).collect();
-        ndjson(&files, name, &lines)
-    };
-    let reference = parquet("r.parquet", lists(numbers(120, 1, 0.0)));
-    let request = request(Tier::Weights);
-    for (current, verdict) in [
-        (parquet("same.parquet", fixed(numbers(120, 2, 0.0))), Verdict::Ok),
-        (lines("same", numbers(120, 3, 0.0)), Verdict::Ok),
-        (parquet("moved.parquet", fixed(numbers(120, 4, 0.15))), Verdict::Drift),
-        (lines("moved", numbers(120, 5, 0.15)), Verdict::Drift),
-    ] {
-        let report = checked(&reference, &current, &request).unwrap();
-        let vectors = finding(&report, "embedding");
-        assert_eq!(vectors.verdict, verdict, "{}", vectors.reason);
-        assert_eq!((vectors.tests.len(), vectors.reference.as_ref().unwrap().rows), (1, 120));
-        assert!(vectors.tests[0].q_value.is_some() && vectors.tests[0].statistic.starts_with("mmd_rbf"));
-        assert_eq!(report, checked(&reference, &current, &request).unwrap(), "the same each time");
-    }
-    let odd = ndjson(
-        &files,
-        "odd",
-        &[
-            json!({ "embedding": [1, 2] }),
-            json!({ "embedding": [1] }),
-            json!({ "embedding": [3, 4] }),
-            json!({ "embedding": "x" }),
-            json!({}),
-        ],
-    );
-    let report = checked(&reference, &odd, &request).unwrap();
-    assert_eq!(finding(&report, "embedding").verdict, Verdict::Invalid);
-    let current = finding(&report, "embedding").current.as_ref().unwrap();
-    assert_eq!((current.rows, current.missing, current.failed), (5, 1, 2));
 }
 
 #[test]
