@@ -33,6 +33,9 @@ impl Gc {
                 bytes(report.bytes)
             ));
         })?;
+        if let Some(why) = &report.stopped {
+            out.note(format!("it stopped before the end: {why}"));
+        }
         if !report.deleted {
             out.note("nothing was changed; blobs follow their links in the run that deletes them");
             let grace = self.grace.map(|hours| format!(" --grace {hours}")).unwrap_or_default();

@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     clock::{Clock, System},
     config::{Config, hooks_allow_from_environment, local_user},
-    db::Db,
+    db::{Db, SCHEMA},
     error::{Error, Result},
     http,
     jobs::{
@@ -31,6 +31,9 @@ const LOCK_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a command without a server goes on for the sake of hooks. What is not told then, the next command tells.
 const DELIVERY_WAIT: Duration = Duration::from_secs(10);
+
+/// The database of a data directory.
+pub const DATABASE: &str = "gradus.db";
 
 pub struct Registry {
     pub client: Client,
@@ -77,21 +80,26 @@ fn stored_login() -> Result<Option<Stored>> {
     })
 }
 
+/// The server that is named, or that `login` stored; `None` where a data directory is meant.
+pub fn remote(global: &Global) -> Result<Option<Client>> {
+    if global.data_dir.is_some() {
+        return Ok(None);
+    }
+    if let Some(server) = &global.server {
+        // A stored token belongs to the server it was stored for, and is not shown to another.
+        let stored = stored_login()?
+            .filter(|login| login.server == server.trim_end_matches('/'))
+            .map(|login| login.token);
+        return Client::remote(server, global.token.clone().or(stored), global.plain_http).map(Some);
+    }
+    let Some(login) = stored_login()? else { return Ok(None) };
+    let token = global.token.clone().unwrap_or(login.token);
+    Client::remote(&login.server, Some(token), global.plain_http).map(Some)
+}
+
 pub async fn open(global: &Global) -> Result<Registry> {
-    if global.data_dir.is_none() {
-        if let Some(server) = &global.server {
-            // A stored token belongs to the server it was stored for, and is not shown to another.
-            let stored = stored_login()?
-                .filter(|login| login.server == server.trim_end_matches('/'))
-                .map(|login| login.token);
-            let client = Client::remote(server, global.token.clone().or(stored), global.plain_http)?;
-            return Ok(Registry { client, local: None });
-        }
-        if let Some(login) = stored_login()? {
-            let token = global.token.clone().unwrap_or(login.token);
-            let client = Client::remote(&login.server, Some(token), global.plain_http)?;
-            return Ok(Registry { client, local: None });
-        }
+    if let Some(client) = remote(global)? {
+        return Ok(Registry { client, local: None });
     }
     let data_dir = match &global.data_dir {
         Some(directory) => directory.clone(),
@@ -127,22 +135,8 @@ pub async fn open_local_at(
     local: Option<PrincipalName>,
     clock: Arc<dyn Clock>,
 ) -> Result<Local> {
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|source| {
-        Error::unavailable(
-            "data_dir_unusable",
-            format!("the data directory cannot be made: {}", data_dir.display()),
-        )
-        .source(source)
-    })?;
-    let (db, lock) = match &config.database.url {
-        Some(url) => (Db::postgres(url, config.database.connections).await?, None),
-        None => {
-            let lock = Lock::take(data_dir).await?;
-            let file = data_dir.join("gradus.db");
-            make_private(&file)?;
-            (Db::sqlite(&file).await?, Some(lock))
-        }
-    };
+    make_data_dir(data_dir)?;
+    let (db, lock) = open_database(data_dir, &config, SCHEMA).await?;
     let secret = start::Secret::load(&config, data_dir, start::is_new(&db).await?)?;
     start::check_secret(&db, &secret).await?;
     start::release_leases(&db, clock.now()).await?;
@@ -153,6 +147,29 @@ pub async fn open_local_at(
     Ok(Local { context, _lock: lock })
 }
 
+pub fn make_data_dir(data_dir: &Path) -> Result<()> {
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(|source| {
+        Error::unavailable(
+            "data_dir_unusable",
+            format!("the data directory cannot be made: {}", data_dir.display()),
+        )
+        .source(source)
+    })
+}
+
+/// Opens the database, brought up to a schema, and takes the right to its directory where it is a file.
+pub async fn open_database(data_dir: &Path, config: &Config, schema: i64) -> Result<(Db, Option<Lock>)> {
+    match &config.database.url {
+        Some(url) => Ok((Db::postgres_at(url, config.database.connections, schema).await?, None)),
+        None => {
+            let lock = Lock::take(data_dir).await?;
+            let file = data_dir.join(DATABASE);
+            make_private(&file)?;
+            Ok((Db::sqlite_at(&file, schema).await?, Some(lock)))
+        }
+    }
+}
+
 /// SQLite makes its files with the mode of the database, so that one is made first, for its owner only.
 fn make_private(file: &Path) -> Result<()> {
     OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
@@ -160,12 +177,12 @@ fn make_private(file: &Path) -> Result<()> {
 }
 
 /// The right to a data directory: one process at a time, so that it may trust its memory of it.
-struct Lock {
+pub struct Lock {
     _file: File,
 }
 
 impl Lock {
-    async fn take(data_dir: &Path) -> Result<Self> {
+    pub async fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(&path)?;

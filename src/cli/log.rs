@@ -327,6 +327,7 @@ fn describe(change: &Change) -> String {
         C::BlobUnlinked { repository, digest } => {
             format!("removed blob {} from {repository}", digest.short())
         }
+        C::BackupBegun { backup } => format!("began backup {backup}"),
         C::GarbageCollected { objects, bytes: freed } => {
             format!("collected {}, {}", count(*objects, "object"), bytes(*freed))
         }

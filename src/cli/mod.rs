@@ -6,9 +6,11 @@ mod admin;
 mod aliases;
 mod attest;
 mod audit;
+mod backup;
 mod connect;
 mod demo;
 mod deployment;
+mod doctor;
 mod drift;
 mod evidence;
 mod export;
@@ -174,6 +176,12 @@ enum Verb {
     /// Show that the log is what it was: verify, checkpoint, key, proof, check, export
     #[command(subcommand)]
     Audit(audit::Audit),
+    /// Copy all there is into a folder, while the registry runs; what the folder has is not fetched again
+    Backup(backup::Backup),
+    /// Make an empty registry what a backup was of, on any database and stores
+    Restore(backup::Restore),
+    /// Look whether the registry can work where it is, and say what to do; changes nothing
+    Doctor(doctor::Doctor),
     /// Find what nothing needs any more, and delete it
     Gc(admin::Gc),
     /// Re-hash what is stored, and set rot aside
@@ -209,6 +217,8 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Demo => return demo::run(&global, out).await,
         Verb::Login(login) => return login.run(&global, out).await,
         Verb::Logout => return login::logout(out),
+        Verb::Doctor(doctor) => return doctor.run(&global, out).await,
+        Verb::Restore(restore) => return restore.run(&global, out).await,
         Verb::Audit(audit) if audit.is_offline() => return audit.run_offline(out),
         Verb::Drift(drift) if drift.is_offline() => return drift.run(None, out).await,
         _ => {}
@@ -216,7 +226,9 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
     let registry = connect::open(&global).await?;
     let client = &registry.client;
     let outcome = match verb {
-        Verb::Serve(_) | Verb::Demo | Verb::Login(_) | Verb::Logout => Ok(()),
+        Verb::Serve(_) | Verb::Demo | Verb::Login(_) | Verb::Logout | Verb::Restore(_) | Verb::Doctor(_) => {
+            Ok(())
+        }
         Verb::Push(push) => push.run(client, out).await,
         Verb::Pull(pull) => pull.run(client, out).await,
         Verb::List(list) => list.run(client, out).await,
@@ -255,6 +267,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Whoami => access::whoami(client, out).await,
         Verb::Log(log) => log.run(client, out).await,
         Verb::Audit(audit) => audit.run(client, out).await,
+        Verb::Backup(backup) => backup.run(client, out).await,
         Verb::Gc(gc) => gc.run(client, out).await,
         Verb::Scrub(scrub) => scrub.run(client, out).await,
     };

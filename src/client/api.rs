@@ -16,6 +16,7 @@ use crate::{
     },
     wire::{self, Page},
 };
+use chrono::{DateTime, Utc};
 use http::Method;
 use serde::de::DeserializeOwned;
 
@@ -58,6 +59,13 @@ impl Client {
                 return Ok(items);
             }
         }
+    }
+
+    /// Whether the server's database and stores answer; its clock, where it tells that.
+    pub async fn ready(&self) -> Result<Option<DateTime<Utc>>> {
+        let reply = self.send(get("/readyz")).await?;
+        let date = reply.header(http::header::DATE).and_then(|date| DateTime::parse_from_rfc2822(date).ok());
+        Ok(date.map(|date| date.with_timezone(&Utc)))
     }
 
     pub async fn whoami(&self) -> Result<wire::Whoami> {

@@ -1,6 +1,7 @@
 //! Typed calls to a registry: over HTTP, or in-process to the same router. The CLI's only door.
 
 mod api;
+mod backups;
 mod deployments;
 mod digests;
 mod governance;
@@ -14,6 +15,7 @@ mod transport;
 mod upload;
 mod watch;
 
+pub use backups::Backup;
 pub use digests::Digests;
 pub use hashing::hash_file;
 pub use pull::{Contents, PullOutcome, Pulled};

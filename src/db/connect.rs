@@ -51,6 +51,11 @@ const RECENT: Duration = Duration::from_secs(5);
 impl Db {
     /// Opens the SQLite file, creating it if missing, and brings its schema up to date.
     pub async fn sqlite(file: &Path) -> Result<Self> {
+        Self::sqlite_at(file, SCHEMA).await
+    }
+
+    /// The same up to an earlier schema, to restore a backup of that.
+    pub async fn sqlite_at(file: &Path, schema: i64) -> Result<Self> {
         let options = SqliteConnectOptions::new()
             .filename(file)
             .create_if_missing(true)
@@ -69,7 +74,7 @@ impl Db {
             .test_before_acquire(false)
             .connect_with(options.clone())
             .await?;
-        migrations(SQLITE).run(&write).await.map_err(migration_failed)?;
+        migrations(SQLITE, schema).run(&write).await.map_err(migration_failed)?;
         let read = SqlitePoolOptions::new()
             .max_connections(4)
             .min_connections(1)
@@ -82,6 +87,11 @@ impl Db {
 
     /// Connects to PostgreSQL and brings its schema up to date.
     pub async fn postgres(url: &str, connections: u32) -> Result<Self> {
+        Self::postgres_at(url, connections, SCHEMA).await
+    }
+
+    /// The same up to an earlier schema, to restore a backup of that.
+    pub async fn postgres_at(url: &str, connections: u32, schema: i64) -> Result<Self> {
         let options = PgConnectOptions::from_str(url)
             .map_err(|source| {
                 Error::invalid("config_invalid", "the database URL cannot be read").source(source)
@@ -103,7 +113,7 @@ impl Db {
             .connect_with(options)
             .await
             .map_err(|error| unreachable(&place, error))?;
-        migrations(POSTGRES).run(&pool).await.map_err(migration_failed)?;
+        migrations(POSTGRES, schema).run(&pool).await.map_err(migration_failed)?;
         Self::ready(Pool::Postgres(pool)).await
     }
 
@@ -185,7 +195,7 @@ impl Db {
 }
 
 /// Why a server does not let us in at all. Names where it is, for whoever starts the registry.
-fn unreachable(place: &str, error: sqlx::Error) -> Error {
+pub(super) fn unreachable(place: &str, error: sqlx::Error) -> Error {
     if let sqlx::Error::Database(refusal) = &error
         && let Some(code) = refusal.code()
         && (code.starts_with("28") || code == "3D000")
@@ -250,6 +260,7 @@ const RUNNING: Text =
     (10, "deployments_running", include_str!("../../migrations/0010_deployments_running.sql"));
 const MONITORS: Text = (12, "monitors", include_str!("../../migrations/0012_monitors.sql"));
 const PUSHED: Text = (14, "pushed_profiles", include_str!("../../migrations/0014_pushed_profiles.sql"));
+const BACKUPS: Text = (16, "backups", include_str!("../../migrations/0016_backups.sql"));
 const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
 const POSTGRES: &[Text] = &[
     (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
@@ -258,12 +269,18 @@ const POSTGRES: &[Text] = &[
     (11, "byte_order", include_str!("../../migrations/postgres/0011_byte_order.sql")),
     (13, "byte_order", include_str!("../../migrations/postgres/0013_byte_order.sql")),
     (15, "byte_order", include_str!("../../migrations/postgres/0015_byte_order.sql")),
+    (17, "byte_order", include_str!("../../migrations/postgres/0017_byte_order.sql")),
 ];
 
-fn migrations(own: &[Text]) -> Migrator {
-    let mut texts =
-        [&[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING, MONITORS, PUSHED], own]
-            .concat();
+const SHARED: &[Text] =
+    &[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING, MONITORS, PUSHED, BACKUPS];
+
+/// The number of the last migration: the schema that this program works with.
+pub const SCHEMA: i64 = 17;
+
+fn migrations(own: &[Text], up_to: i64) -> Migrator {
+    let mut texts = [SHARED, own].concat();
+    texts.retain(|(version, ..)| *version <= up_to);
     texts.sort_by_key(|(version, ..)| *version);
     let migrations = texts.into_iter().map(|(version, description, sql)| {
         Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)

@@ -9,15 +9,18 @@ mod outbox;
 mod tx;
 
 pub mod audit;
+pub mod backups;
 pub mod blobs;
 pub mod deliveries;
 pub mod deployments;
 pub mod documents;
 pub mod drift_runs;
 pub mod evidence;
+pub mod facts;
 pub mod garbage;
 pub mod hooks;
 pub mod log;
+pub mod look;
 pub mod manifests;
 pub mod monitors;
 pub mod namespaces;
@@ -32,7 +35,7 @@ pub mod trust;
 pub mod uploads;
 pub mod versions;
 
-pub use connect::Db;
+pub use connect::{Db, SCHEMA};
 pub use tx::Tx;
 
 use crate::error::{Error, Result};

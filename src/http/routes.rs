@@ -235,6 +235,11 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/v1/log/consistency" "audit_consistency", Everywhere(Audit), "The proof that the log of one size is the beginning of that of another.", get(v1::audit::consistency), answer: wire::LogConsistency, query: CONSISTENCY_QUERY),
         route!(POST "/v1/log/verify" "audit_verify", Everywhere(Audit), "Goes through the whole log and names the first entry that is not what it was.", post(v1::audit::verify), body: wire::VerifyLog, answer: wire::LogReport, transfer: true),
         route!(POST "/v1/log/recover" "audit_recover", Everywhere(Administer), "Accepts the log as it is and begins a new epoch of it.", post(v1::audit::recover), body: wire::RecoverLog, answer: wire::LogRecovered, transfer: true),
+        route!(POST "/v1/backups" "backup_begin", Everywhere(Administer), "Begins a backup: garbage collection is held.", post(v1::backups::begin), answer: wire::BackupView),
+        route!(POST "/v1/backups/{backup}/renew" "backup_renew", Everywhere(Administer), "Holds garbage collection for longer.", post(v1::backups::renew), answer: wire::BackupView),
+        route!(DELETE "/v1/backups/{backup}" "backup_end", Everywhere(Administer), "Ends a backup.", delete(v1::backups::end)),
+        route!(GET "/v1/backups/{backup}/facts" "backup_facts", Everywhere(Administer), "All facts of one moment, as JSON lines (backup-line.schema.json).", get(v1::backups::facts), transfer: true),
+        route!(GET "/v1/backups/{backup}/blobs/{store}/{digest}" "backup_blob", Everywhere(Administer), "A blob of a store.", get(v1::backups::blob), transfer: true),
         route!(POST "/v1/gc" "gc", Everywhere(Administer), "Finds garbage, or deletes it.", post(v1::admin::gc), body: wire::CollectGarbage, answer: wire::GarbageView, transfer: true),
         route!(POST "/v1/scrub" "scrub", Everywhere(Administer), "Re-hashes all that is stored.", post(v1::admin::scrub), body: wire::Scrub, answer: wire::ScrubView, transfer: true),
 

@@ -34,11 +34,18 @@ impl Task {
         let actor = Actor::local_admin(PrincipalName::local("scheduler"));
         match self {
             Self::Gc => {
-                let report = garbage::collect(cx, &actor, cx.grace(), true).await?;
+                let report = match garbage::collect(cx, &actor, cx.grace(), true).await {
+                    Err(error) if error.code == "backup_running" => {
+                        tracing::info!(%error, "garbage is left for the next run");
+                        return Ok(());
+                    }
+                    report => report?,
+                };
                 tracing::info!(
                     bytes = report.bytes,
                     blobs = report.blobs.len(),
                     orphans = report.orphans.len(),
+                    stopped = report.stopped,
                     "garbage collected"
                 );
             }

@@ -139,6 +139,10 @@ pub enum Change {
         repository: Workload,
         digest: Digest,
     },
+    /// Somebody takes a copy of all there is.
+    BackupBegun {
+        backup: String,
+    },
     GarbageCollected {
         objects: u64,
         bytes: u64,

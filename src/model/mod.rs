@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod artifact;
+pub mod backup;
 pub mod contract;
 pub mod deployment;
 pub mod digest;

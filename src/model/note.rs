@@ -108,6 +108,20 @@ impl Signer {
         signature
     }
 
+    /// The signature of another text of the registry's. None of them begins as a checkpoint does, with the log's name.
+    pub fn sign_text(&self, text: &str) -> [u8; 64] {
+        let mut signature = [0; 64];
+        signature.copy_from_slice(self.key.sign(text.as_bytes()).as_ref());
+        signature
+    }
+
+    /// Whether it is ours.
+    pub fn signed_text(&self, text: &str, signature: &[u8]) -> bool {
+        UnparsedPublicKey::new(&ED25519, self.key.public_key().as_ref())
+            .verify(text.as_bytes(), signature)
+            .is_ok()
+    }
+
     /// The checkpoint after a transaction whose first entry is `first`, as it is kept with its last.
     pub fn keep(&self, epoch: u64, first: u64, size: u64, root: &Hash) -> Vec<u8> {
         let signature = self.sign(epoch, size, root);

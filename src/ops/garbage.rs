@@ -1,8 +1,8 @@
 //! Garbage collection: links no manifest uses, blobs no link names, uploads nobody goes on with, objects no
 //! row knows. Safe beside running pushes on any replica: rows go first, in transactions that check again;
-//! an object goes after its row, and its key is never used again.
+//! an object goes after its row, and its key is never used again. Nothing goes while a backup is being taken.
 
-use super::Context;
+use super::{Context, backup};
 use crate::{
     blobs::Store,
     db::{blobs, garbage, log, namespaces, uploads},
@@ -22,6 +22,8 @@ pub struct Report {
     pub bytes: u64,
     /// False for a dry run: nothing was deleted.
     pub deleted: bool,
+    /// Why it stopped before the end: a backup was begun.
+    pub stopped: Option<String>,
 }
 
 /// An object without a row is left alone for so long whatever the grace period: its row may be about to come.
@@ -36,20 +38,14 @@ pub async fn collect(cx: &Context, actor: &Actor, grace: TimeDelta, delete: bool
     for store in cx.stores.all().iter().filter(|_| delete) {
         super::claim::check(&cx.db, store).await?;
     }
-    let mut report = Report { deleted: delete, ..Report::default() };
-    links(cx, before, delete, &mut report).await?;
-    unlinked(cx, before, delete, &mut report).await?;
-    idle_uploads(cx, before, delete, &mut report).await?;
     if delete {
-        let mut tx = cx.db.write().await?;
-        match garbage::sweep(&mut tx, cx.clock.now() - TICKS_KEPT).await {
-            Ok(_) => tx.commit().await?,
-            Err(error) if error.code == "database_busy" => {} // one was pushed again at the same moment
-            Err(error) => return Err(error),
-        }
+        backup::check_none(cx, &mut cx.db.read().await?).await?;
     }
-    for store in cx.stores.all() {
-        orphans(cx, store, before.min(cx.clock.now() - ORPHAN_GRACE), delete, &mut report).await?;
+    let mut report = Report { deleted: delete, ..Report::default() };
+    match collect_all(cx, before, delete, &mut report).await {
+        // What went until then is told of.
+        Err(error) if error.code == "backup_running" => report.stopped = Some(error.message),
+        outcome => outcome?,
     }
     if delete && report.bytes > 0 {
         let objects = (report.blobs.len() + report.orphans.len()) as u64;
@@ -61,16 +57,38 @@ pub async fn collect(cx: &Context, actor: &Actor, grace: TimeDelta, delete: bool
     Ok(report)
 }
 
+async fn collect_all(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
+    links(cx, before, delete, report).await?;
+    unlinked(cx, before, delete, report).await?;
+    idle_uploads(cx, before, delete, report).await?;
+    if delete {
+        let mut tx = cx.db.write().await?;
+        match garbage::sweep(&mut tx, cx.clock.now() - TICKS_KEPT).await {
+            Ok(_) => tx.commit().await?,
+            Err(error) if error.code == "database_busy" => {} // one was pushed again at the same moment
+            Err(error) => return Err(error),
+        }
+    }
+    for store in cx.stores.all() {
+        orphans(cx, store, before.min(cx.clock.now() - ORPHAN_GRACE), delete, report).await?;
+    }
+    Ok(())
+}
+
 async fn links(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
     loop {
         let found = garbage::unused_links(&mut cx.db.read().await?, before, BATCH).await?;
         let count = found.len();
         if delete {
             let mut tx = cx.db.write().await?;
-            for (repository, digest, _) in &found {
+            for (repository, ..) in &found {
                 // A push that is about to use the link holds this lock: either it is done and the link is in use, or
                 // it will find the link gone. The list is sorted, so two collectors lock in one order.
                 namespaces::lock_repository(&mut tx, repository).await?;
+            }
+            log::lock(&mut tx).await?;
+            backup::check_none(cx, &mut tx).await?;
+            for (repository, digest, _) in &found {
                 garbage::remove_link(&mut tx, repository, digest, before).await?;
             }
             tx.commit().await?;
@@ -91,6 +109,8 @@ async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mu
             if delete {
                 let objects = cx.stores.get(&store)?;
                 let mut tx = cx.db.write().await?;
+                log::lock(&mut tx).await?;
+                backup::check_none(cx, &mut tx).await?;
                 match garbage::remove_blob(&mut tx, &store, &digest, &key).await {
                     Ok(true) => tx.commit().await?,
                     Ok(false) => continue,

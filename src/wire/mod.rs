@@ -271,6 +271,14 @@ pub struct CollectGarbage {
     pub delete: bool,
 }
 
+/// A backup that is being taken.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+pub struct BackupView {
+    pub id: String,
+    /// Until then garbage collection is held for it, unless that is renewed.
+    pub held_until: DateTime<Utc>,
+}
+
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct GarbageView {
     pub deleted: bool,
@@ -280,6 +288,9 @@ pub struct GarbageView {
     pub orphans: u64,
     /// Bytes of the objects among them.
     pub bytes: u64,
+    /// Why it stopped before the end, if it did.
+    #[serde(default)]
+    pub stopped: Option<String>,
 }
 
 /// That an entry is in the log, for a reader who has the log's public key and nothing else.

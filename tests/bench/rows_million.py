@@ -44,21 +44,21 @@ UPDATE repositories SET last_sequence = {count} WHERE name = '{workload}';
 SAME_KEY = "SELECT count(*) FROM versions WHERE sort_key = CAST('b0b0b1~' AS {bytes}) AND version = '0.0.1'"
 
 
-def fill(bench, database, workloads):
-    """Copies the pushed version of each of `{workload: count}` until there are so many."""
+def fill(bench, database, workloads, name="million"):
+    """Copies the pushed version of each of `{workload: count}` until there are so many, in the registry of this name."""
     statements = [
         COPY.format(count=count, workload=workload, bytes="BLOB" if database == "SQLite" else "BYTEA")
         for workload, count in workloads.items()
     ]
     if database == "SQLite":
         with contextlib.closing(
-            sqlite3.connect(bench.folder / f"million-{database}" / "gradus.db")
+            sqlite3.connect(bench.folder / f"{name}-{database}" / "gradus.db")
         ) as connection:
             same = connection.execute(SAME_KEY.format(bytes="BLOB")).fetchone()[0]
             for statement in statements:
                 connection.executescript("BEGIN;" + statement + "COMMIT;")
     else:
-        url = bench.database_url("million", database)
+        url = bench.database_url(name, database)
         psql = [postgres.programs() / "psql", "-X", "-q", "-t", "-A", "-v", "ON_ERROR_STOP=1", url]
         same = int(capture([*psql, "-c", SAME_KEY.format(bytes="BYTEA")]))
         for statement in statements:

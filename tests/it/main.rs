@@ -7,6 +7,8 @@ mod harness;
 mod audit;
 /// Going on with a log after a backup was restored or damage was accepted.
 mod audit_recovery;
+/// Backups of a running registry, and what is restored from them.
+mod backups;
 /// The command line.
 mod cli;
 /// A server killed while clients push.
@@ -17,6 +19,8 @@ mod database;
 mod decisions;
 /// What runs where, and what follows from it.
 mod deployments;
+/// `gradus doctor`.
+mod doctor;
 /// What is known of a version, as documents for auditors and tools.
 mod dossier;
 /// Drift checks.

@@ -39,6 +39,8 @@ fn path(route: &Route, namespace: &str) -> String {
         .replace("{monitor}", "nightly")
         .replace("{run}", "newest")
         .replace("{reference}", "1.0.0")
+        .replace("{backup}", "0190a0a0000070008000000000000000")
+        .replace("{store}", "local")
 }
 
 fn call<'a>(env: &'a Env, route: &Route, namespace: &str) -> Call<'a> {

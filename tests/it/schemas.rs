@@ -32,6 +32,7 @@ fn published_schemas_are_the_types() {
     for (kind, schema) in gradus::hooks::cloud_event::schemas() {
         check(&format!("events/{kind}.schema.json"), &format!("{schema:#}\n"));
     }
+    check("backup-line.schema.json", &schema::<gradus::model::backup::Line>());
     check("inspection.schema.json", &schema::<Inspection>());
     check("policy.schema.json", &schema::<Policy>());
     check("evaluation.schema.json", &format!("{:#}\n", evidence::evaluation::schema()));

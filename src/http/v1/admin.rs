@@ -25,6 +25,7 @@ pub async fn gc(
         uploads: report.uploads.len() as u64,
         orphans: report.orphans.len() as u64,
         bytes: report.bytes,
+        stopped: report.stopped,
     }))
 }
 

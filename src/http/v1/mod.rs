@@ -3,6 +3,7 @@
 pub mod access;
 pub mod admin;
 pub mod audit;
+pub mod backups;
 pub mod deployments;
 pub mod dossier;
 pub mod events;

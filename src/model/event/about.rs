@@ -73,6 +73,7 @@ impl Change {
             Self::Untagged { .. } => "untagged",
             Self::ManifestDeleted { .. } => "manifest_deleted",
             Self::BlobUnlinked { .. } => "blob_unlinked",
+            Self::BackupBegun { .. } => "backup_begun",
             Self::GarbageCollected { .. } => "garbage_collected",
             Self::BlobQuarantined { .. } => "blob_quarantined",
             Self::BlobRestored { .. } => "blob_restored",

@@ -27,7 +27,7 @@ use gradus::{
     db::Db,
     http,
     model::access::{PrincipalKind, Role, Scope},
-    ops::{Context, namespaces, start, tokens, users},
+    ops::{Context, namespaces, restore, start, tokens, users},
 };
 use std::sync::Arc;
 
@@ -185,6 +185,48 @@ impl Env {
         self.sharing(cx, clock)
     }
 
+    /// What a backup of this registry becomes on these backends, with the same secret and tokens.
+    pub async fn restored(
+        &self,
+        backend: Backend,
+        folder: &std::path::Path,
+        choices: &restore::Choices,
+    ) -> gradus::error::Result<Self> {
+        let config = backend.configuration().await;
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::copy(self.home.join("secret"), directory.path().join("secret")).expect("the secret");
+        let secret = start::Secret::load(&config, directory.path(), false)?;
+        let source = restore::Source::read(folder, None, &secret.id(), &secret.signer()?)?;
+        let db = database(&config, directory.path(), source.head.schema).await;
+        let silence = std::time::Duration::from_secs(config.limits.store_seconds);
+        let stores = Stores::open(&config.stores, silence, directory.path())?;
+        let outcome = restore::restore(&db, &stores, &secret.id(), source, choices, |_| {}).await;
+        let is_empty = start::is_new(&db).await?;
+        db.close().await;
+        if outcome.is_err() {
+            use futures_util::StreamExt as _;
+            assert!(is_empty, "a restore that failed leaves no registry");
+            for store in stores.all() {
+                assert_eq!(store.list().count().await, 0, "a restore that failed leaves no objects");
+            }
+        }
+        outcome?;
+        let clock = self.clock.clone();
+        let cx = open(&config, directory.path(), clock.clone()).await;
+        let (router, home) = (http::router(cx.clone()), directory.path().to_owned());
+        Ok(Self { backend, cx, clock, router, admin: self.admin.clone(), directory, home })
+    }
+
+    /// Where the database and the local store are.
+    pub fn home(&self) -> &std::path::Path {
+        &self.home
+    }
+
+    /// The registry's database, opened once more.
+    pub async fn database(&self) -> Db {
+        database(&self.cx.config, &self.home, gradus::db::SCHEMA).await
+    }
+
     fn registry_admin(&self) -> gradus::model::access::Actor {
         gradus::model::access::Actor::local_admin("admin".parse().expect("a name"))
     }
@@ -245,17 +287,21 @@ async fn open_as(
     clock: Arc<Fixed>,
     local: Option<gradus::model::name::PrincipalName>,
 ) -> Arc<Context> {
-    let db = match &config.database.url {
-        Some(url) => Db::postgres(url, config.database.connections).await,
-        None => Db::sqlite(&directory.join("gradus.db")).await,
-    };
-    let db = db.expect("the database opens");
+    let db = database(config, directory, gradus::db::SCHEMA).await;
     let secret = start::Secret::load(config, directory, true).expect("a secret");
     start::check_secret(&db, &secret).await.expect("the secret fits");
     let silence = std::time::Duration::from_secs(config.limits.store_seconds);
     let stores = Stores::open(&config.stores, silence, directory).expect("the stores open");
     gradus::ops::claim::claim(&db, &stores).await.expect("the stores are ours");
     Context::new(db, stores, clock, config.clone(), local)
+}
+
+async fn database(config: &Config, directory: &std::path::Path, schema: i64) -> Db {
+    let db = match &config.database.url {
+        Some(url) => Db::postgres_at(url, config.database.connections, schema).await,
+        None => Db::sqlite_at(&directory.join("gradus.db"), schema).await,
+    };
+    db.expect("the database opens")
 }
 
 /// Runs a test on some backends: `backends! { async fn name(env: Env) { … } }`.
