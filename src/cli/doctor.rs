@@ -8,7 +8,7 @@ use super::{
 use crate::{
     blobs::Stores,
     config::{self, Config},
-    db::{SCHEMA, look},
+    db::look,
     error::{Error, Result},
     ops::start::Secret,
 };
@@ -221,13 +221,16 @@ async fn database(data_dir: &Path, config: &Config, deep: bool, findings: &mut F
         );
     }
     match found.schema {
-        Some(schema) if schema > SCHEMA => {
-            let what =
-                format!("{}, of schema {schema}, newer than this gradus knows ({SCHEMA})", found.version);
+        Some(schema) if schema > found.known => {
+            let what = format!(
+                "{}, of schema {schema}, newer than this gradus knows ({})",
+                found.version, found.known
+            );
             findings.bad("database", what, "run the version that brought it up to date, or a later one");
         }
-        Some(schema) if schema < SCHEMA => {
-            let what = format!("{}, of schema {schema}; the next start brings it to {SCHEMA}", found.version);
+        Some(schema) if schema < found.known => {
+            let what =
+                format!("{}, of schema {schema}; the next start brings it to {}", found.version, found.known);
             findings.warn(
                 "database",
                 what,

@@ -235,6 +235,22 @@ fn describe(change: &Change) -> String {
             Some(policy) => format!("applied policy {} to {scope}", policy.short()),
             None => format!("took the policy of {scope} away"),
         },
+        C::WorkloadDescribed { workload, owner, risk, review_on, .. } => {
+            let says = [
+                owner.as_ref().map(|owner| format!("owner {owner}")),
+                risk.map(|risk| format!("risk {risk}")),
+                review_on.map(|day| format!("next review by {day}")),
+            ];
+            let says: Vec<String> = says.into_iter().flatten().collect();
+            match says.is_empty() {
+                true => format!("described {workload}"),
+                false => format!("described {workload}: {}", says.join(", ")),
+            }
+        }
+        C::ReviewOverdue { workload, review_on, owner } => {
+            let owner = owner.as_ref().map(|owner| format!(", by {owner}")).unwrap_or_default();
+            format!("the review of {workload} is overdue: it was due on {review_on}{owner}")
+        }
         C::Frozen { scope, stage, reason, .. } => {
             let stage = stage.as_ref().map(|stage| format!(":{stage}")).unwrap_or_default();
             format!("froze {scope}{stage}: {reason}")

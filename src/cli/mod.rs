@@ -16,6 +16,7 @@ mod evidence;
 mod export;
 mod files;
 mod hook;
+mod inventory;
 mod log;
 mod login;
 mod look;
@@ -34,6 +35,7 @@ mod trust;
 mod usage;
 mod users;
 mod watch;
+mod workload;
 
 use crate::error::{Error, Kind, Result};
 use clap::{Args, Parser, Subcommand};
@@ -126,6 +128,11 @@ enum Verb {
     Pending(promote::Pending),
     /// Show what is in each stage of a workload, and what waits
     Status(stages::Status),
+    /// What is said of a workload, as who answers for it and when it is looked at again: set, show
+    #[command(subcommand)]
+    Workload(workload::WorkloadVerb),
+    /// List every workload with who answers for it, what is in use, and what is known to be wrong
+    Inventory(inventory::Inventory),
     /// Show what was in a stage, who put it there, and why
     History(stages::History),
     /// Move a stage back to the previous good version
@@ -249,6 +256,8 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Ratify(ratify) => ratify.run(client, out).await,
         Verb::Pending(pending) => pending.run(client, out).await,
         Verb::Status(status) => status.run(client, out).await,
+        Verb::Workload(workload) => workload.run(client, out).await,
+        Verb::Inventory(inventory) => inventory.run(client, out).await,
         Verb::History(history) => history.run(client, out).await,
         Verb::Rollback(rollback) => rollback.run(client, out).await,
         Verb::Freeze(freeze) => freeze.run(client, out).await,

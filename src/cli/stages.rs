@@ -6,6 +6,7 @@ use super::{
     deployment::difference,
     print::{Out, time},
     promote::{gates, pending_line},
+    workload::review,
 };
 use crate::{
     client::Client,
@@ -58,6 +59,12 @@ impl Status {
                 &["STAGE", "VERSION", "SINCE", "BY", ""],
                 &status.stages.iter().map(row).collect::<Vec<_>>(),
             );
+            if let Some(card) = &status.card {
+                let owner = card.owner.as_ref().map(|owner| format!("owner {owner}"));
+                let risk = card.risk.map(|risk| format!("risk {risk}"));
+                let says: Vec<String> = [owner, risk, Some(review(card))].into_iter().flatten().collect();
+                out.line(says.join("; "));
+            }
             for stage in &status.stages {
                 let differ: Vec<String> = stage.deployments.iter().filter_map(difference).collect();
                 let more = stage.targets - stage.targets_running - differ.len() as i64;

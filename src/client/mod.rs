@@ -2,6 +2,7 @@
 
 mod api;
 mod backups;
+mod cards;
 mod deployments;
 mod digests;
 mod governance;

@@ -3,6 +3,7 @@
 use super::{
     epoch::Epoch,
     outbox::Remembered,
+    schema::{POSTGRES, SCHEMA, SQLITE, migrations},
     tx::{Handle, Inner, Tx},
 };
 use crate::{
@@ -10,8 +11,7 @@ use crate::{
     model::{note::Signer, seal::Sealer},
 };
 use sqlx::{
-    PgPool, Postgres, SqlSafeStr as _, SqlitePool,
-    migrate::{Migration, MigrationType, Migrator},
+    PgPool, Postgres, SqlitePool,
     pool::PoolConnection,
     postgres::{PgConnectOptions, PgPoolOptions},
     sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous},
@@ -246,44 +246,4 @@ fn migration_failed(source: sqlx::migrate::MigrateError) -> Error {
         other => Error::internal("migration_failed", "the database's schema could not be brought up to date")
             .source(other),
     }
-}
-
-type Text = (i64, &'static str, &'static str);
-
-const REGISTRY: Text = (1, "registry", include_str!("../../migrations/0001_registry.sql"));
-const GOVERNANCE: Text = (3, "governance", include_str!("../../migrations/0003_governance.sql"));
-const ATTEMPTS: Text = (4, "attempts", include_str!("../../migrations/0004_attempts.sql"));
-const HOOKS: Text = (6, "hooks", include_str!("../../migrations/0006_hooks.sql"));
-const DEPLOYMENTS: Text = (7, "deployments", include_str!("../../migrations/0007_deployments.sql"));
-const TRUST: Text = (8, "trust", include_str!("../../migrations/0008_trust.sql"));
-const RUNNING: Text =
-    (10, "deployments_running", include_str!("../../migrations/0010_deployments_running.sql"));
-const MONITORS: Text = (12, "monitors", include_str!("../../migrations/0012_monitors.sql"));
-const PUSHED: Text = (14, "pushed_profiles", include_str!("../../migrations/0014_pushed_profiles.sql"));
-const BACKUPS: Text = (16, "backups", include_str!("../../migrations/0016_backups.sql"));
-const SQLITE: &[Text] = &[(2, "append_only", include_str!("../../migrations/sqlite/0002_append_only.sql"))];
-const POSTGRES: &[Text] = &[
-    (2, "append_only", include_str!("../../migrations/postgres/0002_append_only.sql")),
-    (5, "byte_order", include_str!("../../migrations/postgres/0005_byte_order.sql")),
-    (9, "byte_order", include_str!("../../migrations/postgres/0009_byte_order.sql")),
-    (11, "byte_order", include_str!("../../migrations/postgres/0011_byte_order.sql")),
-    (13, "byte_order", include_str!("../../migrations/postgres/0013_byte_order.sql")),
-    (15, "byte_order", include_str!("../../migrations/postgres/0015_byte_order.sql")),
-    (17, "byte_order", include_str!("../../migrations/postgres/0017_byte_order.sql")),
-];
-
-const SHARED: &[Text] =
-    &[REGISTRY, GOVERNANCE, ATTEMPTS, HOOKS, DEPLOYMENTS, TRUST, RUNNING, MONITORS, PUSHED, BACKUPS];
-
-/// The number of the last migration: the schema that this program works with.
-pub const SCHEMA: i64 = 17;
-
-fn migrations(own: &[Text], up_to: i64) -> Migrator {
-    let mut texts = [SHARED, own].concat();
-    texts.retain(|(version, ..)| *version <= up_to);
-    texts.sort_by_key(|(version, ..)| *version);
-    let migrations = texts.into_iter().map(|(version, description, sql)| {
-        Migration::new(version, description.into(), MigrationType::Simple, sql.into_sql_str(), false)
-    });
-    Migrator::with_migrations(migrations.collect())
 }

@@ -45,6 +45,7 @@ pub const TABLES: &[&str] = &[
     "entries",
     "promotions",
     "freezes",
+    "workload_cards",
     "deployments",
     "hooks",
     "deliveries",

@@ -1,6 +1,9 @@
 //! A look at a database from outside: nothing is made, nothing brought up to date.
 
-use super::connect::unreachable;
+use super::{
+    connect::unreachable,
+    schema::{SCHEMA, SCHEMA_OF_SQLITE},
+};
 use crate::error::{Error, Result};
 use chrono::{DateTime, Utc};
 use sqlx::{
@@ -16,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 pub struct Look {
     /// The last migration, if there was any.
     pub schema: Option<i64>,
+    /// The last that this program knows.
+    pub known: i64,
     /// Of the secret that the registry was started with, if there is a registry.
     pub key_id: Option<String>,
     /// Of the database server.
@@ -39,7 +44,7 @@ pub async fn sqlite(file: &Path, check: bool) -> Result<Option<Look>> {
     let options = SqliteConnectOptions::new().filename(file).read_only(true).immutable(rests);
     let mut connection: SqliteConnection = options.busy_timeout(PATIENCE).connect().await?;
     let (version,): (String,) = sqlx::query_as("SELECT sqlite_version()").fetch_one(&mut connection).await?;
-    let mut look = Look { version: format!("SQLite {version}"), ..Look::default() };
+    let mut look = Look { version: format!("SQLite {version}"), known: SCHEMA_OF_SQLITE, ..Look::default() };
     if check {
         let (found,): (String,) = sqlx::query_as("PRAGMA quick_check(1)").fetch_one(&mut connection).await?;
         look.damage = (found != "ok").then_some(found);
@@ -77,8 +82,12 @@ pub async fn postgres(url: &str) -> Result<Look> {
                           to_regclass('_sqlx_migrations') IS NOT NULL, to_regclass('log_head') IS NOT NULL";
         let (version, clock, has_migrations, has_log): (String, DateTime<Utc>, bool, bool) =
             sqlx::query_as(sql).fetch_one(&mut connection).await?;
-        let mut look =
-            Look { version: format!("PostgreSQL {version}"), clock: Some(clock), ..Look::default() };
+        let mut look = Look {
+            version: format!("PostgreSQL {version}"),
+            known: SCHEMA,
+            clock: Some(clock),
+            ..Look::default()
+        };
         if has_migrations {
             (look.schema,) = sqlx::query_as("SELECT MAX(version) FROM _sqlx_migrations")
                 .fetch_one(&mut connection)

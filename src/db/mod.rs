@@ -6,11 +6,13 @@
 mod connect;
 mod epoch;
 mod outbox;
+mod schema;
 mod tx;
 
 pub mod audit;
 pub mod backups;
 pub mod blobs;
+pub mod cards;
 pub mod deliveries;
 pub mod deployments;
 pub mod documents;
@@ -19,6 +21,7 @@ pub mod evidence;
 pub mod facts;
 pub mod garbage;
 pub mod hooks;
+pub mod inventory;
 pub mod log;
 pub mod look;
 pub mod manifests;
@@ -35,7 +38,8 @@ pub mod trust;
 pub mod uploads;
 pub mod versions;
 
-pub use connect::{Db, SCHEMA};
+pub use connect::Db;
+pub use schema::SCHEMA;
 pub use tx::Tx;
 
 use crate::error::{Error, Result};

@@ -45,6 +45,15 @@ pub async fn levels(tx: &mut Tx, scope: &str) -> Result<Vec<(String, Digest)>> {
     Ok(levels)
 }
 
+/// The policies of the registry, and of the scopes from one name to another, with both.
+pub async fn levels_between(tx: &mut Tx, (first, last): (&str, &str)) -> Result<Vec<(String, Digest)>> {
+    let sql = "SELECT p.scope, p.digest FROM policies p
+               WHERE (p.scope = '*' OR p.scope >= $1 AND p.scope <= $2) AND p.digest IS NOT NULL
+               AND p.number = (SELECT MAX(q.number) FROM policies q WHERE q.scope = p.scope)";
+    let rows: Vec<(String, String)> = all!(tx, sql, first, last);
+    rows.into_iter().map(|(scope, digest)| Ok((scope, read("policies", &digest)?))).collect()
+}
+
 /// Records what holds for a scope from now on. Answers the number, or `None` when it held already. The scope's head is
 /// read and written under the log's lock.
 pub async fn apply(
@@ -114,16 +123,32 @@ pub async fn lift_freeze(tx: &mut Tx, id: &str, at: DateTime<Utc>, by: &Principa
     Ok(execute!(tx, sql, id, at, by.as_str()) == 1)
 }
 
+type FreezeColumns = (String, String, Option<String>, DateTime<Utc>, String, Option<DateTime<Utc>>, String);
+
+fn freeze((id, scope, stage, made_at, made_by, until, reason): FreezeColumns) -> Result<FreezeRow> {
+    let stage = stage.map(|stage| read("freezes", &stage)).transpose()?;
+    Ok(FreezeRow { id, scope, stage, made_at, made_by: read("freezes", &made_by)?, until, reason })
+}
+
+/// Freezes of the registry, and of the scopes from one name to another, with both, that are not over.
+pub async fn freezes_between(
+    tx: &mut Tx,
+    (first, last): (&str, &str),
+    now: DateTime<Utc>,
+) -> Result<Vec<FreezeRow>> {
+    let sql = "SELECT id, scope, stage, made_at, made_by, until_at, reason FROM freezes
+               WHERE (scope = '*' OR scope >= $1 AND scope <= $2) AND lifted_at IS NULL
+               AND (until_at IS NULL OR until_at > $3)";
+    let mut rows: Vec<FreezeColumns> = all!(tx, sql, first, last, now);
+    rows.sort_by(|one, other| one.0.cmp(&other.0));
+    rows.into_iter().map(freeze).collect()
+}
+
 /// Freezes of a scope and of those around it that are not over.
 pub async fn freezes(tx: &mut Tx, scope: &str, now: DateTime<Utc>) -> Result<Vec<FreezeRow>> {
-    type Row = (String, String, Option<String>, DateTime<Utc>, String, Option<DateTime<Utc>>, String);
     let namespace = scope.split('/').next().unwrap_or_default();
     let sql = "SELECT id, scope, stage, made_at, made_by, until_at, reason FROM freezes
                WHERE scope IN ('*', $1, $2) AND lifted_at IS NULL AND (until_at IS NULL OR until_at > $3) ORDER BY id";
-    let rows: Vec<Row> = all!(tx, sql, namespace, scope, now);
-    let freeze = |(id, scope, stage, made_at, made_by, until, reason): Row| {
-        let stage = stage.map(|stage| read("freezes", &stage)).transpose()?;
-        Ok(FreezeRow { id, scope, stage, made_at, made_by: read("freezes", &made_by)?, until, reason })
-    };
+    let rows: Vec<FreezeColumns> = all!(tx, sql, namespace, scope, now);
     rows.into_iter().map(freeze).collect()
 }

@@ -5,6 +5,7 @@ use crate::{
     model::{
         access::{Person, PrincipalKind, Role},
         artifact::Dataset,
+        card::Card,
         digest::{Digest, shorten},
         evidence::{Evidence, EvidenceKind, Examples, Statement},
         kind::Tier,
@@ -51,6 +52,9 @@ pub struct Facts {
     /// Monitors that stop the candidate's content, as it has drifted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub blocks: Vec<Block>,
+    /// What is said of the workload. What was judged before there were cards has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card: Option<Card>,
 }
 
 /// A monitor that stops content while its data drift.

@@ -31,6 +31,7 @@ mod soak;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod workload_described;
 
 pub use crate::model::access::Person;
 pub use base_pinned::is_pinned;
@@ -50,7 +51,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
 /// All gates, in the order in which `gradus policy gates` prints them.
-pub const GATES: [&Definition; 23] = [
+pub const GATES: [&Definition; 24] = [
     &lints::GATE,
     &contract_honest::GATE,
     &safe_formats::GATE,
@@ -72,6 +73,7 @@ pub const GATES: [&Definition; 23] = [
     &deployment_healthy::GATE,
     &fresh::GATE,
     &residency::GATE,
+    &workload_described::GATE,
     &expression::GATE,
     &frozen::GATE,
 ];

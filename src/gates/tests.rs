@@ -11,6 +11,7 @@ use crate::kinds::{
 use crate::model::{
     access::{PrincipalKind, Role},
     artifact::Dataset,
+    card::{Card, Risk},
     evidence::*,
     kind::{Kind, Tier},
     name::PrincipalName,
@@ -94,6 +95,17 @@ pub(super) fn facts() -> Facts {
         tier: Tier::Weights,
         yanked: None,
         blocks: vec![],
+        card: Some(card_of_workload()),
+    }
+}
+
+fn card_of_workload() -> Card {
+    Card {
+        owner: Some("triage team".into()),
+        purpose: Some("Sorts tickets.".into()),
+        limits: Some("English only.".into()),
+        risk: Some(Risk::Limited),
+        review_on: Some("2027-03-01".parse().unwrap()),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     db::{deliveries, garbage::claim_tick, hooks},
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
-    ops::{Context, garbage, hooks as ops_hooks, scrub, settle as ops_settle},
+    ops::{Context, cards, garbage, hooks as ops_hooks, scrub, settle as ops_settle},
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
@@ -101,6 +101,13 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
         Box::pin(async move { drift::queue_due(&cx).await })
     });
     scheduler.add(monitors.map_err(failed)?).await.map_err(failed)?;
+    let reviewed = context.clone();
+    let reviews = Job::new_async(REVIEWS, move |_, _| {
+        let cx = reviewed.clone();
+        Box::pin(async move { tell_overdue(&cx).await })
+    });
+    scheduler.add(reviews.map_err(failed)?).await.map_err(failed)?;
+    tell_overdue(&context).await;
     let (counted, expiring) = (context.clone(), context);
     let housekeeping = Job::new_async(HOUSEKEEPING, move |_, _| {
         let cx = counted.clone();
@@ -131,6 +138,17 @@ const HOUSEKEEPING: &str = "*/15 * * * * *";
 
 /// How often it is looked whether what is to be sent waits too long.
 const EXPIRY: &str = "30 7 * * * *";
+
+/// When it is looked whether reviews of workloads are overdue: they are from the first moment of a day on; what could not be told
+/// then is told later.
+const REVIEWS: &str = "10 0 * * * *";
+
+/// On every replica, since whoever is first tells.
+async fn tell_overdue(cx: &Context) {
+    if let Err(error) = cards::tell_overdue(cx).await {
+        tracing::error!(?error, "it could not be told which reviews are overdue");
+    }
+}
 
 /// On every replica, since each shows the numbers and forgetting twice changes nothing.
 async fn look_after_hooks(cx: &Context) {

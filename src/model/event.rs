@@ -11,6 +11,7 @@ pub use parts::{Deployed, Drifted, LogDamage, LogState};
 
 use super::{
     access::{PrincipalKind, Role, Scope},
+    card::{Day, Risk},
     digest::Digest,
     evidence::EvidenceKind,
     kind::{Kind, Tier},
@@ -255,6 +256,21 @@ pub enum Change {
         number: i64,
         /// `null`: the scope has no policy of its own any more.
         policy: Option<Digest>,
+    },
+    /// All that is said of a workload from now on.
+    WorkloadDescribed {
+        workload: Workload,
+        owner: Option<String>,
+        purpose: Option<String>,
+        limits: Option<String>,
+        risk: Option<Risk>,
+        review_on: Option<Day>,
+    },
+    /// Nobody has looked at a workload again by the day that was set for it; told once for each day that is set.
+    ReviewOverdue {
+        workload: Workload,
+        review_on: Day,
+        owner: Option<String>,
     },
     Frozen {
         scope: String,

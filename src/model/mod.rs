@@ -3,6 +3,7 @@
 pub mod access;
 pub mod artifact;
 pub mod backup;
+pub mod card;
 pub mod contract;
 pub mod deployment;
 pub mod digest;

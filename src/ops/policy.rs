@@ -28,7 +28,7 @@ pub use promotions::PromotionRow;
 pub(crate) struct Cache(RwLock<HashMap<Levels, Arc<Effective>>>);
 
 /// Scopes with the digests of their policies.
-type Levels = Vec<(String, Digest)>;
+pub(super) type Levels = Vec<(String, Digest)>;
 
 /// Most entries.
 const CACHED_MAX: usize = 1000;
@@ -36,6 +36,11 @@ const CACHED_MAX: usize = 1000;
 /// What holds for a scope now.
 pub(super) async fn effective(cx: &Context, tx: &mut Tx, scope: &str) -> Result<Arc<Effective>> {
     let key = policies::levels(tx, scope).await?;
+    effective_of(cx, tx, key).await
+}
+
+/// What holds by these policies, farthest first.
+pub(super) async fn effective_of(cx: &Context, tx: &mut Tx, key: Levels) -> Result<Arc<Effective>> {
     let cache = &cx.policies.0;
     if let Some(found) = cache.read().unwrap_or_else(std::sync::PoisonError::into_inner).get(&key) {
         return Ok(found.clone());

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     db::{
-        Tx, evidence, manifests, monitors, namespaces, policies, principals, stages,
+        Tx, cards, evidence, manifests, monitors, namespaces, policies, principals, stages,
         versions::{self, VersionRow},
     },
     error::{Error, Result},
@@ -78,6 +78,7 @@ pub(super) async fn facts(cx: &Context, tx: &mut Tx, question: &Question<'_>) ->
             .unwrap_or_default(),
         yanked: versions::yanked_of(tx, workload, &row.digest).await?,
         blocks: super::monitors::blocks(tx, workload, &row.digest, *now).await?,
+        card: cards::find(tx, workload).await?.map(|row| row.card),
         candidate,
     })
 }
@@ -110,6 +111,7 @@ pub(super) fn of_new(
         region: String::new(),
         yanked: None,
         blocks: Vec::new(),
+        card: None,
     })
 }
 
@@ -240,11 +242,22 @@ pub(super) async fn freezes(
     stage: &Stage,
     now: DateTime<Utc>,
 ) -> Result<Vec<Freeze>> {
+    let rows = policies::freezes(tx, workload.as_str(), now).await?;
+    Ok(freezes_of(effective, stage, rows.iter(), now))
+}
+
+/// The same, of rows that were read.
+pub(super) fn freezes_of<'a>(
+    effective: &Effective,
+    stage: &Stage,
+    rows: impl Iterator<Item = &'a policies::FreezeRow>,
+    now: DateTime<Utc>,
+) -> Vec<Freeze> {
     let windows = effective.freezes_of(stage).filter(|window| window.until > now);
     let mut freezes: Vec<Freeze> = windows
         .map(|window| Freeze { from: window.from, until: Some(window.until), reason: window.reason.clone() })
         .collect();
-    for row in policies::freezes(tx, workload.as_str(), now).await? {
+    for row in rows {
         let covers = match &row.stage {
             Some(frozen) => frozen == stage,
             None => effective.freezes_by_default(stage),
@@ -257,5 +270,5 @@ pub(super) async fn freezes(
             });
         }
     }
-    Ok(freezes)
+    freezes
 }

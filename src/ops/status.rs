@@ -9,7 +9,7 @@ use super::{
     snapshot,
 };
 use crate::{
-    db::{Tx, deployments, evidence, manifests, namespaces, principals, promotions, stages, versions},
+    db::{Tx, cards, deployments, evidence, manifests, namespaces, principals, promotions, stages, versions},
     error::{Error, Result},
     gates::{Freeze, Outcome, Report},
     model::{
@@ -56,6 +56,8 @@ pub struct Status {
     pub stages: Vec<StageStatus>,
     pub pending: Vec<Waiting>,
     pub unratified: Vec<Move>,
+    /// What is said of the workload.
+    pub card: Option<cards::CardRow>,
 }
 
 const SHOWN_MAX: i64 = 100;
@@ -95,7 +97,12 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
     for row in promotions::pending_of(&mut tx, workload, SHOWN_MAX).await? {
         pending.push(waiting(cx, &mut tx, actor, row).await?);
     }
-    Ok(Status { stages: line, pending, unratified: stages::unratified(&mut tx, workload, SHOWN_MAX).await? })
+    Ok(Status {
+        stages: line,
+        pending,
+        unratified: stages::unratified(&mut tx, workload, SHOWN_MAX).await?,
+        card: cards::find(&mut tx, workload).await?,
+    })
 }
 
 pub(super) fn unknown_workload(workload: &Workload) -> Error {

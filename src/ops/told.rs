@@ -1,15 +1,18 @@
-//! Whether the tables that follow from the log are what it tells: versions, moves of stages, evidence, policies, roles.
+//! Whether the tables that follow from the log are what it tells: versions, moves of stages, evidence, policies, roles, cards of
+//! workloads.
 //! Whoever changes one of them behind the registry's back changes what it answers.
 
 use crate::{
     db::{
-        Tx, evidence, log,
+        Tx, cards, evidence, log,
         told::{self, AT_ONCE},
     },
     error::Result,
     model::{
+        card::Card,
         digest::Digest,
         event::{Change, Event},
+        name::Workload,
     },
 };
 use std::collections::BTreeSet;
@@ -22,6 +25,8 @@ pub(super) struct Told {
     /// Of versions, moves, evidence and policies.
     counts: [u64; 4],
     members: BTreeSet<Member>,
+    /// Workloads with a card that was not said otherwise since.
+    described: i64,
     /// What is not as it was told: the first place.
     bad: Option<(u64, String)>,
 }
@@ -100,12 +105,34 @@ impl Told {
                         );
                     }
                 }
+                Change::WorkloadDescribed { workload, owner, purpose, limits, risk, review_on } => {
+                    let card = Card { owner, purpose, limits, risk, review_on };
+                    self.check_card(tx, position, &workload, &card).await?;
+                }
                 other => follow(&mut self.members, &other),
             }
         }
         self.check_versions(tx, &versions).await?;
         self.check_moves(tx, &moves).await?;
         self.check_evidence(tx, &said).await
+    }
+
+    /// Only the last word on a workload is kept.
+    async fn check_card(
+        &mut self,
+        tx: &mut Tx,
+        position: u64,
+        workload: &Workload,
+        card: &Card,
+    ) -> Result<()> {
+        let at = i64::try_from(position).unwrap_or(i64::MAX);
+        let row = cards::find(tx, workload).await?;
+        let is_last = row.as_ref().is_some_and(|row| row.position == at);
+        self.described += i64::from(is_last);
+        if !row.is_some_and(|row| row.position > at || is_last && row.card == *card) {
+            self.is_bad(position, format!("the card of {workload} is not what the entry tells"));
+        }
+        Ok(())
     }
 
     async fn check_versions(&mut self, tx: &mut Tx, told: &[ToldVersion]) -> Result<()> {
@@ -191,6 +218,9 @@ impl Told {
                     format!("the table {table} has {} rows that no entry tells of", there - told),
                 );
             }
+        }
+        if cards::count(tx, i64::try_from(size).unwrap_or(i64::MAX)).await? > self.described {
+            self.is_bad(size, "the table workload_cards has rows that no entry tells of".to_owned());
         }
         if let Some((workload, stage)) = told::stage_without_move(tx).await? {
             self.is_bad(size, format!("{workload}:{stage} does not hold what its last move brought there"));

@@ -33,6 +33,7 @@ const SILENT: &[&str] = &[
     "monitor_muted",
     "monitor_armed",
     "monitor_failed",
+    "review_overdue",
 ];
 
 /// What an entry says of documents.

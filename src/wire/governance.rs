@@ -1,6 +1,6 @@
 //! Envelopes of evidence, policies, promotions and stages.
 
-use super::deployments::DeploymentView;
+use super::{cards::CardView, deployments::DeploymentView};
 use crate::{
     gates::{FreezeWindow, Report, Rule},
     model::{
@@ -148,6 +148,9 @@ pub struct StatusView {
     pub pending: Vec<PendingView>,
     /// Overrides that nobody else has looked at yet.
     pub unratified: Vec<MoveView>,
+    /// What is said of the workload; `null`: nothing yet.
+    #[serde(default)]
+    pub card: Option<CardView>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,12 +1,14 @@
 //! Requests and answers of `/v1`, shared by the server and the client. Values that mean something on their
 //! own live in `model`; here are only their envelopes. All are published in `schemas/openapi.json`.
 
+mod cards;
 mod deployments;
 mod governance;
 mod hooks;
 mod monitors;
 mod trust;
 
+pub use cards::*;
 pub use deployments::*;
 pub use governance::*;
 pub use hooks::*;

@@ -335,6 +335,7 @@ fn the_demo_can_be_run_again_and_its_next_command_works() {
             "rhea asked for 1.0.3 in production: pending",
             "eli approved 1.0.3 for production, which completed it",
             "consumer: acme/ticket-triage:^1 is 1.0.3 (adapter)",
+            "the admin described acme/ticket-triage: owner support tools, risk limited",
             "wait  soak",
             "rolled production back from 1.0.3 to 1.0.1",
             "is what it was",

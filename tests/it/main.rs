@@ -9,6 +9,8 @@ mod audit;
 mod audit_recovery;
 /// Backups of a running registry, and what is restored from them.
 mod backups;
+/// What is said of workloads, and the review that is overdue.
+mod cards;
 /// The command line.
 mod cli;
 /// A server killed while clients push.
@@ -44,6 +46,8 @@ mod hooks_limits;
 mod hooks_locks;
 /// Tokens for identities of other systems.
 mod keyless;
+/// The inventory: every workload, what runs of it, and what is wrong.
+mod inventory;
 /// The event log: gap-free, exact, append-only.
 mod log;
 /// What the command line says: next steps, early refusals, what is left out.

@@ -163,6 +163,10 @@ backends! {
         rhea.promote("1.0.3", "production").await;
         eli.approve("1.0.3", "production").await;
         rhea.approve("1.0.3", "production").await;
+        let mut open = open_gates(&env.status().await["pending"][0]["report"]);
+        open.sort();
+        assert_eq!(open, [("soak".into(), "wait".into()), ("workload_described".into(), "wait".into())]);
+        env.describe(W).await;
         let status = env.status().await;
         assert_eq!(open_gates(&status["pending"][0]["report"]), [("soak".into(), "wait".into())], "{status}");
         env.clock.advance(Duration::from_secs(24 * 3600));

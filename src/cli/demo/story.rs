@@ -10,15 +10,21 @@ use crate::{
         print::{Out, bytes},
     },
     client::{Client, PullOutcome},
-    clock::Behind,
+    clock::{Behind, Clock as _},
     error::{Error, Result},
     gates::Outcome,
     model::{
-        evidence::EvidenceKind, name::Workload, promotion::State, reference::Reference, resolution::Target,
+        card::{Day, Risk},
+        evidence::EvidenceKind,
+        name::Workload,
+        promotion::State,
+        reference::Reference,
+        resolution::Target,
         stage::Stage,
     },
     signing, wire,
 };
+use chrono::TimeDelta;
 use std::{path::PathBuf, sync::Arc};
 
 pub struct Story<'a> {
@@ -77,7 +83,8 @@ impl Story<'_> {
         self.approve(&self.people.eli, "eli", &adapter).await?;
         self.consume().await?;
 
-        self.step(4, "Own weights. Signed, with provenance and a model card; two people approve, and a day in staging.");
+        self.step(4, "Own weights. Signed, with provenance and a model card; somebody answers for the workload; two people approve, and a day in staging.");
+        self.describe().await?;
         let weights = self.push("model", false, false, true).await?;
         self.vouch(&weights).await?;
         self.promote(&weights, "staging").await?;
@@ -180,6 +187,27 @@ impl Story<'_> {
             None => "and it waits on".to_owned(),
         };
         self.say(format!("   {who} approved {version} for production, {then}"));
+        Ok(())
+    }
+
+    /// Who answers for the workload, what it is for, and when somebody looks at it again.
+    async fn describe(&self) -> Result<()> {
+        let workload: Workload = WORKLOAD.parse()?;
+        let text = |text: &str| Some(text.to_owned());
+        let body = wire::SetCard {
+            owner: text("support tools"),
+            purpose: text("Sorts support tickets by topic and urgency, for people who answer them."),
+            limits: text("English tickets only. It answers nobody by itself."),
+            risk: Some(Risk::Limited),
+            review_on: Some(Day::of(self.clock.now() + TimeDelta::days(365))),
+            clear: Vec::new(),
+        };
+        let set = self.admin.set_card(&workload, &body).await?;
+        let (owner, risk) = (set.card.owner.unwrap_or_default(), set.card.risk.unwrap_or(Risk::Limited));
+        let day = set.card.review_on.map(|day| day.to_string()).unwrap_or_default();
+        self.say(format!(
+            "   the admin described {workload}: owner {owner}, risk {risk}, next review by {day}"
+        ));
         Ok(())
     }
 

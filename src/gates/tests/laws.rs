@@ -115,6 +115,8 @@ fn samples() -> Vec<Sample> {
             bad: |facts, _| facts.now += TimeDelta::days(30) },
         Sample { gate: "residency", parameters: json!({ "regions": ["local"] }), good: nothing,
             bad: |facts, _| facts.region = "elsewhere".into() },
+        Sample { gate: "workload_described", parameters: json!({}), good: nothing,
+            bad: |facts, _| if let Some(card) = &mut facts.card { card.review_on = "2026-02-28".parse().ok() } },
         Sample { gate: "expression", parameters: json!({ "rule": "metrics.s.accuracy.value > 0.8", "from": from }),
             good: |facts, by| { add(facts, by, evaluation("s", 0.9)); },
             bad: |facts, by| { add(facts, by, evaluation("s", 0.1)); } },

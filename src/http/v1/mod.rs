@@ -4,6 +4,7 @@ pub mod access;
 pub mod admin;
 pub mod audit;
 pub mod backups;
+pub mod cards;
 pub mod deployments;
 pub mod dossier;
 pub mod events;

@@ -1,6 +1,7 @@
 //! The promotion line: promote, approve, reject, withdraw, ratify, roll back, status, history, pending.
 
 use super::{
+    cards::card_view,
     deployments::deployment_view,
     versions::{reference, workload},
 };
@@ -235,7 +236,9 @@ pub async fn status(
         targets: stage.targets.0,
         targets_running: stage.targets.1,
     };
+    let card = status.card.map(|row| card_view(workload.clone(), Some(row), app.clock.now()));
     Ok(Json(wire::StatusView {
+        card,
         workload,
         stages: status.stages.into_iter().map(stage).collect(),
         pending: status.pending.into_iter().map(pending_view).collect(),

@@ -87,6 +87,8 @@ impl Change {
             Self::RolledBack { .. } => "rolled_back",
             Self::Ratified { .. } => "ratified",
             Self::PolicyApplied { .. } => "policy_applied",
+            Self::WorkloadDescribed { .. } => "workload_described",
+            Self::ReviewOverdue { .. } => "review_overdue",
             Self::Frozen { .. } => "frozen",
             Self::Unfrozen { .. } => "unfrozen",
             Self::DeploymentRunning(_) => "deployment_running",
@@ -251,7 +253,9 @@ impl Change {
             | Self::MonitorRemoved { workload, .. }
             | Self::MonitorMuted { workload, .. }
             | Self::MonitorArmed { workload, .. }
-            | Self::MonitorFailed { workload, .. } => Some(workload),
+            | Self::MonitorFailed { workload, .. }
+            | Self::WorkloadDescribed { workload, .. }
+            | Self::ReviewOverdue { workload, .. } => Some(workload),
             _ => {
                 let drifted = self.drifted().map(|drifted| &drifted.workload);
                 drifted.or_else(|| self.deployed().map(|deployed| &deployed.workload))

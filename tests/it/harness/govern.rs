@@ -38,6 +38,15 @@ impl Env {
         self.call("PUT", "/v1/policies/acme").body(text.to_owned()).send().await
     }
 
+    /// Says of a workload what the built-in policy asks for before weights enter production.
+    pub async fn describe(&self, workload: &str) {
+        let card = json!({
+            "owner": "triage team", "purpose": "Sorts tickets.", "limits": "English only.", "risk": "limited",
+            "review_on": "2027-01-01",
+        });
+        self.call("PATCH", &format!("/v1/workloads/{workload}/card")).json(card).expect(200).await;
+    }
+
     pub async fn status(&self) -> Value {
         self.get(&format!("/v1/workloads/{W}/status")).expect(200).await.value()
     }
