@@ -86,15 +86,17 @@ pub fn remote(global: &Global) -> Result<Option<Client>> {
         return Ok(None);
     }
     if let Some(server) = &global.server {
-        // A stored token belongs to the server it was stored for, and is not shown to another.
-        let stored = stored_login()?
-            .filter(|login| login.server == server.trim_end_matches('/'))
-            .map(|login| login.token);
-        return Client::remote(server, global.token.clone().or(stored), global.plain_http).map(Some);
+        return Client::remote(server, global.token.clone().or(stored_token(server)?), global.plain_http).map(Some);
     }
     let Some(login) = stored_login()? else { return Ok(None) };
     let token = global.token.clone().unwrap_or(login.token);
     Client::remote(&login.server, Some(token), global.plain_http).map(Some)
+}
+
+/// The token that `login` stored for a server. It belongs to that one, and is not shown to another.
+pub fn stored_token(server: &str) -> Result<Option<String>> {
+    let stored = stored_login()?.filter(|login| login.server == server.trim_end_matches('/'));
+    Ok(stored.map(|login| login.token))
 }
 
 pub async fn open(global: &Global) -> Result<Registry> {

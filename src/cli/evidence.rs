@@ -151,5 +151,6 @@ pub(super) fn describe(evidence: &Evidence) -> String {
         Statement::DeploymentHealth(health) => {
             format!("{} is {}", health.target, health.state())
         }
+        Statement::Imported(imported) => imported.sentence(),
     }
 }

@@ -1,25 +1,44 @@
-//! `gradus export`: what the registry knows, in forms that people and tools elsewhere read.
+//! `gradus export`: versions as an OCI image layout, and what the registry knows, in forms that people and tools elsewhere read.
 
 use super::{
     argument, attest,
     audit::{entry_beside, write_proof},
-    print::{Out, bytes, quoted},
+    print::{Out, bytes, count, quoted},
 };
 use crate::{
-    client::Client,
+    client::{
+        Client,
+        carry::{Carried, Writer},
+    },
     dossier::Format,
     error::{Error, Result},
     model::reference::Reference,
 };
-use clap::Subcommand;
+use clap::{Args, Subcommand};
 use std::{
     fs::OpenOptions,
     io::{self, Write as _},
     path::{Path, PathBuf},
 };
 
+#[derive(Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
+pub struct Export {
+    #[command(subcommand)]
+    what: Option<What>,
+    /// The versions, for example acme/ticket-triage:^1
+    #[arg(value_name = "REF", required = true, value_parser = argument::<Reference>)]
+    references: Vec<Reference>,
+    /// The folder to write an OCI image layout to, or to add to one that is there
+    #[arg(long, value_name = "DIR", required = true)]
+    out: Option<PathBuf>,
+    /// Leave out what is said about them
+    #[arg(long)]
+    no_evidence: bool,
+}
+
 #[derive(Subcommand)]
-pub enum Export {
+enum What {
     /// Everything about one version: for auditors (annex-iv), as a model card, as a bill of materials, as provenance
     Dossier {
         /// The version, for example acme/ticket-triage:2.0.0
@@ -51,6 +70,63 @@ pub enum Export {
 
 impl Export {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        match (self.what, self.out) {
+            (Some(what), _) => what.run(client, out).await,
+            (None, Some(folder)) => layout(client, &self.references, &folder, !self.no_evidence, out).await,
+            (None, None) => Err(Error::invalid("usage", "a folder is needed: --out DIR")),
+        }
+    }
+}
+
+/// Writes versions with what is said about them.
+async fn layout(
+    client: &Client,
+    references: &[Reference],
+    folder: &Path,
+    evidence: bool,
+    out: &Out,
+) -> Result<()> {
+    let registry = client.registry_name().await;
+    // All of them are there, or nothing is written.
+    let mut versions = Vec::<Carried>::new();
+    for reference in references {
+        let resolved = client.resolve(reference).await?;
+        resolved.warnings.iter().for_each(|warning| out.note(format!("warning: {warning}")));
+        let is_known =
+            |one: &Carried| (&one.workload, &one.version) == (&resolved.workload, &resolved.version);
+        if !versions.iter().any(is_known) {
+            versions.push(client.carry(&resolved, evidence, registry.clone()).await?);
+        }
+    }
+    let mut writer = Writer::open(folder)?;
+    let sizes = versions.iter().flat_map(Carried::blobs).map(|blob| blob.size);
+    let (progress, done) = out.progress("exporting", sizes.sum());
+    let mut written = Vec::new();
+    for carried in &versions {
+        let exported = writer.add(client, carried, progress.clone()).await?;
+        out.note(format!(
+            "{}: {} there already, {} fetched, {}; {} said about it",
+            carried.reference(),
+            count(exported.blobs_known, "blob"),
+            exported.blobs - exported.blobs_known,
+            bytes(exported.bytes_fetched),
+            count(carried.said.len(), "thing")
+        ));
+        written.push(serde_json::json!({
+            "workload": carried.workload, "version": carried.version, "digest": carried.document.digest,
+            "evidence": carried.said.len(), "written": exported,
+        }));
+    }
+    done();
+    out.data(&serde_json::json!({ "out": folder, "versions": written }), |out| {
+        for carried in &versions {
+            out.line(format!("{} {}", carried.reference(), carried.document.digest));
+        }
+    })
+}
+
+impl What {
+    async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let (reference, format, file, force) = match self {
             Self::Dossier { reference, format, out, force } => (reference, format, out, force),
             Self::Attestation { reference, out: file, force } => {

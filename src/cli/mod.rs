@@ -8,6 +8,7 @@ mod attest;
 mod audit;
 mod backup;
 mod connect;
+mod copy;
 mod demo;
 mod deployment;
 mod doctor;
@@ -16,6 +17,7 @@ mod evidence;
 mod export;
 mod files;
 mod hook;
+mod import;
 mod inventory;
 mod log;
 mod login;
@@ -111,9 +113,12 @@ enum Verb {
     Eval(evidence::Eval),
     /// Sign a version's files, in the format of OpenSSF Model Signing
     Sign(sign::Sign),
-    /// Write what the registry knows for people and tools elsewhere: dossier, attestation
-    #[command(subcommand)]
+    /// Write versions with their evidence as an OCI image layout; or what the registry knows, for people and tools elsewhere: dossier, attestation
     Export(export::Export),
+    /// Bring in versions from an OCI image layout, as `export` or skopeo wrote it
+    Import(import::Import),
+    /// Copy a version with its evidence to another registry, which is sent what it lacks
+    Copy(copy::Copy),
     /// Move a stage to a version, if its gates pass (exit code 3: refused, 4: pending)
     Promote(promote::Promote),
     /// Say yes to a version's entering a stage
@@ -249,6 +254,8 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Eval(eval) => eval.run(client, out).await,
         Verb::Sign(sign) => sign.run(client, out).await,
         Verb::Export(export) => export.run(client, out).await,
+        Verb::Import(import) => import.run(client, out).await,
+        Verb::Copy(copy) => copy.run(client, global.plain_http, out).await,
         Verb::Promote(promote) => promote.run(client, out).await,
         Verb::Approve(decide) => decide.run(promote::Word::Approve, client, out).await,
         Verb::Reject(decide) => decide.run(promote::Word::Reject, client, out).await,

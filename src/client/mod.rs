@@ -3,6 +3,7 @@
 mod api;
 mod backups;
 mod cards;
+pub mod carry;
 mod deployments;
 mod digests;
 mod governance;

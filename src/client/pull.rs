@@ -1,7 +1,7 @@
 //! Fetching a version's files: verified, several at a time, resumed from `.part` files. Nothing is written
 //! outside the directory, whatever the manifest says, and a name appears only when its bytes are right.
 
-use super::{Call, Client, Progress, hashing::hash};
+use super::{Call, Client, Progress, Reply, hashing::hash};
 use crate::{
     error::{Error, Kind, Result},
     model::{
@@ -209,30 +209,30 @@ impl Client {
         sink: &mut PartFile,
         have: u64,
     ) -> Result<stream::BoxStream<'static, Result<bytes::Bytes>>> {
-        let ranged =
-            |call: Call| if have > 0 { call.header(header::RANGE, &format!("bytes={have}-")) } else { call };
-        let path = format!("/v2/{workload}/blobs/{}", file.digest);
-        let mut reply =
-            self.send(ranged(Call::new(Method::GET, path))).await.map_err(|error| name_file(error, file))?;
-        if reply.status == StatusCode::TEMPORARY_REDIRECT {
-            let url = reply.header(header::LOCATION).unwrap_or_default().to_owned();
-            reply = self.send(ranged(Call::new(Method::GET, url))).await?;
-        }
+        let reply =
+            self.get_blob(workload, &file.digest, have).await.map_err(|error| name_file(error, file))?;
         if have > 0 && reply.status != StatusCode::PARTIAL_CONTENT {
             sink.restart().await?;
         }
         Ok(reply.stream())
     }
 
+    /// Asks for a blob from some byte on, from wherever the registry says it is.
+    pub(super) async fn get_blob(&self, workload: &Workload, digest: &Digest, from: u64) -> Result<Reply> {
+        let ranged =
+            |call: Call| if from > 0 { call.header(header::RANGE, &format!("bytes={from}-")) } else { call };
+        let path = format!("/v2/{workload}/blobs/{digest}");
+        let reply = self.send(ranged(Call::new(Method::GET, path))).await?;
+        if reply.status != StatusCode::TEMPORARY_REDIRECT {
+            return Ok(reply);
+        }
+        let url = reply.header(header::LOCATION).unwrap_or_default().to_owned();
+        self.send(ranged(Call::new(Method::GET, url))).await
+    }
+
     /// Reads a blob and verifies it, writing nothing.
     pub async fn verify_blob(&self, workload: &Workload, file: &File, progress: &Progress) -> Result<()> {
-        let path = format!("/v2/{workload}/blobs/{}", file.digest);
-        let mut reply =
-            self.send(Call::new(Method::GET, path)).await.map_err(|error| name_file(error, file))?;
-        if reply.status == StatusCode::TEMPORARY_REDIRECT {
-            let url = reply.header(header::LOCATION).unwrap_or_default().to_owned();
-            reply = self.send(Call::new(Method::GET, url)).await?;
-        }
+        let reply = self.get_blob(workload, &file.digest, 0).await.map_err(|error| name_file(error, file))?;
         let mut hasher = crate::blobs::Hasher::new(file.digest.algorithm());
         let mut body = reply.stream();
         while let Some(bytes) = body.next().await {

@@ -15,11 +15,11 @@ use std::{
 };
 
 /// Files up to this size go in one request.
-const SMALL: u64 = 1024 * 1024;
+pub(super) const SMALL: u64 = 1024 * 1024;
 /// From this size on a session is remembered beyond the push.
-const REMEMBERED: u64 = 64 * 1024 * 1024;
+pub(super) const REMEMBERED: u64 = 64 * 1024 * 1024;
 /// Files sent at a time.
-const AT_A_TIME: usize = 4;
+pub(super) const AT_A_TIME: usize = 4;
 /// Times a cut upload is taken up again.
 const RESUMES: u32 = 5;
 /// Times, and seconds between them, that a writer's turn is waited for: one that was killed keeps it for 90 seconds.
@@ -138,7 +138,7 @@ impl Client {
         self.send(call).await.map(drop)
     }
 
-    async fn begin(&self, workload: &Workload) -> Result<String> {
+    pub(super) async fn begin(&self, workload: &Workload) -> Result<String> {
         let begun = self.send(Call::new(Method::POST, format!("/v2/{workload}/blobs/uploads/"))).await?;
         Ok(begun.header("docker-upload-uuid").ok_or_else(no_session)?.to_owned())
     }
@@ -215,7 +215,7 @@ impl Client {
     }
 
     /// Ends a session. Repeated when the answer did not come; then the blob may be there and the session gone.
-    async fn finish(&self, workload: &Workload, session: &str, digest: &Digest) -> Result<()> {
+    pub(super) async fn finish(&self, workload: &Workload, session: &str, digest: &Digest) -> Result<()> {
         let path = format!("{session}?digest={digest}");
         let (mut patience, mut is_repeated) = (Patience::default(), false);
         loop {
@@ -234,7 +234,7 @@ impl Client {
     }
 
     /// How many bytes of a session the registry has.
-    async fn received(&self, session: &str) -> Result<u64> {
+    pub(super) async fn received(&self, session: &str) -> Result<u64> {
         let mut tries = 0;
         loop {
             match self.send(Call::new(Method::GET, session)).await {
@@ -254,14 +254,14 @@ impl Client {
 
 /// How often an upload is tried again, and why.
 #[derive(Default)]
-struct Patience {
+pub(super) struct Patience {
     resumes: u32,
     turns: u32,
 }
 
 impl Patience {
     /// Waits before another try; answers false if none would help.
-    async fn wait(&mut self, error: &Error) -> bool {
+    pub(super) async fn wait(&mut self, error: &Error) -> bool {
         let may_pass = matches!(error.kind, Kind::Unavailable | Kind::Range);
         match error.code {
             "upload_busy" if self.turns < TURNS => {

@@ -17,13 +17,15 @@ use crate::{
 use chrono::{DateTime, Utc};
 
 /// Most pieces of evidence about one manifest, and bytes of what gates read of them. What people decide is not counted, as
-/// nobody can keep others from saying yes or no, nor how it fares where it is deployed, nor what monitors report.
+/// nobody can keep others from saying yes or no, nor how it fares where it is deployed, nor what monitors report, nor what was
+/// brought along from another registry, which no gate reads.
 pub const MAX: i64 = 2000;
 pub const BYTES_MAX: i64 = 8 << 20;
 /// Most bytes of results example by example about one manifest.
 const EXAMPLES_MAX: i64 = 256 << 20;
 const DECISIONS_MAX: i64 = 10_000;
-const ALL_MAX: i64 = MAX + DECISIONS_MAX + HEALTH_ALL_MAX as i64 + DRIFT_REPORTS_MAX as i64;
+const IMPORTED_MAX: i64 = 10_000;
+const ALL_MAX: i64 = MAX + DECISIONS_MAX + IMPORTED_MAX + HEALTH_ALL_MAX as i64 + DRIFT_REPORTS_MAX as i64;
 
 pub struct NewEvidence<'a> {
     pub repository: &'a Workload,
@@ -72,8 +74,8 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
     let sql = "INSERT INTO evidence (repository, digest, subject, number, kind, payload, statement, examples, made_at, made_by, position)
                SELECT $1, $2, $3, COALESCE(MAX(number), 0) + 1, $4, $5, $6, $7, $8, $9, CAST($12 AS BIGINT) FROM evidence
                WHERE repository = $1 AND subject = $3
-               HAVING COUNT(CASE WHEN CASE WHEN kind IN ('approval', 'deployment_health', 'drift_report') THEN kind ELSE '' END = $14 THEN 1 END) < $10
-                   AND CAST(COALESCE(SUM(CASE WHEN kind IN ('approval', 'deployment_health', 'drift_report') THEN 0 ELSE LENGTH(statement) END), 0) AS BIGINT) < $11
+               HAVING COUNT(CASE WHEN CASE WHEN kind IN ('approval', 'deployment_health', 'drift_report', 'imported') THEN kind ELSE '' END = $14 THEN 1 END) < $10
+                   AND CAST(COALESCE(SUM(CASE WHEN kind IN ('approval', 'deployment_health', 'drift_report', 'imported') THEN 0 ELSE LENGTH(statement) END), 0) AS BIGINT) < $11
                    AND CAST(COALESCE(SUM(LENGTH(examples)), 0) AS BIGINT) < $13
                    AND COUNT(CASE WHEN kind = 'deployment_health' AND made_by = $9 THEN 1 END) < $15
                ON CONFLICT (repository, digest) DO NOTHING";
@@ -82,6 +84,7 @@ pub async fn insert(tx: &mut Tx, new: &NewEvidence<'_>) -> Result<bool> {
         EvidenceKind::Approval => (kind.name(), DECISIONS_MAX, i64::MAX, i64::MAX),
         EvidenceKind::DeploymentHealth => (kind.name(), HEALTH_ALL_MAX as i64, i64::MAX, i64::MAX),
         EvidenceKind::DriftReport => (kind.name(), DRIFT_REPORTS_MAX as i64, i64::MAX, i64::MAX),
+        EvidenceKind::Imported => (kind.name(), IMPORTED_MAX, i64::MAX, i64::MAX),
         _ => ("", MAX, BYTES_MAX, EXAMPLES_MAX),
     };
     let own_health_max = if kind == EvidenceKind::DeploymentHealth { HEALTH_MAX as i64 } else { i64::MAX };

@@ -7,6 +7,7 @@ mod document;
 mod drift_baseline;
 mod envelope;
 pub mod evaluation;
+pub mod imported;
 mod interval;
 mod lm_eval;
 mod markdown;
@@ -77,6 +78,7 @@ const FORMATS: &[Format] = &[
     markdown::FORMAT,
     signature::FORMAT,
     drift_baseline::FORMAT,
+    imported::FORMAT,
 ];
 
 /// Reads an evidence file. The format is recognised by content; a `kind` that is insisted on refuses files of other

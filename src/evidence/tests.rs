@@ -57,6 +57,7 @@ fn formats_are_told_apart_by_content() {
         (r#"{"gradus": "evaluation/v1"}"#, Some("an evaluation")),
         (r#"{"gradus": "scan/v1"}"#, Some("a scan")),
         (r#"{"gradus": "model_card/v1"}"#, Some("a model card (")),
+        (r#"{"gradus": "imported/v1"}"#, Some("evidence of another registry")),
         (r#"{"results": {}, "configs": {}, "versions": {}}"#, Some("results of lm-eval")),
         (r#"{"results": {}, "lm_eval_version": "0.4.9"}"#, Some("results of lm-eval")),
         (r#"{"evalId": null, "results": {"version": 3, "results": []}}"#, Some("output of promptfoo")),

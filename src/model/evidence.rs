@@ -10,6 +10,13 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 /// Most bytes of one piece of evidence.
 pub const MAX_BYTES: usize = 16 << 20;
 
+/// Annotations of the OCI manifest that carries a piece of evidence: who said it, of what it speaks, and when.
+pub const BY: &str = "dev.gradus.evidence.by";
+pub const ABOUT: &str = "dev.gradus.evidence.about";
+pub const CREATED: &str = "org.opencontainers.image.created";
+/// The media type of the layer that is a public key.
+pub const PEM: &str = "application/x-pem-file";
+
 /// What a piece of evidence is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -32,10 +39,12 @@ pub enum EvidenceKind {
     DriftReport,
     /// How a deployment fares. Made by deployment reports only.
     DeploymentHealth,
+    /// What was said at another registry by a verb of its own, such as an approval. It informs, no gate counts it.
+    Imported,
 }
 
 impl EvidenceKind {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Evaluation,
         Self::Approval,
         Self::Scan,
@@ -45,6 +54,7 @@ impl EvidenceKind {
         Self::DriftBaseline,
         Self::DriftReport,
         Self::DeploymentHealth,
+        Self::Imported,
     ];
 
     pub fn name(self) -> &'static str {
@@ -58,6 +68,7 @@ impl EvidenceKind {
             Self::DriftBaseline => "drift_baseline",
             Self::DriftReport => "drift_report",
             Self::DeploymentHealth => "deployment_health",
+            Self::Imported => "imported",
         }
     }
 
@@ -110,6 +121,7 @@ pub enum Statement {
     DriftBaseline(DriftBaseline),
     DriftReport(DriftReport),
     DeploymentHealth(DeploymentHealth),
+    Imported(Imported),
 }
 
 impl Statement {
@@ -124,6 +136,7 @@ impl Statement {
             Self::DriftBaseline(_) => EvidenceKind::DriftBaseline,
             Self::DriftReport(_) => EvidenceKind::DriftReport,
             Self::DeploymentHealth(_) => EvidenceKind::DeploymentHealth,
+            Self::Imported(_) => EvidenceKind::Imported,
         }
     }
 
@@ -367,6 +380,50 @@ impl DeploymentHealth {
             (_, true) => "healthy",
             (_, false) => "not healthy",
         }
+    }
+}
+
+/// What was said of the same bytes at another registry, in evidence that comes only from verbs of its own. What it says
+/// here is that this was brought along: it was not said here, and no gate counts it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Imported {
+    /// The digest of the manifest it was at the other registry.
+    pub original: Digest,
+    /// What kind of evidence it was there.
+    pub about: EvidenceKind,
+    /// What it said, in a word or a few: `approved`, `drift report`, `healthy on eu-1`.
+    pub said: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<Stage>,
+    /// Who said it there, as the other registry names them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When it was said there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<DateTime<Utc>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The other registry's name, as whoever brought it along says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registry: Option<String>,
+}
+
+impl Imported {
+    /// In a sentence without an end, which leaves no doubt that it does not count.
+    pub fn sentence(&self) -> String {
+        let mut text = self.said.clone();
+        let mut add = |word: &str, what: Option<String>| {
+            if let Some(what) = what {
+                text.push_str(&format!(" {word} {what}"));
+            }
+        };
+        add("for", self.stage.as_ref().map(Stage::to_string));
+        add("by", self.by.clone());
+        add("on", self.at.map(|at| at.format("%Y-%m-%d").to_string()));
+        add("at", self.registry.clone());
+        let reason = self.reason.as_deref().map(|reason| format!(": {reason}")).unwrap_or_default();
+        format!("imported: {text}{reason}; does not count here")
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
         access::Actor,
         digest::Digest,
         event::{Change, time_text},
-        evidence::{Evidence, EvidenceKind, Examples, MAX_BYTES, Statement},
+        evidence::{ABOUT, BY, CREATED, Evidence, EvidenceKind, Examples, MAX_BYTES, PEM, Statement},
         manifest::{EMPTY_CONFIG, IMAGE, Manifest},
         name::{PrincipalName, Workload},
     },
@@ -22,12 +22,8 @@ use chrono::{DateTime, Utc};
 use serde_json::{Value, json};
 use std::sync::Arc;
 
-const BY: &str = "dev.gradus.evidence.by";
-const ABOUT: &str = "dev.gradus.evidence.about";
-const CREATED: &str = "org.opencontainers.image.created";
 /// Most bytes of a statement as gates read it, results example by example not counted: every judgement reads all of them.
 const STATEMENT_MAX: usize = 256 << 10;
-pub(super) const PEM: &str = "application/x-pem-file";
 
 /// What is attached to what.
 pub(super) struct Attach<'a> {
@@ -186,6 +182,8 @@ fn manifest_of(
     );
     let about = match statement {
         Statement::Evaluation(evaluation) => evaluation.suite.clone(),
+        // So that whoever brings it again sees that it is there.
+        Statement::Imported(imported) => imported.original.to_string(),
         other => other.kind().name().to_owned(),
     };
     json!({

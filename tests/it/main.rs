@@ -11,6 +11,8 @@ mod audit_recovery;
 mod backups;
 /// What is said of workloads, and the review that is overdue.
 mod cards;
+/// Versions by a folder, or straight, to another registry.
+mod carry;
 /// The command line.
 mod cli;
 /// A server killed while clients push.

@@ -88,6 +88,10 @@ pub(super) fn risks(point: &mut Point<'_>) {
         let (stage, message) = (&approval.stage, inline(&approval.message));
         point.fact(format!("{what} for {stage}: {message}; {}", source(evidence)));
     }
+    for evidence in facts.said(EvidenceKind::Imported) {
+        let Statement::Imported(imported) = &evidence.statement else { continue };
+        point.fact(format!("{}; {}", inline(&imported.sentence()), source(evidence)));
+    }
 }
 
 pub(super) fn lifecycle(point: &mut Point<'_>) {

@@ -180,6 +180,7 @@ impl Cli {
         for name in [
             "GRADUS_SERVER",
             "GRADUS_TOKEN",
+            "GRADUS_TO_TOKEN",
             "GRADUS_DATA",
             "GRADUS_SECRET",
             "GRADUS_ID_TOKEN",

@@ -153,6 +153,34 @@ def other_content_under_a_taken_version_is_refused():
 
 
 @run.check
+def an_exported_layout_is_inspected_and_copied():
+    exported = Layout(folder / "exported")
+    digest = gradus.json("resolve", "acme/skopeo-model:1.0.0")["digest"]
+    gradus.cli("export", "acme/skopeo-model:1.0.0", "--out", exported.folder)
+    raw = skopeo("inspect", "--raw", local(exported, "1.0.0"))
+    equal(sha256(raw.encode()), digest, "digest of the manifest in the layout")
+    skopeo("copy", "--preserve-digests", local(exported, "1.0.0"), remote("acme/skopeo-exported:1.0.0"))
+    equal(gradus.json("resolve", "acme/skopeo-exported:1.0.0")["digest"], digest, "digest of the version")
+    # With a second workload in it the names say which.
+    gradus.cli("export", "acme/skopeo-copied:2.0.0", "--out", exported.folder)
+    raw = skopeo("inspect", "--raw", local(exported, "acme/skopeo-model:1.0.0"))
+    equal(sha256(raw.encode()), digest, "digest by the longer name")
+    exported.contents()
+
+
+@run.check
+def what_skopeo_wrote_is_imported_with_its_digest():
+    layout = Layout(folder / "for-import")
+    skopeo("copy", "--preserve-digests", remote("acme/skopeo-model:1.0.0"), local(layout, "1.0.0"))
+    gradus.cli("import", layout.folder, "--to", "acme/skopeo-imported")
+    resolved = gradus.json("resolve", "acme/skopeo-imported:1.0.0")
+    equal(resolved["digest"], layout.tagged(), "digest of the version")
+    gradus.cli("pull", "acme/skopeo-imported:1.0.0", "--out", folder / "pulled-import")
+    for name, content in model_files.items():
+        equal((folder / "pulled-import" / name).read_bytes(), content, f"bytes of {name}")
+
+
+@run.check
 def an_image_can_be_deleted_and_a_version_can_not():
     skopeo("delete", remote("acme/elsewhere:app"))
     skopeo("inspect", "--raw", remote("acme/elsewhere:app"), works=False)
