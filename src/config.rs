@@ -115,6 +115,8 @@ pub struct Schedule {
     /// Cron expressions with seconds, in UTC: `0 0 3 * * *` is daily at three. Empty: only by hand.
     pub gc: Option<String>,
     pub scrub: Option<String>,
+    /// Lets versions go by the rules of their namespaces.
+    pub retention: Option<String>,
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]

@@ -15,6 +15,8 @@ pub enum Kind {
     /// The caller is known and may not do this.
     Forbidden,
     NotFound,
+    /// It was here, and was taken away for good.
+    Gone,
     /// True at another moment, or for other content: somebody else was first.
     Conflict,
     TooLarge,
@@ -60,6 +62,7 @@ impl Error {
         unauthenticated => Unauthenticated,
         forbidden => Forbidden,
         not_found => NotFound,
+        gone => Gone,
         conflict => Conflict,
         too_large => TooLarge,
         integrity => Integrity,

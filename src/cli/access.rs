@@ -35,6 +35,15 @@ pub enum NamespaceVerb {
         #[arg(value_parser = argument::<Namespace>)]
         name: Namespace,
     },
+    /// Give up the name of a namespace in which nothing is any more; nobody gets it again
+    Delete {
+        /// Which one
+        #[arg(value_parser = argument::<Namespace>)]
+        name: Namespace,
+        /// Why
+        #[arg(long, short)]
+        message: String,
+    },
 }
 
 impl NamespaceVerb {
@@ -55,6 +64,11 @@ impl NamespaceVerb {
                 show(&client.create_namespace(&wire::NewNamespace { name, store }).await?)
             }
             Self::Show { name } => show(&client.show_namespace(&name).await?),
+            Self::Delete { name, message } => {
+                client.delete_namespace(&name, &message).await?;
+                let data = json!({ "namespace": name, "deleted": message });
+                out.done(&data, format!("deleted {name}; its name is not given again"))
+            }
             Self::List => {
                 let list = client.list_namespaces().await?;
                 let row = |view: &wire::NamespaceView| {

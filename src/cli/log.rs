@@ -11,6 +11,7 @@ use crate::{
         digest::{Digest, shorten},
         event::{Change, Event},
         name::{Namespace, Workload},
+        removal::Authority,
     },
 };
 use clap::Args;
@@ -320,6 +321,36 @@ fn describe(change: &Change) -> String {
         C::HookReplayed { hook, scope, delivery } => {
             format!("sent event {delivery} to hook {hook} on {scope} once more")
         }
+        C::HoldSet { scope, reason, .. } => format!("put {scope} under hold: {reason}"),
+        C::HoldCleared { scope, reason, .. } => format!("lifted the hold of {scope}: {reason}"),
+        C::PurgeRequested { workload, version, reason, .. } => {
+            format!("asked to purge {workload}:{version}, which takes another admin: {reason}")
+        }
+        C::PurgeWithdrawn { workload, version, reason, .. } => {
+            format!("took back the request to purge {workload}:{version}: {reason}")
+        }
+        C::Purged { workload, versions, bytes: freed, authority, requested_by, reason, .. } => {
+            let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
+            let who = match (authority, requested_by) {
+                (Authority::TwoAdmins, Some(other)) => format!(", asked for by {other}"),
+                (Authority::TwoAdmins, None) => String::new(),
+                (Authority::LocalUser, _) => ", alone, as the owner of the data directory".to_owned(),
+                (Authority::Retention, _) => ", by a rule".to_owned(),
+            };
+            format!("purged {workload}:{} ({}){who}: {reason}", versions.join(", "), bytes(*freed))
+        }
+        C::RetentionSet { namespace, older_than_days, keep_newest } => {
+            format!(
+                "set retention of {namespace}: what was never promoted goes after {}, but for the newest {keep_newest}",
+                count(*older_than_days, "day")
+            )
+        }
+        C::RetentionRemoved { namespace } => format!("took the rule of retention of {namespace} away"),
+        C::DeletionRequested { workload, reason, .. } => {
+            format!("asked to delete workload {workload}, which takes another admin: {reason}")
+        }
+        C::WorkloadDeleted { workload, reason } => format!("deleted workload {workload}: {reason}"),
+        C::NamespaceDeleted { namespace, reason } => format!("deleted namespace {namespace}: {reason}"),
         C::LogRecovered { epoch, known, found, damage, reason, .. } => {
             let damage = damage
                 .as_ref()

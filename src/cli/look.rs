@@ -67,8 +67,11 @@ impl List {
         let is_more = cut(&mut versions, self.limit);
         out.data(&versions, |out| {
             let row = |version: &wire::VersionView| {
-                let state =
-                    version.yanked.as_ref().map(|reason| format!("yanked: {reason}")).unwrap_or_default();
+                let state = match (&version.purged, &version.yanked) {
+                    (Some(purged), _) => format!("purged: {}", purged.reason),
+                    (None, Some(reason)) => format!("yanked: {reason}"),
+                    (None, None) => String::new(),
+                };
                 vec![
                     version.version.to_string(),
                     version.tier.to_string(),
@@ -144,16 +147,19 @@ fn show(shown: &wire::ShowView, out: &Out) {
     field("pushed", format!("{} by {}", time(version.created_at), version.created_by));
     field("also known as", format!("number {}, revision {}", version.sequence, version.revision));
     field("aliases", shown.aliases.join(", "));
-    field("yanked", version.yanked.clone().unwrap_or_default());
+    match &version.purged {
+        Some(purged) => field("purged", format!("{} by {}: {}", time(purged.at), purged.by, purged.reason)),
+        None => field("yanked", version.yanked.clone().unwrap_or_default()),
+    }
     field("contract", version.contract_digest.to_string());
-    field("target", target(&shown.document.invoke.target));
-    field(
-        "prompt",
-        shown.document.invoke.prompt_file.as_ref().map(|file| file.path.to_string()).unwrap_or_default(),
-    );
-    field("base", shown.document.lineage.base.clone().unwrap_or_default());
-    for dataset in &shown.document.lineage.datasets {
-        field("dataset", format!("{} {}", dataset.name, dataset.digest));
+    if let Some(document) = &shown.document {
+        field("target", target(&document.invoke.target));
+        let prompt = document.invoke.prompt_file.as_ref();
+        field("prompt", prompt.map(|file| file.path.to_string()).unwrap_or_default());
+        field("base", document.lineage.base.clone().unwrap_or_default());
+        for dataset in &document.lineage.datasets {
+            field("dataset", format!("{} {}", dataset.name, dataset.digest));
+        }
     }
     inspection(&shown.inspection, &mut field);
     for file in &shown.files {

@@ -16,6 +16,7 @@ mod drift;
 mod evidence;
 mod export;
 mod files;
+mod hold;
 mod hook;
 mod import;
 mod inventory;
@@ -28,8 +29,10 @@ mod policy;
 mod print;
 mod promote;
 mod pull;
+mod purge;
 mod push;
 mod render;
+mod retention;
 mod serve;
 mod sign;
 mod stages;
@@ -108,6 +111,14 @@ enum Verb {
     Alias(aliases::Alias),
     /// Withdraw a version: ranges pass it over, exact references still find it
     Yank(aliases::Yank),
+    /// Take a version's content away for good; takes two admins (exit code 4: waits for the other)
+    Purge(purge::Purge),
+    /// What must not be purged or deleted: set, clear, list
+    #[command(subcommand)]
+    Hold(hold::Hold),
+    /// Let versions that were never promoted go by age: set, show, rm, run
+    #[command(subcommand)]
+    Retention(retention::Retention),
     /// Evidence about a version: attach, list
     #[command(subcommand)]
     Eval(evidence::Eval),
@@ -133,7 +144,7 @@ enum Verb {
     Pending(promote::Pending),
     /// Show what is in each stage of a workload, and what waits
     Status(stages::Status),
-    /// What is said of a workload, as who answers for it and when it is looked at again: set, show
+    /// What is said of a workload, as who answers for it and when it is looked at again: set, show; and giving up its name: delete
     #[command(subcommand)]
     Workload(workload::WorkloadVerb),
     /// List every workload with who answers for it, what is in use, and what is known to be wrong
@@ -162,7 +173,7 @@ enum Verb {
     /// Find out whether data has drifted: baseline, check, calibrate, profile, merge, monitor, runs, report, run-now, push, backfill, mute, key
     #[command(subcommand)]
     Drift(Box<drift::Drift>),
-    /// Tenants: create, list, show
+    /// Tenants: create, list, show, delete
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),
     /// Roles in a namespace: add, rm, list
@@ -251,6 +262,9 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Verify(verify) => verify.run(client, out).await,
         Verb::Alias(alias) => alias.run(client, out).await,
         Verb::Yank(yank) => yank.run(client, out).await,
+        Verb::Purge(purge) => purge.run(client, out).await,
+        Verb::Hold(hold) => hold.run(client, out).await,
+        Verb::Retention(retention) => retention.run(client, out).await,
         Verb::Eval(eval) => eval.run(client, out).await,
         Verb::Sign(sign) => sign.run(client, out).await,
         Verb::Export(export) => export.run(client, out).await,
@@ -291,12 +305,12 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
     outcome
 }
 
-/// How a failed command ends, for scripts. 0 is success; 3 and 4 are outcomes of promotions, 10 of drift checks.
+/// How a failed command ends, for scripts. 0 is success; 3 and 4 are outcomes of promotions and purges, 10 of drift checks.
 fn exit_code(error: &Error) -> u8 {
     match error.kind {
         Kind::Conflict => 5,
         Kind::Integrity => 6,
-        Kind::NotFound => 7,
+        Kind::NotFound | Kind::Gone => 7,
         Kind::Unauthenticated | Kind::Forbidden | Kind::NotAllowed => 8,
         Kind::Unavailable | Kind::Misdirected => 9,
         Kind::Invalid if error.code == "usage" => 2,

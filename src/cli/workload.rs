@@ -25,6 +25,16 @@ pub enum WorkloadVerb {
         #[arg(value_parser = argument::<Workload>)]
         workload: Workload,
     },
+    /// Give up the name of a workload whose versions are purged; nobody gets it again. What is in its stages goes with it,
+    /// which takes two admins (exit code 4: waits for the other)
+    Delete {
+        /// The workload, NAMESPACE/NAME
+        #[arg(value_parser = argument::<Workload>)]
+        workload: Workload,
+        /// Why
+        #[arg(long, short)]
+        message: String,
+    },
 }
 
 #[derive(Args)]
@@ -57,6 +67,9 @@ impl WorkloadVerb {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         match self {
             Self::Set(set) => set.run(client, out).await,
+            Self::Delete { workload, message } => {
+                super::purge::delete_workload(client, &workload, &message, out).await
+            }
             Self::Show { workload } => {
                 let card = client.card(&workload).await?;
                 out.data(&card, |out| show(&card, out))?;

@@ -13,6 +13,7 @@ mod monitors;
 pub mod oidc;
 mod patience;
 mod pull;
+mod removal;
 mod transport;
 mod upload;
 mod watch;

@@ -369,6 +369,7 @@ fn kind_of(status: StatusCode) -> Kind {
         404 => Kind::NotFound,
         405 => Kind::NotAllowed,
         409 => Kind::Conflict,
+        410 => Kind::Gone,
         413 => Kind::TooLarge,
         416 => Kind::Range,
         421 => Kind::Misdirected,

@@ -26,6 +26,7 @@ const SHARED: &[Text] = texts! {
     14 "pushed_profiles" "0014_pushed_profiles.sql",
     16 "backups" "0016_backups.sql",
     18 "workload_cards" "0018_workload_cards.sql",
+    26 "removal" "0026_removal.sql",
 };
 
 pub(super) const SQLITE: &[Text] = texts! { 2 "append_only" "sqlite/0002_append_only.sql" };
@@ -39,6 +40,7 @@ pub(super) const POSTGRES: &[Text] = texts! {
     15 "byte_order" "postgres/0015_byte_order.sql",
     17 "byte_order" "postgres/0017_byte_order.sql",
     19 "byte_order" "postgres/0019_byte_order.sql",
+    27 "byte_order" "postgres/0027_byte_order.sql",
 };
 
 const fn last(own: &[Text]) -> i64 {

@@ -50,7 +50,7 @@ pub async fn list(
     rows.into_iter().map(|(tag, digest)| Ok((tag, read("tags", &digest)?))).collect()
 }
 
-/// Tags and versions of a repository after `after`, in byte order, as OCI lists them.
+/// Tags and whole versions of a repository after `after`, in byte order, as OCI lists them.
 pub async fn list_with_versions(
     tx: &mut Tx,
     repository: &Workload,
@@ -65,7 +65,8 @@ pub async fn list_with_versions(
         after,
         limit
     );
-    let sql = "SELECT version FROM versions WHERE workload = $1 AND version > $2 ORDER BY version LIMIT $3";
+    let sql = "SELECT version FROM versions WHERE workload = $1 AND version > $2 AND purged_at IS NULL
+               ORDER BY version LIMIT $3";
     let versions: Vec<(String,)> = all!(tx, sql, name, after, limit);
     let mut names: Vec<String> = tags.into_iter().chain(versions).map(|(name,)| name).collect();
     names.sort_unstable();

@@ -9,8 +9,8 @@ use crate::error::Result;
 /// Rows that one statement reads.
 pub const AT_ONCE: usize = 8;
 
-/// A version: workload, number, digest, document, and whether it is yanked.
-pub type VersionRow = (String, String, String, String, bool);
+/// A version: workload, number, digest, document, and whether it is yanked, and purged.
+pub type VersionRow = (String, String, String, String, bool, bool);
 /// A move: workload, stage, number, version, digest.
 pub type MoveRow = (String, String, i64, String, String);
 /// Evidence: repository, digest, subject, statement, and whether there are examples.
@@ -40,7 +40,7 @@ macro_rules! by_pairs {
 pub async fn versions(tx: &mut Tx, keys: &[(String, String)]) -> Result<Vec<VersionRow>> {
     by_pairs!(
         tx,
-        "SELECT workload, version, digest, document, yanked_at IS NOT NULL FROM versions WHERE (workload, version)",
+        "SELECT workload, version, digest, document, yanked_at IS NOT NULL, purged_at IS NOT NULL FROM versions WHERE (workload, version)",
         keys
     )
 }
@@ -94,6 +94,12 @@ pub async fn counts(tx: &mut Tx, size: u64) -> Result<[u64; 4]> {
     let row: Option<(i64, i64, i64, i64)> = optional!(tx, sql, to_sql(size)?);
     let (versions, moves, evidence, policies) = row.unwrap_or_default();
     Ok([versions, moves, evidence, policies].map(super::from_sql))
+}
+
+/// How many versions have had their content taken away.
+pub async fn count_purged(tx: &mut Tx) -> Result<u64> {
+    let row: Option<(i64,)> = optional!(tx, "SELECT COUNT(*) FROM versions WHERE purged_at IS NOT NULL");
+    Ok(row.map_or(0, |(count,)| super::from_sql(count)))
 }
 
 /// A stage that does not hold what its last move brought there.

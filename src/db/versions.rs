@@ -1,4 +1,4 @@
-//! Versions of workloads. Rows are never changed but for the yank.
+//! Versions of workloads. Rows are never changed but for the yank and the purge.
 
 use super::{
     read,
@@ -37,6 +37,15 @@ pub struct VersionRow {
     pub position: Option<i64>,
     pub yanked_at: Option<DateTime<Utc>>,
     pub yanked_because: Option<String>,
+    /// Its content was taken away for good; the document is empty then.
+    pub purged: Option<Purged>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Purged {
+    pub at: DateTime<Utc>,
+    pub by: PrincipalName,
+    pub because: String,
 }
 
 #[derive(sqlx::FromRow)]
@@ -56,10 +65,20 @@ struct Row {
     position: Option<i64>,
     yanked_at: Option<DateTime<Utc>>,
     yanked_because: Option<String>,
+    purged_at: Option<DateTime<Utc>>,
+    purged_by: Option<String>,
+    purged_because: Option<String>,
+}
+
+fn purged(at: Option<DateTime<Utc>>, by: Option<&str>, because: Option<String>) -> Result<Option<Purged>> {
+    let Some(at) = at else { return Ok(None) };
+    let by = read("versions", by.unwrap_or_default())?;
+    Ok(Some(Purged { at, by, because: because.unwrap_or_default() }))
 }
 
 fn version(row: Row) -> Result<VersionRow> {
     Ok(VersionRow {
+        purged: purged(row.purged_at, row.purged_by.as_deref(), row.purged_because)?,
         workload: read("versions", &row.workload)?,
         version: read("versions", &row.version)?,
         digest: read("versions", &row.digest)?,
@@ -83,7 +102,8 @@ macro_rules! select {
     ($rest:literal) => {
         concat!(
             "SELECT workload, version, digest, sequence, revision, tier, kind, contract, document, lint_errors, ",
-            "created_at, created_by, position, yanked_at, yanked_because FROM versions ",
+            "created_at, created_by, position, yanked_at, yanked_because, purged_at, purged_by, purged_because ",
+            "FROM versions ",
             $rest
         )
     };
@@ -181,7 +201,8 @@ macro_rules! entered {
     ($rest:literal) => {
         concat!(
             "SELECT v.workload, v.version, v.digest, v.sequence, v.revision, v.tier, v.kind, v.contract, v.document, ",
-            "v.lint_errors, v.created_at, v.created_by, v.position, v.yanked_at, v.yanked_because FROM entries e ",
+            "v.lint_errors, v.created_at, v.created_by, v.position, v.yanked_at, v.yanked_because, ",
+            "v.purged_at, v.purged_by, v.purged_because FROM entries e ",
             "JOIN versions v ON v.workload = e.workload AND v.version = e.version AND v.yanked_at IS NULL ",
             "WHERE e.workload = $1 AND e.stage = $2 AND e.rolled_back_at IS NULL ",
             $rest
@@ -315,7 +336,8 @@ pub async fn list(
     let below = below.map_or_else(|| vec![0xff], Version::sort_key);
     let tier = filter.tier.map(|tier| tier.to_string());
     let sql = "SELECT workload, version, digest, sequence, revision, tier, kind, contract, '' AS document, lint_errors,
-                      created_at, created_by, position, yanked_at, yanked_because FROM versions
+                      created_at, created_by, position, yanked_at, yanked_because, purged_at, purged_by, purged_because
+               FROM versions
                WHERE workload = $1 AND sort_key < $2 AND ($3 IS NULL OR tier = $3)
                AND ($4 IS NULL OR (yanked_at IS NOT NULL) = $4) ORDER BY sort_key DESC LIMIT $5";
     let rows: Vec<Row> = all!(tx, sql, workload.as_str(), below, tier, filter.yanked, limit);
@@ -333,6 +355,40 @@ pub async fn yank(
     let sql = "UPDATE versions SET yanked_at = $3, yanked_because = $4
                WHERE workload = $1 AND version = $2 AND yanked_at IS NULL";
     Ok(execute!(tx, sql, workload.as_str(), wanted.to_string(), at, because) == 1)
+}
+
+/// Takes the content of all versions of a digest away: what resolving answered goes, and ranges pass them over as they do
+/// yanked ones. Answers their numbers.
+pub async fn purge(
+    tx: &mut Tx,
+    workload: &Workload,
+    digest: &Digest,
+    purged: &Purged,
+) -> Result<Vec<Version>> {
+    let sql = "UPDATE versions SET purged_at = $3, purged_by = $4, purged_because = $5, document = '', lint_errors = NULL,
+                   yanked_at = COALESCE(yanked_at, $3), yanked_because = COALESCE(yanked_because, $5)
+               WHERE workload = $1 AND digest = $2 AND purged_at IS NULL RETURNING version";
+    let rows: Vec<(String,)> =
+        all!(tx, sql, workload.as_str(), digest.as_str(), purged.at, purged.by.as_str(), &purged.because);
+    let mut versions: Vec<Version> =
+        rows.into_iter().map(|(text,)| read("versions", &text)).collect::<Result<_>>()?;
+    versions.sort_unstable();
+    Ok(versions)
+}
+
+/// That content of a workload was taken away, with a version it was.
+pub async fn purged_of(
+    tx: &mut Tx,
+    workload: &Workload,
+    digest: &Digest,
+) -> Result<Option<(Version, Purged)>> {
+    let sql = "SELECT version, purged_at, purged_by, purged_because FROM versions
+               WHERE workload = $1 AND digest = $2 AND purged_at IS NOT NULL ORDER BY sequence DESC LIMIT 1";
+    type Found = (String, Option<DateTime<Utc>>, Option<String>, Option<String>);
+    let row: Option<Found> = optional!(tx, sql, workload.as_str(), digest.as_str());
+    let Some((text, at, by, because)) = row else { return Ok(None) };
+    let version = read("versions", &text)?;
+    Ok(purged(at, by.as_deref(), because)?.map(|purged| (version, purged)))
 }
 
 /// A version of this content that was yanked.

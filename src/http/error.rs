@@ -16,6 +16,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::Unauthenticated => StatusCode::UNAUTHORIZED,
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
+        Kind::Gone => StatusCode::GONE,
         Kind::Conflict => StatusCode::CONFLICT,
         Kind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
@@ -96,11 +97,14 @@ impl OciError {
             "manifest_blob_unknown" | "file_missing" => "MANIFEST_BLOB_UNKNOWN",
             "manifest_unknown" => "MANIFEST_UNKNOWN",
             "name_invalid" => "NAME_INVALID",
-            "repository_unknown" | "namespace_unknown" => "NAME_UNKNOWN",
+            "repository_unknown" | "namespace_unknown" | "workload_deleted" | "namespace_deleted" => {
+                "NAME_UNKNOWN"
+            }
             _ => match error.kind {
                 Kind::Unauthenticated => "UNAUTHORIZED",
                 Kind::Forbidden => "DENIED",
                 Kind::NotFound => "NAME_UNKNOWN",
+                Kind::Gone => "MANIFEST_UNKNOWN",
                 Kind::NotAllowed => "UNSUPPORTED",
                 Kind::Range => "RANGE_INVALID",
                 Kind::Conflict => "DENIED",

@@ -166,6 +166,18 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/workloads/{namespace}/{name}/versions" "push", Namespace(Write), "Makes a version of uploaded files.", post(v1::versions::push), body: wire::NewVersion, answer: wire::PushedView, transfer: true),
         route!(GET "/v1/workloads/{namespace}/{name}/versions/{tag}" "show", Namespace(Read), "One version in full; TAG as in references, or a digest.", get(v1::versions::show), answer: wire::ShowView),
         route!(POST "/v1/workloads/{namespace}/{name}/versions/{version}/yank" "yank", Namespace(Write), "Withdraws a version.", post(v1::versions::yank), body: wire::Yank),
+        route!(POST "/v1/workloads/{namespace}/{name}/versions/{tag}/purge" "purge", Namespace(Administer), "Asks for a version's content to be taken away for good, or, as another admin than who asked, does it.", post(v1::removal::purge), body: wire::Removal, answer: wire::PurgeView, transfer: true),
+        route!(POST "/v1/workloads/{namespace}/{name}/versions/{tag}/purge/withdraw" "purge_withdraw", Namespace(Administer), "Takes the request for a purge back.", post(v1::removal::withdraw_purge), body: wire::Removal, answer: wire::PurgeView),
+        route!(GET "/v1/purges" "purge_list", Token, "Requests for purges that wait for another admin, of namespaces the caller may see.", get(v1::removal::list_purges), answer: wire::Page<wire::PurgeView>, query: WORKLOAD_FILTERS),
+        route!(GET "/v1/holds" "hold_list", Token, "Holds, of namespaces the caller may see.", get(v1::removal::list_holds), answer: wire::Page<wire::HoldView>, query: HOLD_FILTERS),
+        route!(POST "/v1/holds" "hold_set", Token, "Lets nothing be taken away of a namespace, a workload or a version; takes its admin.", post(v1::removal::set_hold), body: wire::NewHold, answer: wire::HoldView),
+        route!(POST "/v1/holds/clear" "hold_clear", Token, "Lifts a hold; takes an admin.", post(v1::removal::clear_hold), body: wire::ClearHold, answer: wire::HoldView),
+        route!(GET "/v1/namespaces/{namespace}/retention" "retention_show", Namespace(Read), "The rule by which versions go that were never promoted.", get(v1::removal::show_retention), answer: wire::RetentionView),
+        route!(PUT "/v1/namespaces/{namespace}/retention" "retention_set", Namespace(Administer), "Sets that rule.", put(v1::removal::set_retention), body: wire::SetRetention, answer: wire::RetentionView),
+        route!(DELETE "/v1/namespaces/{namespace}/retention" "retention_rm", Namespace(Administer), "Takes that rule away.", delete(v1::removal::remove_retention)),
+        route!(POST "/v1/namespaces/{namespace}/retention/run" "retention_run", Namespace(Administer), "Says what would go by that rule, or lets it go.", post(v1::removal::run_retention), body: wire::RunRetention, answer: wire::RetentionRun, transfer: true),
+        route!(POST "/v1/workloads/{namespace}/{name}/delete" "workload_delete", Namespace(Administer), "Gives up the name of a workload whose versions are purged, or as another admin than who asked also those in its stages.", post(v1::removal::delete_workload), body: wire::Removal, answer: wire::DeletedView, transfer: true),
+        route!(POST "/v1/namespaces/{namespace}/delete" "namespace_delete", Everywhere(Administer), "Gives up the name of a namespace in which nothing is any more.", post(v1::removal::delete_namespace), body: wire::Removal),
         route!(GET "/v1/workloads/{namespace}/{name}/resolve" "resolve_default", Namespace(Read), "What the workload means without a TAG: its last stage.", get(v1::versions::resolve_default), answer: Resolution),
         route!(GET "/v1/workloads/{namespace}/{name}/resolve/{tag}" "resolve", Namespace(Read), "What a reference means now, and how to run it.", get(v1::versions::resolve), answer: Resolution),
         route!(POST "/v1/workloads/{namespace}/{name}/render/{tag}" "render", Namespace(Read), "Fills in the prompt.", post(v1::versions::render), body: wire::Render, answer: crate::kinds::prompt::Rendered),
@@ -271,6 +283,11 @@ const HOOK_FILTERS: &[(&str, &str)] = &[
         "scope",
         "only hooks of this scope: a namespace with its workloads, a workload, or `*` for those of the whole registry",
     ),
+];
+const HOLD_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("scope", "only holds that concern a namespace, a workload, or a version by number or digest"),
 ];
 const DELIVERY_FILTERS: &[(&str, &str)] = &[
     ("cursor", "where to go on: `next` of the page before"),

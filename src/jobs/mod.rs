@@ -8,7 +8,7 @@ use crate::{
     db::{deliveries, garbage::claim_tick, hooks},
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
-    ops::{Context, cards, garbage, hooks as ops_hooks, scrub, settle as ops_settle},
+    ops::{Context, cards, garbage, hooks as ops_hooks, retention, scrub, settle as ops_settle},
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use tokio_cron_scheduler::{Job, JobScheduler};
 enum Task {
     Gc,
     Scrub,
+    Retention,
 }
 
 impl Task {
@@ -27,6 +28,7 @@ impl Task {
         match self {
             Self::Gc => "gc",
             Self::Scrub => "scrub",
+            Self::Retention => "retention",
         }
     }
 
@@ -53,6 +55,10 @@ impl Task {
                 let report = scrub::scrub(cx, &actor).await?;
                 tracing::info!(checked = report.checked, rotten = report.rotten.len(), "scrubbed");
             }
+            Self::Retention => {
+                let (versions, bytes) = retention::run_all(cx, &actor).await?;
+                tracing::info!(versions, bytes, "retention was applied");
+            }
         }
         Ok(())
     }
@@ -60,11 +66,11 @@ impl Task {
 
 /// Starts the ticker for what the configuration schedules. Keep what it answers: dropping it stops the ticks.
 pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
+    let schedule = &cx.config.schedule;
+    let tasks =
+        [(Task::Gc, &schedule.gc), (Task::Scrub, &schedule.scrub), (Task::Retention, &schedule.retention)];
     let wanted: Vec<(Task, String)> =
-        [(Task::Gc, &cx.config.schedule.gc), (Task::Scrub, &cx.config.schedule.scrub)]
-            .into_iter()
-            .filter_map(|(task, cron)| cron.clone().map(|cron| (task, cron)))
-            .collect();
+        tasks.into_iter().filter_map(|(task, cron)| cron.clone().map(|cron| (task, cron))).collect();
     let failed = |source| Error::internal("scheduler", "the scheduler cannot start").source(source);
     let scheduler = JobScheduler::new().await.map_err(failed)?;
     for (task, cron) in wanted {

@@ -18,6 +18,7 @@ use super::{
     monitor::{MonitorName, OnDrift, Window},
     name::{Namespace, PrincipalName, Workload},
     promotion::State,
+    removal::Authority,
     stage::Stage,
     trust::Conditions,
     version::Version,
@@ -382,6 +383,72 @@ pub enum Change {
         scope: String,
         /// Of the event that is delivered again.
         delivery: i64,
+    },
+    /// What it covers must not be taken away.
+    HoldSet {
+        /// A namespace, a workload, or content of one: `acme/x@sha256:…`.
+        scope: String,
+        hold: String,
+        reason: String,
+    },
+    HoldCleared {
+        scope: String,
+        hold: String,
+        reason: String,
+    },
+    /// An admin wants content taken away for good; it takes another one.
+    PurgeRequested {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        purge: String,
+        reason: String,
+        expires_at: DateTime<Utc>,
+    },
+    PurgeWithdrawn {
+        workload: Workload,
+        version: Version,
+        digest: Digest,
+        purge: String,
+        reason: String,
+    },
+    /// The content of versions was taken away for good. Their names, digest, evidence and events stay.
+    Purged {
+        workload: Workload,
+        /// All of this content, at most a hundred of them in one event.
+        versions: Vec<Version>,
+        digest: Digest,
+        reason: String,
+        /// Of what nothing else needed.
+        bytes: u64,
+        /// By what right.
+        authority: Authority,
+        /// The other admin.
+        requested_by: Option<PrincipalName>,
+    },
+    /// Versions of the namespace that were never promoted go by this rule.
+    RetentionSet {
+        namespace: Namespace,
+        older_than_days: i64,
+        keep_newest: i64,
+    },
+    RetentionRemoved {
+        namespace: Namespace,
+    },
+    /// An admin wants a workload deleted with what is in its stages; it takes another one.
+    DeletionRequested {
+        workload: Workload,
+        reason: String,
+        expires_at: DateTime<Utc>,
+    },
+    /// The name is never given again.
+    WorkloadDeleted {
+        workload: Workload,
+        reason: String,
+    },
+    NamespaceDeleted {
+        namespace: Namespace,
+        reason: String,
     },
     /// An admin has accepted a log that is not the one a kept checkpoint knew. The first entry of a new epoch.
     LogRecovered {

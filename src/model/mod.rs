@@ -22,6 +22,7 @@ pub mod path;
 pub mod promotion;
 pub mod range;
 pub mod reference;
+pub mod removal;
 pub mod resolution;
 pub mod scope;
 pub mod seal;

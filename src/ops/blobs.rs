@@ -1,9 +1,9 @@
 //! Blobs as a repository sees them: always through its link, never by the digest alone.
 
-use super::{Context, uploads::store_of};
+use super::{Context, hold, uploads::store_of};
 use crate::{
     blobs::ByteStream,
-    db::{blobs, log, namespaces},
+    db::{blobs, holds, log, namespaces},
     error::{Error, Result},
     model::{
         access::{Actor, Permission},
@@ -267,7 +267,7 @@ pub async fn mount(
     if !healthy {
         return Ok(false);
     }
-    namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
+    super::namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
     let linked = blobs::link(&mut tx, repository, &store.name, digest, cx.clock.now()).await?;
     tx.commit().await?;
     Ok(linked)
@@ -277,7 +277,10 @@ pub async fn mount(
 pub async fn unlink(cx: &Context, actor: &Actor, repository: &Workload, digest: &Digest) -> Result<()> {
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, repository).await?;
+    // No hold is set in between.
+    log::lock(&mut tx).await?;
     blobs::find_linked(&mut tx, repository, digest).await?.ok_or_else(|| unknown(digest))?;
+    hold::refuse(holds::over_blob(&mut tx, repository, digest).await?, &format!("the blob {digest}"))?;
     if let Some(manifest) = blobs::used_by(&mut tx, repository, digest).await? {
         return Err(Error::not_allowed(
             "blob_in_use",

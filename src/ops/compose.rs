@@ -110,8 +110,9 @@ impl Prepared {
 async fn line(tx: &mut Tx, workload: &Workload, version: Option<&Version>) -> Result<Option<VersionRow>> {
     let Some(version) = version else { return versions::newest_standing(tx, workload).await };
     match versions::find(tx, workload, version).await? {
-        Some(row) => Ok(Some(row)),
-        None => versions::below(tx, workload, version, false).await,
+        // What was purged has nothing to take over; that its number is taken shows when it is decided.
+        Some(row) if row.purged.is_none() => Ok(Some(row)),
+        _ => versions::below(tx, workload, version, false).await,
     }
 }
 

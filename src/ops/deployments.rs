@@ -61,7 +61,8 @@ pub async fn list(
         stage = resolve::stage(cx, &mut tx, workload, of).await?;
         match &stage {
             Some(stage) => drop(effective(cx, &mut tx, workload.as_str()).await?.stage(stage.as_str())?),
-            None => digest = Some(resolve::find(cx, &mut tx, workload, of).await?.digest),
+            // Where content runs that is gone here is what one wants to know.
+            None => digest = Some(resolve::find_any(cx, &mut tx, workload, of).await?.digest),
         }
     }
     let (digest, stage) = (digest.as_ref(), stage.as_ref());

@@ -203,7 +203,8 @@ async fn ancestors(
         if !seen.insert(row.digest.clone()) {
             break;
         }
-        base = document_of(&row)?.lineage.base;
+        // Of what was purged nobody knows any more what it came from.
+        base = if row.purged.is_some() { None } else { document_of(&row)?.lineage.base };
         ancestors.push(Ancestor {
             workload: row.workload,
             version: row.version,

@@ -229,6 +229,6 @@ fn listed(digest: &Digest, manifest: &Manifest) -> Result<(Vec<File>, Option<Fil
 /// Everything that is said about a version, oldest first.
 pub async fn list(cx: &Context, reference: &Reference) -> Result<Vec<Evidence>> {
     let mut tx = cx.db.read().await?;
-    let row = resolve::find(cx, &mut tx, &reference.workload, &reference.selector).await?;
+    let row = resolve::find_any(cx, &mut tx, &reference.workload, &reference.selector).await?;
     rows::about(&mut tx, &reference.workload, &row.digest).await
 }

@@ -106,18 +106,8 @@ async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mu
         let found = garbage::unlinked_blobs(&mut cx.db.read().await?, before, BATCH).await?;
         let count = found.len();
         for (store, digest, key, size) in found {
-            if delete {
-                let objects = cx.stores.get(&store)?;
-                let mut tx = cx.db.write().await?;
-                log::lock(&mut tx).await?;
-                backup::check_none(cx, &mut tx).await?;
-                match garbage::remove_blob(&mut tx, &store, &digest, &key).await {
-                    Ok(true) => tx.commit().await?,
-                    Ok(false) => continue,
-                    Err(error) if error.code == "database_busy" => continue, // linked at the same moment
-                    Err(error) => return Err(error),
-                }
-                objects.delete(key.parse()?).await?;
+            if delete && !drop_blob(cx, &store, &digest, &key).await? {
+                continue;
             }
             report.bytes += size;
             report.blobs.push((store, digest, size));
@@ -126,6 +116,22 @@ async fn unlinked(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mu
             return Ok(());
         }
     }
+}
+
+/// Deletes a blob that no link names: its row, if that is still so, and then its object. Answers false if it is wanted.
+pub(super) async fn drop_blob(cx: &Context, store: &str, digest: &Digest, key: &str) -> Result<bool> {
+    let objects = cx.stores.get(store)?;
+    let mut tx = cx.db.write().await?;
+    log::lock(&mut tx).await?;
+    backup::check_none(cx, &mut tx).await?;
+    match garbage::remove_blob(&mut tx, store, digest, key).await {
+        Ok(true) => tx.commit().await?,
+        Ok(false) => return Ok(false),
+        Err(error) if error.code == "database_busy" => return Ok(false), // linked at the same moment
+        Err(error) => return Err(error),
+    }
+    objects.delete(key.parse()?).await?;
+    Ok(true)
 }
 
 async fn idle_uploads(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {

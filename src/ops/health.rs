@@ -2,7 +2,7 @@
 
 use super::referrer::{Attach, Recorded};
 use crate::{
-    db::{Tx, evidence},
+    db::{Tx, evidence, versions},
     error::{Error, Result},
     model::{
         deployment::{BAKE_MAX, Deployment, Observed, Status},
@@ -52,6 +52,9 @@ pub(super) async fn pieces(
         }
     }
     for (version, digest) in &observed.withdrawn {
+        if versions::purged_of(tx, &it.workload, digest).await?.is_some() {
+            continue; // nobody asks any more how it fares
+        }
         let said = health_of(tx, it, digest).await?;
         if is_withdrawn(&said, it) {
             continue;

@@ -1,8 +1,8 @@
 //! Reading what there is: workloads, versions, one version in full, the difference of two.
 
 use super::{
-    Context,
-    resolve::{contract_of, document_of, find},
+    Context, purge,
+    resolve::{contract_of, document_of, find_any},
 };
 use crate::{
     db::{manifests, namespaces, tags, versions},
@@ -73,7 +73,8 @@ pub async fn list_versions(
 /// A version with everything the registry knows of it.
 pub struct Shown {
     pub row: VersionRow,
-    pub document: Document,
+    /// None of what was purged.
+    pub document: Option<Document>,
     pub files: Vec<File>,
     pub inspection: Inspection,
     pub aliases: Vec<String>,
@@ -81,7 +82,7 @@ pub struct Shown {
 
 pub async fn show(cx: &Context, reference: &Reference) -> Result<Shown> {
     let mut tx = cx.db.read().await?;
-    let row = find(cx, &mut tx, &reference.workload, &reference.selector).await?;
+    let row = find_any(cx, &mut tx, &reference.workload, &reference.selector).await?;
     let corrupt = |what| Error::corrupt("versions", format!("{}:{}", row.workload, row.version), what);
     let manifest =
         manifests::find(&mut tx, &row.workload, &row.digest).await?.ok_or_else(|| corrupt("no manifest"))?;
@@ -94,7 +95,7 @@ pub async fn show(cx: &Context, reference: &Reference) -> Result<Shown> {
     let mut files = recognised.files;
     files.extend(recognised.prompt);
     Ok(Shown {
-        document: document_of(&row)?,
+        document: if row.purged.is_none() { Some(document_of(&row)?) } else { None },
         files,
         inspection: serde_json::from_str(&report).map_err(|_| corrupt("the inspection cannot be read"))?,
         aliases: aliases
@@ -120,6 +121,11 @@ pub struct Difference {
 /// Compares two versions, also of two workloads.
 pub async fn diff(cx: &Context, from: &Reference, to: &Reference) -> Result<Difference> {
     let (from, to) = (show(cx, from).await?, show(cx, to).await?);
+    for row in [&from.row, &to.row] {
+        if let Some(purged) = &row.purged {
+            return Err(purge::gone(&format!("{}:{}", row.workload, row.version), purged));
+        }
+    }
     let contract = contract::diff(&contract_of(&from.row)?, &contract_of(&to.row)?);
     let same_path = |files: &[File], file: &File| files.iter().find(|other| other.path == file.path).cloned();
     let added = to.files.iter().filter(|file| same_path(&from.files, file).is_none()).cloned().collect();

@@ -3,11 +3,13 @@
 use super::{
     Context, blobs as ops_blobs,
     compose::descriptor_of,
-    push,
+    hold,
+    namespaces::{ensure_repository, refuse_deleted, workload_deleted},
+    purge, push,
     tags::{all_tags, digest_of_tag, has_versions, is_reserved, set_tag},
 };
 use crate::{
-    db::{Tx, blobs, evidence, log, manifests, namespaces, tags, versions},
+    db::{Tx, blobs, evidence, holds, log, manifests, namespaces, tags, versions},
     error::{Error, Result},
     model::{
         access::Actor,
@@ -54,9 +56,12 @@ pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result
             digest_of_tag(cx, repository, tag).await?.ok_or_else(|| unknown(repository, tag))?
         }
     };
-    manifests::find(&mut cx.db.read().await?, repository, &digest)
-        .await?
-        .ok_or_else(|| unknown(repository, &digest))
+    let mut tx = cx.db.read().await?;
+    let stored = manifests::find(&mut tx, repository, &digest).await?;
+    let stored = stored.ok_or_else(|| unknown(repository, &digest))?;
+    purge::refuse_purged(&mut tx, repository, &digest).await?;
+    refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
+    Ok(stored)
 }
 
 /// What became of a manifest that was put.
@@ -89,6 +94,7 @@ pub async fn put(
         }
         Wanted::Tag(_) => Algorithm::Sha256.digest(bytes),
     };
+    purge::refuse_again(&mut cx.db.read().await?, repository, &digest).await?;
     let checked = check_blobs(cx, repository, &manifest).await;
     if checked.is_err() || manifest.blobs().next().is_none() {
         // Nothing is in a namespace that is not there, and that is the better answer.
@@ -111,8 +117,14 @@ pub async fn put(
     let is_evidence = said.is_some();
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
-    namespaces::ensure_repository(&mut tx, repository, now).await?;
-    namespaces::lock_repository(&mut tx, repository).await?;
+    ensure_repository(&mut tx, repository, now).await?;
+    if namespaces::lock_repository(&mut tx, repository).await?.is_none() {
+        return Err(workload_deleted(repository));
+    }
+    purge::refuse_again(&mut tx, repository, &digest).await?;
+    if let Some(subject) = &put.subject {
+        purge::refuse_purged(&mut tx, repository, subject).await?;
+    }
     let mut changes = Vec::new();
     let is_new = insert(&mut tx, repository, &manifest, bytes, &digest, now).await?;
     // Whoever pushes content is its author, whatever name it gets later and from whom.
@@ -233,6 +245,8 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, repository).await?;
+    // No hold is set in between.
+    log::lock(&mut tx).await?;
     let keep = |what: String| {
         Err(Error::not_allowed("version_is_kept", format!("a version cannot be deleted: {what}"))
             .hint(format!("withdraw it with: gradus yank {what}")))
@@ -241,6 +255,8 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
     let untagged = |tag, digest| Change::Untagged { repository: repository.clone(), tag, digest };
     match wanted {
         Wanted::Digest(digest) => {
+            let held = holds::over_manifest(&mut tx, repository, digest).await?;
+            hold::refuse(held, &format!("{repository}@{digest}"))?;
             if let Some(version) = versions::of_manifest(&mut tx, repository, digest).await? {
                 return keep(format!("{repository}:{version}"));
             }

@@ -2,16 +2,49 @@
 
 use super::{Context, unknown_namespace, users};
 use crate::{
-    db::{log, namespaces, principals, promotions},
+    db::{Tx, log, namespaces, principals, promotions},
     error::{Error, Result},
     model::{
         access::{Actor, EVERYWHERE, Permission, PrincipalKind, Role},
         event::Change,
-        name::{Namespace, PrincipalName},
+        name::{Namespace, PrincipalName, Workload},
     },
 };
 
+use chrono::{DateTime, Utc};
+use namespaces::Deleted;
+
 pub use namespaces::NamespaceRow;
+
+fn namespace_deleted(name: &Namespace) -> Error {
+    Error::gone(
+        "namespace_deleted",
+        format!("the namespace was deleted, and its name is not given again: {name}"),
+    )
+    .hint("choose another name: gradus namespace create NAME")
+}
+
+/// Refuses a name that was given up.
+pub(super) fn refuse_deleted(repository: &Workload, deleted: Option<Deleted>) -> Result<()> {
+    match deleted {
+        None => Ok(()),
+        Some(Deleted::Namespace) => Err(namespace_deleted(&repository.namespace())),
+        Some(Deleted::Workload) => Err(workload_deleted(repository)),
+    }
+}
+
+pub(super) fn workload_deleted(workload: &Workload) -> Error {
+    Error::gone(
+        "workload_deleted",
+        format!("the workload was deleted, and its name is not given again: {workload}"),
+    )
+    .hint(format!("choose another name: gradus push PATH --to {}/NAME", workload.namespace()))
+}
+
+/// Makes the repository if it is not there, unless its name was given up.
+pub(super) async fn ensure_repository(tx: &mut Tx, repository: &Workload, at: DateTime<Utc>) -> Result<()> {
+    refuse_deleted(repository, namespaces::ensure_repository(tx, repository, at).await?)
+}
 
 /// Makes a namespace in a store, for good. The same again answers the one there is, and false.
 pub async fn create(
@@ -34,10 +67,12 @@ pub async fn create(
         store: store.name.clone(),
         created_at: cx.clock.now(),
         created_by: actor.principal.clone(),
+        deleted_at: None,
     };
     let mut tx = cx.db.write().await?;
     if !namespaces::insert(&mut tx, &row).await? {
         return match namespaces::find(&mut tx, &name).await? {
+            Some(there) if there.deleted_at.is_some() => Err(namespace_deleted(&name)),
             Some(there) if anywhere || there.store == row.store => Ok((there, false)),
             _ => Err(Error::conflict(
                 "namespace_exists",
@@ -53,7 +88,11 @@ pub async fn create(
 }
 
 pub async fn show(cx: &Context, name: &Namespace) -> Result<NamespaceRow> {
-    namespaces::find(&mut cx.db.read().await?, name).await?.ok_or_else(|| unknown_namespace(name))
+    let row = namespaces::find(&mut cx.db.read().await?, name).await?;
+    match row.ok_or_else(|| unknown_namespace(name))? {
+        row if row.deleted_at.is_some() => Err(namespace_deleted(name)),
+        row => Ok(row),
+    }
 }
 
 /// The namespaces the actor may see, after a name. Pages are filled with visible ones.

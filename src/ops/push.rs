@@ -6,8 +6,9 @@ use super::{
     compose::{Prepared, Wanted, from_draft, from_manifest},
     evidence::{self, Attached, Said},
     judgement::Judgement,
+    namespaces::{ensure_repository, workload_deleted},
     number::{decide, revision},
-    policy, promote, referrer, settle, snapshot, uploads,
+    policy, promote, purge, referrer, settle, snapshot, uploads,
 };
 use crate::{
     db::{Tx, log, manifests, namespaces, stages, tags, versions},
@@ -136,10 +137,11 @@ async fn commit(
     let last = match namespaces::lock_repository(&mut tx, workload).await? {
         Some(last) => last,
         None => {
-            namespaces::ensure_repository(&mut tx, workload, now).await?;
-            namespaces::lock_repository(&mut tx, workload).await?.unwrap_or(0)
+            ensure_repository(&mut tx, workload, now).await?;
+            namespaces::lock_repository(&mut tx, workload).await?.ok_or_else(|| workload_deleted(workload))?
         }
     };
+    purge::refuse_again(&mut tx, workload, &prepared.digest).await?;
     if let Some(row) = identical(&mut tx, workload, &prepared, wanted).await? {
         return again(cx, actor, tx, workload, prepared, row).await.map(Some);
     }
@@ -175,6 +177,7 @@ async fn commit(
         position: Some(length),
         yanked_at: None,
         yanked_because: None,
+        purged: None,
     };
     if !versions::insert(&mut tx, &row).await? {
         return Err(taken(workload, &row.version));

@@ -6,6 +6,7 @@ use super::{
     health::{self, Piece},
     policy::effective,
     promote::{Promotion, TRIES},
+    purge,
     referrer::{Recorded, attached},
     resolve,
     rollback::RolledBack,
@@ -129,7 +130,12 @@ fn check(said: &Said) -> Result<()> {
 /// Which version and stage are meant.
 async fn understand(cx: &Context, tx: &mut Tx, said: &Said) -> Result<Report> {
     let workload = &said.reference.workload;
-    let row = resolve::find(cx, tx, workload, &said.reference.selector).await?;
+    let selector = &said.reference.selector;
+    let row = match said.status {
+        // What is gone here may still be taken from where it runs.
+        Status::Retired => resolve::find_any(cx, tx, workload, selector).await?,
+        Status::Running | Status::Failed => resolve::find(cx, tx, workload, selector).await?,
+    };
     let effective = effective(cx, tx, workload.as_str()).await?;
     let meant = match &said.reference.selector {
         Selector::Default => effective.last().cloned(),
@@ -172,6 +178,9 @@ async fn record(
     }
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &new.workload).await?;
+    if new.status != Status::Retired {
+        purge::refuse_purged(&mut tx, &new.workload, &new.digest).await?;
+    }
     if rows::find(&mut tx, &new.workload, &new.target).await?.as_ref() != known {
         return Ok(None);
     }
@@ -190,7 +199,9 @@ async fn record(
             let next = first + changes.len() as i64;
             let Recorded { evidence: kept, said } = match piece.write(&mut tx, &new, next).await {
                 // Others were faster: what is kept is to be weighed anew.
-                Err(error) if error.code == "evidence_too_much" => return Ok(None),
+                Err(error) if matches!(error.code, "evidence_too_much" | "version_purged") => {
+                    return Ok(None);
+                }
                 written => written?,
             };
             changes.push(attached(&new.workload, &kept, said));

@@ -1,6 +1,6 @@
 //! From a reference to the version it means, and what a consumer needs to run it.
 
-use super::{Context, memo::Resolved, policy::effective};
+use super::{Context, memo::Resolved, policy::effective, purge};
 use crate::{
     db::{Tx, stages, tags, versions},
     error::{Error, Result},
@@ -16,8 +16,22 @@ use crate::{
 use std::sync::Arc;
 use versions::VersionRow;
 
-/// The version a selector means now.
+/// The version a selector means now. What was purged is told of, and not used any more.
 pub(super) async fn find(
+    cx: &Context,
+    tx: &mut Tx,
+    workload: &Workload,
+    selector: &Selector,
+) -> Result<VersionRow> {
+    let row = find_any(cx, tx, workload, selector).await?;
+    match &row.purged {
+        Some(purged) => Err(purge::gone(&format!("{workload}:{}", row.version), purged)),
+        None => Ok(row),
+    }
+}
+
+/// The same, also where its content was taken away: for those who want to know of it only.
+pub(super) async fn find_any(
     cx: &Context,
     tx: &mut Tx,
     workload: &Workload,

@@ -4,11 +4,13 @@ use super::{
     Context,
     policy::effective,
     promote::{check_may, check_reason},
+    purge,
 };
 use crate::{
     db::{
         Tx, log, namespaces, principals, promotions,
         stages::{self, Entry, Move},
+        versions,
     },
     error::{Error, Result},
     model::{
@@ -166,6 +168,9 @@ async fn target(tx: &mut Tx, current: &Move, entered: i64, to: Option<&Version>)
     let refuse = |why: &str| {
         Err(Error::conflict("rollback_target", format!("{workload}:{wanted} {why}")).hint(history.clone()))
     };
+    if let Some(purged) = versions::find(tx, workload, wanted).await?.and_then(|row| row.purged) {
+        return Err(purge::gone(&format!("{workload}:{wanted}"), &purged));
+    }
     match stages::find_entry(tx, workload, stage, wanted, entered).await? {
         None => refuse("has never been in this stage"),
         Some(entry) if entry.digest == current.digest => refuse("is in the stage now, by its content"),

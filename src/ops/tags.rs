@@ -1,7 +1,7 @@
 //! Tags: names of manifests in a repository. On other content they are free; in a workload some follow from its versions
 //! and stages, and one on a version is an alias.
 
-use super::{Context, resolve};
+use super::{Context, namespaces::refuse_deleted, resolve};
 use crate::{
     db::{Tx, namespaces, tags, versions},
     error::{Error, Kind, Result},
@@ -147,6 +147,7 @@ pub(super) async fn has_versions(tx: &mut Tx, repository: &Workload) -> Result<b
 /// Tags and versions of a repository after `after`, in byte order.
 pub async fn list_tags(cx: &Context, repository: &Workload, after: &str, limit: i64) -> Result<Vec<String>> {
     let mut tx = cx.db.read().await?;
+    refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
     if !namespaces::repository_exists(&mut tx, repository).await? {
         return Err(Error::not_found("repository_unknown", format!("no such repository: {repository}")));
     }

@@ -24,6 +24,8 @@ type Member = (String, String, String);
 pub(super) struct Told {
     /// Of versions, moves, evidence and policies.
     counts: [u64; 4],
+    /// Of versions whose content was taken away.
+    purged: u64,
     members: BTreeSet<Member>,
     /// Workloads with a card that was not said otherwise since.
     described: i64,
@@ -37,6 +39,7 @@ struct ToldVersion {
     digest: String,
     document: Option<Digest>,
     yanked: bool,
+    purged: bool,
 }
 
 struct ToldMove {
@@ -74,12 +77,24 @@ impl Told {
                         digest: digest.to_string(),
                         document,
                         yanked: false,
+                        purged: false,
                     });
                 }
                 Change::Yanked { workload, version, digest, .. } => {
                     let key = (workload.to_string(), version.to_string());
                     let digest = digest.to_string();
-                    versions.push(ToldVersion { position, key, digest, document: None, yanked: true });
+                    let (document, yanked, purged) = (None, true, false);
+                    versions.push(ToldVersion { position, key, digest, document, yanked, purged });
+                }
+                Change::Purged { workload, versions: gone, digest, .. } => {
+                    self.purged += gone.len() as u64;
+                    for version in gone {
+                        let key = (workload.to_string(), version.to_string());
+                        let (digest, document) = (digest.to_string(), None);
+                        let told =
+                            ToldVersion { position, key, digest, document, yanked: true, purged: true };
+                        versions.push(told);
+                    }
                 }
                 Change::Promoted { workload, stage, number, version, digest, .. }
                 | Change::RolledBack { workload, stage, number, version, digest, .. } => {
@@ -141,13 +156,15 @@ impl Told {
             let rows = told::versions(tx, &keys).await?;
             for one in some {
                 let row = rows.iter().find(|row| (&row.0, &row.1) == (&one.key.0, &one.key.1));
-                let fits = row.is_some_and(|(_, _, digest, document, yanked)| {
+                let fits = row.is_some_and(|(_, _, digest, document, yanked, purged)| {
                     *digest == one.digest
                         && (*yanked || !one.yanked)
-                        && one
-                            .document
-                            .as_ref()
-                            .is_none_or(|said| Digest::sha256(document.as_bytes()) == *said)
+                        && (*purged || !one.purged)
+                        && one.document.as_ref().is_none_or(|said| match purged {
+                            // That it was is told by an entry of its own, which is counted.
+                            true => document.is_empty(),
+                            false => Digest::sha256(document.as_bytes()) == *said,
+                        })
                 });
                 if !fits {
                     let (workload, version) = &one.key;
@@ -226,7 +243,18 @@ impl Told {
             self.is_bad(size, format!("{workload}:{stage} does not hold what its last move brought there"));
         }
         let now: BTreeSet<Member> = told::members(tx).await?.into_iter().collect();
-        let later = later(tx, size).await?;
+        // Counted before what was done meanwhile is read, so that nothing is missed between.
+        let purged = told::count_purged(tx).await?;
+        let Later { members: later, purged: purged_later } = later(tx, size).await?;
+        if purged > self.purged + purged_later {
+            self.is_bad(
+                size,
+                format!(
+                    "{} versions are purged, which no entry tells of",
+                    purged - self.purged - purged_later
+                ),
+            );
+        }
         let other = now.symmetric_difference(&self.members).find(|member| !later.contains(*member)).cloned();
         if let Some((namespace, who, role)) = other {
             let what = match now.contains(&(namespace.clone(), who.clone(), role.clone())) {
@@ -252,21 +280,32 @@ fn follow(members: &mut BTreeSet<Member>, change: &Change) {
     }
 }
 
-/// The roles that were given or taken while the log was gone through.
-async fn later(tx: &mut Tx, size: u64) -> Result<BTreeSet<Member>> {
-    let (mut at, mut touched) = (size, BTreeSet::new());
+/// What was done while the log was gone through.
+#[derive(Default)]
+struct Later {
+    /// Roles that were given or taken.
+    members: BTreeSet<Member>,
+    /// Versions whose content was taken away.
+    purged: u64,
+}
+
+async fn later(tx: &mut Tx, size: u64) -> Result<Later> {
+    let (mut at, mut later) = (size, Later::default());
     loop {
         let entries = log::entries(tx, at, 1000).await?;
         if entries.is_empty() {
-            return Ok(touched);
+            return Ok(later);
         }
         at += entries.len() as u64;
         for (_, bytes, _) in entries {
-            if let Ok(Event { change: Change::MemberAdded { namespace, principal, role }, .. })
-            | Ok(Event { change: Change::MemberRemoved { namespace, principal, role }, .. }) =
-                Event::from_bytes(&bytes)
-            {
-                touched.insert((namespace, principal.to_string(), role.name().to_owned()));
+            let Ok(event) = Event::from_bytes(&bytes) else { continue };
+            match event.change {
+                Change::MemberAdded { namespace, principal, role }
+                | Change::MemberRemoved { namespace, principal, role } => {
+                    later.members.insert((namespace, principal.to_string(), role.name().to_owned()));
+                }
+                Change::Purged { versions, .. } => later.purged += versions.len() as u64,
+                _ => {}
             }
         }
     }

@@ -5,6 +5,7 @@
 
 use super::{
     Context,
+    namespaces::{ensure_repository, refuse_deleted},
     session::{Session, taken_over},
     unknown_namespace,
 };
@@ -40,10 +41,13 @@ pub(super) fn unknown(id: &str) -> Error {
         .hint("it was finished, cancelled or has expired; start a new one")
 }
 
-/// The store a repository's bytes belong in.
+/// The store a repository's bytes belong in, unless its name was given up.
 pub(super) async fn store_of<'a>(cx: &'a Context, repository: &Workload) -> Result<&'a Arc<Store>> {
     let namespace = repository.namespace();
-    let row = namespaces::find(&mut cx.db.read().await?, &namespace).await?;
+    let mut tx = cx.db.read().await?;
+    let row = namespaces::find(&mut tx, &namespace).await?;
+    refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
+    drop(tx);
     cx.stores.get(&row.ok_or_else(|| unknown_namespace(&namespace))?.store)
 }
 
@@ -63,7 +67,7 @@ pub async fn begin(cx: &Context, repository: &Workload, algorithm: Algorithm) ->
         updated_at: cx.clock.now(),
     };
     let mut tx = cx.db.write().await?;
-    namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
+    ensure_repository(&mut tx, repository, cx.clock.now()).await?;
     uploads::insert(&mut tx, &row).await?;
     tx.commit().await?;
     Ok(Begun { id })
@@ -260,7 +264,7 @@ pub(super) async fn make_visible(
     };
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
-    namespaces::ensure_repository(&mut tx, repository, now).await?;
+    ensure_repository(&mut tx, repository, now).await?;
     if let Some((id, holder)) = session
         && !uploads::delete_held(&mut tx, id, holder).await?
     {

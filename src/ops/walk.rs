@@ -34,6 +34,9 @@ const SILENT: &[&str] = &[
     "monitor_armed",
     "monitor_failed",
     "review_overdue",
+    "purge_requested",
+    "purge_withdrawn",
+    "deletion_requested",
 ];
 
 /// What an entry says of documents.

@@ -6,6 +6,7 @@ mod deployments;
 mod governance;
 mod hooks;
 mod monitors;
+mod removal;
 mod trust;
 
 pub use cards::*;
@@ -13,6 +14,7 @@ pub use deployments::*;
 pub use governance::*;
 pub use hooks::*;
 pub use monitors::*;
+pub use removal::*;
 pub use trust::*;
 
 use crate::{
@@ -182,6 +184,9 @@ pub struct VersionView {
     pub created_by: PrincipalName,
     /// Why it was withdrawn, if it was.
     pub yanked: Option<String>,
+    /// Its content was taken away for good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub purged: Option<PurgedView>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
@@ -210,8 +215,9 @@ pub struct ShowView {
     pub version: VersionView,
     pub aliases: Vec<String>,
     pub files: Vec<File>,
+    /// What resolving answers; nothing of what was purged.
     #[serde(flatten)]
-    pub document: Document,
+    pub document: Option<Document>,
     pub inspection: Inspection,
 }
 

@@ -78,6 +78,10 @@ mod races;
 mod reads;
 /// Large downloads straight from the bucket.
 mod redirects;
+/// What is taken away for good: purges, holds, retention, names.
+mod removal;
+/// Names that were given up.
+mod removal_names;
 /// The way back: where it leads, and what is marked by it.
 mod rollback;
 /// Every route, every caller that may not.

@@ -12,6 +12,7 @@ pub mod evidence;
 pub mod hooks;
 pub mod monitors;
 pub mod policies;
+pub mod removal;
 pub mod stages;
 pub mod trust;
 pub mod versions;

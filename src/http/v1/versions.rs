@@ -45,6 +45,11 @@ pub(super) fn reference(namespace: &str, name: &str, tag: &str) -> Result<Refere
 pub(super) fn version_view(row: listing::VersionRow) -> wire::VersionView {
     wire::VersionView {
         yanked: row.yanked_at.is_some().then(|| row.yanked_because.unwrap_or_default()),
+        purged: row.purged.map(|purged| wire::PurgedView {
+            at: purged.at,
+            by: purged.by,
+            reason: purged.because,
+        }),
         position: row.position,
         workload: row.workload,
         version: row.version,

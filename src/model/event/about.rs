@@ -111,6 +111,16 @@ impl Change {
             Self::HookResumed { .. } => "hook_resumed",
             Self::HookTested { .. } => "hook_tested",
             Self::HookReplayed { .. } => "hook_replayed",
+            Self::HoldSet { .. } => "hold_set",
+            Self::HoldCleared { .. } => "hold_cleared",
+            Self::PurgeRequested { .. } => "purge_requested",
+            Self::PurgeWithdrawn { .. } => "purge_withdrawn",
+            Self::Purged { .. } => "purged",
+            Self::RetentionSet { .. } => "retention_set",
+            Self::RetentionRemoved { .. } => "retention_removed",
+            Self::DeletionRequested { .. } => "deletion_requested",
+            Self::WorkloadDeleted { .. } => "workload_deleted",
+            Self::NamespaceDeleted { .. } => "namespace_deleted",
             Self::LogRecovered { .. } => "log_recovered",
             Self::EntryLost { .. } => "entry_lost",
         }
@@ -174,7 +184,9 @@ impl Change {
             | Self::HookDisabled { scope, .. }
             | Self::HookResumed { scope, .. }
             | Self::HookTested { scope, .. }
-            | Self::HookReplayed { scope, .. } => Some(scope),
+            | Self::HookReplayed { scope, .. }
+            | Self::HoldSet { scope, .. }
+            | Self::HoldCleared { scope, .. } => Some(scope),
             _ => None,
         }
     }
@@ -184,7 +196,10 @@ impl Change {
         match self {
             Self::NamespaceCreated { namespace, .. }
             | Self::TrustAdded { namespace, .. }
-            | Self::TrustRemoved { namespace, .. } => Some(namespace.to_string()),
+            | Self::TrustRemoved { namespace, .. }
+            | Self::RetentionSet { namespace, .. }
+            | Self::RetentionRemoved { namespace }
+            | Self::NamespaceDeleted { namespace, .. } => Some(namespace.to_string()),
             Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
                 (namespace != EVERYWHERE).then(|| namespace.clone())
             }
@@ -216,7 +231,7 @@ impl Change {
             | Self::PromotionRefused { digest, judgement, .. } => {
                 vec![(Manifest, digest), (Document, judgement)]
             }
-            Self::RolledBack { digest, .. } => vec![(Manifest, digest)],
+            Self::RolledBack { digest, .. } | Self::Purged { digest, .. } => vec![(Manifest, digest)],
             Self::DriftFound(drifted) | Self::DriftEnded(drifted) | Self::RetrainWanted(drifted) => {
                 let evidence = drifted.evidence.iter().map(|evidence| (Manifest, evidence));
                 std::iter::once((Manifest, &drifted.digest)).chain(evidence).collect()
@@ -255,7 +270,12 @@ impl Change {
             | Self::MonitorArmed { workload, .. }
             | Self::MonitorFailed { workload, .. }
             | Self::WorkloadDescribed { workload, .. }
-            | Self::ReviewOverdue { workload, .. } => Some(workload),
+            | Self::ReviewOverdue { workload, .. }
+            | Self::PurgeRequested { workload, .. }
+            | Self::PurgeWithdrawn { workload, .. }
+            | Self::Purged { workload, .. }
+            | Self::DeletionRequested { workload, .. }
+            | Self::WorkloadDeleted { workload, .. } => Some(workload),
             _ => {
                 let drifted = self.drifted().map(|drifted| &drifted.workload);
                 drifted.or_else(|| self.deployed().map(|deployed| &deployed.workload))

@@ -1,0 +1,120 @@
+//! `gradus purge`, `gradus workload delete`.
+
+use super::{
+    argument,
+    print::{Out, bytes, count, quoted, time},
+};
+use crate::{
+    client::Client,
+    error::{Error, Result},
+    model::{
+        name::{Namespace, Workload},
+        reference::Reference,
+        removal::{Exact, PurgeState},
+    },
+    wire,
+};
+use clap::{Args, Subcommand};
+
+/// How a command ends that waits for somebody else.
+const PENDING: u8 = 4;
+
+#[derive(Args)]
+pub struct Purge {
+    /// The exact version, for example acme/ticket-triage:1.4.0 or acme/ticket-triage@sha256:…
+    #[arg(value_parser = argument::<Reference>, required_unless_present = "list")]
+    reference: Option<Reference>,
+    /// Why
+    #[arg(long, short, required_unless_present = "list")]
+    message: Option<String>,
+    /// Take the request back
+    #[arg(long)]
+    withdraw: bool,
+    /// List what waits for another admin, in a namespace or everywhere
+    #[arg(long, value_name = "NAMESPACE", num_args = 0..=1, conflicts_with_all = ["reference", "message", "withdraw"],
+          value_parser = argument::<Namespace>)]
+    list: Option<Option<Namespace>>,
+}
+
+impl Purge {
+    pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        if let Some(namespace) = self.list {
+            return list(namespace.as_ref(), client, out).await;
+        }
+        let (Some(reference), Some(message)) = (self.reference, self.message) else {
+            return Err(Error::invalid("usage", "say which version, and why")
+                .hint("gradus purge acme/ticket-triage:1.4.0 -m WHY"));
+        };
+        Exact::of(&reference)?;
+        if self.withdraw {
+            let request = client.withdraw_purge(&reference, &message).await?;
+            return out.done(&request, format!("took back the request to purge {reference}"));
+        }
+        let purge = client.purge(&reference, &message).await?;
+        out.data(&purge, |out| tell(&purge, out))?;
+        if purge.state == PurgeState::Pending {
+            let again = out.command(&format!("purge {reference} -m {}", quoted(&message)));
+            out.note(format!("nothing was changed; another admin has to run the same: {again}"));
+            out.end_with(PENDING);
+        }
+        Ok(())
+    }
+}
+
+async fn list(namespace: Option<&Namespace>, client: &Client, out: &Out) -> Result<()> {
+    let waiting = client.list_purges(namespace).await?;
+    out.data(&waiting, |out| waiting.iter().for_each(|purge| tell(purge, out)))?;
+    if waiting.is_empty() {
+        out.note("no purge waits for another admin");
+    }
+    Ok(())
+}
+
+fn tell(purge: &wire::PurgeView, out: &Out) {
+    let wire::PurgeView { workload, version, digest, .. } = purge;
+    let Some(done) = &purge.done else {
+        let (by, until) = (&purge.requested_by, time(purge.expires_at));
+        return out.line(format!(
+            "{}: {workload}:{version} {} asked for by {by}, until {until}: {}",
+            purge.state,
+            digest.short(),
+            purge.reason
+        ));
+    };
+    for version in &done.versions {
+        out.line(format!("purged {workload}:{version} {digest}"));
+    }
+    out.line(format!("{} deleted", bytes(done.bytes)));
+    for kept in &done.kept {
+        let mut users: Vec<String> = kept.used_by.iter().map(ToString::to_string).collect();
+        if kept.others > 0 {
+            users.push(format!("{} that you may not see", count(kept.others, "workload")));
+        }
+        out.line(format!(
+            "stays  {}  {}  used by {}",
+            kept.digest.short(),
+            bytes(kept.size),
+            users.join(", ")
+        ));
+    }
+    done.notes.iter().for_each(|note| out.note(note));
+}
+
+/// Gives up the name of a workload.
+pub(super) async fn delete_workload(
+    client: &Client,
+    workload: &Workload,
+    message: &str,
+    out: &Out,
+) -> Result<()> {
+    let done = client.delete_workload(workload, message).await?;
+    if done.deleted {
+        return out.done(&done, format!("deleted {workload}; its name is not given again"));
+    }
+    let until = done.expires_at.map(time).unwrap_or_default();
+    out.data(&done, |out| out.line(format!("pending: {workload} is to be deleted, until {until}")))?;
+    let again = out.command(&format!("workload delete {workload} -m {}", quoted(message)));
+    out.note(format!("nothing was changed; another admin has to run the same: {again}"));
+    out.end_with(PENDING);
+    Ok(())
+}

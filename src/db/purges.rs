@@ -1,0 +1,211 @@
+//! Requests to take content away for good, and what stands in their way.
+
+use super::{
+    from_sql, read,
+    tx::{Tx, all, execute, optional},
+};
+use crate::{
+    error::Result,
+    model::{
+        digest::Digest,
+        name::{Namespace, PrincipalName, Workload},
+        removal::PurgeState,
+        stage::Stage,
+        version::Version,
+    },
+};
+use chrono::{DateTime, Utc};
+
+#[derive(Clone, Debug)]
+pub struct PurgeRow {
+    pub id: String,
+    pub workload: Workload,
+    /// As it was named; all versions of the digest go.
+    pub version: Version,
+    pub digest: Digest,
+    pub reason: String,
+    pub state: PurgeState,
+    pub requested_at: DateTime<Utc>,
+    pub requested_by: PrincipalName,
+    pub expires_at: DateTime<Utc>,
+    pub ended_at: Option<DateTime<Utc>>,
+    pub ended_by: Option<PrincipalName>,
+    pub ended_because: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct Row {
+    id: String,
+    workload: String,
+    version: String,
+    digest: String,
+    reason: String,
+    state: String,
+    requested_at: DateTime<Utc>,
+    requested_by: String,
+    expires_at: DateTime<Utc>,
+    ended_at: Option<DateTime<Utc>>,
+    ended_by: Option<String>,
+    ended_because: Option<String>,
+}
+
+fn purge(row: Row) -> Result<PurgeRow> {
+    Ok(PurgeRow {
+        id: row.id,
+        workload: read("purges", &row.workload)?,
+        version: read("purges", &row.version)?,
+        digest: read("purges", &row.digest)?,
+        reason: row.reason,
+        state: read("purges", &row.state)?,
+        requested_at: row.requested_at,
+        requested_by: read("purges", &row.requested_by)?,
+        expires_at: row.expires_at,
+        ended_at: row.ended_at,
+        ended_by: row.ended_by.map(|by| read("purges", &by)).transpose()?,
+        ended_because: row.ended_because,
+    })
+}
+
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT id, workload, version, digest, reason, state, requested_at, requested_by, expires_at, ended_at, ",
+            "ended_by, ended_because FROM purges ",
+            $rest
+        )
+    };
+}
+
+/// Writes a request, or what has become of it.
+pub async fn save(tx: &mut Tx, row: &PurgeRow) -> Result<()> {
+    let sql = "INSERT INTO purges (id, workload, version, digest, reason, state, requested_at, requested_by, expires_at,
+                                   ended_at, ended_by, ended_because)
+               VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+               ON CONFLICT (id) DO UPDATE SET state = $6, ended_at = $10, ended_by = $11, ended_because = $12";
+    execute!(
+        tx,
+        sql,
+        &row.id,
+        row.workload.as_str(),
+        row.version.to_string(),
+        row.digest.as_str(),
+        &row.reason,
+        row.state.name(),
+        row.requested_at,
+        row.requested_by.as_str(),
+        row.expires_at,
+        row.ended_at,
+        row.ended_by.as_ref().map(PrincipalName::as_str),
+        row.ended_because.as_deref(),
+    );
+    Ok(())
+}
+
+/// The pending request for content, which may have expired.
+pub async fn find_pending(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<Option<PurgeRow>> {
+    let sql = select!("WHERE workload = $1 AND digest = $2 AND state = 'pending'");
+    let row: Option<Row> = optional!(tx, sql, workload.as_str(), digest.as_str());
+    row.map(purge).transpose()
+}
+
+/// Requests after an id that wait for another admin, oldest first, of a namespace or of all.
+pub async fn list_pending(
+    tx: &mut Tx,
+    namespace: Option<&Namespace>,
+    now: DateTime<Utc>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<PurgeRow>> {
+    let sql = select!(
+        "WHERE state = 'pending' AND expires_at > $2 AND id > $3 AND ($1 IS NULL OR workload IN
+         (SELECT name FROM repositories WHERE namespace = $1)) ORDER BY id LIMIT $4"
+    );
+    let rows: Vec<Row> = all!(tx, sql, namespace.map(Namespace::as_str), now, after, limit);
+    rows.into_iter().map(purge).collect()
+}
+
+/// A stage that content is in.
+pub async fn stage_of(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<Option<Stage>> {
+    let sql = "SELECT stage FROM stages WHERE workload = $1 AND digest = $2 ORDER BY stage LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), digest.as_str());
+    row.map(|(stage,)| read("stages", &stage)).transpose()
+}
+
+/// A stage that content is on its way to, and by which version.
+pub async fn pending_stage(
+    tx: &mut Tx,
+    workload: &Workload,
+    digest: &Digest,
+) -> Result<Option<(Stage, Version)>> {
+    let sql =
+        "SELECT stage, version FROM promotions WHERE workload = $1 AND digest = $2 AND state = 'pending'
+               ORDER BY id LIMIT 1";
+    let row: Option<(String, String)> = optional!(tx, sql, workload.as_str(), digest.as_str());
+    row.map(|(stage, version)| Ok((read("promotions", &stage)?, read("promotions", &version)?))).transpose()
+}
+
+/// The blobs that a manifest needs, as far as the repository links to them.
+pub async fn blobs_of(tx: &mut Tx, workload: &Workload, manifest: &Digest) -> Result<Vec<LinkedBlob>> {
+    let sql = "SELECT b.store, b.digest, b.key, b.size FROM manifest_uses u
+               JOIN blob_links l ON l.repository = u.repository AND l.digest = u.digest
+               JOIN blobs b ON b.store = l.store AND b.digest = l.digest
+               WHERE u.repository = $1 AND u.manifest = $2 ORDER BY b.digest";
+    let rows: Vec<(String, String, String, i64)> = all!(tx, sql, workload.as_str(), manifest.as_str());
+    rows.into_iter()
+        .map(|(store, digest, key, size)| {
+            Ok(LinkedBlob { store, digest: read("blobs", &digest)?, key, size: from_sql(size) })
+        })
+        .collect()
+}
+
+pub struct LinkedBlob {
+    pub store: String,
+    pub digest: Digest,
+    pub key: String,
+    pub size: u64,
+}
+
+/// Forgets what a manifest needs, so that nothing is kept for it.
+pub async fn forget_uses(tx: &mut Tx, workload: &Workload, manifest: &Digest) -> Result<()> {
+    let sql = "DELETE FROM manifest_uses WHERE repository = $1 AND manifest = $2";
+    execute!(tx, sql, workload.as_str(), manifest.as_str());
+    Ok(())
+}
+
+/// Repositories that link to a blob of a store.
+pub async fn links_to(tx: &mut Tx, store: &str, digest: &Digest, limit: i64) -> Result<Vec<Workload>> {
+    let sql =
+        "SELECT repository FROM blob_links WHERE digest = $1 AND store = $2 ORDER BY repository LIMIT $3";
+    let rows: Vec<(String,)> = all!(tx, sql, digest.as_str(), store, limit);
+    rows.into_iter().map(|(repository,)| read("blob_links", &repository)).collect()
+}
+
+/// A request to delete a workload with what is in its stages.
+pub struct DeletionRow {
+    pub reason: String,
+    pub requested_by: PrincipalName,
+    pub expires_at: DateTime<Utc>,
+}
+
+pub async fn find_deletion(tx: &mut Tx, workload: &Workload) -> Result<Option<DeletionRow>> {
+    let sql = "SELECT reason, requested_by, expires_at FROM deletions WHERE workload = $1";
+    let row: Option<(String, String, DateTime<Utc>)> = optional!(tx, sql, workload.as_str());
+    row.map(|(reason, requested_by, expires_at)| {
+        Ok(DeletionRow { reason, requested_by: read("deletions", &requested_by)?, expires_at })
+    })
+    .transpose()
+}
+
+/// Notes a request, in the place of one that does not count any more.
+pub async fn save_deletion(
+    tx: &mut Tx,
+    workload: &Workload,
+    row: &DeletionRow,
+    at: DateTime<Utc>,
+) -> Result<()> {
+    let sql = "INSERT INTO deletions (workload, reason, requested_at, requested_by, expires_at)
+               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workload) DO UPDATE
+               SET reason = $2, requested_at = $3, requested_by = $4, expires_at = $5";
+    execute!(tx, sql, workload.as_str(), &row.reason, at, row.requested_by.as_str(), row.expires_at);
+    Ok(())
+}

@@ -1,0 +1,218 @@
+//! Giving names up. A workload goes when its versions are purged, a namespace when no workload is in it any more. Neither
+//! name is ever given again.
+
+use super::{
+    Context, hold,
+    namespaces::{refuse_deleted, show},
+    promote::check_reason,
+    purge::{self, Decision, Gone, WAITS},
+    resolve, status, unknown_namespace,
+};
+use crate::{
+    db::{
+        Tx, holds, log, monitors, namespaces,
+        purges::{self, DeletionRow},
+        retention::{self, Candidate},
+    },
+    error::{Error, Result},
+    model::{
+        access::Actor,
+        event::Change,
+        name::{Namespace, PrincipalName, Workload},
+        reference::Selector,
+        removal::Authority,
+        version::Version,
+    },
+};
+use chrono::{DateTime, Utc};
+
+/// Most versions that may still be in a workload that is deleted; there are not more stages.
+const IN_STAGES_MAX: i64 = 100;
+
+/// What became of a call.
+#[derive(Debug)]
+pub struct Outcome {
+    /// False: it takes another admin, until then.
+    pub deleted: bool,
+    pub requested_by: Option<PrincipalName>,
+    pub expires_at: Option<DateTime<Utc>>,
+    /// What was purged with it.
+    pub versions: Vec<Version>,
+    /// Of the objects that were deleted at once.
+    pub bytes: u64,
+}
+
+/// Deletes a workload, or a repository of other OCI content. A stage cannot be emptied, so what is in stages may still be
+/// there: that is purged with it, and takes two admins as every purge does. What the workload links to goes, but for
+/// evidence about what was purged.
+pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: &str) -> Result<Outcome> {
+    check_reason(reason)?;
+    let mut tx = cx.db.write().await?;
+    if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
+        refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
+        return Err(status::unknown_workload(workload));
+    }
+    log::lock(&mut tx).await?;
+    let whole = check_unused(&mut tx, workload).await?;
+    let now = cx.clock.now();
+    let (mut changes, mut gone, mut requested_by) = (Vec::new(), Vec::new(), None);
+    if !whole.is_empty() {
+        purge::check_admin(&mut tx, actor, &workload.namespace()).await?;
+        let alone = cx.local.as_ref() == Some(&actor.principal);
+        if !alone {
+            match other_admin(&mut tx, actor, workload, reason, now).await? {
+                Asked::By(other) => requested_by = Some(other),
+                Asked::Now(row) => {
+                    let change = Change::DeletionRequested {
+                        workload: workload.clone(),
+                        reason: row.reason.clone(),
+                        expires_at: row.expires_at,
+                    };
+                    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+                    tx.commit().await?;
+                    return Ok(waits(row));
+                }
+                Asked::Before(row) => return Ok(waits(row)),
+            }
+        }
+        let authority = if alone { Authority::LocalUser } else { Authority::TwoAdmins };
+        let decision = Decision { reason, authority, requested_by: requested_by.clone(), at: now };
+        (changes, gone) = take_all_away(cx, &mut tx, actor, workload, whole, &decision).await?;
+        // Those beyond the first hundred are no stage's.
+        if let Some(Candidate { version, .. }) =
+            retention::candidates(&mut tx, workload, None, 1).await?.pop()
+        {
+            return Err(still_in_it(workload, &version));
+        }
+    }
+    namespaces::delete_repository(&mut tx, workload, now, &actor.principal).await?;
+    changes.push(Change::WorkloadDeleted { workload: workload.clone(), reason: reason.to_owned() });
+    log::append(&mut tx, now, &actor.principal, changes).await?;
+    tx.commit().await?;
+    let mut outcome =
+        Outcome { deleted: true, requested_by, expires_at: None, versions: Vec::new(), bytes: 0 };
+    for gone in gone {
+        let done = purge::finish(cx, actor, workload, gone).await?;
+        outcome.versions.extend(done.versions);
+        outcome.bytes += done.bytes;
+    }
+    Ok(outcome)
+}
+
+fn waits(row: DeletionRow) -> Outcome {
+    Outcome {
+        deleted: false,
+        requested_by: Some(row.requested_by),
+        expires_at: Some(row.expires_at),
+        versions: Vec::new(),
+        bytes: 0,
+    }
+}
+
+/// Refuses while anything needs the workload. Answers what is still in its stages.
+async fn check_unused(tx: &mut Tx, workload: &Workload) -> Result<Vec<Candidate>> {
+    hold::refuse(holds::touching(tx, workload).await?, workload.as_str())?;
+    if let Some(monitor) = monitors::names(tx, workload).await?.into_iter().next() {
+        return Err(not_empty(format!("a drift monitor is on it: {workload}/{monitor}"))
+            .hint(format!("take it away first: gradus drift monitor rm {workload}/{monitor}")));
+    }
+    let whole = retention::candidates(tx, workload, None, IN_STAGES_MAX).await?;
+    for Candidate { version, digest, .. } in &whole {
+        if purges::stage_of(tx, workload, digest).await?.is_none() {
+            return Err(still_in_it(workload, version));
+        }
+        if let Some((stage, version)) = purges::pending_stage(tx, workload, digest).await? {
+            return Err(not_empty(format!("{workload}:{version} waits to enter {stage}"))
+                .hint(format!("take that back first: gradus withdraw {workload}:{version} --to {stage}")));
+        }
+    }
+    Ok(whole)
+}
+
+fn not_empty(what: String) -> Error {
+    Error::conflict("workload_not_empty", what)
+}
+
+fn still_in_it(workload: &Workload, version: &Version) -> Error {
+    not_empty(format!("a version is still in it: {workload}:{version}"))
+        .hint(format!("purge what no stage points at first: gradus purge {workload}:{version} -m WHY"))
+}
+
+enum Asked {
+    /// Another admin has asked for it.
+    By(PrincipalName),
+    /// Only this one, now or before.
+    Now(DeletionRow),
+    Before(DeletionRow),
+}
+
+async fn other_admin(
+    tx: &mut Tx,
+    actor: &Actor,
+    workload: &Workload,
+    reason: &str,
+    now: DateTime<Utc>,
+) -> Result<Asked> {
+    if let Some(row) = purges::find_deletion(tx, workload).await?
+        && row.expires_at > now
+        && purge::is_admin(tx, &workload.namespace(), &row.requested_by).await?
+    {
+        return Ok(match row.requested_by == actor.principal {
+            true => Asked::Before(row),
+            false => Asked::By(row.requested_by),
+        });
+    }
+    let row = DeletionRow {
+        reason: reason.to_owned(),
+        requested_by: actor.principal.clone(),
+        expires_at: now + WAITS,
+    };
+    purges::save_deletion(tx, workload, &row, now).await?;
+    Ok(Asked::Now(row))
+}
+
+async fn take_all_away(
+    cx: &Context,
+    tx: &mut Tx,
+    actor: &Actor,
+    workload: &Workload,
+    whole: Vec<Candidate>,
+    decision: &Decision<'_>,
+) -> Result<(Vec<Change>, Vec<Gone>)> {
+    let (mut changes, mut all) = (Vec::new(), Vec::<Gone>::new());
+    for Candidate { version, .. } in whole {
+        if all.iter().any(|gone| gone.versions.contains(&version)) {
+            continue; // the same content under another number
+        }
+        let row = resolve::find(cx, tx, workload, &Selector::Version(version)).await?;
+        let (more, gone) = purge::take_away(tx, actor, &row, decision).await?;
+        changes.extend(more);
+        all.push(gone);
+    }
+    Ok((changes, all))
+}
+
+/// Deletes a namespace.
+pub async fn namespace(cx: &Context, actor: &Actor, name: &Namespace, reason: &str) -> Result<()> {
+    check_reason(reason)?;
+    show(cx, name).await?;
+    let mut tx = cx.db.write().await?;
+    // Whoever makes a repository in it locks it too.
+    if namespaces::lock(&mut tx, name).await?.is_none() {
+        return Err(unknown_namespace(name));
+    }
+    log::lock(&mut tx).await?;
+    hold::refuse(holds::within(&mut tx, name).await?, name.as_str())?;
+    if let Some(workload) = namespaces::any_repository(&mut tx, name).await? {
+        return Err(Error::conflict(
+            "namespace_not_empty",
+            format!("a workload or repository is still in it: {workload}"),
+        )
+        .hint(format!("delete what is in it first: gradus workload delete {workload} -m WHY")));
+    }
+    let now = cx.clock.now();
+    namespaces::delete(&mut tx, name, now, &actor.principal).await?;
+    let change = Change::NamespaceDeleted { namespace: name.clone(), reason: reason.to_owned() };
+    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    tx.commit().await
+}

@@ -1,0 +1,278 @@
+//! Rules by which versions go that were never promoted: what would go and why, and letting it go.
+
+use super::{
+    Context,
+    policy::effective,
+    purge::{self, Decision, Done},
+    resolve,
+};
+use crate::{
+    db::{
+        Tx, log, namespaces,
+        retention::{self, RuleRow},
+    },
+    error::{Error, Result},
+    model::{
+        access::Actor,
+        digest::Digest,
+        event::Change,
+        name::{Namespace, Workload},
+        reference::Selector,
+        removal::{Authority, DAYS_MAX, KEEP_MAX},
+        version::Version,
+    },
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use std::collections::BTreeMap;
+
+pub use retention::RuleRow as Rule;
+
+/// Most versions that an answer names.
+const NAMED_MAX: usize = 1000;
+
+/// Sets the rule of a namespace.
+pub async fn set(
+    cx: &Context,
+    actor: &Actor,
+    namespace: &Namespace,
+    older_than_days: i64,
+    keep_newest: i64,
+) -> Result<RuleRow> {
+    if !(1..=DAYS_MAX).contains(&older_than_days) {
+        return Err(Error::invalid(
+            "retention_invalid",
+            format!("a rule takes what is older than 1 to {DAYS_MAX} days, not: {older_than_days}"),
+        )
+        .hint(format!("for example: gradus retention set {namespace} --older-than 90d --keep 10")));
+    }
+    if !(0..=KEEP_MAX).contains(&keep_newest) {
+        return Err(Error::invalid(
+            "retention_invalid",
+            format!("a rule keeps the newest 0 to {KEEP_MAX} versions, not: {keep_newest}"),
+        )
+        .hint(format!("for example: gradus retention set {namespace} --older-than 90d --keep 10")));
+    }
+    super::namespaces::show(cx, namespace).await?;
+    let row = RuleRow {
+        namespace: namespace.clone(),
+        keep_newest,
+        older_than_days,
+        set_at: cx.clock.now(),
+        set_by: actor.principal.clone(),
+    };
+    let mut tx = cx.db.write().await?;
+    log::lock(&mut tx).await?;
+    if let Some(there) = retention::find(&mut tx, namespace).await?
+        && (there.keep_newest, there.older_than_days) == (keep_newest, older_than_days)
+    {
+        return Ok(there);
+    }
+    retention::save(&mut tx, &row).await?;
+    let change = Change::RetentionSet { namespace: namespace.clone(), older_than_days, keep_newest };
+    log::append(&mut tx, row.set_at, &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+pub async fn show(cx: &Context, namespace: &Namespace) -> Result<RuleRow> {
+    retention::find(&mut cx.db.read().await?, namespace).await?.ok_or_else(|| unknown(namespace))
+}
+
+fn unknown(namespace: &Namespace) -> Error {
+    Error::not_found("retention_unknown", format!("no rule of retention holds in {namespace}: all stays"))
+        .hint(format!("set one with: gradus retention set {namespace} --older-than 90d --keep 10"))
+}
+
+pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Result<()> {
+    let mut tx = cx.db.write().await?;
+    log::lock(&mut tx).await?;
+    if !retention::remove(&mut tx, namespace).await? {
+        return Err(unknown(namespace));
+    }
+    let change = Change::RetentionRemoved { namespace: namespace.clone() };
+    log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+    tx.commit().await
+}
+
+/// Content that goes, or would go.
+#[derive(Debug)]
+pub struct Going {
+    pub workload: Workload,
+    /// All numbers of it, highest first.
+    pub versions: Vec<Version>,
+    pub digest: Digest,
+    /// Of the youngest of them.
+    pub created_at: DateTime<Utc>,
+}
+
+#[derive(Debug)]
+pub struct Report {
+    pub rule: RuleRow,
+    /// False for a dry run: nothing was changed.
+    pub deleted: bool,
+    /// At most a thousand of them.
+    pub going: Vec<Going>,
+    /// Versions that go, also those that are not named.
+    pub count: u64,
+    /// Versions that stay, by why.
+    pub kept: BTreeMap<String, u64>,
+    /// Of the objects that were deleted at once.
+    pub bytes: u64,
+}
+
+/// Says what would go by the namespace's rule; with `delete`, lets it go.
+pub async fn run(cx: &Context, actor: &Actor, namespace: &Namespace, delete: bool) -> Result<Report> {
+    let rule = show(cx, namespace).await?;
+    let mut report =
+        Report { rule, deleted: delete, going: Vec::new(), count: 0, kept: BTreeMap::new(), bytes: 0 };
+    let mut after = String::new();
+    loop {
+        let mut tx = cx.db.read().await?;
+        let page = namespaces::list_workloads(&mut tx, Some(namespace), &after, super::PAGE_MAX).await?;
+        drop(tx);
+        let Some((last, _)) = page.last() else { return Ok(report) };
+        after = last.to_string();
+        for (workload, _) in page {
+            for going in sort(cx, &workload, &mut report).await? {
+                take(cx, actor, going, &mut report).await?;
+            }
+        }
+    }
+}
+
+/// Lets go in all namespaces that have a rule.
+pub async fn run_all(cx: &Context, actor: &Actor) -> Result<(u64, u64)> {
+    let (mut after, mut count, mut bytes) = (String::new(), 0, 0);
+    loop {
+        let page = retention::list(&mut cx.db.read().await?, &after, super::PAGE_MAX).await?;
+        let Some(last) = page.last() else { return Ok((count, bytes)) };
+        after = last.namespace.to_string();
+        for rule in page {
+            match run(cx, actor, &rule.namespace, true).await {
+                Ok(report) => (count, bytes) = (count + report.count, bytes + report.bytes),
+                // Taken away at the same moment.
+                Err(error) if error.code == "retention_unknown" => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// The stage that a push enters by itself, which is no promotion. Where it is the only one, it is.
+async fn first_stage(cx: &Context, tx: &mut Tx, workload: &Workload) -> Result<String> {
+    let effective = effective(cx, tx, workload.as_str()).await?;
+    Ok(match &effective.stages[..] {
+        [first, _, ..] => first.to_string(),
+        _ => String::new(),
+    })
+}
+
+/// Tells what of a workload goes; counts what stays.
+async fn sort(cx: &Context, workload: &Workload, report: &mut Report) -> Result<Vec<Going>> {
+    let before = cx.clock.now() - TimeDelta::days(report.rule.older_than_days);
+    let keep = usize::try_from(report.rule.keep_newest).unwrap_or(usize::MAX);
+    let mut tx = cx.db.read().await?;
+    let first = first_stage(cx, &mut tx, workload).await?;
+    let mut all = Vec::new();
+    let mut reasons: BTreeMap<Digest, String> = BTreeMap::new();
+    let mut for_all = None;
+    for (why, digest) in retention::kept(&mut tx, workload, None, &first).await? {
+        match digest {
+            Some(digest) => drop(reasons.entry(digest).or_insert(why)),
+            None => for_all = Some(why),
+        }
+    }
+    loop {
+        let below = all.last().map(|one: &retention::Candidate| &one.version);
+        let page = retention::candidates(&mut tx, workload, below, super::PAGE_MAX).await?;
+        if page.is_empty() {
+            break;
+        }
+        all.extend(page);
+    }
+    drop(tx);
+    // What keeps one number of some content keeps it under all of them.
+    for (index, one) in all.iter().enumerate() {
+        let why = match () {
+            () if index < keep => "newest",
+            () if one.created_at >= before => "young",
+            () => continue,
+        };
+        reasons.entry(one.digest.clone()).or_insert_with(|| why.to_owned());
+    }
+    let mut going: BTreeMap<Digest, Going> = BTreeMap::new();
+    for retention::Candidate { version, digest, created_at } in all {
+        if let Some(why) = for_all.as_ref().or_else(|| reasons.get(&digest)) {
+            *report.kept.entry(why.clone()).or_default() += 1;
+            continue;
+        }
+        let one = going.entry(digest.clone()).or_insert_with(|| Going {
+            workload: workload.clone(),
+            versions: Vec::new(),
+            digest,
+            created_at,
+        });
+        one.versions.push(version);
+        one.created_at = one.created_at.max(created_at);
+    }
+    let mut going: Vec<Going> = going.into_values().collect();
+    going.sort_by(|a, b| a.versions.cmp(&b.versions));
+    Ok(going)
+}
+
+/// Lets content go, unless it came to be used meanwhile.
+async fn take(cx: &Context, actor: &Actor, going: Going, report: &mut Report) -> Result<()> {
+    if report.deleted {
+        match let_go(cx, actor, &going, &report.rule).await? {
+            Ok(done) => report.bytes += done.bytes,
+            Err(why) => {
+                *report.kept.entry(why).or_default() += going.versions.len() as u64;
+                return Ok(());
+            }
+        }
+    }
+    report.count += going.versions.len() as u64;
+    if report.going.len() < NAMED_MAX {
+        report.going.push(going);
+    }
+    Ok(())
+}
+
+/// Purges by the rule, in a transaction that looks again. `Err`: why it stays.
+async fn let_go(cx: &Context, actor: &Actor, going: &Going, rule: &RuleRow) -> Result<Result<Done, String>> {
+    let workload = &going.workload;
+    let mut tx = cx.db.write().await?;
+    namespaces::lock_repository(&mut tx, workload).await?;
+    log::lock(&mut tx).await?;
+    let first = first_stage(cx, &mut tx, workload).await?;
+    if let Some((why, _)) = retention::kept(&mut tx, workload, Some(&going.digest), &first).await?.pop() {
+        return Ok(Err(why));
+    }
+    let now_holds = retention::find(&mut tx, &rule.namespace).await?;
+    let is_same = now_holds.is_some_and(|now| {
+        (now.keep_newest, now.older_than_days) == (rule.keep_newest, rule.older_than_days)
+    });
+    if !is_same {
+        return Ok(Err("rule_changed".to_owned()));
+    }
+    let selector = Selector::Digest(going.digest.clone());
+    let row = match resolve::find(cx, &mut tx, workload, &selector).await {
+        Ok(row) => row,
+        Err(error) if error.code == "version_purged" => return Ok(Err("purged".to_owned())),
+        Err(error) => return Err(error),
+    };
+    // Somebody may have pushed the content once more, under another number.
+    if row.created_at > going.created_at {
+        return Ok(Err("young".to_owned()));
+    }
+    let reason = format!(
+        "retention of {}: never promoted, older than {} days, not among the newest {}",
+        rule.namespace, rule.older_than_days, rule.keep_newest
+    );
+    let now = cx.clock.now();
+    let decision = Decision { reason: &reason, authority: Authority::Retention, requested_by: None, at: now };
+    let (changes, gone) = purge::take_away(&mut tx, actor, &row, &decision).await?;
+    log::append(&mut tx, now, &actor.principal, changes).await?;
+    tx.commit().await?;
+    purge::finish(cx, actor, workload, gone).await.map(Ok)
+}
