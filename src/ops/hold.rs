@@ -3,6 +3,7 @@
 use super::{Context, promote::check_reason, purge, resolve};
 use crate::{
     db::{
+        Tx,
         holds::{self, HoldRow},
         log, namespaces,
     },
@@ -113,7 +114,7 @@ pub async fn clear(
 
 /// The content that is meant, where it is one version. What is named must be there: a slip of the pen must not look like a
 /// hold.
-async fn content(cx: &Context, tx: &mut crate::db::Tx, scope: &HoldScope) -> Result<Option<Digest>> {
+async fn content(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<Option<Digest>> {
     match scope {
         HoldScope::Namespace(_) => Ok(None),
         HoldScope::Workload(workload) => {
@@ -127,7 +128,7 @@ async fn content(cx: &Context, tx: &mut crate::db::Tx, scope: &HoldScope) -> Res
     }
 }
 
-async fn known(tx: &mut crate::db::Tx, workload: &Workload) -> Result<()> {
+async fn known(tx: &mut Tx, workload: &Workload) -> Result<()> {
     match namespaces::repository_exists(tx, workload).await? {
         true => Ok(()),
         false => Err(super::status::unknown_workload(workload)),
