@@ -14,7 +14,7 @@ use crate::{
     },
     wire,
 };
-use clap::{Args, Subcommand};
+use clap::Args;
 
 /// How a command ends that waits for somebody else.
 const PENDING: u8 = 4;

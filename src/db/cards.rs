@@ -99,7 +99,8 @@ pub async fn between(tx: &mut Tx, (first, last): (&str, &str)) -> Result<Vec<Car
 /// Cards whose review was due before a day, where nobody was told of it.
 pub async fn overdue(tx: &mut Tx, today: Day, limit: i64) -> Result<Vec<CardRow>> {
     let sql = select!(
-        "WHERE review_on < $1 AND (told_overdue IS NULL OR told_overdue <> review_on) ORDER BY review_on, workload LIMIT $2"
+        "WHERE review_on < $1 AND (told_overdue IS NULL OR told_overdue <> review_on)
+         AND NOT EXISTS (SELECT 1 FROM repositories r WHERE r.name = workload AND r.deleted_at IS NOT NULL) ORDER BY review_on, workload LIMIT $2"
     );
     let rows: Vec<Row> = all!(tx, sql, today.to_string(), limit);
     rows.into_iter().map(card).collect()

@@ -25,10 +25,11 @@ pub type Names<'a> = (&'a str, &'a str);
 /// The workloads, with a version or a card, whose names come after one and before another.
 pub async fn names(tx: &mut Tx, after: &str, before: &str, limit: i64) -> Result<Vec<Workload>> {
     let sql =
-        "SELECT name FROM (SELECT name FROM repositories WHERE last_sequence > 0 AND name > $1 AND name < $2
+        "SELECT name FROM (SELECT name FROM repositories WHERE last_sequence > 0 AND deleted_at IS NULL AND name > $1 AND name < $2
                                  ORDER BY name LIMIT $3) AS pushed
                UNION
-               SELECT workload FROM (SELECT workload FROM workload_cards WHERE workload > $1 AND workload < $2
+               SELECT workload FROM (SELECT workload FROM workload_cards c WHERE workload > $1 AND workload < $2
+                                     AND NOT EXISTS (SELECT 1 FROM repositories r WHERE r.name = c.workload AND r.deleted_at IS NOT NULL)
                                      ORDER BY workload LIMIT $3) AS described
                ORDER BY 1 LIMIT $3";
     let rows: Vec<(String,)> = all!(tx, sql, after, before, limit);

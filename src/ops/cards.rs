@@ -1,7 +1,7 @@
 //! Describing workloads. Admins do, as with policies: a gate asks for the card, and whoever could set it could let the gate pass,
 //! or put off a review that is overdue.
 
-use super::{Context, check_text, promote::Promotion, settle::settle_workload, status, unknown_namespace};
+use super::{Context, check_text, namespaces::refuse_deleted, promote::Promotion, settle::settle_workload, status, unknown_namespace};
 use crate::{
     db::{
         cards::{self as rows, CardRow},
@@ -139,6 +139,7 @@ pub async fn set(cx: &Context, actor: &Actor, workload: &Workload, mut changes: 
         return Err(unknown_namespace(&namespace));
     }
     namespaces::lock_repository(&mut tx, workload).await?;
+    refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
     let (position, _) = log::lock(&mut tx).await?;
     let there = rows::find(&mut tx, workload).await?;
     let mut card = there.as_ref().map(|row| row.card.clone()).unwrap_or_default();
