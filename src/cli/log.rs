@@ -306,6 +306,12 @@ fn describe(change: &Change) -> String {
             "monitor {} asks for a successor of {}:{}: {}",
             it.monitor, it.workload, it.version, it.reason
         ),
+        C::QuarantineSet(it) => {
+            let more = if it.more { "more than " } else { "" };
+            let hits = count(it.hits.unwrap_or(0), "version");
+            format!("put {it} in quarantine, which hits {more}{hits}: {}", it.reason)
+        }
+        C::QuarantineCleared(it) => format!("ended the quarantine of {it}: {}", it.reason),
         C::HookAdded { hook, scope, to, on } => format!("added hook {hook} on {scope} to {to} for {on}"),
         C::HookRemoved { hook, scope } => format!("removed hook {hook} on {scope}"),
         C::HookRotated { hook, scope, until } => {

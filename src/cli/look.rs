@@ -37,13 +37,13 @@ pub struct List {
     limit: usize,
 }
 
-fn limit(text: &str) -> Result<usize, String> {
+pub(super) fn limit(text: &str) -> Result<usize, String> {
     let limit = text.parse().ok().filter(|limit| (1..=LIMIT_MAX).contains(limit));
     limit.ok_or_else(|| format!("a number from 1 to {LIMIT_MAX} is needed"))
 }
 
 /// Cuts a list to what was asked for; answers whether something was cut off.
-fn cut<T>(list: &mut Vec<T>, limit: usize) -> bool {
+pub(super) fn cut<T>(list: &mut Vec<T>, limit: usize) -> bool {
     let is_more = list.len() > limit;
     list.truncate(limit);
     is_more
@@ -150,6 +150,9 @@ fn show(shown: &wire::ShowView, out: &Out) {
     match &version.purged {
         Some(purged) => field("purged", format!("{} by {}: {}", time(purged.at), purged.by, purged.reason)),
         None => field("yanked", version.yanked.clone().unwrap_or_default()),
+    }
+    for quarantine in &shown.quarantined {
+        field("quarantine", quarantine.to_string());
     }
     field("contract", version.contract_digest.to_string());
     if let Some(document) = &shown.document {

@@ -16,10 +16,12 @@ mod drift;
 mod evidence;
 mod export;
 mod files;
+mod find;
 mod hold;
 mod hook;
 mod import;
 mod inventory;
+mod lineage;
 mod log;
 mod login;
 mod look;
@@ -31,6 +33,7 @@ mod promote;
 mod pull;
 mod purge;
 mod push;
+mod quarantine;
 mod render;
 mod retention;
 mod serve;
@@ -100,6 +103,10 @@ enum Verb {
     Show(look::Show),
     /// Say what differs between two versions
     Diff(look::DiffVerb),
+    /// Find versions by what they are made of, over all namespaces you may read
+    Find(find::Find),
+    /// Show what a version is made of, what is made of it, and where that runs
+    Lineage(lineage::Lineage),
     /// Say which version a reference means, and how to run it
     Resolve(look::Resolve),
     /// Fill in a workload's prompt
@@ -157,6 +164,9 @@ enum Verb {
     Freeze(stages::Freeze),
     /// Lift a freeze
     Unfreeze(stages::Unfreeze),
+    /// Keep what is bad, and all that is made from it, from being promoted: set, clear, list
+    #[command(subcommand)]
+    Quarantine(quarantine::Quarantine),
     /// What versions must show before they enter a stage: show, test, apply, rm, gates
     #[command(subcommand)]
     Policy(policy::Policy),
@@ -257,6 +267,8 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::List(list) => list.run(client, out).await,
         Verb::Show(show) => show.run(client, out).await,
         Verb::Diff(diff) => diff.run(client, out).await,
+        Verb::Find(find) => find.run(client, out).await,
+        Verb::Lineage(lineage) => lineage.run(client, out).await,
         Verb::Resolve(resolve) => resolve.run(client, out).await,
         Verb::Render(render) => render.run(client, out).await,
         Verb::Verify(verify) => verify.run(client, out).await,
@@ -283,6 +295,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Rollback(rollback) => rollback.run(client, out).await,
         Verb::Freeze(freeze) => freeze.run(client, out).await,
         Verb::Unfreeze(unfreeze) => unfreeze.run(client, out).await,
+        Verb::Quarantine(quarantine) => quarantine.run(client, out).await,
         Verb::Policy(policy) => policy.run(client, out).await,
         Verb::Hook(hook) => hook.run(client, out).await,
         Verb::Watch(watch) => watch.run(client, global.plain_http, out).await,

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     client::Client,
     error::{Error, Result},
-    gates::BUILT_IN,
+    gates::{BUILT_IN, QuarantineRule},
     model::scope::Scope,
     wire,
 };
@@ -117,6 +117,9 @@ fn show(policy: &wire::PolicyView, out: &Out) {
     });
     if let Some(stage) = &policy.ranges_from {
         whole["ranges_from"] = json!(stage);
+    }
+    if policy.quarantine != QuarantineRule::default() {
+        whole["quarantine"] = json!(policy.quarantine);
     }
     if !policy.freezes.is_empty() {
         whole["freezes"] = json!(policy.freezes);

@@ -111,6 +111,7 @@ fn notes(stage: &wire::StageView, step: &wire::MoveView) -> String {
     if stage.yanked {
         notes.push("yanked since".to_owned());
     }
+    notes.extend(stage.quarantined.iter().map(|quarantine| format!("in quarantine, by {quarantine}")));
     let frozen = frozen(stage);
     if !frozen.is_empty() {
         notes.push(frozen);

@@ -9,6 +9,7 @@ mod digests;
 mod governance;
 mod hashing;
 mod hooks;
+mod lineage;
 mod monitors;
 pub mod oidc;
 mod patience;

@@ -46,6 +46,8 @@ pub const TABLES: &[&str] = &[
     "promotions",
     "freezes",
     "workload_cards",
+    "lineage",
+    "quarantines",
     "holds",
     "purges",
     "deletions",

@@ -145,9 +145,12 @@ pub async fn lock_repository(tx: &mut Tx, repository: &Workload) -> Result<Optio
     Ok(row.map(|(sequence,)| sequence))
 }
 
-/// Records the sequence number of a new version in a repository that is locked.
+/// Records the sequence number of a new version in a repository that is locked. Whoever calls this records its lineage too,
+/// so that there is none left to record unless there was before.
 pub async fn set_last_sequence(tx: &mut Tx, repository: &Workload, sequence: i64) -> Result<()> {
-    execute!(tx, "UPDATE repositories SET last_sequence = $2 WHERE name = $1", repository.as_str(), sequence);
+    let sql = "UPDATE repositories SET last_sequence = $2,
+                   lineage_to = CASE WHEN lineage_to = $2 - 1 THEN $2 ELSE lineage_to END WHERE name = $1";
+    execute!(tx, sql, repository.as_str(), sequence);
     Ok(())
 }
 

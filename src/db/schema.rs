@@ -26,6 +26,7 @@ const SHARED: &[Text] = texts! {
     14 "pushed_profiles" "0014_pushed_profiles.sql",
     16 "backups" "0016_backups.sql",
     18 "workload_cards" "0018_workload_cards.sql",
+    20 "lineage" "0020_lineage.sql",
     26 "removal" "0026_removal.sql",
 };
 
@@ -40,6 +41,7 @@ pub(super) const POSTGRES: &[Text] = texts! {
     15 "byte_order" "postgres/0015_byte_order.sql",
     17 "byte_order" "postgres/0017_byte_order.sql",
     19 "byte_order" "postgres/0019_byte_order.sql",
+    21 "byte_order" "postgres/0021_byte_order.sql",
     27 "byte_order" "postgres/0027_byte_order.sql",
 };
 

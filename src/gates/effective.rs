@@ -1,6 +1,6 @@
 //! What holds for a workload: the policies of registry, namespace and workload laid over each other.
 
-use super::policy::{BUILT_IN, FreezeWindow, Policy, Rule, releasers};
+use super::policy::{BUILT_IN, FreezeWindow, Policy, QuarantineRule, Rule, releasers};
 use crate::{
     error::{Error, Result},
     model::{access::Role, digest::Digest, kind::Tier, stage::Stage},
@@ -26,6 +26,7 @@ pub struct Effective {
     pub ranges_from: Option<Stage>,
     pub pending_days: u32,
     pub rollback: Vec<Role>,
+    pub quarantine: QuarantineRule,
     pub freezes: Vec<FreezeWindow>,
     /// The policies it is made of, farthest first, by scope and digest.
     pub levels: Vec<(String, Digest)>,
@@ -65,6 +66,7 @@ impl Effective {
             ranges_from: None,
             pending_days: PENDING_DAYS,
             rollback: releasers(),
+            quarantine: QuarantineRule::default(),
             freezes: Vec::new(),
             levels: Vec::new(),
             rules: BTreeMap::new(),
@@ -87,6 +89,7 @@ impl Effective {
         if let Some(rollback) = &policy.rollback {
             self.rollback.clone_from(rollback);
         }
+        self.quarantine = policy.quarantine.unwrap_or(self.quarantine);
         self.freezes.extend(policy.freezes.iter().cloned());
         for (tier, stages) in &policy.rules {
             for (stage, rule) in stages {

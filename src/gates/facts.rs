@@ -55,6 +55,25 @@ pub struct Facts {
     /// What is said of the workload. What was judged before there were cards has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub card: Option<Card>,
+    /// What in quarantine the candidate is, or is made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantines: Vec<Quarantine>,
+}
+
+/// Something is bad, and with it everything that is made from it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Quarantine {
+    /// What is bad, as far as whoever may read the version may know.
+    pub what: String,
+    pub reason: String,
+    pub by: PrincipalName,
+    pub at: DateTime<Utc>,
+}
+
+impl std::fmt::Display for Quarantine {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "{}: {} ({})", self.what, self.reason, self.by)
+    }
 }
 
 /// A monitor that stops content while its data drift.

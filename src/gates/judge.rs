@@ -64,6 +64,12 @@ fn not_blocked(facts: &Facts) -> Verdict {
         .next("push a version that mends it; or mute the monitor: gradus drift mute")
 }
 
+fn not_quarantined(facts: &Facts) -> Verdict {
+    let why: Vec<String> = facts.quarantines.iter().map(ToString::to_string).collect();
+    Verdict::fail(format!("in quarantine, by {}", why.join("; ")))
+        .next("push a version that is made of other things; an admin can insist with --override -m WHY")
+}
+
 /// Judges by a rule. What no rule can leave out comes first: the stage before, no way back to what was rolled
 /// back or yanked, no freeze.
 pub fn judge(rules: &Rules<'_>, facts: &Facts) -> Report {
@@ -75,6 +81,9 @@ pub fn judge(rules: &Rules<'_>, facts: &Facts) -> Report {
     // Only where one does: a gate that nobody asked for need not be read each time.
     if !facts.blocks.is_empty() {
         verdicts.push(("not_blocked", not_blocked(facts)));
+    }
+    if !facts.quarantines.is_empty() {
+        verdicts.push(("not_quarantined", not_quarantined(facts)));
     }
     verdicts.push((super::frozen::GATE.name, Frozen {}.judge(facts)));
     for spec in &rules.rule.gates {

@@ -37,9 +37,9 @@ pub use crate::model::access::Person;
 pub use base_pinned::is_pinned;
 pub use deployment_healthy::standing as standing_health;
 pub use effective::{Effective, Level, Rules};
-pub use facts::{Block, Facts, Freeze, Honesty, Source, Stay, Subject};
+pub use facts::{Block, Facts, Freeze, Honesty, Quarantine, Source, Stay, Subject};
 pub use judge::{GateReport, Report, judge};
-pub use policy::{BUILT_IN, Bake, FreezeWindow, GateSpec, OnUnhealthy, Policy, Rule};
+pub use policy::{BUILT_IN, Bake, FreezeWindow, GateSpec, OnUnhealthy, Policy, Pulls, QuarantineRule, Rule};
 
 use crate::model::{
     digest::Digest,

@@ -55,12 +55,33 @@ pub struct Policy {
     /// Who may roll back; releasers if nothing is said. Admins always may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rollback: Option<Vec<Role>>,
+    /// What becomes of what is in quarantine, beside that it is not promoted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quarantine: Option<QuarantineRule>,
     /// Times in which nothing enters the stages named. They add to those of the other levels.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub freezes: Vec<FreezeWindow>,
     /// Tier → stage → what a version of the tier must show to enter it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub rules: BTreeMap<Tier, BTreeMap<Stage, Rule>>,
+}
+
+/// What becomes of what is in quarantine, beside that it is not promoted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct QuarantineRule {
+    #[serde(default)]
+    pub pulls: Pulls,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum Pulls {
+    /// It is resolved and pulled as before, with a warning.
+    #[default]
+    Allow,
+    /// It is not given out, by whatever name it is asked for.
+    Refuse,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]

@@ -95,6 +95,7 @@ pub(super) fn facts() -> Facts {
         tier: Tier::Weights,
         yanked: None,
         blocks: vec![],
+        quarantines: vec![],
         card: Some(card_of_workload()),
     }
 }

@@ -85,6 +85,30 @@ const DEPLOYMENT_FILTERS: &[(&str, &str)] = &[
     ("of", "only targets that follow this stage, or have this version: a TAG or digest"),
     ("retired", "also targets that do not run the workload any more: true or false"),
 ];
+const FIND_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("base", "the base model: as versions name it, with or without the revision, or a digest"),
+    ("dataset", "a dataset: its name or its digest"),
+    ("licence", "the licence, as the newest model card or the file itself says: an SPDX id"),
+    ("flag", "what was noticed in the files: unsafe, pickle, keras, python or unverified"),
+    ("file", "the digest of a file"),
+];
+const LINEAGE_QUERY: &[(&str, &str)] = &[
+    ("direction", "up: what it is made of; down: what is made of it; without it both"),
+    ("depth", "how many steps, at most 32"),
+];
+const ROOT_QUERY: &[(&str, &str)] = &[
+    ("base", "a base model: as versions name it, with or without the revision, or a digest"),
+    ("dataset", "a dataset: its name or its digest"),
+    ("file", "the digest of a file"),
+    ("depth", "how many steps, at most 32"),
+];
+const QUARANTINE_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("cleared", "also what is over: true or false"),
+];
 const EVIDENCE_QUERY: &[(&str, &str)] = &[
     ("kind", "what kind of evidence the file is; without it the file tells"),
     (
@@ -215,6 +239,12 @@ pub fn routes() -> Vec<Route> {
         route!(GET "/v1/workloads/{namespace}/{name}/card" "workload_show", Namespace(Read), "What is said of a workload.", get(v1::cards::show), answer: wire::CardView),
         route!(PATCH "/v1/workloads/{namespace}/{name}/card" "workload_set", Namespace(Administer), "Says something of a workload, which need not have a version yet.", patch(v1::cards::set), body: wire::SetCard, answer: wire::CardSetView),
         route!(GET "/v1/inventory" "inventory", Token, "Workloads the caller may see: who answers for each, what is in use, and what is known to be wrong.", get(v1::cards::inventory), answer: wire::Page<wire::InventoryView>, query: WORKLOAD_FILTERS),
+        route!(GET "/v1/workloads/{namespace}/{name}/versions/{tag}/lineage" "lineage", Namespace(Read), "What a version is made of, and what is made of it, with where that is in use.", get(v1::lineage::of_version), answer: wire::LineageView, query: LINEAGE_QUERY),
+        route!(GET "/v1/lineage" "lineage_of", Token, "What is made of a base model, a dataset or a file, in namespaces the caller may see.", get(v1::lineage::of_other), answer: wire::LineageView, query: ROOT_QUERY),
+        route!(GET "/v1/find" "find", Token, "Versions by what they are made of, in namespaces the caller may see; all that is given must hold. A page may have fewer entries than were asked for, also none, and still a `next`.", get(v1::lineage::find), answer: wire::Page<wire::FoundView>, query: FIND_FILTERS),
+        route!(GET "/v1/quarantines" "quarantine_list", Token, "What is in quarantine, oldest first.", get(v1::lineage::quarantines), answer: wire::Page<wire::QuarantineView>, query: QUARANTINE_FILTERS),
+        route!(POST "/v1/quarantines" "quarantine_set", Token, "Keeps a version, base model, dataset or file, and everything made from it, from being promoted; takes an admin.", post(v1::lineage::quarantine), body: wire::QuarantineOf, answer: wire::QuarantineView),
+        route!(POST "/v1/quarantines/clear" "quarantine_clear", Token, "Ends a quarantine; takes an admin.", post(v1::lineage::clear), body: wire::QuarantineOf, answer: wire::Page<wire::QuarantineView>),
         route!(GET "/v1/pending" "pending", Token, "Promotions that wait, of namespaces the caller may see.", get(v1::stages::pending), answer: wire::Page<wire::PendingView>, query: PENDING_FILTERS),
         route!(GET "/v1/gates" "policy_gates", Token, "All gates, with the schemas of their parameters.", get(v1::policies::gates), answer: wire::Page<wire::GateView>),
         route!(GET "/v1/policies/{namespace}" "policy_show", Namespace(Read), "What holds in a namespace, or with `*` in the registry.", get(v1::policies::show), answer: wire::PolicyView),

@@ -8,7 +8,7 @@ use crate::{
     db::{deliveries, garbage::claim_tick, hooks},
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
-    ops::{Context, cards, garbage, hooks as ops_hooks, retention, scrub, settle as ops_settle},
+    ops::{Context, cards, garbage, hooks as ops_hooks, lineage, retention, scrub, settle as ops_settle},
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
@@ -114,6 +114,16 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
     });
     scheduler.add(reviews.map_err(failed)?).await.map_err(failed)?;
     tell_overdue(&context).await;
+    let (indexed, turn) = (context.clone(), Arc::new(Mutex::new(())));
+    let index = Job::new_async(INDEX, move |_, _| {
+        let (cx, turn) = (indexed.clone(), turn.clone());
+        Box::pin(async move {
+            if let Ok(_turn) = turn.try_lock() {
+                record_lineage(&cx).await;
+            }
+        })
+    });
+    scheduler.add(index.map_err(failed)?).await.map_err(failed)?;
     let (counted, expiring) = (context.clone(), context);
     let housekeeping = Job::new_async(HOUSEKEEPING, move |_, _| {
         let cx = counted.clone();
@@ -142,6 +152,9 @@ const MONITORS: &str = "*/5 * * * * *";
 /// How often hooks are counted, and what ended long ago is forgotten.
 const HOUSEKEEPING: &str = "*/15 * * * * *";
 
+/// How often it is looked whether it is recorded of all versions what they are made of.
+const INDEX: &str = "*/5 * * * * *";
+
 /// How often it is looked whether what is to be sent waits too long.
 const EXPIRY: &str = "30 7 * * * *";
 
@@ -167,6 +180,20 @@ async fn look_after_hooks(cx: &Context) {
     };
     if let Err(error) = work.await {
         tracing::error!(?error, "hooks could not be looked after");
+    }
+}
+
+/// On every replica, since recording the same twice changes nothing. It ends soon where the process is to end.
+async fn record_lineage(cx: &Context) {
+    while !cx.closing.is_cancelled() {
+        match lineage::index::catch_up(cx, 1).await {
+            Ok(true) => return,
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(?error, "what versions are made of could not be recorded");
+                return;
+            }
+        }
     }
 }
 

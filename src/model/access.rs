@@ -211,6 +211,16 @@ impl Actor {
         self.roles_in(namespace).into_iter().any(|role| role.allows(permission))
     }
 
+    /// The namespaces that may be read; `None`: all there are.
+    pub fn readable(&self) -> Option<BTreeSet<Namespace>> {
+        if self.may_everywhere(Permission::Read) {
+            return None;
+        }
+        let named = self.roles.keys().filter_map(|name| name.parse().ok());
+        let all: BTreeSet<Namespace> = named.chain(self.scope.namespaces.iter().cloned()).collect();
+        Some(all.into_iter().filter(|namespace| self.may(Permission::Read, namespace)).collect())
+    }
+
     /// Whether the actor may act on the registry as a whole. A token narrowed to namespaces never may.
     pub fn may_everywhere(&self, permission: Permission) -> bool {
         let everywhere = self.roles.get(EVERYWHERE).map_or(&[][..], Vec::as_slice);

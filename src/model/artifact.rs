@@ -296,6 +296,23 @@ fn file_of(layer: &Descriptor) -> Result<File> {
     Ok(File { path: path.parse()?, digest: layer.digest.clone(), size: layer.size })
 }
 
+/// Extensions of weights, as ModelPack tells them apart.
+const WEIGHTS: [&str; 12] =
+    ["safetensors", "gguf", "onnx", "bin", "pt", "pth", "ckpt", "h5", "keras", "npz", "npy", "msgpack"];
+/// And of others that models are known to be kept in.
+const MORE_WEIGHTS: [&str; 8] = ["pkl", "pickle", "joblib", "tflite", "pb", "mlmodel", "dduf", "engine"];
+
+fn extension(path: &FilePath) -> String {
+    let name = path.file_name().to_ascii_lowercase();
+    name.rsplit_once('.').map_or_else(String::new, |(_, extension)| extension.to_owned())
+}
+
+/// Whether a file is known as weights by its name.
+pub fn is_weights(path: &FilePath) -> bool {
+    let extension = extension(path);
+    WEIGHTS.iter().chain(&MORE_WEIGHTS).any(|known| *known == extension)
+}
+
 /// CNCF ModelPack layer types, by what the file is for. Prompts and fine-tune descriptors have their own.
 fn media_type(kind: Kind, path: &FilePath) -> &'static str {
     match kind {
@@ -304,10 +321,8 @@ fn media_type(kind: Kind, path: &FilePath) -> &'static str {
         _ => {}
     }
     let name = path.file_name().to_ascii_lowercase();
-    let extension = name.rsplit_once('.').map_or("", |(_, extension)| extension);
-    match extension {
-        "safetensors" | "gguf" | "onnx" | "bin" | "pt" | "pth" | "ckpt" | "h5" | "keras" | "npz" | "npy"
-        | "msgpack" => "application/vnd.cncf.model.weight.v1.raw",
+    match extension(path).as_str() {
+        weights if WEIGHTS.contains(&weights) => "application/vnd.cncf.model.weight.v1.raw",
         "md" | "rst" | "pdf" => "application/vnd.cncf.model.doc.v1.raw",
         "py" | "ipynb" | "sh" | "rs" => "application/vnd.cncf.model.code.v1.raw",
         "parquet" | "csv" | "jsonl" => "application/vnd.cncf.model.dataset.v1.raw",

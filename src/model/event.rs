@@ -7,7 +7,7 @@ mod parts;
 mod tests;
 
 pub use about::{Names, STAGED};
-pub use parts::{Deployed, Drifted, LogDamage, LogState};
+pub use parts::{Deployed, Drifted, LogDamage, LogState, Quarantined};
 
 use super::{
     access::{PrincipalKind, Role, Scope},
@@ -337,6 +337,10 @@ pub enum Change {
     DriftEnded(Drifted),
     /// They have drifted from what the version was made or measured for: it is time to make another one.
     RetrainWanted(Drifted),
+    /// Something is bad: what it is, and everything made from it, is not promoted any more.
+    QuarantineSet(Quarantined),
+    /// It counts for nothing any more.
+    QuarantineCleared(Quarantined),
     HookAdded {
         hook: String,
         /// `*`, a namespace or a workload.

@@ -13,6 +13,7 @@ pub mod evidence;
 pub mod hook;
 pub mod json;
 pub mod kind;
+pub mod lineage;
 pub mod manifest;
 pub mod merkle;
 pub mod monitor;

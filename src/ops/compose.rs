@@ -93,6 +93,11 @@ impl Prepared {
         evidence::read_uploaded(cx, workload, &self.digest, &self.manifest, uploaded).await
     }
 
+    /// Records what the version is made of, once its row is there.
+    pub(super) async fn record_lineage(&self, tx: &mut Tx, row: &VersionRow) -> Result<()> {
+        super::lineage::index::record(tx, row, &self.manifest, &self.inspection).await
+    }
+
     pub(super) async fn store(&self, tx: &mut Tx, workload: &Workload, at: DateTime<Utc>) -> Result<()> {
         super::manifests::insert(tx, workload, &self.manifest, &self.bytes, &self.digest, at).await?;
         for digest in &self.also_uses {

@@ -1,12 +1,13 @@
 //! Reading what there is: workloads, versions, one version in full, the difference of two.
 
 use super::{
-    Context, purge,
+    Context, purge, quarantine,
     resolve::{contract_of, document_of, find_any},
 };
 use crate::{
     db::{manifests, namespaces, tags, versions},
     error::{Error, Result},
+    gates::Quarantine,
     kinds::Inspection,
     model::{
         access::{Actor, Permission},
@@ -78,6 +79,8 @@ pub struct Shown {
     pub files: Vec<File>,
     pub inspection: Inspection,
     pub aliases: Vec<String>,
+    /// What in quarantine it is, or is made from.
+    pub quarantined: Vec<Quarantine>,
 }
 
 pub async fn show(cx: &Context, reference: &Reference) -> Result<Shown> {
@@ -96,6 +99,7 @@ pub async fn show(cx: &Context, reference: &Reference) -> Result<Shown> {
     files.extend(recognised.prompt);
     Ok(Shown {
         document: if row.purged.is_none() { Some(document_of(&row)?) } else { None },
+        quarantined: quarantine::on(&mut tx, &row).await?,
         files,
         inspection: serde_json::from_str(&report).map_err(|_| corrupt("the inspection cannot be read"))?,
         aliases: aliases

@@ -61,6 +61,7 @@ pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result
     let stored = stored.ok_or_else(|| unknown(repository, &digest))?;
     purge::refuse_purged(&mut tx, repository, &digest).await?;
     refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
+    super::quarantine::check_content(cx, &mut tx, repository, &digest).await?;
     Ok(stored)
 }
 

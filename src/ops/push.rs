@@ -182,6 +182,7 @@ async fn commit(
     if !versions::insert(&mut tx, &row).await? {
         return Err(taken(workload, &row.version));
     }
+    prepared.record_lineage(&mut tx, &row).await?;
     manifests::add_author(&mut tx, workload, &prepared.digest, &actor.principal).await?;
     let change = Change::Pushed {
         workload: workload.clone(),
@@ -256,6 +257,7 @@ async fn first_stage(
     facts.yanked = versions::yanked_of(tx, &row.workload, &row.digest).await?;
     facts.freezes = snapshot::freezes(tx, &row.workload, &effective, stage, row.created_at).await?;
     facts.blocks = super::monitors::blocks(tx, &row.workload, &row.digest, row.created_at).await?;
+    facts.quarantines = super::quarantine::on(tx, row).await?;
     let report = gates::judge(&rules, &facts);
     if report.outcome != gates::Outcome::Pass {
         return Ok(Some(First::Open(stage.clone())));

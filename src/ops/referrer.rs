@@ -152,6 +152,9 @@ async fn insert(
     let examples = examples.as_deref();
     let new = rows::NewEvidence { repository, evidence, statement: &statement, payload, examples, position };
     if rows::insert(tx, &new).await? {
+        if evidence.statement.kind() == EvidenceKind::ModelCard {
+            super::lineage::index::licensed(tx, repository, &evidence.subject).await?;
+        }
         return Ok(said);
     }
     match rows::find(tx, repository, &evidence.digest).await? {

@@ -162,8 +162,12 @@ pub async fn resolve(cx: &Context, reference: &str) -> Result<Arc<Resolved>> {
         return Ok(resolved);
     }
     let parsed: Reference = reference.parse()?;
-    let row = find(cx, &mut cx.db.read().await?, &parsed.workload, &parsed.selector).await?;
-    let resolution = resolution(reference.to_owned(), row)?;
+    let mut tx = cx.db.read().await?;
+    let row = find(cx, &mut tx, &parsed.workload, &parsed.selector).await?;
+    let quarantined = super::quarantine::check_pull(cx, &mut tx, &row).await?;
+    drop(tx);
+    let mut resolution = resolution(reference.to_owned(), row)?;
+    resolution.warnings.extend(quarantined);
     let json = serde_json::to_vec(&resolution).map_err(|source| {
         Error::internal("document_encoding", "a resolution could not be written").source(source)
     })?;

@@ -13,8 +13,10 @@ use crate::{
         versions,
     },
     error::{Error, Result},
+    gates::Quarantine,
     model::{
         access::Actor,
+        digest::Digest,
         event::Change,
         name::{PrincipalName, Workload},
         promotion::MoveKind,
@@ -156,7 +158,7 @@ async fn target(tx: &mut Tx, current: &Move, entered: i64, to: Option<&Version>)
     let Move { workload, stage, .. } = current;
     let history = format!("see what has been there with: gradus history {workload}:{stage}");
     let Some(wanted) = to else {
-        let previous = stages::previous_good(tx, workload, stage, entered, &current.digest).await?;
+        let previous = previous_good(tx, workload, stage, entered, &current.digest).await?;
         return previous.ok_or_else(|| {
             Error::conflict(
                 "rollback_nowhere",
@@ -177,6 +179,40 @@ async fn target(tx: &mut Tx, current: &Move, entered: i64, to: Option<&Version>)
         Some(entry) if entry.is_yanked => refuse("is yanked"),
         Some(entry) if entry.is_rolled_back => refuse("was itself rolled back from"),
         Some(entry) if entry.number > entered => refuse("came after what is there now"),
-        Some(entry) => Ok(entry),
+        Some(entry) => match quarantined(tx, workload, &entry).await?.first() {
+            Some(quarantine) => refuse(&format!("is in quarantine: {quarantine}")),
+            None => Ok(entry),
+        },
     }
+}
+
+async fn quarantined(tx: &mut Tx, workload: &Workload, entry: &Entry) -> Result<Vec<Quarantine>> {
+    match versions::find(tx, workload, &entry.version).await? {
+        Some(row) => super::quarantine::on(tx, &row).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Entries that are passed over for being in quarantine, before it is said that nothing good was there.
+const PASSED_OVER_MAX: usize = 100;
+
+/// What entered last before an entry and is good: neither `bad`, nor yanked, nor rolled back from, nor in quarantine.
+pub(super) async fn previous_good(
+    tx: &mut Tx,
+    workload: &Workload,
+    stage: &Stage,
+    before: i64,
+    bad: &Digest,
+) -> Result<Option<Entry>> {
+    let mut before = before;
+    for _ in 0..PASSED_OVER_MAX {
+        let Some(entry) = stages::previous_good(tx, workload, stage, before, bad).await? else {
+            return Ok(None);
+        };
+        if quarantined(tx, workload, &entry).await?.is_empty() {
+            return Ok(Some(entry));
+        }
+        before = entry.number;
+    }
+    Ok(None)
 }

@@ -6,12 +6,12 @@ use super::{
     deployments::{Where, against},
     judgement::Judgement,
     policy::effective,
-    snapshot,
+    quarantine, snapshot,
 };
 use crate::{
     db::{Tx, cards, deployments, evidence, manifests, namespaces, principals, promotions, stages, versions},
     error::{Error, Result},
-    gates::{Freeze, Outcome, Report},
+    gates::{Freeze, Outcome, Quarantine, Report},
     model::{
         access::{Actor, Permission, PrincipalKind},
         evidence::Statement,
@@ -35,6 +35,7 @@ pub struct StageStatus {
     /// What brought there what is there now.
     pub current: Option<Move>,
     pub is_yanked: bool,
+    pub quarantined: Vec<Quarantine>,
     pub freezes: Vec<Freeze>,
     /// The targets that follow it, as their deployers report; those first that do not run what it holds. Not all, where
     /// there are many.
@@ -72,11 +73,14 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
     let mut line = Vec::new();
     for stage in &effective.stages {
         let current = stages::current(&mut tx, workload, stage).await?;
-        let is_yanked = match &current {
-            Some(step) => versions::find(&mut tx, workload, &step.version)
-                .await?
-                .is_some_and(|row| row.yanked_at.is_some()),
-            None => false,
+        let holds = match &current {
+            Some(step) => versions::find(&mut tx, workload, &step.version).await?,
+            None => None,
+        };
+        let is_yanked = holds.as_ref().is_some_and(|row| row.yanked_at.is_some());
+        let quarantined = match &holds {
+            Some(row) => quarantine::on(&mut tx, row).await?,
+            None => Vec::new(),
         };
         let mut freezes = snapshot::freezes(&mut tx, workload, &effective, stage, now).await?;
         freezes.retain(|freeze| freeze.from <= now);
@@ -91,7 +95,8 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
         for it in follow {
             deployments.push(against(&mut tx, it, current.as_ref()).await?);
         }
-        line.push(StageStatus { stage: stage.clone(), current, is_yanked, freezes, deployments, targets });
+        let stage = stage.clone();
+        line.push(StageStatus { stage, current, is_yanked, quarantined, freezes, deployments, targets });
     }
     let mut pending = Vec::new();
     for row in promotions::pending_of(&mut tx, workload, SHOWN_MAX).await? {

@@ -37,6 +37,8 @@ const SILENT: &[&str] = &[
     "purge_requested",
     "purge_withdrawn",
     "deletion_requested",
+    "quarantine_set",
+    "quarantine_cleared",
 ];
 
 /// What an entry says of documents.

@@ -2,7 +2,7 @@
 
 use super::{cards::CardView, deployments::DeploymentView};
 use crate::{
-    gates::{FreezeWindow, Report, Rule},
+    gates::{FreezeWindow, Quarantine, QuarantineRule, Report, Rule},
     model::{
         access::Role,
         digest::Digest,
@@ -160,6 +160,9 @@ pub struct StageView {
     pub current: Option<MoveView>,
     /// What is there was yanked since.
     pub yanked: bool,
+    /// What in quarantine it is, or is made from.
+    #[serde(default)]
+    pub quarantined: Vec<Quarantine>,
     pub freezes: Vec<FrozenView>,
     /// The targets that follow it, at most a hundred, those first that do not run what it holds.
     pub deployments: Vec<DeploymentView>,
@@ -212,6 +215,9 @@ pub struct PolicyView {
     pub ranges_from: Option<Stage>,
     pub pending_days: u32,
     pub rollback: Vec<Role>,
+    /// What becomes of what is in quarantine, beside that it is not promoted.
+    #[serde(default)]
+    pub quarantine: QuarantineRule,
     pub freezes: Vec<FreezeWindow>,
     pub rules: BTreeMap<Tier, BTreeMap<Stage, Rule>>,
     /// The policies it is made of, farthest first.

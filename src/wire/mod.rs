@@ -5,6 +5,7 @@ mod cards;
 mod deployments;
 mod governance;
 mod hooks;
+mod lineage;
 mod monitors;
 mod removal;
 mod trust;
@@ -13,11 +14,13 @@ pub use cards::*;
 pub use deployments::*;
 pub use governance::*;
 pub use hooks::*;
+pub use lineage::*;
 pub use monitors::*;
 pub use removal::*;
 pub use trust::*;
 
 use crate::{
+    gates::Quarantine,
     kinds::Inspection,
     model::{
         access::{PrincipalKind, Role, Scope},
@@ -214,6 +217,9 @@ pub struct ShowView {
     #[serde(flatten)]
     pub version: VersionView,
     pub aliases: Vec<String>,
+    /// What in quarantine it is, or is made from.
+    #[serde(default)]
+    pub quarantined: Vec<Quarantine>,
     pub files: Vec<File>,
     /// What resolving answers; nothing of what was purged.
     #[serde(flatten)]

@@ -10,6 +10,7 @@ pub mod dossier;
 pub mod events;
 pub mod evidence;
 pub mod hooks;
+pub mod lineage;
 pub mod monitors;
 pub mod policies;
 pub mod removal;

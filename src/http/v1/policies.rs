@@ -59,6 +59,7 @@ pub async fn show(State(app): State<App>, Path(path): Path<ScopePath>) -> Answer
         ranges_from: effective.ranges_from.clone(),
         pending_days: effective.pending_days,
         rollback: effective.rollback.clone(),
+        quarantine: effective.quarantine,
         freezes: effective.freezes.clone(),
         rules: effective.all_rules(),
         levels: effective.levels.iter().map(level).collect(),

@@ -231,6 +231,7 @@ pub async fn status(
         stage: stage.stage,
         current: stage.current.map(|step| move_view(step, None)),
         yanked: stage.is_yanked,
+        quarantined: stage.quarantined,
         freezes: stage.freezes.into_iter().map(frozen).collect(),
         deployments: stage.deployments.into_iter().map(deployment_view).collect(),
         targets: stage.targets.0,

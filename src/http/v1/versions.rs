@@ -139,6 +139,7 @@ fn show_view(shown: listing::Shown) -> wire::ShowView {
     wire::ShowView {
         version: version_view(shown.row),
         aliases: shown.aliases,
+        quarantined: shown.quarantined,
         files: shown.files,
         document: shown.document,
         inspection: shown.inspection,

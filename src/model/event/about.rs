@@ -103,6 +103,8 @@ impl Change {
             Self::DriftFound(_) => "drift_found",
             Self::DriftEnded(_) => "drift_ended",
             Self::RetrainWanted(_) => "retrain_wanted",
+            Self::QuarantineSet(_) => "quarantine_set",
+            Self::QuarantineCleared(_) => "quarantine_cleared",
             Self::HookAdded { .. } => "hook_added",
             Self::HookRemoved { .. } => "hook_removed",
             Self::HookRotated { .. } => "hook_rotated",
@@ -276,6 +278,7 @@ impl Change {
             | Self::Purged { workload, .. }
             | Self::DeletionRequested { workload, .. }
             | Self::WorkloadDeleted { workload, .. } => Some(workload),
+            Self::QuarantineSet(of) | Self::QuarantineCleared(of) => of.workload.as_ref(),
             _ => {
                 let drifted = self.drifted().map(|drifted| &drifted.workload);
                 drifted.or_else(|| self.deployed().map(|deployed| &deployed.workload))

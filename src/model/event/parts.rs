@@ -3,6 +3,7 @@
 use crate::model::{
     deployment::Target,
     digest::Digest,
+    lineage::RootKind,
     monitor::{MonitorName, Window},
     name::Workload,
     stage::Stage,
@@ -60,4 +61,37 @@ pub struct LogDamage {
     pub position: u64,
     pub found: String,
     pub document: Digest,
+}
+
+/// What is in quarantine, or was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[schemars(inline)]
+pub struct Quarantined {
+    pub quarantine: String,
+    /// Where it holds: `*` or a namespace.
+    pub scope: String,
+    pub root: RootKind,
+    /// Its name; of a version the digest of its manifest.
+    pub value: String,
+    /// Of a version: how it was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+    pub reason: String,
+    /// How many versions it hit when it was set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hits: Option<i64>,
+    /// There were more than were counted.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+impl std::fmt::Display for Quarantined {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match (&self.workload, &self.version) {
+            (Some(workload), Some(version)) => write!(out, "{workload}:{version}"),
+            _ => write!(out, "{} {}", self.root.name(), self.value),
+        }
+    }
 }
