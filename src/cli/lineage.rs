@@ -35,7 +35,7 @@ pub struct Lineage {
     #[arg(long)]
     down: bool,
     /// As a graph, in the language of Graphviz
-    #[arg(long, conflicts_with = "json")]
+    #[arg(long)]
     dot: bool,
     /// How many steps, at most
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u8).range(1..=32))]
@@ -44,6 +44,9 @@ pub struct Lineage {
 
 impl Lineage {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        if self.dot && out.json {
+            return Err(Error::invalid("usage", "a graph is no JSON").hint("give --dot or --json"));
+        }
         let depth = usize::from(self.depth);
         let view = match &self.reference {
             Some(reference) => {

@@ -30,17 +30,19 @@ fn key((workload, sequence): Name) -> Result<Key> {
     Ok((read("lineage", &workload)?, sequence))
 }
 
-/// The rest of a statement that begins with two columns and asks for sixteen pairs of a text and a number, or of two texts.
+/// A statement that goes from sixteen versions, as `wanted`, to what is known of each. The order is forced where a planner would
+/// rather read a whole index.
 macro_rules! numbered {
-    ($select:literal, $rest:literal) => {
+    ($columns:literal, $rest:literal) => {
         concat!(
-            $select,
-            " IN (VALUES ($1, CAST($2 AS BIGINT)), ($3, CAST($4 AS BIGINT)), ($5, CAST($6 AS BIGINT)), ",
+            "SELECT ",
+            $columns,
+            " FROM (VALUES ($1, CAST($2 AS BIGINT)), ($3, CAST($4 AS BIGINT)), ($5, CAST($6 AS BIGINT)), ",
             "($7, CAST($8 AS BIGINT)), ($9, CAST($10 AS BIGINT)), ($11, CAST($12 AS BIGINT)), ",
             "($13, CAST($14 AS BIGINT)), ($15, CAST($16 AS BIGINT)), ($17, CAST($18 AS BIGINT)), ",
             "($19, CAST($20 AS BIGINT)), ($21, CAST($22 AS BIGINT)), ($23, CAST($24 AS BIGINT)), ",
             "($25, CAST($26 AS BIGINT)), ($27, CAST($28 AS BIGINT)), ($29, CAST($30 AS BIGINT)), ",
-            "($31, CAST($32 AS BIGINT))) ",
+            "($31, CAST($32 AS BIGINT))) AS wanted ",
             $rest
         )
     };
@@ -170,9 +172,8 @@ pub async fn of_version(tx: &mut Tx, (workload, sequence): &Key) -> Result<Vec<P
 
 /// What content is made of, by any of the versions that have it.
 pub async fn of_content(tx: &mut Tx, digest: &str) -> Result<Vec<(Part, Tier)>> {
-    let sql = "SELECT DISTINCT l.relation, l.value, l.body, v.tier FROM versions v
-               JOIN lineage l ON l.workload = v.workload AND l.sequence = v.sequence
-               WHERE v.digest = $1 AND l.relation IN ('base', 'dataset', 'file', 'prompt') LIMIT $2";
+    let sql = "SELECT DISTINCT l.relation, l.value, l.body, v.tier FROM versions v CROSS JOIN lineage l
+               WHERE v.digest = $1 AND l.workload = v.workload AND l.sequence = v.sequence AND l.relation IN ('base', 'dataset', 'file', 'prompt') LIMIT $2";
     let rows: Vec<(String, String, bool, String)> = all!(tx, sql, digest, PARTS_MAX);
     rows.into_iter()
         .map(|(relation, value, body, tier)| Ok((part((relation, value, body))?, read("versions", &tier)?)))
@@ -181,18 +182,18 @@ pub async fn of_content(tx: &mut Tx, digest: &str) -> Result<Vec<(Part, Tier)>> 
 
 /// What is said to be the base or a dataset of versions that are a file themselves.
 pub async fn of_body(tx: &mut Tx, file: &str) -> Result<Vec<Part>> {
-    let sql = "SELECT DISTINCT o.relation, o.value, o.body FROM lineage l
-               JOIN lineage o ON o.workload = l.workload AND o.sequence = l.sequence
-               WHERE l.relation = 'file' AND l.value = $1 AND l.body AND o.relation IN ('base', 'dataset') LIMIT $2";
+    let sql = "SELECT DISTINCT o.relation, o.value, o.body FROM lineage l CROSS JOIN lineage o
+               WHERE l.relation = 'file' AND l.value = $1 AND l.body
+                   AND o.workload = l.workload AND o.sequence = l.sequence AND o.relation IN ('base', 'dataset') LIMIT $2";
     let rows: Vec<PartRow> = all!(tx, sql, file, PARTS_MAX);
     rows.into_iter().map(part).collect()
 }
 
 /// The content of versions that are a file themselves.
 pub async fn contents_of_body(tx: &mut Tx, file: &str) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT v.digest FROM lineage l
-               JOIN versions v ON v.workload = l.workload AND v.sequence = l.sequence
-               WHERE l.relation = 'file' AND l.value = $1 AND l.body LIMIT $2";
+    let sql = "SELECT DISTINCT v.digest FROM lineage l CROSS JOIN versions v
+               WHERE l.relation = 'file' AND l.value = $1 AND l.body
+                   AND v.workload = l.workload AND v.sequence = l.sequence LIMIT $2";
     let rows: Vec<(String,)> = all!(tx, sql, file, PARTS_MAX);
     Ok(rows.into_iter().map(|(digest,)| digest).collect())
 }
@@ -200,8 +201,9 @@ pub async fn contents_of_body(tx: &mut Tx, file: &str) -> Result<Vec<String>> {
 /// The files that versions are themselves.
 pub async fn bodies(tx: &mut Tx, keys: &[Key]) -> Result<Vec<(Key, String)>> {
     let sql = numbered!(
-        "SELECT workload, sequence, value FROM lineage WHERE relation = 'file' AND body AND (workload, sequence)",
-        "ORDER BY workload, sequence, value"
+        "l.workload, l.sequence, l.value",
+        "CROSS JOIN lineage l WHERE l.workload = wanted.column1 AND l.sequence = wanted.column2 AND l.relation = 'file' AND l.body
+         ORDER BY l.workload, l.sequence, l.value"
     );
     let rows: Vec<(String, i64, String)> = by_keys!(tx, sql, keys);
     rows.into_iter().map(|(workload, sequence, value)| Ok((key((workload, sequence))?, value))).collect()
@@ -269,7 +271,7 @@ pub async fn window(
     let Some(((relation, value), others)) = wanted.split_first() else { return Ok(Vec::new()) };
     if others.is_empty() {
         let sql = "SELECT workload, sequence FROM lineage
-                   WHERE relation = $1 AND value = $2 AND (workload, sequence) > ($3, CAST($4 AS BIGINT))
+                   WHERE relation = $1 AND value = $2 AND (workload, sequence) > ($3, $4)
                    ORDER BY workload, sequence LIMIT $5";
         let rows: Vec<Name> = all!(tx, sql, relation.name(), value, workload, sequence, limit);
         return rows.into_iter().map(|row| Ok((key(row)?, true))).collect();
@@ -285,7 +287,7 @@ pub async fn window(
                    AND ($12 = '' OR (SELECT o.sequence FROM lineage o WHERE o.relation = $12 AND o.value = $13
                                 AND o.workload = l.workload AND o.sequence = l.sequence) IS NOT NULL)
                FROM (SELECT workload, sequence FROM lineage
-                     WHERE relation = $1 AND value = $2 AND (workload, sequence) > ($3, CAST($4 AS BIGINT))
+                     WHERE relation = $1 AND value = $2 AND (workload, sequence) > ($3, $4)
                      ORDER BY workload, sequence LIMIT $5) AS l ORDER BY l.workload, l.sequence";
     let other =
         |at: usize| others.get(at).map_or(("", ""), |(relation, value)| (relation.name(), value.as_str()));
@@ -332,9 +334,8 @@ pub struct Brief {
 pub async fn briefs(tx: &mut Tx, keys: &[Key]) -> Result<Vec<Brief>> {
     type Row = (String, i64, String, String, String, DateTime<Utc>, bool);
     let sql = numbered!(
-        "SELECT workload, sequence, version, digest, tier, created_at, yanked_at IS NOT NULL FROM versions
-         WHERE (workload, sequence)",
-        ""
+        "v.workload, v.sequence, v.version, v.digest, v.tier, v.created_at, v.yanked_at IS NOT NULL",
+        "CROSS JOIN versions v WHERE v.workload = wanted.column1 AND v.sequence = wanted.column2"
     );
     let rows: Vec<Row> = by_keys!(tx, sql, keys);
     rows.into_iter()

@@ -37,7 +37,7 @@ SELECT workload, named.version, CAST(named.sort_key AS {bytes}), prerelease, dig
        substr(revision, 1, 33) || CAST(1000000 + i AS TEXT), tier, kind, contract, document, created_at,
        created_by
 FROM named CROSS JOIN pushed;
-UPDATE repositories SET last_sequence = {count} WHERE name = '{workload}';
+UPDATE repositories SET last_sequence = {count}, lineage_to = {count} WHERE name = '{workload}';
 """
 
 # The copied keys are only right if the pushed version's own key is what the statement would make of it.

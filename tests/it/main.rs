@@ -50,6 +50,8 @@ mod hooks_locks;
 mod keyless;
 /// The inventory: every workload, what runs of it, and what is wrong.
 mod inventory;
+/// What versions are made of, what is made of them, and quarantine.
+mod lineage;
 /// The event log: gap-free, exact, append-only.
 mod log;
 /// What the command line says: next steps, early refusals, what is left out.

@@ -140,6 +140,8 @@ backends! {
                 "workload_proof" => "/v1/workloads/acme/x/proof/4".to_owned(),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=2".to_owned(),
                 "diff" => "/v1/diff?from=acme/x:1.0.0&to=acme/x:1.0.0".to_owned(),
+                "find" => "/v1/find?flag=unverified".to_owned(),
+                "lineage_of" => "/v1/lineage?dataset=tickets".to_owned(),
                 _ => route.path.replace("{namespace}", "acme").replace("{name}", "x").replace("{tag}", "champion").replace("{stage}", "production").replace("{hook}", &hook).replace("{position}", &tested).replace("{monitor}", monitor).replace("{run}", &run),
             };
             let tag = env.get(&path).expect(200).await.header("etag").to_owned();

@@ -165,6 +165,8 @@ backends! {
                 "workload_proof" => format!("/v1/workloads/{WORKLOAD}/proof/{}", promoted["position"]),
                 "audit_consistency" => "/v1/log/consistency?from=1&to=3".to_owned(),
                 "diff" => format!("/v1/diff?from={WORKLOAD}:1.0.0&to={WORKLOAD}:1.0.3"),
+                "find" => "/v1/find?base=hf:org/model".to_owned(),
+                "lineage_of" => "/v1/lineage?base=hf:org/model".to_owned(),
                 _ => route.path.replace("{namespace}", namespace).replace("{name}", name).replace("{tag}", "champion").replace("{stage}", "production").replace("{monitor}", "nightly").replace("{run}", &run),
             };
             let answer = env.get(&path).expect(200).await.value();

@@ -54,7 +54,9 @@ pub async fn down(
         measured: BTreeSet::new(),
     };
     let mut level = walk.begin(tx, root, first).await?;
-    for _ in 0..depth.min(DEPTH_MAX) {
+    // What names something that is no version is a step from it already.
+    let steps = depth.min(DEPTH_MAX) - usize::from(root.kind != RootKind::Version && depth > 0);
+    for _ in 0..steps {
         if level.is_empty() || walk.tree.cut {
             break;
         }

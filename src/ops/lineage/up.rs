@@ -16,6 +16,7 @@ use crate::{
         digest::Digest,
         kind::Tier,
         lineage::{Part, Relation, fullest},
+        reference::{Reference, Selector},
         resolution::Document,
     },
     ops::resolve::document_of,
@@ -111,6 +112,7 @@ impl Walk<'_> {
                 }
             }
         }
+        names.retain(|name| !self.has(name));
         let names: Vec<String> = fullest(&names).into_iter().cloned().collect();
         for name in names {
             let digest = name.rsplit('@').next().filter(|text| text.parse::<Digest>().is_ok());
@@ -118,6 +120,16 @@ impl Walk<'_> {
             self.other(at, Relation::Base, &name, digest);
         }
         Ok(())
+    }
+
+    /// Whether a base is named by a version that was come to.
+    fn has(&self, name: &str) -> bool {
+        let Ok(Reference { workload, selector: Selector::Version(version) }) = name.parse() else {
+            return false;
+        };
+        self.tree.nodes.iter().any(|node| {
+            matches!(node, Node::Version(it) if it.brief.key.0 == workload && it.brief.version == version)
+        })
     }
 
     /// Datasets by name where there is one for a digest.
