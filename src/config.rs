@@ -40,6 +40,7 @@ pub struct Config {
     pub schedule: Schedule,
     pub garbage: Garbage,
     pub hooks: Hooks,
+    pub reads: Reads,
     pub oidc: Oidc,
     /// Who else says who somebody is: providers of OpenID Connect. Empty: nobody.
     pub issuers: Vec<Issuer>,
@@ -147,6 +148,17 @@ pub struct Hooks {
     pub keep_days: u32,
 }
 
+/// The access log: who read which version.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(deny_unknown_fields, default)]
+pub struct Reads {
+    pub enabled: bool,
+    /// Days that it is kept.
+    pub keep_days: u32,
+    /// Networks of proxies in front of the server, whose `X-Forwarded-For` says where a request comes from.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
 impl Hooks {
     /// How often, and how long, deliveries are tried.
     pub fn patience(&self) -> Patience {
@@ -186,6 +198,7 @@ impl Default for Config {
             schedule: Schedule::default(),
             garbage: Garbage::default(),
             hooks: Hooks::default(),
+            reads: Reads::default(),
             oidc: Oidc::default(),
             issuers: Vec::new(),
         }
@@ -210,6 +223,12 @@ impl Default for Limits {
             shutdown_seconds: 20,
             body_bytes: 4 * 1024 * 1024,
         }
+    }
+}
+
+impl Default for Reads {
+    fn default() -> Self {
+        Self { enabled: true, keep_days: 90, trusted_proxies: Vec::new() }
     }
 }
 
@@ -279,6 +298,9 @@ impl Config {
             return refuse(format!(
                 "[hooks] keep_days must be at least {days}: a delivery is tried for so long"
             ));
+        }
+        if !(1..=36_600).contains(&self.reads.keep_days) {
+            return refuse("[reads] keep_days must be 1 to 36600".into());
         }
         sources::check(self).or_else(refuse)?;
         issuers::check(self).or_else(refuse)
@@ -389,6 +411,9 @@ mod tests {
             "[hooks]\nallow = ['localhost']",
             "[hooks]\nattempts = 0",
             "[hooks]\ntimeout_seconds = 301",
+            "[reads]\nkeep_days = 0",
+            "[reads]\nkeep_days = -1",
+            "[reads]\ntrusted_proxies = ['proxy.example.org']",
             "[[sources]]\nname = 'logs'\nurl = 'file:///x'\nnamespaces = ['*']",
             "[[sources]]\nname = 'logs'\nurl = 's3://logs'\nnamespaces = ['no/name']",
             "[[sources]]\nname = 'logs'\nurl = 's3://logs'\nnamespaces = []",

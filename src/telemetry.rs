@@ -58,6 +58,7 @@ pub struct Metrics {
     pub drift_runs: Family<DriftRunLabels, Counter>,
     pub drift_run_seconds: Histogram,
     pub drift_runs_waiting: Gauge,
+    pub reads_missing: Counter,
 }
 
 impl Metrics {
@@ -104,6 +105,12 @@ impl Metrics {
             "Runs to be made, of all replicas",
             drift_runs_waiting.clone(),
         );
+        let reads_missing = Counter::default();
+        registry.register(
+            "reads_missing",
+            "Reads that could not be kept for the access log",
+            reads_missing.clone(),
+        );
         Self {
             registry,
             requests,
@@ -121,6 +128,7 @@ impl Metrics {
             drift_runs,
             drift_run_seconds,
             drift_runs_waiting,
+            reads_missing,
         }
     }
 

@@ -12,9 +12,10 @@ use crate::{
     jobs::{
         deliver::{self, Deliveries},
         drift::{self, Runs},
+        reads::{self, Keeper},
     },
     model::name::PrincipalName,
-    ops::{Context, claim, settle, start},
+    ops::{Context, claim, reads as ops_reads, settle, start},
 };
 use serde::{Deserialize, Serialize};
 use std::{
@@ -37,7 +38,7 @@ pub const DATABASE: &str = "gradus.db";
 
 pub struct Registry {
     pub client: Client,
-    local: Option<(Local, Deliveries, Runs)>,
+    local: Option<(Local, Deliveries, Runs, Keeper)>,
 }
 
 /// A data directory in use by this process.
@@ -48,12 +49,17 @@ pub struct Local {
 
 impl Registry {
     pub async fn close(self) {
-        if let Some((local, deliveries, runs)) = self.local {
+        if let Some((local, deliveries, runs, keeper)) = self.local {
             if let Err(error) = deliveries.settle(DELIVERY_WAIT).await {
                 tracing::error!(?error, "hooks were not told yet");
             }
             deliveries.close(DELIVERY_WAIT).await;
             runs.close(DELIVERY_WAIT).await;
+            keeper.close(DELIVERY_WAIT).await;
+            // Without a server nobody else does.
+            if let Err(error) = ops_reads::prune(&local.context).await {
+                tracing::error!(?error, "old reads were not forgotten");
+            }
             local.context.db.close().await;
         }
     }
@@ -115,8 +121,9 @@ pub async fn open(global: &Global) -> Result<Registry> {
     settle::settle_due(&local.context).await?;
     let deliveries = deliver::start(&local.context)?;
     let runs = drift::start(&local.context, true);
+    let keeper = reads::start(&local.context);
     let client = Client::local(http::router(local.context.clone()));
-    Ok(Registry { client, local: Some((local, deliveries, runs)) })
+    Ok(Registry { client, local: Some((local, deliveries, runs, keeper)) })
 }
 
 pub fn load_config(global: &Global) -> Result<Config> {

@@ -3,6 +3,7 @@
 use super::{
     argument,
     print::{Out, bytes, count, time},
+    reads::{Reads, moment},
 };
 use crate::{
     client::Client,
@@ -10,20 +11,50 @@ use crate::{
     model::{
         digest::{Digest, shorten},
         event::{Change, Event},
-        name::{Namespace, Workload},
+        name::{Namespace, PrincipalName, Workload},
         removal::Authority,
     },
 };
+use chrono::{DateTime, Utc};
 use clap::Args;
+
+/// What the log is read of.
+#[derive(Clone)]
+enum About {
+    Workload(Workload),
+    Namespace(Namespace),
+}
+
+fn about(text: &str) -> Result<About, String> {
+    match text.contains('/') {
+        true => argument(text).map(About::Workload),
+        false => argument(text).map(About::Namespace),
+    }
+}
 
 #[derive(Args)]
 pub struct Log {
-    /// Only events of this workload
-    #[arg(value_parser = argument::<Workload>)]
-    workload: Option<Workload>,
+    /// Only what is about this workload, or this namespace
+    #[arg(value_parser = about, value_name = "WORKLOAD|NAMESPACE", conflicts_with = "namespace")]
+    about: Option<About>,
     /// Only events of this namespace
     #[arg(long, value_parser = argument::<Namespace>)]
     namespace: Option<Namespace>,
+    /// Show who resolved, pulled or rendered what instead, newest first
+    #[arg(long, conflicts_with_all = ["kind", "from"])]
+    reads: bool,
+    /// Only reads of this user or service
+    #[arg(long, requires = "reads", value_parser = argument::<PrincipalName>, value_name = "PRINCIPAL")]
+    by: Option<PrincipalName>,
+    /// Only reads of this file, or of this version with its files
+    #[arg(long, requires = "reads", value_parser = argument::<Digest>)]
+    digest: Option<Digest>,
+    /// Only reads from this day or time on, in UTC
+    #[arg(long, requires = "reads", value_parser = moment, value_name = "TIME")]
+    since: Option<DateTime<Utc>>,
+    /// Only reads before this day or time
+    #[arg(long, requires = "reads", value_parser = moment, value_name = "TIME")]
+    until: Option<DateTime<Utc>>,
     /// Only events of this kind, for example pushed
     #[arg(long, value_parser = kind)]
     kind: Option<String>,
@@ -45,6 +76,32 @@ fn kind(text: &str) -> Result<String, String> {
 
 impl Log {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
+        let (workload, namespace) = match self.about {
+            Some(About::Workload(workload)) => (Some(workload), None),
+            Some(About::Namespace(namespace)) => (None, Some(namespace)),
+            None => (None, self.namespace),
+        };
+        if self.reads {
+            let Self { by, digest, since, until, limit, .. } = self;
+            return Reads { workload, namespace, by, digest, since, until, limit }.run(client, out).await;
+        }
+        Events { workload, namespace, kind: self.kind, from: self.from, limit: self.limit }
+            .run(client, out)
+            .await
+    }
+}
+
+/// Which events to show.
+struct Events {
+    workload: Option<Workload>,
+    namespace: Option<Namespace>,
+    kind: Option<String>,
+    from: Option<i64>,
+    limit: i64,
+}
+
+impl Events {
+    async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let limit = usize::try_from(self.limit).unwrap_or(1);
         let reader = Reader { client, query: self.query(), limit };
         let events = match self.from {

@@ -34,6 +34,7 @@ mod pull;
 mod purge;
 mod push;
 mod quarantine;
+mod reads;
 mod render;
 mod retention;
 mod serve;

@@ -46,6 +46,7 @@ impl Serve {
         let mut ticker = jobs::start(&context).await?;
         let deliveries = jobs::deliver::start(&context)?;
         let runs = jobs::drift::start(&context, false);
+        let keeper = jobs::reads::start(&context);
         tracing::info!(data_dir = %data_dir.display(), "listening on {url}");
         let served = door.serve(&config, http::router(context.clone()), context.closing.clone()).await;
         let _ = ticker.shutdown().await;
@@ -53,6 +54,7 @@ impl Serve {
         deliveries.close(longest).await;
         runs.close(longest).await;
         uploads::settle(&context).await;
+        keeper.close(longest).await;
         context.db.close().await;
         served
     }

@@ -10,6 +10,7 @@ mod governance;
 mod hashing;
 mod hooks;
 mod lineage;
+mod limits;
 mod monitors;
 pub mod oidc;
 mod patience;

@@ -35,6 +35,7 @@ pub mod promotions;
 pub mod purges;
 pub mod retention;
 pub mod quarantines;
+pub mod reads;
 pub mod stages;
 pub mod tags;
 pub mod tokens;

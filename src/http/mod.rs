@@ -7,6 +7,7 @@ mod guard;
 mod health;
 mod oci;
 mod openapi;
+mod peer;
 mod routes;
 mod serve;
 mod v1;

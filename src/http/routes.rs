@@ -273,6 +273,7 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/hooks/{hook}/deliveries/{position}/replay" "hook_replay", Token, "Sends an event to a hook once more.", post(v1::hooks::replay), answer: wire::Replayed),
 
         route!(GET "/v1/events" "log", Token, "The event log, oldest first: a page, with `wait` one that is waited for, or with `Accept: text/event-stream` a stream. Readers see what is about workloads, auditors all.", get(v1::events::events), answer: wire::Page<Event>, query: EVENT_FILTERS, watch: true),
+        route!(GET "/v1/reads" "log_reads", Token, "Who resolved, pulled or rendered what, newest first; for auditors and admins of the namespace, or of the registry.", get(v1::reads::list), answer: wire::ReadsView, query: READ_FILTERS),
         route!(GET "/v1/log/checkpoint" "audit_checkpoint", Token, "The log's size and root, signed (C2SP tlog-checkpoint).", get(v1::audit::checkpoint)),
         route!(GET "/v1/log/key" "audit_key", Token, "The log's public key (C2SP signed-note).", get(v1::audit::key)),
         route!(GET "/v1/log/tile/{*tile}" "audit_tile", Everywhere(Audit), "Hashes and entries of the log (C2SP tlog-tiles).", get(v1::audit::tile)),
@@ -306,6 +307,16 @@ pub fn routes() -> Vec<Route> {
     ]
 }
 
+const READ_FILTERS: &[(&str, &str)] = &[
+    ("cursor", "where to go on: `next` of the page before"),
+    ("limit", "entries on a page, at most 1000"),
+    ("namespace", "only this namespace"),
+    ("workload", "only this workload"),
+    ("by", "only reads of this user or service"),
+    ("digest", "only this file, or this version with its files"),
+    ("since", "only what was read at this time or later, as in RFC 3339"),
+    ("until", "only what was read before this time"),
+];
 const HOOK_FILTERS: &[(&str, &str)] = &[
     ("cursor", "where to go on: `next` of the page before"),
     ("limit", "entries on a page, at most 1000"),

@@ -71,7 +71,7 @@ impl Door {
         let handle = Handle::new();
         let grace = Duration::from_secs(config.limits.shutdown_seconds);
         tokio::spawn(shut_down_on_signal(handle.clone(), grace, closing));
-        let service = router.into_make_service();
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
         match self.certificate {
             None => {
                 // HTTP/2 is agreed on by TLS. To look for it in plain text costs each connection 8 KiB.

@@ -3,12 +3,16 @@
 
 pub mod deliver;
 pub mod drift;
+pub mod reads;
 
 use crate::{
     db::{deliveries, garbage::claim_tick, hooks},
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
-    ops::{Context, cards, garbage, hooks as ops_hooks, lineage, retention, scrub, settle as ops_settle},
+    ops::{
+        Context, cards, garbage, hooks as ops_hooks, lineage, reads as ops_reads, retention, scrub,
+        settle as ops_settle,
+    },
 };
 use chrono::{DurationRound as _, TimeDelta};
 use std::sync::Arc;
@@ -127,7 +131,10 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
     let (counted, expiring) = (context.clone(), context);
     let housekeeping = Job::new_async(HOUSEKEEPING, move |_, _| {
         let cx = counted.clone();
-        Box::pin(async move { look_after_hooks(&cx).await })
+        Box::pin(async move {
+            look_after_hooks(&cx).await;
+            forget_reads(&cx).await;
+        })
     });
     scheduler.add(housekeeping.map_err(failed)?).await.map_err(failed)?;
     let expiry = Job::new_async(EXPIRY, move |_, _| {
@@ -149,7 +156,7 @@ const SETTLE: &str = "*/5 * * * * *";
 /// How often it is looked which monitors are due.
 const MONITORS: &str = "*/5 * * * * *";
 
-/// How often hooks are counted, and what ended long ago is forgotten.
+/// How often hooks are counted, and what ended or was read long ago is forgotten.
 const HOUSEKEEPING: &str = "*/15 * * * * *";
 
 /// How often it is looked whether it is recorded of all versions what they are made of.
@@ -194,6 +201,13 @@ async fn record_lineage(cx: &Context) {
                 return;
             }
         }
+    }
+}
+
+/// On every replica, since forgetting twice changes nothing.
+async fn forget_reads(cx: &Context) {
+    if let Err(error) = ops_reads::prune(cx).await {
+        tracing::error!(?error, "old reads could not be forgotten");
     }
 }
 

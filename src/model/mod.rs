@@ -22,6 +22,7 @@ pub mod note;
 pub mod path;
 pub mod promotion;
 pub mod range;
+pub mod read;
 pub mod reference;
 pub mod removal;
 pub mod resolution;

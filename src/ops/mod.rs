@@ -37,6 +37,7 @@ pub mod promote;
 pub mod purge;
 pub mod push;
 pub mod quarantine;
+pub mod reads;
 pub mod recover;
 pub mod render;
 pub mod reporting;
@@ -107,6 +108,8 @@ pub struct Context {
     /// Places of those who watch the log.
     pub watchers: Arc<Semaphore>,
     pub(crate) tail: follow::Tail,
+    /// Who read what, until it is written down.
+    pub(crate) reads: reads::Reads,
     /// Told when runs of monitors were queued here.
     pub(crate) runs: tokio::sync::Notify,
     sender: OnceLock<Arc<Sender>>,
@@ -136,6 +139,7 @@ impl Context {
             closing: CancellationToken::new(),
             watchers,
             tail: follow::Tail::default(),
+            reads: reads::Reads::default(),
             runs: tokio::sync::Notify::new(),
             sender: OnceLock::new(),
         })

@@ -1,16 +1,22 @@
 //! Filling in a workload's prompt: the same at every tier.
 
-use super::{Context, resolve::resolve};
+use super::{Context, memo::Resolved, resolve::resolve};
 use crate::{
     error::{Error, Result},
     kinds::prompt::{self, Rendered},
     model::contract::Contract,
 };
 use serde_json::Value;
+use std::sync::Arc;
 
 /// Renders the prompt of a reference with an input that satisfies its contract, for `model` where the prompt
-/// has something special for it.
-pub async fn render(cx: &Context, reference: &str, input: Value, model: Option<String>) -> Result<Rendered> {
+/// has something special for it. Answers what the reference meant, too.
+pub async fn render(
+    cx: &Context,
+    reference: &str,
+    input: Value,
+    model: Option<String>,
+) -> Result<(Arc<Resolved>, Rendered)> {
     let resolved = resolve(cx, reference).await?;
     let resolution = &resolved.resolution;
     let file = resolution.document.invoke.prompt_file.clone().ok_or_else(|| {
@@ -28,5 +34,8 @@ pub async fn render(cx: &Context, reference: &str, input: Value, model: Option<S
     let work = tokio::task::spawn_blocking(move || {
         prompt::parse(file.path.as_str(), &bytes)?.render(&input, &contract, model.as_deref())
     });
-    work.await.map_err(|error| Error::internal("render_stopped", "rendering has stopped").source(error))?
+    let rendered = work
+        .await
+        .map_err(|error| Error::internal("render_stopped", "rendering has stopped").source(error))??;
+    Ok((resolved, rendered))
 }

@@ -82,6 +82,31 @@ def peer_urls(bench, stack, folder):
     return found
 
 
+def reads(bench):
+    """Resolve with the access log and without it, in turn."""
+    folder = files.model_folder(bench.folder / "reads" / "model", 1 << 16).parent
+    off = "[reads]\nenabled = false\n"
+    with contextlib.ExitStack() as stack:
+        urls = {}
+        for database in bench.databases:
+            for kind, more in (("not kept", off), ("kept", "")):
+                name = f"reads-{kind.replace(' ', '-')}"
+                gradus = prepared(stack.enter_context(bench.gradus(name, database, more=more)), folder)
+                token = f"Authorization: Bearer {gradus.token}"
+                urls[database, kind] = (gradus.url + resolve_path("acme/bench", "champion"), token)
+        samples = collections.defaultdict(Samples)
+        for _ in range(bench.runs):
+            for name, (url, header) in urls.items():
+                samples[name].add(requests_per_second(url, bench.load_seconds, header))
+    bench.table.section("Resolve with the access log, requests per second")
+    for (database, kind), measured in samples.items():
+        base = (f"not kept, on {database}", samples[database, "not kept"].median)
+        is_base = kind == "not kept"
+        name = f"gradus on {database}, reads {kind}"
+        at_least = None if is_base else 0.9
+        bench.table.add(name, measured, "/s", base=None if is_base else base, at_least=at_least)
+
+
 def create(bench):
     """Versions of a workload that has their files already: manifest after manifest over one connection."""
     folder = files.model_folder(bench.folder / "create" / "model", 1 << 16).parent

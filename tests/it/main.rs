@@ -3,6 +3,8 @@
 
 mod harness;
 
+/// Who read what.
+mod access_log;
 /// The log's Merkle tree, checkpoints and proofs.
 mod audit;
 /// Going on with a log after a backup was restored or damage was accepted.

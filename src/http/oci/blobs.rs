@@ -6,9 +6,10 @@ use crate::{
     http::{
         App, Caller,
         answer::{etag, matches},
+        peer::Peer,
     },
-    model::digest::Digest,
-    ops::blobs,
+    model::{digest::Digest, name::Workload, read::How},
+    ops::{blobs, reads},
 };
 use axum::{
     body::Body,
@@ -35,12 +36,22 @@ pub async fn head(State(app): State<App>, Path((namespace, name, digest)): Param
 
 pub async fn get(
     State(app): State<App>,
+    Caller(actor): Caller,
+    peer: Peer,
     headers: HeaderMap,
     Path((namespace, name, digest)): Params,
 ) -> Reply {
     let digest: Digest = digest.parse()?;
     let repository = repository(&namespace, &name)?;
-    let row = blobs::open(&app, &repository, &digest).await?;
+    let response = fetch(&app, &headers, &repository, &digest).await?;
+    let read = reads::Read { workload: &repository, digest: &digest, version: None, how: How::Blob };
+    reads::note(&app, &actor, peer.0, &read);
+    Ok(response)
+}
+
+/// The bytes, where they are, or that the client has them.
+async fn fetch(app: &App, headers: &HeaderMap, repository: &Workload, digest: &Digest) -> Reply {
+    let row = blobs::open(app, repository, digest).await?;
     let tag = etag(digest.as_str().as_bytes());
     if matches(headers.get(header::IF_NONE_MATCH), &tag) {
         return Ok(reply(StatusCode::NOT_MODIFIED, &[(header::ETAG, &tag)]));
@@ -51,7 +62,7 @@ pub async fn get(
         Some(range) => (StatusCode::PARTIAL_CONTENT, range),
         None => (StatusCode::OK, 0..row.size),
     };
-    let stream = match blobs::download(&app, &repository, &row, range.clone()).await? {
+    let stream = match blobs::download(app, repository, &row, range.clone()).await? {
         blobs::Download::Redirect(url) => {
             return Ok(reply(
                 StatusCode::TEMPORARY_REDIRECT,

@@ -6,15 +6,18 @@ use crate::{
     http::{
         App, Caller,
         answer::{Query, etag, matches, read_body},
+        peer::Peer,
     },
     model::{
         digest::{Digest, shorten},
         manifest::{INDEX, MANIFEST_MAX},
         name::Workload,
+        read::How,
     },
     ops::{
         PAGE_MAX,
         manifests::{self, Stored, Wanted},
+        reads,
         tags::list_tags,
     },
 };
@@ -55,10 +58,15 @@ pub async fn head(State(app): State<App>, Path((namespace, name, reference)): Pa
 
 pub async fn get(
     State(app): State<App>,
+    Caller(actor): Caller,
+    peer: Peer,
     headers: HeaderMap,
     Path((namespace, name, reference)): Params,
 ) -> Reply {
     let stored = find(&app, &namespace, &name, &reference).await?;
+    let workload = &repository(&namespace, &name)?;
+    let read = reads::Read { workload, digest: &stored.digest, version: None, how: How::Manifest };
+    reads::note(&app, &actor, peer.0, &read);
     let tag = etag(stored.digest.as_str().as_bytes());
     if matches(headers.get(header::IF_NONE_MATCH), &tag) {
         return Ok(reply(StatusCode::NOT_MODIFIED, &[(header::ETAG, &tag)]));

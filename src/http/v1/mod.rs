@@ -14,6 +14,7 @@ pub mod lineage;
 pub mod monitors;
 pub mod policies;
 pub mod removal;
+pub mod reads;
 pub mod stages;
 pub mod trust;
 pub mod versions;

@@ -7,15 +7,18 @@ use crate::{
         App, Caller,
         answer::{Answer, JsonBody, Query, insert_etag, matches, not_modified, page},
         error::Problem,
+        peer::Peer,
     },
     model::{
-        access::Permission,
+        access::{Actor, Permission},
         contract::Contract,
         name::{Namespace, Workload},
+        read::How,
         reference::{Reference, Selector},
+        resolution::Resolution,
     },
     ops::{
-        aliases, blobs, compose::Wanted, listing, push, render as ops_render, resolve as ops_resolve,
+        aliases, blobs, compose::Wanted, listing, push, reads, render as ops_render, resolve as ops_resolve,
         yank as ops_yank,
     },
     wire,
@@ -24,7 +27,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 
@@ -166,30 +169,45 @@ pub async fn yank(
 
 pub async fn resolve_default(
     State(app): State<App>,
-    headers: HeaderMap,
+    Caller(actor): Caller,
+    asked: Asked,
     Path((namespace, name)): TwoSegments,
 ) -> Result<Response, Problem> {
-    resolved(&app, &headers, &workload(&namespace, &name)?.to_string(), false).await
+    resolved(&app, &actor, &asked, &workload(&namespace, &name)?.to_string(), false).await
 }
 
 pub async fn resolve(
     State(app): State<App>,
-    headers: HeaderMap,
+    Caller(actor): Caller,
+    asked: Asked,
     Path((namespace, name, tag)): ThreeSegments,
 ) -> Result<Response, Problem> {
     let by_digest = tag.contains(':');
     let separator = if by_digest { '@' } else { ':' };
-    resolved(&app, &headers, &format!("{namespace}/{name}{separator}{tag}"), by_digest).await
+    resolved(&app, &actor, &asked, &format!("{namespace}/{name}{separator}{tag}"), by_digest).await
+}
+
+/// How a request came, and from where.
+type Asked = (Method, Peer, HeaderMap);
+
+/// The access log's entry of what was answered.
+fn read(resolution: &Resolution, how: How) -> reads::Read<'_> {
+    let Resolution { workload, digest, version, .. } = resolution;
+    reads::Read { workload, digest, version: Some(version), how }
 }
 
 /// By digest an answer holds for ever; by anything else it is asked for again, cheaply.
 async fn resolved(
     app: &App,
-    headers: &HeaderMap,
+    actor: &Actor,
+    (method, peer, headers): &Asked,
     reference: &str,
     for_ever: bool,
 ) -> Result<Response, Problem> {
     let resolved = ops_resolve::resolve(app, reference).await?;
+    if *method == Method::GET {
+        reads::note(app, actor, peer.0, &read(&resolved.resolution, How::Resolve));
+    }
     if matches(headers.get(header::IF_NONE_MATCH), &resolved.etag) {
         return Ok(not_modified(&resolved.etag));
     }
@@ -206,11 +224,14 @@ async fn resolved(
 
 pub async fn render(
     State(app): State<App>,
+    Caller(actor): Caller,
+    peer: Peer,
     Path((namespace, name, tag)): ThreeSegments,
     JsonBody(body): JsonBody<wire::Render>,
 ) -> Result<Response, Problem> {
     let reference = reference(&namespace, &name, &tag)?.to_string();
-    let rendered = ops_render::render(&app, &reference, body.input, body.model).await?;
+    let (resolved, rendered) = ops_render::render(&app, &reference, body.input, body.model).await?;
+    reads::note(&app, &actor, peer.0, &read(&resolved.resolution, How::Render));
     Ok(Json(rendered).into_response())
 }
 

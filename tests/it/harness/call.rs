@@ -37,6 +37,13 @@ impl<'a> Call<'a> {
         self
     }
 
+    /// As if it came over a connection from there.
+    pub fn from(mut self, peer: &str) -> Self {
+        let peer: std::net::SocketAddr = peer.parse().expect("an address with a port");
+        self.request = self.request.extension(axum::extract::ConnectInfo(peer));
+        self
+    }
+
     pub fn body(mut self, body: impl Into<Body>) -> Self {
         self.body = body.into();
         self
