@@ -97,6 +97,12 @@ pub struct Limits {
     pub transfers: usize,
     /// Watchers of the log at a time.
     pub watchers: usize,
+    /// Requests in a second of one principal, whatever tokens it uses, on each replica. 0: as many as come.
+    pub requests_per_second: u32,
+    /// How many of them may come at once after a pause. 0: those of one second.
+    pub burst: u32,
+    /// Requests of one principal at a time, downloads until they begin to stream. 0: as many as come.
+    pub concurrent_per_principal: usize,
     /// Seconds for a request that is not a transfer.
     pub request_seconds: u64,
     /// Seconds without a byte after which an upload or download is cut.
@@ -217,6 +223,9 @@ impl Default for Limits {
             concurrency: 512,
             transfers: 256,
             watchers: 10_000,
+            requests_per_second: 0,
+            burst: 0,
+            concurrent_per_principal: 0,
             request_seconds: 60,
             idle_seconds: 60,
             store_seconds: 30,
@@ -281,6 +290,9 @@ impl Config {
         let least = concurrency.min(transfers);
         if least == 0 || store_seconds == 0 || self.database.connections == 0 {
             return refuse("limits and connections must be above zero".into());
+        }
+        if self.limits.burst > 0 && self.limits.requests_per_second == 0 {
+            return refuse("limits.burst needs limits.requests_per_second".into());
         }
         let Hooks { attempts, first_retry_seconds, longest_retry_hours, timeout_seconds, keep_days, .. } =
             self.hooks;
@@ -407,6 +419,8 @@ mod tests {
             "lissten = '127.0.0.1:1'",
             "public_url = 'example.org'",
             "[database]\nconnections = 0",
+            "[limits]\nburst = 5",
+            "[limits]\nrequests_per_second = -1",
             "[hooks]\nkeep_days = 2",
             "[hooks]\nallow = ['localhost']",
             "[hooks]\nattempts = 0",

@@ -28,6 +28,8 @@ pub enum Kind {
     Range,
     /// Sent to a server that does not go by this name.
     Misdirected,
+    /// The caller asks too often, or for too much at a time; trying again later helps.
+    TooMany,
     /// A dependency (database, bucket, server) does not answer; trying again may help.
     Unavailable,
     /// A bug, or stored facts that contradict each other.

@@ -59,6 +59,7 @@ pub struct Metrics {
     pub drift_run_seconds: Histogram,
     pub drift_runs_waiting: Gauge,
     pub reads_missing: Counter,
+    pub rate_limited: Counter,
 }
 
 impl Metrics {
@@ -105,7 +106,12 @@ impl Metrics {
             "Runs to be made, of all replicas",
             drift_runs_waiting.clone(),
         );
-        let reads_missing = Counter::default();
+        let (reads_missing, rate_limited) = (Counter::default(), Counter::default());
+        registry.register(
+            "rate_limited",
+            "Requests refused because their sender asks too often, or for too much at a time",
+            rate_limited.clone(),
+        );
         registry.register(
             "reads_missing",
             "Reads that could not be kept for the access log",
@@ -129,6 +135,7 @@ impl Metrics {
             drift_run_seconds,
             drift_runs_waiting,
             reads_missing,
+            rate_limited,
         }
     }
 

@@ -92,7 +92,8 @@ pub fn remote(global: &Global) -> Result<Option<Client>> {
         return Ok(None);
     }
     if let Some(server) = &global.server {
-        return Client::remote(server, global.token.clone().or(stored_token(server)?), global.plain_http).map(Some);
+        return Client::remote(server, global.token.clone().or(stored_token(server)?), global.plain_http)
+            .map(Some);
     }
     let Some(login) = stored_login()? else { return Ok(None) };
     let token = global.token.clone().unwrap_or(login.token);

@@ -247,6 +247,12 @@ fn describe(change: &Change) -> String {
         C::TrustRemoved { namespace, rule, principal } => {
             format!("took the rule {rule} of {namespace} away, by which identities acted as {principal}")
         }
+        C::QuotaSet { namespace, bytes: most, versions } => {
+            let most = most.map_or_else(|| "any bytes".to_owned(), bytes);
+            let versions = versions.map_or_else(|| "any versions".to_owned(), |most| count(most, "version"));
+            format!("limited {namespace} to {most} and {versions}")
+        }
+        C::QuotaRemoved { namespace } => format!("took the quota of {namespace} away"),
         C::Pushed { workload, version, digest, tier, .. } => {
             format!("pushed {workload}:{version} ({tier}) {}", digest.short())
         }

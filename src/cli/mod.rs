@@ -34,6 +34,7 @@ mod pull;
 mod purge;
 mod push;
 mod quarantine;
+mod quota;
 mod reads;
 mod render;
 mod retention;
@@ -187,6 +188,9 @@ enum Verb {
     /// Tenants: create, list, show, delete
     #[command(subcommand)]
     Namespace(access::NamespaceVerb),
+    /// What a namespace may have at most, and what it has: set, show, list, rm
+    #[command(subcommand)]
+    Quota(quota::Quota),
     /// Roles in a namespace: add, rm, list
     #[command(subcommand)]
     Member(access::Member),
@@ -304,6 +308,7 @@ async fn dispatch(command: Command, out: &Out) -> Result<()> {
         Verb::Drift(drift) => drift.run(Some(client), out).await,
         Verb::Where(places) => places.run(client, out).await,
         Verb::Namespace(namespace) => namespace.run(client, out).await,
+        Verb::Quota(quota) => quota.run(client, out).await,
         Verb::Member(member) => member.run(client, out).await,
         Verb::User(user) => user.run(client, out).await,
         Verb::Token(token) => token.run(client, out).await,
@@ -326,7 +331,7 @@ fn exit_code(error: &Error) -> u8 {
         Kind::Integrity => 6,
         Kind::NotFound | Kind::Gone => 7,
         Kind::Unauthenticated | Kind::Forbidden | Kind::NotAllowed => 8,
-        Kind::Unavailable | Kind::Misdirected => 9,
+        Kind::Unavailable | Kind::TooMany | Kind::Misdirected => 9,
         Kind::Invalid if error.code == "usage" => 2,
         Kind::Invalid | Kind::TooLarge | Kind::Range | Kind::Internal => 1,
     }

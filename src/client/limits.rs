@@ -1,12 +1,29 @@
-//! Who read what.
+//! Quotas, and who read what.
 
 use super::{
-    Client,
+    Call, Client,
     api::{escape, get},
 };
-use crate::{error::Result, wire};
+use crate::{error::Result, model::name::Namespace, wire};
+use http::Method;
 
 impl Client {
+    pub async fn quota(&self, namespace: &Namespace) -> Result<wire::QuotaView> {
+        self.json(get(format!("/v1/quotas/{namespace}"))).await
+    }
+
+    pub async fn list_quotas(&self) -> Result<Vec<wire::QuotaView>> {
+        self.pages("/v1/quotas", "", usize::MAX).await
+    }
+
+    pub async fn set_quota(&self, namespace: &Namespace, quota: &wire::SetQuota) -> Result<wire::QuotaView> {
+        self.json(Call::new(Method::PUT, format!("/v1/quotas/{namespace}")).json(quota)?).await
+    }
+
+    pub async fn remove_quota(&self, namespace: &Namespace) -> Result<()> {
+        self.send(Call::new(Method::DELETE, format!("/v1/quotas/{namespace}"))).await.map(drop)
+    }
+
     /// Reads, newest first, up to `most`; whether there are more is told by `next`.
     pub async fn reads(&self, query: &str, most: usize) -> Result<wire::ReadsView> {
         let mut all: Option<wire::ReadsView> = None;

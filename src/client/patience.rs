@@ -27,6 +27,28 @@ pub(super) async fn answer<F: Future>(
     }
 }
 
+/// Times that a server which is asked too often is asked again, and how long all of that may take.
+const AGAIN: u32 = 10;
+const AGAIN_FOR: Duration = Duration::from_secs(60);
+
+/// Patience with a server that says when to ask again.
+#[derive(Default)]
+pub(super) struct TooMany {
+    times: u32,
+    waited: Duration,
+}
+
+impl TooMany {
+    /// How long to wait before another try, by the server's `Retry-After`; `None`: it is not worth it.
+    pub(super) fn wait(&mut self, said: Option<&str>) -> Option<Duration> {
+        let seconds = said.and_then(|said| said.trim().parse().ok()).unwrap_or(1);
+        let wait = Duration::from_secs(seconds).max(Duration::from_secs(1));
+        self.times += 1;
+        self.waited = self.waited.saturating_add(wait);
+        (self.times <= AGAIN && self.waited <= AGAIN_FOR).then_some(wait)
+    }
+}
+
 /// A body whose pieces do not come too far apart.
 pub(super) fn body<T: Send + 'static>(
     longest: Duration,
@@ -61,6 +83,20 @@ mod tests {
         assert_eq!(answer(LONGEST, sent, sending).await, Ok("done"));
         let (_moved, sent) = watch::channel(());
         assert!(answer(LONGEST, sent, std::future::pending::<()>()).await.is_err());
+    }
+
+    #[test]
+    fn a_server_is_asked_again_for_a_while() {
+        let mut patience = TooMany::default();
+        assert_eq!(patience.wait(Some("3")), Some(Duration::from_secs(3)));
+        assert_eq!(patience.wait(Some("0")), Some(Duration::from_secs(1)));
+        // A date, or nothing.
+        assert_eq!(patience.wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), Some(Duration::from_secs(1)));
+        assert_eq!(patience.wait(None), Some(Duration::from_secs(1)));
+        assert_eq!(patience.wait(Some("55")), None, "that would be more than a minute");
+        assert_eq!(TooMany::default().wait(Some("18446744073709551615")), None);
+        let mut patience = TooMany::default();
+        assert_eq!((0..100).filter(|_| patience.wait(Some("1")).is_some()).count(), 10);
     }
 
     #[tokio::test]

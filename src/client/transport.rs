@@ -41,13 +41,16 @@ pub struct Call {
     pub path: String,
     pub headers: HeaderMap,
     pub body: Body,
+    /// The body, where it can be sent again.
+    whole: Option<Bytes>,
     /// The answer comes when long work is done.
     pub takes_long: bool,
 }
 
 impl Call {
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), headers: HeaderMap::new(), body: Body::empty(), takes_long: false }
+        let (headers, body, whole) = (HeaderMap::new(), Body::empty(), Some(Bytes::new()));
+        Self { method, path: path.into(), headers, body, whole, takes_long: false }
     }
 
     #[must_use]
@@ -61,7 +64,30 @@ impl Call {
     #[must_use]
     pub fn body(mut self, body: Body) -> Self {
         self.body = body;
+        self.whole = None;
         self
+    }
+
+    /// A body that can be sent again.
+    #[must_use]
+    pub fn bytes(mut self, bytes: impl Into<Bytes>) -> Self {
+        let bytes = bytes.into();
+        self.body = Body::from(bytes.clone());
+        self.whole = Some(bytes);
+        self
+    }
+
+    /// The same call once more, if it can be made again.
+    fn again(&self) -> Option<Self> {
+        let whole = self.whole.clone()?;
+        Some(Self {
+            method: self.method.clone(),
+            path: self.path.clone(),
+            headers: self.headers.clone(),
+            body: Body::from(whole.clone()),
+            whole: Some(whole),
+            takes_long: self.takes_long,
+        })
     }
 
     #[must_use]
@@ -74,7 +100,7 @@ impl Call {
         let bytes = serde_json::to_vec(value).map_err(|source| {
             Error::internal("request_encoding", "the request could not be written").source(source)
         })?;
-        Ok(self.header(header::CONTENT_TYPE, "application/json").body(Body::from(bytes)))
+        Ok(self.header(header::CONTENT_TYPE, "application/json").bytes(bytes))
     }
 }
 
@@ -172,9 +198,19 @@ impl Client {
         }
     }
 
-    /// Sends a call; an answer that is not a success becomes the error it tells of.
-    pub async fn send(&self, call: Call) -> Result<Reply> {
-        let reply = self.send_raw(call).await?;
+    /// Sends a call; an answer that is not a success becomes the error it tells of. A server that says how long to wait
+    /// before asking again is asked again, for a while.
+    pub async fn send(&self, mut call: Call) -> Result<Reply> {
+        let mut patience = patience::TooMany::default();
+        let reply = loop {
+            let again = call.again();
+            let reply = self.send_raw(call).await?;
+            let is_too_many = reply.status == StatusCode::TOO_MANY_REQUESTS;
+            let (true, Some(again)) = (is_too_many, again) else { break reply };
+            let Some(wait) = patience.wait(reply.header(header::RETRY_AFTER)) else { break reply };
+            tokio::time::sleep(wait).await;
+            call = again;
+        };
         if reply.status.is_success() || reply.status.is_redirection() {
             return Ok(reply);
         }
@@ -319,10 +355,10 @@ impl Reply {
         let oci: Option<serde_json::Value> = serde_json::from_slice(&bytes).ok();
         if let Some(first) = oci.as_ref().and_then(|value| value["errors"].get(0)) {
             let code = known_code(first["detail"]["code"].as_str().unwrap_or("refused"));
-            return with_request_id(
-                Error::new(kind_of_code(kind, code), code, first["message"].as_str().unwrap_or("refused")),
-                &request_id,
-            );
+            let message = first["message"].as_str().unwrap_or("refused");
+            let mut error = Error::new(kind_of_code(kind, code), code, message);
+            error.details = Some(first["detail"]["details"].clone()).filter(|details| !details.is_null());
+            return with_request_id(error, &request_id);
         }
         with_request_id(
             Error::new(kind, "unexpected_status", format!("the server answered with status {status}")),
@@ -373,6 +409,7 @@ fn kind_of(status: StatusCode) -> Kind {
         413 => Kind::TooLarge,
         416 => Kind::Range,
         421 => Kind::Misdirected,
+        // Trying again helps, as with a server that is busy.
         429 | 502..=504 => Kind::Unavailable,
         400..=499 => Kind::Invalid,
         _ => Kind::Internal,

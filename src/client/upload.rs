@@ -104,7 +104,7 @@ impl Client {
             Some(digest) if size <= SMALL => {
                 let bytes = tokio::fs::read(&source).await?;
                 progress(bytes.len() as u64);
-                self.put_blob(workload, &digest, Body::from(bytes)).await?;
+                self.put_blob(workload, &digest, bytes).await?;
                 digest
             }
             digest => {
@@ -131,10 +131,11 @@ impl Client {
     }
 
     /// Sends a whole blob in one request.
-    pub async fn put_blob(&self, workload: &Workload, digest: &Digest, body: Body) -> Result<()> {
+    pub async fn put_blob(&self, workload: &Workload, digest: &Digest, bytes: Vec<u8>) -> Result<()> {
         let path = format!("/v2/{workload}/blobs/uploads/?digest={digest}");
-        let call =
-            Call::new(Method::POST, path).header(header::CONTENT_TYPE, "application/octet-stream").body(body);
+        let call = Call::new(Method::POST, path)
+            .header(header::CONTENT_TYPE, "application/octet-stream")
+            .bytes(bytes);
         self.send(call).await.map(drop)
     }
 
@@ -154,7 +155,7 @@ impl Client {
             progress(received);
             match self.send_in(workload, &file, session, received, progress.clone()).await {
                 // What may pass is left for another time; what will not, a session of our own does without.
-                Err(error) if error.kind != Kind::Unavailable && error.code != "file_changed" => {}
+                Err(error) if !can_go_on(&error) && error.code != "file_changed" => {}
                 outcome => return self.note_end(&file, outcome),
             }
         }
@@ -166,7 +167,7 @@ impl Client {
 
     /// Forgets the session unless it can be gone on with.
     fn note_end(&self, file: &Sending<'_>, outcome: Result<Digest>) -> Result<Digest> {
-        if !outcome.as_ref().is_err_and(|error| error.kind == Kind::Unavailable) {
+        if !outcome.as_ref().is_err_and(can_go_on) {
             (file.note)(None);
         }
         outcome
@@ -252,6 +253,11 @@ impl Client {
     }
 }
 
+/// Whether a session that ended so can be gone on with another time: when the server is there again, or has room again.
+fn can_go_on(error: &Error) -> bool {
+    error.kind == Kind::Unavailable || error.code == "quota_exceeded"
+}
+
 /// How often an upload is tried again, and why.
 #[derive(Default)]
 pub(super) struct Patience {
@@ -271,7 +277,9 @@ impl Patience {
             }
             code if (may_pass || code == "body_incomplete") && self.resumes < RESUMES => {
                 self.resumes += 1;
-                tokio::time::sleep(Duration::from_millis(500 * u64::from(self.resumes))).await;
+                let said = error.details.as_ref().and_then(|details| details["retry_after_seconds"].as_u64());
+                let said = Duration::from_secs(said.unwrap_or(0).min(30));
+                tokio::time::sleep(said.max(Duration::from_millis(500 * u64::from(self.resumes)))).await;
                 true
             }
             _ => false,

@@ -27,6 +27,7 @@ const SHARED: &[Text] = texts! {
     16 "backups" "0016_backups.sql",
     18 "workload_cards" "0018_workload_cards.sql",
     20 "lineage" "0020_lineage.sql",
+    22 "limits" "0022_limits.sql",
     24 "reads" "0024_reads.sql",
     26 "removal" "0026_removal.sql",
 };
@@ -43,6 +44,7 @@ pub(super) const POSTGRES: &[Text] = texts! {
     17 "byte_order" "postgres/0017_byte_order.sql",
     19 "byte_order" "postgres/0019_byte_order.sql",
     21 "byte_order" "postgres/0021_byte_order.sql",
+    23 "byte_order" "postgres/0023_byte_order.sql",
     25 "byte_order" "postgres/0025_byte_order.sql",
     27 "byte_order" "postgres/0027_byte_order.sql",
 };

@@ -22,6 +22,7 @@ pub fn status(kind: Kind) -> StatusCode {
         Kind::NotAllowed => StatusCode::METHOD_NOT_ALLOWED,
         Kind::Range => StatusCode::RANGE_NOT_SATISFIABLE,
         Kind::Misdirected => StatusCode::MISDIRECTED_REQUEST,
+        Kind::TooMany => StatusCode::TOO_MANY_REQUESTS,
         Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
         // Stored bytes are rotten: the server's fault, and no proxy may repeat or cache it.
         Kind::Integrity | Kind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
@@ -33,8 +34,14 @@ pub fn status(kind: Kind) -> StatusCode {
 pub struct Logged(pub std::sync::Arc<Error>);
 
 fn with_log(mut response: Response, error: Error) -> Response {
-    if error.kind == Kind::Unavailable {
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
+    let said = || error.details.as_ref().and_then(|details| details["retry_after_seconds"].as_u64());
+    let wait = match error.kind {
+        Kind::Unavailable => Some(2),
+        Kind::TooMany => Some(said().unwrap_or(1)),
+        _ => None,
+    };
+    if let Some(seconds) = wait {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
     response.extensions_mut().insert(Logged(std::sync::Arc::new(error)));
     response
@@ -108,6 +115,7 @@ impl OciError {
                 Kind::NotAllowed => "UNSUPPORTED",
                 Kind::Range => "RANGE_INVALID",
                 Kind::Conflict => "DENIED",
+                Kind::TooMany => "TOOMANYREQUESTS",
                 Kind::Unavailable => "UNAVAILABLE",
                 Kind::Integrity | Kind::Internal => "UNKNOWN",
                 _ => "MANIFEST_INVALID",

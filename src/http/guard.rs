@@ -5,6 +5,7 @@ use super::{
     App, Caller,
     error::{Logged, OciError, Problem},
     oci,
+    rates::{Rates, Turn},
     routes::{Access, Route},
 };
 use crate::{
@@ -205,6 +206,8 @@ fn log(response: &Response, method: &Method, uri: &Uri, operation: &str, id: &st
 pub struct Limits {
     requests: Arc<Semaphore>,
     transfers: Arc<Semaphore>,
+    /// Of each principal, where that is limited.
+    rates: Option<Arc<Rates>>,
     time: Duration,
 }
 
@@ -214,6 +217,8 @@ impl Limits {
         Self {
             requests: Arc::new(Semaphore::new(limits.concurrency.min(Semaphore::MAX_PERMITS))),
             transfers: Arc::new(Semaphore::new(limits.transfers.min(Semaphore::MAX_PERMITS))),
+            // In local mode there is nobody to leave room for.
+            rates: Rates::new(limits).filter(|_| app.local.is_none()),
             time: Duration::from_secs(limits.request_seconds),
         }
     }
@@ -269,7 +274,7 @@ pub async fn admit(
     let work = async {
         let params = params.map_err(|_| Error::invalid("path_invalid", "the path is not UTF-8"))?;
         let entered = tokio::time::timeout(gate.limits.time, enter(&gate, &params, &mut request));
-        entered.await.unwrap_or_else(|_| Err(too_slow()))?;
+        let _turn = entered.await.unwrap_or_else(|_| Err(too_slow()))?;
         let if_none_match = request.headers().get(header::IF_NONE_MATCH).cloned();
         // Who may not gets no place among the transfers, which are few.
         let _place = place(&gate).await?;
@@ -306,11 +311,20 @@ async fn place(gate: &Gate) -> Result<Option<SemaphorePermit<'_>>> {
     }
 }
 
-async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Result<()> {
+/// A turn of the caller's, where these are counted. Who watches has a place of another kind, and takes none here.
+fn turn(gate: &Gate, actor: &Actor) -> Result<Option<Turn>> {
+    let Some(rates) = &gate.limits.rates else { return Ok(None) };
+    rates.admit(&actor.principal, gate.app.clock.now(), gate.route.watch).inspect_err(|_| {
+        gate.app.metrics.rate_limited.inc();
+    })
+}
+
+async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Result<Option<Turn>> {
     if gate.route.access == Access::Open {
-        return Ok(());
+        return Ok(None);
     }
     let actor = caller(&gate.app, authorization(request.headers())).await?;
+    let turn = turn(gate, &actor)?;
     match gate.route.access {
         Access::Open | Access::Token => {}
         Access::Everywhere(permission) => actor.require_everywhere(permission)?,
@@ -333,7 +347,7 @@ async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Re
             .hint("see /v1/openapi.json for those there are"));
     }
     request.extensions_mut().insert(Caller(actor));
-    Ok(())
+    Ok(turn)
 }
 
 /// Who is calling: Bearer with a token, or Basic with any user name and the token as password.

@@ -8,6 +8,7 @@ mod health;
 mod oci;
 mod openapi;
 mod peer;
+mod rates;
 mod routes;
 mod serve;
 mod v1;

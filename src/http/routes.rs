@@ -184,6 +184,11 @@ pub fn routes() -> Vec<Route> {
         route!(POST "/v1/trust/{namespace}" "trust_add", Namespace(Administer), "Lets identities act in a namespace.", post(v1::trust::add), body: wire::NewTrust, answer: wire::TrustView),
         route!(DELETE "/v1/trust/{namespace}/{rule}" "trust_rm", Namespace(Administer), "Takes a rule away, and ends its tokens.", delete(v1::trust::remove)),
 
+        route!(GET "/v1/quotas" "quota_list", Token, "What namespaces the caller may see may have, and what they have.", get(v1::quotas::list), answer: wire::Page<wire::QuotaView>, query: PAGING),
+        route!(GET "/v1/quotas/{namespace}" "quota_show", Namespace(Read), "What a namespace may have at most, and what it has.", get(v1::quotas::show), answer: wire::QuotaView),
+        route!(PUT "/v1/quotas/{namespace}" "quota_set", Everywhere(Administer), "Says what a namespace may have at most; what is not named stays as it is.", put(v1::quotas::set), body: wire::SetQuota, answer: wire::QuotaView),
+        route!(DELETE "/v1/quotas/{namespace}" "quota_rm", Everywhere(Administer), "Lets a namespace have as much as it wants.", delete(v1::quotas::remove)),
+
         route!(GET "/v1/workloads" "list", Token, "Workloads the caller may see.", get(v1::versions::list_workloads), answer: wire::Page<wire::WorkloadView>, query: WORKLOAD_FILTERS),
         route!(POST "/v1/workloads/{namespace}/{name}/present" "present", Namespace(Write), "Tells which files need not be sent.", post(v1::versions::present), body: wire::Present, answer: wire::Present),
         route!(GET "/v1/workloads/{namespace}/{name}/versions" "list_versions", Namespace(Read), "Versions, newest first.", get(v1::versions::list), answer: wire::Page<wire::VersionView>, query: VERSION_FILTERS),

@@ -83,6 +83,15 @@ pub enum Change {
         rule: String,
         principal: PrincipalName,
     },
+    /// What a namespace may have at most from now on; `null`: as much as it wants.
+    QuotaSet {
+        namespace: Namespace,
+        bytes: Option<u64>,
+        versions: Option<u64>,
+    },
+    QuotaRemoved {
+        namespace: Namespace,
+    },
     Pushed {
         workload: Workload,
         version: Version,

@@ -28,6 +28,7 @@ pub mod removal;
 pub mod resolution;
 pub mod scope;
 pub mod seal;
+pub mod size;
 pub mod stage;
 pub mod trust;
 pub mod version;

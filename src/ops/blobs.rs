@@ -1,6 +1,6 @@
 //! Blobs as a repository sees them: always through its link, never by the digest alone.
 
-use super::{Context, hold, uploads::store_of};
+use super::{Context, hold, quotas, uploads::store_of};
 use crate::{
     blobs::ByteStream,
     db::{blobs, holds, log, namespaces},
@@ -14,7 +14,7 @@ use crate::{
 };
 use chrono::TimeDelta;
 use futures_util::StreamExt as _;
-use std::{ops::Range, time::Duration};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 pub use blobs::BlobRow;
 
@@ -184,7 +184,7 @@ pub struct Present {
     pub digests: Vec<Digest>,
 }
 
-/// Tells what is there already. A blob of another repository of the same namespace is linked here by the way.
+/// Tells what is there already, and refuses what there is no room for, before it is sent. A blob of another repository of the same namespace is linked here by the way.
 pub async fn present(
     cx: &Context,
     actor: &Actor,
@@ -193,15 +193,18 @@ pub async fn present(
     digests: &[Digest],
 ) -> Result<Present> {
     let namespace = repository.namespace();
-    let mut known = Vec::new();
+    let (mut known, mut new) = (Vec::new(), BTreeSet::new());
     {
         let mut tx = cx.db.read().await?;
         for &size in sizes {
             if blobs::size_known(&mut tx, &namespace, size).await? {
                 known.push(size);
+            } else {
+                new.insert(size);
             }
         }
     }
+    quotas::expect_files(cx, repository, &new).await?;
     let mut here = Vec::new();
     for digest in digests {
         let found = match stat(cx, repository, digest).await {
@@ -262,12 +265,10 @@ pub async fn mount(
         return Ok(false);
     }
     let mut tx = cx.db.write().await?;
-    let healthy =
-        blobs::find(&mut tx, &store.name, digest).await?.is_some_and(|row| row.quarantined_at.is_none());
-    if !healthy {
-        return Ok(false);
-    }
+    let healthy = blobs::find(&mut tx, &store.name, digest).await?.filter(|row| row.quarantined_at.is_none());
+    let Some(row) = healthy else { return Ok(false) };
     super::namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
+    quotas::admit_blob(&mut tx, repository, digest, row.size).await?;
     let linked = blobs::link(&mut tx, repository, &store.name, digest, cx.clock.now()).await?;
     tx.commit().await?;
     Ok(linked)

@@ -1,7 +1,10 @@
 //! Describing workloads. Admins do, as with policies: a gate asks for the card, and whoever could set it could let the gate pass,
 //! or put off a review that is overdue.
 
-use super::{Context, check_text, namespaces::refuse_deleted, promote::Promotion, settle::settle_workload, status, unknown_namespace};
+use super::{
+    Context, check_text, namespaces::refuse_deleted, promote::Promotion, settle::settle_workload, status,
+    unknown_namespace,
+};
 use crate::{
     db::{
         cards::{self as rows, CardRow},

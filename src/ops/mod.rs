@@ -37,6 +37,7 @@ pub mod promote;
 pub mod purge;
 pub mod push;
 pub mod quarantine;
+pub mod quotas;
 pub mod reads;
 pub mod recover;
 pub mod render;

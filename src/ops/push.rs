@@ -8,7 +8,7 @@ use super::{
     judgement::Judgement,
     namespaces::{ensure_repository, workload_deleted},
     number::{decide, revision},
-    policy, promote, purge, referrer, settle, snapshot, uploads,
+    policy, promote, purge, quotas, referrer, settle, snapshot, uploads,
 };
 use crate::{
     db::{Tx, log, manifests, namespaces, stages, tags, versions},
@@ -125,6 +125,9 @@ async fn commit(
     wanted: &Wanted,
     said: &[Said],
 ) -> Result<Option<Pushed>> {
+    if !prepared.own_blobs.is_empty() {
+        quotas::expect_version(cx, workload, &prepared.digest, &prepared.own_blobs).await?;
+    }
     // Blobs the registry makes itself come before the transaction: no bytes move inside one.
     for bytes in &prepared.own_blobs {
         uploads::put_own(cx, workload, bytes.clone()).await?;
@@ -148,6 +151,7 @@ async fn commit(
     if !prepared.still_on_top(&mut tx, workload, wanted).await? {
         return Ok(None);
     }
+    quotas::admit_version(&mut tx, &workload.namespace()).await?;
     let (version, diff) = decide(&mut tx, workload, &prepared, wanted).await?;
     if tags::find(&mut tx, workload, &version.to_string()).await?.is_some() {
         // Two manifests under one name would mean one to `/v1` and the other to OCI clients.

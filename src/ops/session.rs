@@ -1,8 +1,8 @@
 //! One writer's turn at an upload: the lease, the progress, the end.
 
 use super::{
-    Context,
-    uploads::{make_visible, next, unknown, verify},
+    Context, quotas,
+    uploads::{linger, make_visible, next, unknown, verify},
 };
 use crate::{
     blobs::{ByteStream, Checkpoint, Key, Resume, Store, Writer},
@@ -25,6 +25,7 @@ const LEASE: TimeDelta = TimeDelta::seconds(90);
 pub(super) struct Session {
     cx: Arc<Context>,
     store: Arc<Store>,
+    repository: Workload,
     id: String,
     key: Key,
     holder: String,
@@ -73,6 +74,7 @@ impl Session {
         let session = Self {
             cx: cx.clone(),
             store: store.clone(),
+            repository: repository.clone(),
             id: id.to_owned(),
             key,
             holder,
@@ -98,8 +100,27 @@ impl Session {
         }
     }
 
-    pub(super) async fn receive(&mut self, writer: &mut Writer, mut body: ByteStream) -> Result<()> {
+    /// Receives a body, of `length` bytes where that is known, if the namespace has room for what the upload has then.
+    pub(super) async fn receive(
+        &mut self,
+        writer: &mut Writer,
+        digest: Option<&Digest>,
+        length: Option<u64>,
+        mut body: ByteStream,
+    ) -> Result<()> {
+        let size = length.map(|length| writer.received().saturating_add(length));
+        let room = match quotas::expect_blob(&self.cx, &self.repository, digest, size).await {
+            Ok(room) => room,
+            Err(error) => {
+                linger(body);
+                return Err(error);
+            }
+        };
         while let Some(bytes) = next(&self.cx, &mut body).await? {
+            if let Err(error) = room.check(writer.received().saturating_add(bytes.len() as u64)) {
+                linger(body);
+                return Err(error);
+            }
             self.cx.metrics.bytes_received.inc_by(bytes.len() as u64);
             writer.write(bytes).await?;
             if self.multipart.is_none() && writer.multipart().is_some() {

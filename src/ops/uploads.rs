@@ -6,6 +6,7 @@
 use super::{
     Context,
     namespaces::{ensure_repository, refuse_deleted},
+    quotas,
     session::{Session, taken_over},
     unknown_namespace,
 };
@@ -51,8 +52,13 @@ pub(super) async fn store_of<'a>(cx: &'a Context, repository: &Workload) -> Resu
     cx.stores.get(&row.ok_or_else(|| unknown_namespace(&namespace))?.store)
 }
 
-/// Starts a session.
+/// Starts a session, unless there is no room for anything.
 pub async fn begin(cx: &Context, repository: &Workload, algorithm: Algorithm) -> Result<Begun> {
+    quotas::expect_bytes(cx, &repository.namespace(), 1).await?;
+    open_session(cx, repository, algorithm).await
+}
+
+async fn open_session(cx: &Context, repository: &Workload, algorithm: Algorithm) -> Result<Begun> {
     let store = store_of(cx, repository).await?;
     let id = cx.clock.id().to_string();
     let row = UploadRow {
@@ -88,19 +94,21 @@ pub async fn cancel(cx: &Context, repository: &Workload, id: &str) -> Result<()>
     cx.stores.get(&row.store)?.abort(id.parse()?, row.multipart.as_deref()).await
 }
 
-/// Appends a body to a session. `offset`, where given, must be where the session stands.
+/// Appends a body, of `length` bytes where that is known, to a session. `offset`, where given, must be where the session
+/// stands.
 pub async fn append(
     cx: &Arc<Context>,
     repository: &Workload,
     id: &str,
     offset: Option<u64>,
+    length: Option<u64>,
     body: ByteStream,
 ) -> Result<Status> {
     let session = Session::open(cx, repository, id, offset).await?;
     // In a task of its own: when the client goes away the handler is dropped, but what arrived is kept.
     let work = cx.receiving.spawn(async move {
         let (mut session, mut writer) = session;
-        let outcome = session.receive(&mut writer, body).await;
+        let outcome = session.receive(&mut writer, None, length, body).await;
         let saved = session.save(&mut writer).await;
         let digest = writer.digest();
         let received = writer.received();
@@ -118,13 +126,14 @@ pub async fn finish(
     id: &str,
     offset: Option<u64>,
     digest: &Digest,
+    length: Option<u64>,
     body: ByteStream,
 ) -> Result<()> {
     let session = Session::open(cx, repository, id, offset).await?;
     let (repository, digest) = (repository.clone(), digest.clone());
     let work = cx.receiving.spawn(async move {
         let (mut session, mut writer) = session;
-        if let Err(error) = session.receive(&mut writer, body).await {
+        if let Err(error) = session.receive(&mut writer, Some(&digest), length, body).await {
             let saved = session.save(&mut writer).await;
             let closed = writer.close().await;
             session.release().await;
@@ -146,14 +155,20 @@ pub async fn put(
     length: Option<u64>,
     body: ByteStream,
 ) -> Result<()> {
+    if let Some(size) = length
+        && let Err(error) = quotas::expect_blob(cx, repository, Some(digest), Some(size)).await
+    {
+        linger(body);
+        return Err(error);
+    }
     if length.is_some_and(|length| length < SMALL) {
         return put_at_once(cx, repository, digest, body).await;
     }
     // What takes long needs a row, or garbage collection might take its object for a lost one.
-    let begun = begin(cx, repository, digest.algorithm()).await?;
+    let begun = open_session(cx, repository, digest.algorithm()).await?;
     let (cx, repository, digest) = (cx.clone(), repository.clone(), digest.clone());
     let work = tokio::spawn(async move {
-        let outcome = finish(&cx, &repository, &begun.id, Some(0), &digest, body).await;
+        let outcome = finish(&cx, &repository, &begun.id, Some(0), &digest, length, body).await;
         // Nobody knows the session's id, so nobody could go on with it.
         if outcome.is_err()
             && let Err(error) = cancel(&cx, &repository, &begun.id).await
@@ -183,7 +198,12 @@ async fn put_at_once(
         match outcome {
             Ok(()) => {
                 writer.finish().await?;
-                make_visible(&own, &store, &repository, &digest, key, size, None).await
+                let made = make_visible(&own, &store, &repository, &digest, key, size, None).await;
+                if made.as_ref().is_err_and(|error| error.code == quotas::EXCEEDED) {
+                    // Somebody else was first to use the room that there was.
+                    store.delete(key).await?;
+                }
+                made
             }
             Err(error) => {
                 let _ = writer.close().await;
@@ -235,6 +255,14 @@ async fn receive_all(cx: &Context, writer: &mut Writer, mut body: ByteStream) ->
     Ok(())
 }
 
+/// How long the rest of a refused body is let come.
+const LINGER: Duration = Duration::from_secs(5);
+
+/// Lets a refused body come for a moment and forgets it: who is cut off while sending may not see why.
+pub(super) fn linger(mut body: ByteStream) {
+    tokio::spawn(tokio::time::timeout(LINGER, async move { while let Some(Ok(_)) = body.next().await {} }));
+}
+
 /// The next bytes of a body; fails when none come for too long.
 pub(super) async fn next(cx: &Context, body: &mut ByteStream) -> Result<Option<bytes::Bytes>> {
     let idle = Duration::from_secs(cx.config.limits.idle_seconds);
@@ -281,6 +309,7 @@ pub(super) async fn make_visible(
             None => Some(key),
         };
     }
+    quotas::admit_blob(&mut tx, repository, digest, size).await?;
     if !blobs::link(&mut tx, repository, &store.name, digest, now).await? {
         return Err(Error::unavailable(
             "database_busy",

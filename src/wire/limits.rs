@@ -1,4 +1,4 @@
-//! Who read what.
+//! What namespaces may have and have, and who read what.
 
 use crate::model::{
     digest::Digest,
@@ -9,6 +9,47 @@ use crate::model::{
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+/// Sets what is named and leaves the other as it is; at least one is.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SetQuota {
+    /// Of all different files of the namespace.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+    /// Of all its workloads together.
+    #[serde(default)]
+    pub versions: Option<u64>,
+}
+
+/// What a namespace may have, and what it has.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct QuotaView {
+    pub namespace: Namespace,
+    /// `null`: as many as it wants.
+    pub bytes: Option<u64>,
+    /// `null`: as many as it wants.
+    pub versions: Option<u64>,
+    pub set_at: Option<DateTime<Utc>>,
+    pub set_by: Option<PrincipalName>,
+    pub used: UsageView,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct UsageView {
+    /// That were ever made.
+    pub versions: u64,
+    /// Different files.
+    pub blobs: u64,
+    /// Of these files. This is what counts.
+    pub bytes: u64,
+    /// Of those that no other namespace has.
+    pub own_bytes: u64,
+    /// Of those that others have too, which lie in the store once.
+    pub shared_bytes: u64,
+    /// Of uploads that have not ended, which do not count yet.
+    pub uploading_bytes: u64,
+}
 
 /// Reads within one minute that are the same in who, what, how and from where.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

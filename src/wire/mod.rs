@@ -5,8 +5,8 @@ mod cards;
 mod deployments;
 mod governance;
 mod hooks;
-mod lineage;
 mod limits;
+mod lineage;
 mod monitors;
 mod removal;
 mod trust;
@@ -15,8 +15,8 @@ pub use cards::*;
 pub use deployments::*;
 pub use governance::*;
 pub use hooks::*;
-pub use lineage::*;
 pub use limits::*;
+pub use lineage::*;
 pub use monitors::*;
 pub use removal::*;
 pub use trust::*;
@@ -136,7 +136,8 @@ pub struct Whoami {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Present {
-    /// File sizes in bytes. Answered are those that some file of the namespace has: worth hashing first.
+    /// File sizes in bytes, of all that is to be sent: refused where the namespace's quota has no room for it. Answered are
+    /// those that some file of the namespace has: worth hashing first.
     #[serde(default)]
     pub sizes: Vec<u64>,
     /// Answered are those the workload's repository can use now.

@@ -48,10 +48,12 @@ mod hooks_hostile;
 mod hooks_limits;
 /// Rows of hooks that two want at once.
 mod hooks_locks;
-/// Tokens for identities of other systems.
-mod keyless;
 /// The inventory: every workload, what runs of it, and what is wrong.
 mod inventory;
+/// Tokens for identities of other systems.
+mod keyless;
+/// Quotas of namespaces, and how much one principal may ask for.
+mod limits;
 /// What versions are made of, what is made of them, and quarantine.
 mod lineage;
 /// The event log: gap-free, exact, append-only.

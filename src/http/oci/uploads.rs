@@ -122,6 +122,12 @@ fn offset(headers: &HeaderMap) -> Result<Option<u64>> {
     }
 }
 
+/// How long the body is, where that is known. In the same process only the header says so.
+fn length(headers: &HeaderMap, body: &Body) -> Option<u64> {
+    let said = || headers.get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok();
+    body.size_hint().exact().or_else(said)
+}
+
 pub async fn append(
     State(app): State<App>,
     headers: HeaderMap,
@@ -129,7 +135,8 @@ pub async fn append(
     body: Body,
 ) -> Reply {
     let repository = repository(&namespace, &name)?;
-    let status = uploads::append(&app, &repository, &id, offset(&headers)?, stream(body)).await?;
+    let (offset, length) = (offset(&headers)?, length(&headers, &body));
+    let status = uploads::append(&app, &repository, &id, offset, length, stream(body)).await?;
     let mut response = progress(&app, StatusCode::ACCEPTED, &repository, &id, status.received);
     if let Ok(value) = status.digest.as_str().parse() {
         response.headers_mut().insert(SO_FAR, value);
@@ -149,7 +156,8 @@ pub async fn finish(
         Error::invalid("digest_invalid", "the digest of the upload is missing")
             .hint("end with PUT …?digest=sha256:…")
     })?;
-    uploads::finish(&app, &repository, &id, offset(&headers)?, &digest, stream(body)).await?;
+    let (offset, length) = (offset(&headers)?, length(&headers, &body));
+    uploads::finish(&app, &repository, &id, offset, &digest, length, stream(body)).await?;
     Ok(created(&app, &repository, &digest))
 }
 

@@ -63,6 +63,8 @@ impl Change {
             Self::TokenRevoked { .. } => "token_revoked",
             Self::TrustAdded { .. } => "trust_added",
             Self::TrustRemoved { .. } => "trust_removed",
+            Self::QuotaSet { .. } => "quota_set",
+            Self::QuotaRemoved { .. } => "quota_removed",
             Self::Pushed { .. } => "pushed",
             Self::PushedAgain { .. } => "pushed_again",
             Self::Yanked { .. } => "yanked",
@@ -201,7 +203,9 @@ impl Change {
             | Self::TrustRemoved { namespace, .. }
             | Self::RetentionSet { namespace, .. }
             | Self::RetentionRemoved { namespace }
-            | Self::NamespaceDeleted { namespace, .. } => Some(namespace.to_string()),
+            | Self::NamespaceDeleted { namespace, .. }
+            | Self::QuotaSet { namespace, .. }
+            | Self::QuotaRemoved { namespace } => Some(namespace.to_string()),
             Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
                 (namespace != EVERYWHERE).then(|| namespace.clone())
             }

@@ -1,0 +1,250 @@
+//! What a namespace may have at most: bytes and versions. Asked before anything is received, and decided under the quota's
+//! lock in the transaction that adds it, so that no two find room in the same place. Who has no quota is asked nothing.
+
+use super::{Context, namespaces as ops_namespaces};
+use crate::{
+    db::{
+        Tx, log,
+        quotas::{self, QuotaRow, Used},
+        versions,
+    },
+    error::{Error, Result},
+    model::{
+        access::Actor,
+        digest::Digest,
+        event::Change,
+        name::{Namespace, Workload},
+        size::SIZE_MAX,
+    },
+};
+use std::collections::BTreeSet;
+
+/// Not counted since the quota was set.
+const UNCOUNTED: u64 = SIZE_MAX;
+
+/// How a namespace stands.
+pub struct Standing {
+    pub namespace: Namespace,
+    pub quota: Option<QuotaRow>,
+    pub used: Used,
+    pub versions: u64,
+    /// Bytes of uploads that have not ended, which do not count yet.
+    pub uploading: u64,
+}
+
+/// Sets what is named and leaves the other as it is.
+pub async fn set(
+    cx: &Context,
+    actor: &Actor,
+    namespace: &Namespace,
+    bytes: Option<u64>,
+    versions: Option<u64>,
+) -> Result<Standing> {
+    if bytes.is_none() && versions.is_none() {
+        return Err(Error::invalid("quota_invalid", "a quota is of bytes, of versions, or of both")
+            .hint(format!("gradus quota set {namespace} --bytes 10GiB --versions 1000")));
+    }
+    if [bytes, versions].into_iter().flatten().any(|most| most == 0 || most > SIZE_MAX) {
+        return Err(Error::invalid("quota_invalid", format!("a quota is a number from 1 to {SIZE_MAX}"))
+            .hint(format!("to let as much in as comes: gradus quota rm {namespace}")));
+    }
+    ops_namespaces::show(cx, namespace).await?;
+    let now = cx.clock.now();
+    let mut tx = cx.db.write().await?;
+    let before = quotas::lock(&mut tx, namespace).await?;
+    let row = QuotaRow {
+        namespace: namespace.clone(),
+        bytes: bytes.or(before.as_ref().and_then(|before| before.bytes)),
+        versions: versions.or(before.as_ref().and_then(|before| before.versions)),
+        counted: UNCOUNTED,
+        set_at: now,
+        set_by: actor.principal.clone(),
+    };
+    if before.is_some_and(|before| (before.bytes, before.versions) == (row.bytes, row.versions)) {
+        drop(tx);
+        return show(cx, namespace).await;
+    }
+    quotas::put(&mut tx, &row).await?;
+    let change = Change::QuotaSet { namespace: namespace.clone(), bytes: row.bytes, versions: row.versions };
+    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    show(cx, namespace).await
+}
+
+pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Result<()> {
+    ops_namespaces::show(cx, namespace).await?;
+    let mut tx = cx.db.write().await?;
+    if !quotas::remove(&mut tx, namespace).await? {
+        return Err(Error::not_found("quota_unknown", format!("{namespace} has no quota")));
+    }
+    let change = Change::QuotaRemoved { namespace: namespace.clone() };
+    log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
+    tx.commit().await
+}
+
+pub async fn show(cx: &Context, namespace: &Namespace) -> Result<Standing> {
+    ops_namespaces::show(cx, namespace).await?;
+    standing(&mut cx.db.read().await?, namespace.clone()).await
+}
+
+async fn standing(tx: &mut Tx, namespace: Namespace) -> Result<Standing> {
+    Ok(Standing {
+        quota: quotas::find(tx, &namespace).await?,
+        used: quotas::used(tx, &namespace).await?,
+        versions: quotas::versions(tx, &namespace).await?,
+        uploading: quotas::uploading(tx, &namespace).await?,
+        namespace,
+    })
+}
+
+/// How the namespaces that the actor may see stand, after a name.
+pub async fn list(cx: &Context, actor: &Actor, after: &str, limit: i64) -> Result<Vec<Standing>> {
+    let namespaces = ops_namespaces::list(cx, actor, after, limit).await?;
+    let mut tx = cx.db.read().await?;
+    let mut standings = Vec::with_capacity(namespaces.len());
+    for row in namespaces {
+        standings.push(standing(&mut tx, row.name).await?);
+    }
+    Ok(standings)
+}
+
+/// Refusal code of what a quota does not let in.
+pub const EXCEEDED: &str = "quota_exceeded";
+
+/// 403, as other registries answer it: clients of the distribution-spec show its message and do not try again.
+fn exceeded(namespace: &Namespace, what: &str, used: u64, asked: u64, allowed: u64) -> Error {
+    Error::forbidden(
+        EXCEEDED,
+        format!("the quota of {namespace} is {allowed} {what}; it has {used}, and this needs {asked} more"),
+    )
+    .hint(format!(
+        "an admin of the registry can raise it: gradus quota set {namespace} --{what} NUMBER; what is used shows: gradus quota show {namespace}"
+    ))
+    .details(serde_json::json!({ "namespace": namespace, "of": what, "used": used, "asked": asked, "allowed": allowed }))
+}
+
+/// Refuses what a quota has no room for. Answers what is counted now, which may be more than there is.
+async fn fits(tx: &mut Tx, quota: &QuotaRow, asked: u64) -> Result<u64> {
+    let Some(allowed) = quota.bytes else { return Ok(quota.counted) };
+    let has_room = |used: u64| used.checked_add(asked).is_some_and(|all| all <= allowed);
+    if has_room(quota.counted) {
+        return Ok(quota.counted);
+    }
+    // Counted anew: what was removed since has not been subtracted.
+    let used = quotas::bytes(tx, &quota.namespace).await?;
+    if has_room(used) { Ok(used) } else { Err(exceeded(&quota.namespace, "bytes", used, asked, allowed)) }
+}
+
+/// Refuses so many more bytes where there is no room for them, before they are received.
+pub(super) async fn expect_bytes(cx: &Context, namespace: &Namespace, asked: u64) -> Result<()> {
+    let mut tx = cx.db.read().await?;
+    match quotas::find(&mut tx, namespace).await? {
+        Some(quota) => fits(&mut tx, &quota, asked).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The same of one blob. What the namespace has, needs no room.
+pub(super) async fn expect_blob(
+    cx: &Context,
+    repository: &Workload,
+    digest: Option<&Digest>,
+    size: Option<u64>,
+) -> Result<Room> {
+    let namespace = repository.namespace();
+    let mut tx = cx.db.read().await?;
+    let quota = quotas::find(&mut tx, &namespace).await?.filter(|quota| quota.bytes.is_some());
+    let Some(quota) = quota else { return Ok(Room(None)) };
+    if let Some(digest) = digest
+        && quotas::has_blob(&mut tx, &namespace, digest).await?
+    {
+        return Ok(Room(None));
+    }
+    fits(&mut tx, &quota, size.unwrap_or(1)).await?;
+    if size.is_some() {
+        return Ok(Room(None));
+    }
+    let used = quotas::bytes(&mut tx, &namespace).await?;
+    Ok(Room(Some((quota, used))))
+}
+
+/// How much may come where nobody said how much will.
+pub(super) struct Room(Option<(QuotaRow, u64)>);
+
+impl Room {
+    /// Refuses a blob of that size.
+    pub(super) fn check(&self, size: u64) -> Result<()> {
+        let Some((quota, used)) = &self.0 else { return Ok(()) };
+        match quota.bytes {
+            Some(allowed) if used.saturating_add(size) > allowed => {
+                Err(exceeded(&quota.namespace, "bytes", *used, size, allowed))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// Lets a blob in, in the transaction that links it, before it is linked.
+pub(super) async fn admit_blob(tx: &mut Tx, repository: &Workload, digest: &Digest, size: u64) -> Result<()> {
+    let namespace = repository.namespace();
+    let quota = quotas::lock(tx, &namespace).await?.filter(|quota| quota.bytes.is_some());
+    let Some(quota) = quota else { return Ok(()) };
+    if quotas::has_blob(tx, &namespace, digest).await? {
+        return Ok(());
+    }
+    let counted = fits(tx, &quota, size).await?;
+    quotas::set_counted(tx, &namespace, counted.saturating_add(size)).await
+}
+
+/// Refuses a push that needs more than there is room for, by the sizes of its files. Only those that no file of the namespace
+/// has are certainly new, and then so is the version.
+pub(super) async fn expect_files(cx: &Context, repository: &Workload, new: &BTreeSet<u64>) -> Result<()> {
+    if new.is_empty() {
+        return Ok(());
+    }
+    let namespace = repository.namespace();
+    let mut tx = cx.db.read().await?;
+    let Some(quota) = quotas::find(&mut tx, &namespace).await? else { return Ok(()) };
+    let asked = new.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+    fits(&mut tx, &quota, asked).await?;
+    one_more(&mut tx, &quota).await
+}
+
+/// Refuses a version before the registry makes its own blobs for it.
+pub(super) async fn expect_version(
+    cx: &Context,
+    workload: &Workload,
+    digest: &Digest,
+    own: &[Vec<u8>],
+) -> Result<()> {
+    let namespace = workload.namespace();
+    let mut tx = cx.db.read().await?;
+    let Some(quota) = quotas::find(&mut tx, &namespace).await? else { return Ok(()) };
+    if versions::of_manifest(&mut tx, workload, digest).await?.is_none() {
+        one_more(&mut tx, &quota).await?;
+    }
+    let mut asked = 0;
+    for bytes in own {
+        if !quotas::has_blob(&mut tx, &namespace, &Digest::sha256(bytes)).await? {
+            asked += bytes.len() as u64;
+        }
+    }
+    fits(&mut tx, &quota, asked).await.map(drop)
+}
+
+/// Lets one more version in, in the transaction that makes it, whose repository is locked.
+pub(super) async fn admit_version(tx: &mut Tx, namespace: &Namespace) -> Result<()> {
+    match quotas::lock(tx, namespace).await? {
+        Some(quota) => one_more(tx, &quota).await,
+        None => Ok(()),
+    }
+}
+
+async fn one_more(tx: &mut Tx, quota: &QuotaRow) -> Result<()> {
+    let Some(allowed) = quota.versions else { return Ok(()) };
+    let used = quotas::versions(tx, &quota.namespace).await?;
+    if used < allowed {
+        return Ok(());
+    }
+    Err(exceeded(&quota.namespace, "versions", used, 1, allowed))
+}

@@ -1,0 +1,367 @@
+//! Quotas of namespaces, and how much one principal may ask for.
+
+use crate::harness::{
+    Answer, Backend, Call, Env, backends,
+    files::{self, noise, push, push_prompt, upload},
+    home::Home,
+    oci,
+    server::{Setup, get},
+    session::{Session, objects, streamed},
+};
+use axum::body::Body;
+use futures_util::{future::join_all, stream};
+use gradus::{
+    client::Client,
+    model::{
+        access::{Role, Scope},
+        digest::Digest,
+    },
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+const W: &str = "acme/x";
+
+async fn set(env: &Env, namespace: &str, quota: Value) {
+    env.call("PUT", &format!("/v1/quotas/{namespace}")).json(quota).expect(200).await;
+}
+
+async fn used(env: &Env, namespace: &str) -> Value {
+    env.get(&format!("/v1/quotas/{namespace}")).expect(200).await.value()["used"].clone()
+}
+
+async fn put(env: &Env, repository: &str, bytes: &[u8]) -> Answer {
+    let at = format!("/v2/{repository}/blobs/uploads/?digest={}", Digest::sha256(bytes));
+    env.call("POST", &at).body(bytes.to_vec()).send().await
+}
+
+fn is_refused(answer: &Answer) -> bool {
+    match answer.status.as_u16() {
+        403 => assert_eq!(answer.code(), "quota_exceeded", "{}", answer.text()),
+        201 => {}
+        status => panic!("{status} {}", answer.text()),
+    }
+    answer.status == 403
+}
+
+backends! {
+    async fn what_has_no_room_is_refused_before_it_is_sent(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let ask = |sizes: Value| env.call("POST", &format!("/v1/workloads/{W}/present")).json(json!({ "sizes": sizes }));
+        // Two of one size may be the same file.
+        ask(json!([600, 600, 400])).expect(200).await;
+        let refused = ask(json!([600, 600, 401])).expect(403).await.value();
+        assert_eq!(refused["code"], "quota_exceeded");
+        assert_eq!(refused["details"], json!({ "namespace": "acme", "of": "bytes", "used": 0, "asked": 1001, "allowed": 1000 }));
+        assert!(refused["hint"].as_str().unwrap().contains("gradus quota set acme --bytes"), "{refused}");
+        // The sum of sizes is more than any number.
+        ask(json!([u64::MAX, 600])).expect(400).await;
+
+        for length in [1001, 9 * 1024 * 1024] {
+            let refused = put(&env, W, &noise(1, length)).await;
+            assert!(is_refused(&refused));
+            assert_eq!(refused.value()["errors"][0]["code"], "DENIED");
+            assert!(refused.text().contains("gradus quota set acme"), "OCI clients show the message");
+        }
+        assert_eq!(objects(&env).await, (vec![], 0), "nothing was stored");
+        assert_eq!(used(&env, "acme").await, json!({
+            "versions": 0, "blobs": 0, "bytes": 0, "own_bytes": 0, "shared_bytes": 0, "uploading_bytes": 0
+        }));
+        assert!(!is_refused(&put(&env, W, &noise(2, 1000)).await));
+        // Full: nothing begins any more, and what is there needs no room.
+        let full = env.call("POST", &format!("/v2/{W}/blobs/uploads/")).send().await;
+        assert!(is_refused(&full));
+        for repository in [W, "acme/y"] {
+            assert!(!is_refused(&put(&env, repository, &noise(2, 1000)).await), "{repository}");
+        }
+        assert_eq!(used(&env, "acme").await["bytes"], 1000);
+    }
+
+    async fn an_upload_that_runs_out_of_room_goes_on_once_there_is_some(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let bytes = noise(3, 1500);
+        let session = Session::begin(&env, W).await;
+        assert_eq!(session.chunk(&env, 0, &bytes[..900]).await.status, 202);
+        assert!(is_refused(&session.chunk(&env, 900, &bytes[900..]).await));
+        assert_eq!(session.received(&env).await, Some(900), "what was acknowledged is kept");
+        assert!(is_refused(&session.finish_with(&env, &Digest::sha256(&bytes), bytes[900..].to_vec()).await));
+        assert_eq!(session.received(&env).await, Some(900));
+        let now = used(&env, "acme").await;
+        assert_eq!((&now["bytes"], &now["uploading_bytes"]), (&json!(0), &json!(900)));
+        set(&env, "acme", json!({ "bytes": 1500 })).await;
+        assert_eq!(session.chunk(&env, 900, &bytes[900..]).await.status, 202);
+        assert_eq!(session.finish(&env, &Digest::sha256(&bytes)).await.status, 201);
+        let now = used(&env, "acme").await;
+        assert_eq!((&now["bytes"], &now["uploading_bytes"]), (&json!(1500), &json!(0)));
+    }
+
+    async fn a_stream_of_unknown_length_stops_where_the_room_ends(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let bytes = noise(4, 3000);
+        let session = Session::begin(&env, W).await;
+        assert!(is_refused(&session.stream(&env, streamed(&bytes, 300)).await));
+        let received = session.received(&env).await.unwrap();
+        assert!((600..=1000).contains(&received), "{received}");
+        set(&env, "acme", json!({ "bytes": 3000 })).await;
+        assert_eq!(session.stream(&env, streamed(&bytes[received..], 300)).await.status, 202);
+        assert_eq!(session.finish(&env, &Digest::sha256(&bytes)).await.status, 201);
+    }
+
+    async fn many_at_once_do_not_exceed_a_quota_together(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let other = env.replica().await;
+        // On SQLite one process has the data.
+        let replicas = if env.backend.is_postgres() { [&env, &other] } else { [&env; 2] };
+        let all: Vec<Vec<u8>> = (0..8).map(|seed| noise(10 + seed, 300)).collect();
+        let sent = join_all(all.iter().enumerate().map(|(at, bytes)| put(replicas[at % 2], W, bytes))).await;
+        assert_eq!(sent.iter().filter(|answer| !is_refused(answer)).count(), 3);
+        assert_eq!(used(&env, "acme").await["bytes"], 900);
+        assert_eq!(objects(&env).await.0, [300, 300, 300], "what was refused is not stored");
+
+        // All have room until the first of them has ended.
+        set(&env, "acme", json!({ "bytes": 1900 })).await;
+        let mut sessions = Vec::new();
+        for seed in 20..24 {
+            let (session, bytes) = (Session::begin(&env, W).await, noise(seed, 300));
+            assert_eq!(session.chunk(&env, 0, &bytes).await.status, 202);
+            sessions.push((session, Digest::sha256(&bytes)));
+        }
+        let ended = join_all(sessions.iter().enumerate().map(|(at, (session, digest))| session.finish(replicas[at % 2], digest))).await;
+        let refused: Vec<usize> = (0..4).filter(|at| is_refused(&ended[*at])).collect();
+        assert_eq!((refused.len(), &used(&env, "acme").await["bytes"]), (1, &json!(1800)));
+        let (session, digest) = &sessions[refused[0]];
+        assert_eq!(session.received(&env).await, Some(300));
+        set(&env, "acme", json!({ "bytes": 2100 })).await;
+        assert_eq!(session.finish(&env, digest).await.status, 201);
+    }
+
+    async fn own_and_shared_bytes_are_told_apart_and_room_comes_back(env: Env) {
+        env.namespace("acme").await;
+        env.namespace("other").await;
+        let (both, own) = (noise(30, 100), noise(31, 50));
+        for (repository, bytes) in [(W, &both), ("acme/y", &both), (W, &own), ("other/z", &both)] {
+            assert!(!is_refused(&put(&env, repository, bytes).await));
+        }
+        let view = |versions: u64, blobs: u64, own: u64, shared: u64, uploading: u64| json!({
+            "versions": versions, "blobs": blobs, "bytes": own + shared, "own_bytes": own, "shared_bytes": shared, "uploading_bytes": uploading
+        });
+        assert_eq!(used(&env, "acme").await, view(0, 2, 50, 100, 0));
+        assert_eq!(used(&env, "other").await, view(0, 1, 0, 100, 0));
+
+        // A mount adds to a namespace as an upload does.
+        set(&env, "other", json!({ "bytes": 149 })).await;
+        let mount = || env.call("POST", &format!("/v2/other/z/blobs/uploads/?mount={}&from={W}", Digest::sha256(&own)));
+        assert!(is_refused(&mount().send().await));
+        let session = Session::begin(&env, "other/z").await;
+        assert_eq!(session.chunk(&env, 0, &noise(32, 40)).await.status, 202);
+        assert_eq!(used(&env, "other").await, view(0, 1, 0, 100, 40));
+        // What is removed makes room, though nobody subtracts it.
+        env.call("DELETE", &format!("/v2/other/z/blobs/{}", Digest::sha256(&both))).expect(202).await;
+        assert!(!is_refused(&mount().send().await));
+        assert_eq!(used(&env, "other").await, view(0, 1, 0, 50, 40));
+        assert_eq!(used(&env, "acme").await, view(0, 2, 100, 50, 0));
+    }
+
+    async fn versions_are_limited_by_whatever_door_they_come(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "versions": 2 })).await;
+        for text in ["one", "two"] {
+            assert_eq!(push_prompt(&env, W, text, json!({})).await.status, 201);
+        }
+        assert!(is_refused(&push_prompt(&env, "acme/y", "three", json!({})).await));
+        let again = push_prompt(&env, W, "one", json!({})).await;
+        assert_eq!(again.status, 200, "what is a version already is no other one: {}", again.text());
+        let manifest = oci::prompt(&env, W, "four").await;
+        assert!(is_refused(&oci::put(&env, W, "1.7.0", &manifest).await));
+        assert_eq!(oci::put(&env, W, "free", &oci::other(&env, W, "note").await).await.status, 201, "other content is no version");
+        let present = env.call("POST", "/v1/workloads/acme/y/present").json(json!({ "sizes": [4711] }));
+        assert!(is_refused(&present.send().await));
+        assert_eq!(used(&env, "acme").await["versions"], 2);
+        assert_eq!(env.get("/v1/workloads/acme/y/versions").expect(200).await.value()["items"], json!([]));
+
+        set(&env, "acme", json!({ "versions": 4 })).await;
+        let mut ready = Vec::new();
+        for number in 0..6 {
+            let workload = format!("acme/w{number}");
+            let file = upload(&env, &workload, "a.prompt.yaml", &files::prompt(&format!("w {number}"))).await;
+            ready.push((workload, file));
+        }
+        let pushed = join_all(ready.iter().map(|(workload, file)| push(&env, workload, vec![file.clone()], json!({})))).await;
+        assert_eq!(pushed.iter().filter(|answer| !is_refused(answer)).count(), 2);
+        assert_eq!(used(&env, "acme").await["versions"], 4);
+    }
+
+    async fn admins_of_the_registry_set_quotas_and_readers_see_them(env: Env) {
+        env.namespace("acme").await;
+        env.namespace("other").await;
+        let at = "/v1/quotas/acme";
+        for (body, status, code) in [
+            (json!({}), 400, "quota_invalid"),
+            (json!({ "bytes": 0 }), 400, "quota_invalid"),
+            (json!({ "versions": 0, "bytes": 5 }), 400, "quota_invalid"),
+            (json!({ "bytes": u64::MAX }), 400, "quota_invalid"),
+            (json!({ "bytes": -1 }), 400, "body_invalid"),
+            (json!({ "bytes": 1.5 }), 400, "body_invalid"),
+            (json!({ "bytes": "10GiB" }), 400, "body_invalid"),
+            (json!({ "versions": 1e30 }), 400, "body_invalid"),
+        ] {
+            assert_eq!(env.call("PUT", at).json(body.clone()).expect(status).await.code(), code, "{body}");
+        }
+        for method in ["PUT", "DELETE", "GET"] {
+            let call = env.call(method, "/v1/quotas/nowhere").json(json!({ "bytes": 1 }));
+            assert_eq!(call.expect(404).await.code(), "namespace_unknown", "{method}");
+        }
+        assert_eq!(env.call("DELETE", at).expect(404).await.code(), "quota_unknown");
+
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        set(&env, "acme", json!({ "versions": 7 })).await;
+        set(&env, "acme", json!({ "bytes": 1000, "versions": 7 })).await;
+        let rita = env.person("rita", "acme", Role::Reader).await;
+        let own = env.person("adam", "acme", Role::Admin).await;
+        let stranger = env.person("strix", "other", Role::Admin).await;
+        let shown = env.get(at).token(&rita).expect(200).await.value();
+        assert_eq!((&shown["bytes"], &shown["versions"], &shown["set_by"]), (&json!(1000), &json!(7), &json!("admin")));
+        let listed = env.get("/v1/quotas").token(&rita).expect(200).await.value();
+        assert_eq!(listed["items"], json!([shown]));
+        assert_eq!(env.get("/v1/quotas?limit=1").expect(200).await.value()["next"], "acme");
+        env.get(at).token(&stranger).expect(403).await;
+        for token in [&rita, &own, &stranger] {
+            env.call("PUT", at).token(token).json(json!({ "bytes": 5 })).expect(403).await;
+            env.call("DELETE", at).token(token).expect(403).await;
+        }
+        env.call("DELETE", at).expect(204).await;
+        assert!(!is_refused(&put(&env, W, &noise(40, 5000)).await));
+        let events = env.get("/v1/events?namespace=acme").expect(200).await.value();
+        let data: Vec<_> = events["items"].as_array().unwrap().iter().filter(|event| event["kind"].as_str().unwrap().starts_with("quota_")).map(|event| event["data"].clone()).collect();
+        assert_eq!(data, [
+            json!({ "namespace": "acme", "bytes": 1000, "versions": null }),
+            json!({ "namespace": "acme", "bytes": 1000, "versions": 7 }),
+            json!({ "namespace": "acme" }),
+        ]);
+    }
+}
+
+#[test]
+fn quotas_by_the_command_line() {
+    let home = Home::new();
+    home.run(&["namespace", "create", "acme"]).expect(0);
+    for bad in ["0", "-5", "10XB", "1.5GiB", "", "9999999999PiB"] {
+        let refused = home.run(&["quota", "set", "acme", "--bytes", bad]).expect(2);
+        assert!(refused.stderr.contains("--bytes") || refused.stderr.contains("-5"), "{bad}: {refused:#?}");
+    }
+    for arguments in [
+        &["quota", "set", "acme"][..],
+        &["quota", "set", "acme", "--versions", "0"],
+        &["quota", "set", "acme", "--versions", "many"],
+        &["quota", "set", "Acme", "--versions", "1"],
+    ] {
+        home.run(arguments).expect(2);
+    }
+    home.run(&["quota", "set", "nowhere", "--bytes", "1GiB"]).expect(7);
+    home.run(&["quota", "rm", "acme"]).expect(7);
+    let set = home.run(&["quota", "set", "acme", "--bytes", "16B", "--versions", "5"]).expect(0);
+    assert!(
+        set.stdout.contains("bytes: 0 B of 16 B allowed") && set.stdout.contains("versions: 0 of 5 allowed")
+    );
+    let refused = home.push("prompts/triage-1.prompt.yaml").expect(8);
+    for part in ["[quota_exceeded]", "16 bytes", "gradus quota set acme --bytes"] {
+        assert!(refused.stderr.contains(part), "{part}: {refused:#?}");
+    }
+    let shown: Value =
+        serde_json::from_str(&home.run(&["quota", "show", "acme", "--json"]).expect(0).stdout).unwrap();
+    assert_eq!((&shown["bytes"], &shown["used"]["bytes"]), (&json!(16), &json!(0)), "nothing was sent");
+    assert!(home.run(&["quota", "list"]).expect(0).stdout.contains("16 B"));
+    home.run(&["quota", "rm", "acme"]).expect(0);
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    let log = home.run(&["log", "acme"]).expect(0).stdout;
+    assert!(
+        log.contains("limited acme to 16 B and 5 versions") && log.contains("took the quota of acme away"),
+        "{log}"
+    );
+}
+
+async fn with_limits(change: impl FnOnce(&mut gradus::config::Limits)) -> Env {
+    let env = Env::with(Backend::SqliteLocal, |config| change(&mut config.limits)).await;
+    env.namespace("acme").await;
+    env
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_too_often_is_told_when_to_ask_again() {
+    let env = with_limits(|limits| (limits.requests_per_second, limits.burst) = (2, 3)).await;
+    let rita = env.person("rita", "acme", Role::Reader).await;
+    let another = env.token("rita", Scope::default()).await;
+    // All tokens of one principal are one; refused for another reason counts as well.
+    env.get("/v1/whoami").token(&rita).expect(200).await;
+    env.get("/v1/whoami").token(&another).expect(200).await;
+    env.call("POST", "/v1/gc").token(&rita).expect(403).await;
+    let refused = env.get("/v1/whoami").token(&another).expect(429).await;
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("rate_limited", "1"));
+    let oci = env.get("/v2/").token(&rita).expect(429).await;
+    assert_eq!(oci.value()["errors"][0]["code"], "TOOMANYREQUESTS");
+    assert_eq!(oci.header("retry-after"), "1");
+    // Others have their own share, and health has none.
+    env.get("/v1/whoami").expect(200).await;
+    for _ in 0..10 {
+        Call::new(&env.router, "GET", "/healthz").expect(200).await;
+    }
+    let metrics = Call::new(&env.router, "GET", "/metrics").expect(200).await.text();
+    assert!(metrics.contains("gradus_rate_limited_total 2\n"), "{metrics}");
+    env.clock.advance(Duration::from_secs(1));
+    for status in [200, 200, 429] {
+        env.get("/v1/whoami").token(&rita).expect(status).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn requests_under_way_of_one_principal_are_limited() {
+    let env = with_limits(|limits| limits.concurrent_per_principal = 1).await;
+    let rita = env.person("rita", "acme", Role::Reader).await;
+    let session = Session::begin(&env, W).await;
+    let (router, admin) = (env.router.clone(), env.admin.clone());
+    let endless = tokio::spawn(async move {
+        // Until it is the one that is under way.
+        loop {
+            let body = Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>());
+            let answer = Call::new(&router, "PATCH", &session.at).token(&admin).body(body).send().await;
+            assert_eq!(answer.status, 429, "{}", answer.text());
+        }
+    });
+    let until = async |wanted: u16| {
+        for _ in 0..500 {
+            let answer = env.get("/v1/whoami").send().await;
+            if answer.status == wanted {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("never answered {wanted}");
+    };
+    let refused = until(429).await;
+    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("rate_limited", "1"));
+    env.get("/v1/whoami").token(&rita).expect(200).await;
+    endless.abort();
+    until(200).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_waits_as_long_as_it_is_told() {
+    let directory = tempfile::tempdir().unwrap();
+    let setup = Setup::with(Backend::SqliteLocal, directory.path(), |config| {
+        config.limits.requests_per_second = 4;
+    })
+    .await;
+    let server = setup.start();
+    let token = server.bootstrap_token().expect("the first start prints a token");
+    let client = Client::remote(&setup.url, Some(token), false).unwrap();
+    for _ in 0..12 {
+        assert_eq!(client.whoami().await.unwrap().principal.as_str(), "admin");
+    }
+    let metrics = get(&setup.url, "/metrics").unwrap();
+    let refused = metrics.lines().find_map(|line| line.strip_prefix("gradus_rate_limited_total "));
+    assert!(refused.is_some_and(|refused| refused != "0"), "it was told to wait");
+}
