@@ -98,7 +98,7 @@ impl Source<'_> {
             true => {
                 let bytes = self.whole(blob).await?;
                 progress(blob.size);
-                target.put_blob(to, &blob.digest, Body::from(bytes)).await
+                target.put_blob(to, &blob.digest, bytes).await
             }
             false => self.stream(blob, target, to, progress).await,
         };
