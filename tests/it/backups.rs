@@ -109,6 +109,7 @@ all_backends! {
         assert_whole(&copy).await;
 
         // Only what is new is fetched; every line is as the schema says.
+        env.clock.advance(Duration::from_secs(1));
         push_prompt(&env, W, "four", json!({})).await;
         let second = take(&env, folder.path(), true).await.unwrap();
         assert!((1..=3).contains(&second.fetched) && second.fetched_bytes < 10_000, "{second:?}");
