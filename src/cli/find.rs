@@ -29,6 +29,9 @@ pub struct Find {
     /// A file they have
     #[arg(long, value_name = "DIGEST")]
     file: Option<String>,
+    /// Who answers for the workload, as `gradus workload set --owner` said
+    #[arg(long, value_name = "NAME")]
+    owner: Option<String>,
     /// Most entries
     #[arg(long, default_value_t = 100, value_parser = limit)]
     limit: usize,
@@ -42,11 +45,12 @@ impl Find {
             ("licence", self.licence),
             ("flag", self.flag),
             ("file", self.file),
+            ("owner", self.owner),
         ];
         if asked.iter().all(|(_, value)| value.is_none()) {
             return Err(Error::invalid("usage", "say what the versions have").hint(
                 out.command(
-                    "find --base MODEL, --dataset NAME, --licence ID, --flag FLAG or --file DIGEST; several: all must hold",
+                    "find --base MODEL, --dataset NAME, --licence ID, --flag FLAG, --file DIGEST or --owner NAME; several: all must hold",
                 ),
             ));
         }

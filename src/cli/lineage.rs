@@ -143,6 +143,10 @@ fn describe(node: &LineageNode) -> String {
     if version.targets > 0 {
         words.push(format!("on {}: {}", count(version.targets, "target"), named(&node.running_on)));
     }
+    if !node.readers.is_empty() {
+        let readers: Vec<&str> = node.readers.iter().map(|reader| reader.as_str()).collect();
+        words.push(format!("read by {}", readers.join(", ")));
+    }
     words.join("; ")
 }
 
@@ -235,6 +239,7 @@ mod tests {
             digest: None,
             version: None,
             running_on: Vec::new(),
+            readers: Vec::new(),
         }
     }
 

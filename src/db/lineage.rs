@@ -311,11 +311,12 @@ pub async fn window(
     rows.into_iter().map(|(workload, sequence, fits)| Ok((key((workload, sequence))?, fits))).collect()
 }
 
-/// Names of the workloads of an owner after a name, as their cards say. For `find`, once there are cards.
-pub async fn owned_by(tx: &mut Tx, owner: &str, after: &str, limit: i64) -> Result<Vec<Workload>> {
-    let sql =
-        "SELECT workload FROM workload_cards WHERE owner = $1 AND workload > $2 ORDER BY workload LIMIT $3";
-    let rows: Vec<(String,)> = all!(tx, sql, owner, after, limit);
+/// Names of the workloads of an owner from a name on, as their cards say.
+pub async fn owned_by(tx: &mut Tx, owner: &str, from: &str, limit: i64) -> Result<Vec<Workload>> {
+    let sql = "SELECT workload FROM workload_cards c WHERE owner = $1 AND workload >= $2 AND NOT EXISTS (
+                   SELECT 1 FROM repositories r WHERE r.name = c.workload AND r.deleted_at IS NOT NULL)
+               ORDER BY workload LIMIT $3";
+    let rows: Vec<(String,)> = all!(tx, sql, owner, from, limit);
     rows.into_iter().map(|(workload,)| read("workload_cards", &workload)).collect()
 }
 

@@ -207,6 +207,21 @@ pub async fn list(tx: &mut Tx, filter: &Filter<'_>, limit: i64) -> Result<Vec<Re
 
 type Missing = (String, String, DateTime<Utc>, DateTime<Utc>, i64);
 
+/// Who has read a version since a time, of the last reads of its workload.
+pub async fn readers(
+    tx: &mut Tx,
+    workload: &Workload,
+    version: &Version,
+    since: DateTime<Utc>,
+    limit: i64,
+) -> Result<Vec<PrincipalName>> {
+    let sql = "SELECT DISTINCT principal FROM (
+                   SELECT principal, version FROM reads WHERE workload = $1 AND at >= $2 ORDER BY at DESC, id DESC LIMIT 10000) AS last_reads
+               WHERE version = $3 ORDER BY principal LIMIT $4";
+    let rows: Vec<(String,)> = all!(tx, sql, workload.as_str(), since, version.to_string(), limit);
+    rows.into_iter().map(|(principal,)| read("reads", &principal)).collect()
+}
+
 /// When reads are missing, newest first.
 pub async fn missing(
     tx: &mut Tx,

@@ -93,6 +93,7 @@ const FIND_FILTERS: &[(&str, &str)] = &[
     ("licence", "the licence, as the newest model card or the file itself says: an SPDX id"),
     ("flag", "what was noticed in the files: unsafe, pickle, keras, python or unverified"),
     ("file", "the digest of a file"),
+    ("owner", "who answers for the workload, as its card says"),
 ];
 const LINEAGE_QUERY: &[(&str, &str)] = &[
     ("direction", "up: what it is made of; down: what is made of it; without it both"),

@@ -62,6 +62,9 @@ pub struct LineageNode {
     /// Targets that run the version, at most a hundred.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub running_on: Vec<String>,
+    /// Who resolved, pulled or rendered the version within thirty days, at most twenty; for auditors of its namespace.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<PrincipalName>,
 }
 
 /// One node is made of another.

@@ -125,6 +125,7 @@ backends! {
         assert_eq!(dataset["digest"], json!(digest));
         assert_eq!(edges(&both["down"]), ["acme/a:1.0.0 base acme/m:1.0.0"]);
         let top = &both["down"]["nodes"][1];
+        assert!(top["readers"].is_null(), "{top}");
         assert_eq!((&top["version"]["stages"], &top["version"]["targets"], &top["running_on"]), (&json!(["production"]), &json!(1), &json!(["eu-1"])), "{top}");
         assert_eq!(top["digest"], merged["digest"]);
 
@@ -552,4 +553,52 @@ fn one_command_says_what_is_hit_and_where_it_runs() {
         home.run(usage).expect(2);
     }
     home.run(&["find", "--flag", "picle"]).expect(1);
+}
+
+backends! {
+    async fn who_read_what_is_hit_is_told_to_auditors(env: Env) {
+        chain(&env).await;
+        let ada = env.person("ada", "acme", Role::Reader).await;
+        env.get("/v1/workloads/acme/m/resolve/1.0.0").token(&ada).expect(200).await;
+        let path = format!("/v1/lineage?base={}", escaped(LLAMA));
+        let readers = |tree: &Value| {
+            let nodes = tree["down"]["nodes"].as_array().unwrap().clone();
+            nodes.into_iter().find(|it| it["name"] == "acme/m:1.0.0").unwrap()["readers"].clone()
+        };
+        assert_eq!(readers(&lineage(&env, &env.admin, &path).await), json!(["ada"]));
+        assert!(readers(&lineage(&env, &ada, &path).await).is_null(), "a reader learns nothing of others");
+    }
+
+    async fn versions_are_found_by_who_answers_for_them(env: Env) {
+        chain(&env).await;
+        env.namespace("other").await;
+        for number in 0..3 {
+            files::push_prompt(&env, "other/p", &format!("p{number}"), json!({})).await;
+        }
+        for workload in ["acme/a", "acme/m", "other/p"] {
+            env.call("PATCH", &format!("/v1/workloads/{workload}/card")).json(json!({ "owner": "team a" })).expect(200).await;
+        }
+        let ada = env.person("ada", "other", Role::Reader).await;
+        let all = ["acme/a:1.0.0", "acme/m:1.0.0", "other/p:1.0.0", "other/p:1.0.1", "other/p:1.0.2"];
+        assert_eq!(found(&env, &env.admin, "owner=team%20a").await, all);
+        assert_eq!(found(&env, &ada, "owner=team%20a").await, all[2..]);
+        assert!(found(&env, &env.admin, "owner=team%20b").await.is_empty());
+        assert_eq!(found(&env, &env.admin, &format!("owner=team%20a&base={}", escaped(LLAMA))).await, ["acme/a:1.0.0"]);
+        // Page by page it is the same.
+        for limit in 1..5 {
+            let (mut names, mut cursor) = (Vec::new(), String::new());
+            for _ in 0..10 {
+                let page = env.get(&format!("/v1/find?owner=team%20a&limit={limit}{cursor}")).expect(200).await.value();
+                let items = page["items"].as_array().unwrap();
+                assert!(items.len() <= limit, "{page}");
+                names.extend(items.iter().map(|it| format!("{}:{}", it["workload"].as_str().unwrap(), it["version"].as_str().unwrap())));
+                match page["next"].as_str() {
+                    Some(next) => cursor = format!("&cursor={}", escaped(next)),
+                    None => break,
+                }
+            }
+            assert_eq!(names, all, "{limit}");
+        }
+        assert_eq!(env.get("/v1/find?owner=").send().await.code(), "owner_invalid");
+    }
 }

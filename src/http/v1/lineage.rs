@@ -8,6 +8,7 @@ use crate::{
         answer::{Answer, JsonBody, Query, page},
     },
     model::{
+        card::OWNER_MAX,
         digest::shorten,
         lineage::{Relation, RootKind, wanted},
         name::Workload,
@@ -56,14 +57,18 @@ pub async fn find(
     let (cursor, limit) = query.page()?;
     let given: Vec<(Relation, Option<String>)> =
         ASKED.iter().map(|(name, relation)| (*relation, query.take(name))).collect();
+    let owner = query.take("owner");
     query.done()?;
+    if owner.as_ref().is_some_and(|owner| owner.is_empty() || owner.len() > OWNER_MAX * 4) {
+        return Err(Error::invalid("owner_invalid", "not an owner of workloads").into());
+    }
     let mut asked = Vec::new();
     for (relation, value) in given {
         if let Some(value) = value {
             asked.push((relation, wanted(relation, &value)?));
         }
     }
-    let found = ops_find::find(&app, &actor, asked, &cursor, limit).await?;
+    let found = ops_find::find(&app, &actor, asked, owner.as_deref(), &cursor, limit).await?;
     Ok(Json(wire::Page { items: found.versions.into_iter().map(found_view).collect(), next: found.next }))
 }
 
@@ -82,6 +87,7 @@ fn tree_view(tree: Tree) -> wire::LineageTree {
             relation: None,
             digest: Some(version.brief.digest.to_string()),
             running_on: std::mem::take(&mut version.running_on),
+            readers: std::mem::take(&mut version.readers),
             version: Some(found_view(version)),
         },
         Node::Other { relation, name, digest } => wire::LineageNode {
@@ -90,6 +96,7 @@ fn tree_view(tree: Tree) -> wire::LineageTree {
             digest,
             version: None,
             running_on: Vec::new(),
+            readers: Vec::new(),
         },
     };
     let edge = |Edge { from, to, relation }| wire::LineageEdge { from, to, relation };

@@ -5,7 +5,10 @@ use super::{
     nodes::{Version, briefs, fill_in},
 };
 use crate::{
-    db::lineage::{self as rows, Key, OTHERS_MAX},
+    db::{
+        Tx,
+        lineage::{self as rows, Key, OTHERS_MAX},
+    },
     error::{Error, Result},
     model::{access::Actor, lineage::Relation, name::Workload},
     ops::Context,
@@ -27,22 +30,26 @@ pub struct Found {
     pub next: Option<String>,
 }
 
-/// Versions that have all of what is wanted.
+/// Versions that have all of what is wanted; with `owner`, of workloads that somebody answers for.
 pub async fn find(
     cx: &Context,
     actor: &Actor,
     mut wanted: Vec<(Relation, String)>,
+    owner: Option<&str>,
     cursor: &str,
     limit: i64,
 ) -> Result<Found> {
-    if wanted.is_empty() || wanted.len() > OTHERS_MAX + 1 {
+    if (wanted.is_empty() && owner.is_none()) || wanted.len() > OTHERS_MAX + 1 {
         return Err(Error::invalid("find_nothing", "say what the versions have").hint(
-            "gradus find --base MODEL, --dataset NAME, --licence ID, --flag FLAG or --file DIGEST; several: all must hold",
+            "gradus find --base MODEL, --dataset NAME, --licence ID, --flag FLAG, --file DIGEST or --owner NAME; several: all must hold",
         ));
     }
     let from = read_cursor(cursor)?;
     index::require_whole(cx).await?;
     let mut tx = cx.db.read().await?;
+    if let Some(owner) = owner {
+        return owned(&mut tx, actor, &wanted, owner, from, usize::try_from(limit).unwrap_or(0)).await;
+    }
     if wanted.len() > 1 {
         let mut counted = Vec::with_capacity(wanted.len());
         for (relation, value) in wanted {
@@ -95,6 +102,71 @@ pub async fn find(
     let next = match (is_end, &places) {
         (true, _) => None,
         (false, Some(places)) => places.from(&at),
+        (false, None) => Some(at),
+    };
+    Ok(Found { versions, next: next.map(|(workload, sequence)| format!("{workload}:{sequence}")) })
+}
+
+/// The same workload by workload, of those that somebody answers for.
+async fn owned(
+    tx: &mut Tx,
+    actor: &Actor,
+    wanted: rows::Wanted<'_>,
+    owner: &str,
+    mut at: (String, i64),
+    limit: usize,
+) -> Result<Found> {
+    let may_see = sight(actor);
+    let workloads = rows::owned_by(tx, owner, &at.0, RANGES_MAX as i64).await?;
+    let mut is_end = workloads.len() < RANGES_MAX;
+    let (mut keys, mut looked_at) = (Vec::new(), 0);
+    for workload in workloads {
+        if keys.len() > limit || looked_at >= LOOKED_AT_MAX {
+            is_end = false;
+            break;
+        }
+        if workload.as_str() != at.0 {
+            at = (workload.to_string(), 0);
+        }
+        if !may_see(&(workload.clone(), 0)) {
+            continue;
+        }
+        let left = i64::try_from(limit - keys.len() + 1).unwrap_or(i64::MAX);
+        if wanted.is_empty() {
+            let numbers = rows::numbers(tx, &workload, at.1, left).await?;
+            looked_at += left;
+            at.1 = numbers.last().map_or(at.1, |(sequence, _)| *sequence);
+            keys.extend(numbers.into_iter().map(|(sequence, _)| (workload.clone(), sequence)));
+        } else {
+            let window = if wanted.len() > 1 { WINDOW } else { left };
+            loop {
+                let found = rows::window(tx, wanted, (&at.0, at.1), window).await?;
+                looked_at += window;
+                let ours = found.iter().take_while(|(key, _)| key.0 == workload);
+                let (count, last) = ours.clone().fold((0, at.1), |(count, _), (key, _)| (count + 1, key.1));
+                keys.extend(ours.filter(|(_, fits)| *fits).map(|(key, _)| key.clone()));
+                at.1 = last;
+                if count < window || keys.len() > limit || looked_at >= LOOKED_AT_MAX {
+                    is_end &= count < window;
+                    break;
+                }
+            }
+        }
+    }
+    if keys.len() > limit {
+        keys.truncate(limit);
+        is_end = false;
+        if let Some((workload, sequence)) = keys.last() {
+            at = (workload.to_string(), *sequence);
+        }
+    }
+    let mut versions: Vec<Version> = briefs(tx, &keys).await?.into_iter().map(Version::from).collect();
+    fill_in(tx, &mut versions.iter_mut().collect::<Vec<_>>(), false).await?;
+    // A page must not end with the name of what may not be read.
+    let hides = at.0.parse().is_ok_and(|workload| !may_see(&(workload, 0)));
+    let next = match (is_end, actor.readable().filter(|_| hides)) {
+        (true, _) => None,
+        (false, Some(namespaces)) => Places::new(namespaces).from(&at),
         (false, None) => Some(at),
     };
     Ok(Found { versions, next: next.map(|(workload, sequence)| format!("{workload}:{sequence}")) })

@@ -29,6 +29,13 @@ pub const NODES_MAX: usize = 10_000;
 /// Whether a caller may see a workload: how far a walk for them goes.
 type Sight<'a> = &'a (dyn Fn(&Key) -> bool + Send + Sync);
 
+/// What was read a moment ago counts too.
+async fn write_reads(cx: &Context) {
+    if let Err(error) = super::reads::flush(cx).await {
+        tracing::warn!(?error, "reads are not written down yet");
+    }
+}
+
 /// What a version is made of, and what is made of it, as far as is asked for and the caller may see.
 pub async fn of_version(
     cx: &Context,
@@ -38,6 +45,7 @@ pub async fn of_version(
     depth: usize,
 ) -> Result<(Option<Tree>, Option<Tree>)> {
     index::require_whole(cx).await?;
+    write_reads(cx).await;
     let sees = find::sight(actor);
     let mut tx = cx.db.read().await?;
     let row = resolve::find(cx, &mut tx, &reference.workload, &reference.selector).await?;
@@ -52,6 +60,7 @@ pub async fn of_version(
         let root = Root { kind: RootKind::Version, value: row.digest.to_string() };
         let mut tree = down::down(&mut tx, &root, Some(&key), depth, &sees).await?;
         tree.fill(&mut tx).await?;
+        tree.fill_readers(cx, actor, &mut tx).await?;
         trees.1 = Some(tree);
     }
     Ok(trees)
@@ -67,9 +76,11 @@ pub async fn of_other(
 ) -> Result<Tree> {
     let root = Root { kind, value: wanted(kind.relation(), value)? };
     index::require_whole(cx).await?;
+    write_reads(cx).await;
     let sees = find::sight(actor);
     let mut tx = cx.db.read().await?;
     let mut tree = down::down(&mut tx, &root, None, depth, &sees).await?;
     tree.fill(&mut tx).await?;
+    tree.fill_readers(cx, actor, &mut tx).await?;
     Ok(tree)
 }

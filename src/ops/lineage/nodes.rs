@@ -4,10 +4,19 @@ use crate::{
     db::{
         Tx,
         lineage::{self, AT_ONCE, Brief, Key},
+        reads,
     },
     error::Result,
-    model::{digest::Digest, lineage::Relation, name::Workload, stage::Stage},
+    model::{
+        access::{Actor, Permission},
+        digest::Digest,
+        lineage::Relation,
+        name::{PrincipalName, Workload},
+        stage::Stage,
+    },
+    ops::Context,
 };
+use chrono::TimeDelta;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A version, the stages it is in now, and the targets that run it.
@@ -18,11 +27,13 @@ pub struct Version {
     pub targets: i64,
     /// Not all, where there are many.
     pub running_on: Vec<String>,
+    /// Who has read it lately, as far as the caller may know; not all, where there are many.
+    pub readers: Vec<PrincipalName>,
 }
 
 impl From<Brief> for Version {
     fn from(brief: Brief) -> Self {
-        Self { brief, stages: Vec::new(), targets: 0, running_on: Vec::new() }
+        Self { brief, stages: Vec::new(), targets: 0, running_on: Vec::new(), readers: Vec::new() }
     }
 }
 
@@ -84,6 +95,24 @@ impl Tree {
     pub(super) async fn fill(&mut self, tx: &mut Tx) -> Result<()> {
         let mut versions: Vec<&mut Version> = self.versions().collect();
         fill_in(tx, &mut versions, true).await
+    }
+}
+
+/// Versions of a tree whose readers are looked up, readers that are named of each, and how far back.
+const READ_OF_MAX: usize = 200;
+const READERS_MAX: i64 = 20;
+const LATELY: TimeDelta = TimeDelta::days(30);
+
+impl Tree {
+    /// Adds who has read the versions lately, where the caller may read the log of reads.
+    pub(super) async fn fill_readers(&mut self, cx: &Context, actor: &Actor, tx: &mut Tx) -> Result<()> {
+        let since = cx.clock.now() - LATELY;
+        let may = |version: &&mut Version| actor.may(Permission::Audit, &version.brief.key.0.namespace());
+        for version in self.versions().filter(may).take(READ_OF_MAX) {
+            let Brief { key: (workload, _), version: number, .. } = &version.brief;
+            version.readers = reads::readers(tx, workload, number, since, READERS_MAX).await?;
+        }
+        Ok(())
     }
 }
 
