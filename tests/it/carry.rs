@@ -148,6 +148,7 @@ backends! {
         let cy = other.someone("cy", &[Role::Releaser]).await;
         let asked = cy.promote("1.0.0", "production").await.value();
         assert_eq!(asked["state"], "pending", "{asked}");
+        other.clock.advance(Duration::from_secs(60));
         let bo_here = other.someone("bo", &[Role::Approver]).await;
         assert_eq!(bo_here.approve("1.0.0", "production").await.value()["promoted"][0]["state"], "promoted");
 

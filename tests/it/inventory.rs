@@ -63,7 +63,7 @@ backends! {
         for (field, expected) in [
             ("owner", json!("triage team")), ("risk", json!("high")), ("review_on", json!("2026-01-02")), ("overdue_days", json!(3)),
             ("versions", json!(2)), ("newest", json!("1.0.1")), ("stage", json!("production")), ("pending", json!(1)), ("unratified", json!(0)),
-            ("targets", json!(3)), ("targets_running", json!(2)), ("targets_unhealthy", json!(1)), ("targets_drifted", json!(2)),
+            ("targets", json!(3)), ("targets_running", json!(2)), ("targets_unhealthy", json!(2)), ("targets_drifted", json!(2)),
             ("monitors", json!(0)), ("drifting", json!([])), ("stages", json!([{ "stage": "dev", "version": "1.0.1" }])),
         ] {
             assert_eq!(item[field], expected, "{field}: {item:#}");

@@ -126,7 +126,7 @@ backends! {
         assert_eq!(edges(&both["down"]), ["acme/a:1.0.0 base acme/m:1.0.0"]);
         let top = &both["down"]["nodes"][1];
         assert!(top["readers"].is_null(), "{top}");
-        assert_eq!((&top["version"]["stages"], &top["version"]["targets"], &top["running_on"]), (&json!(["production"]), &json!(1), &json!(["eu-1"])), "{top}");
+        assert_eq!((&top["version"]["stages"], &top["version"]["targets"], &top["running_on"]), (&json!(["dev", "production"]), &json!(1), &json!(["eu-1"])), "{top}");
         assert_eq!(top["digest"], merged["digest"]);
 
         let up = lineage(&env, &env.admin, "/v1/workloads/acme/m/versions/1.0.0/lineage?direction=up").await;

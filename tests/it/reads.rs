@@ -133,6 +133,7 @@ backends! {
         let hook = env.call("POST", "/v1/hooks").json(hook).expect(201).await.value()["id"].as_str().unwrap().to_owned();
         let tested = env.call("POST", &format!("/v1/hooks/{hook}/test")).expect(200).await.value()["position"].to_string();
         let (monitor, run) = ("nightly", monitor::asked(&env, "acme/x").await);
+        env.call("PUT", "/v1/namespaces/acme/retention").json(json!({ "older_than_days": 90, "keep_newest": 10 })).expect(200).await;
         for route in reads {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/acme/x/promotions/{promotion}"),

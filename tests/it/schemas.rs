@@ -155,6 +155,7 @@ backends! {
         let promotion = promoted["id"].as_str().unwrap();
         let (namespace, name) = WORKLOAD.split_once('/').unwrap();
         let run = monitor::asked(&env, WORKLOAD).await;
+        env.call("PUT", "/v1/namespaces/acme/retention").json(json!({ "older_than_days": 90, "keep_newest": 10 })).expect(200).await;
         for route in routes().into_iter().filter(|route| route.method == "GET" && route.path.starts_with("/v1") && route.answer.is_some()) {
             let path = match route.operation {
                 "promotion_show" => format!("/v1/workloads/{WORKLOAD}/promotions/{promotion}"),
