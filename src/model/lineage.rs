@@ -218,7 +218,7 @@ mod tests {
         let digest = Digest::sha256(b"base").to_string();
         let names = |base: &str| names_of_base(base).into_iter().collect::<Vec<_>>();
         assert_eq!(names("hf:org/model@abc"), ["hf:org/model", "hf:org/model@abc"]);
-        assert_eq!(names(&digest), [digest.clone()]);
+        assert_eq!(names(&digest), std::slice::from_ref(&digest));
         let pinned = format!("acme/x@{digest}");
         assert_eq!(names(&pinned), ["acme/x".to_owned(), pinned.clone(), digest.clone()]);
         let mut all = names_of_base(&pinned);
