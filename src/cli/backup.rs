@@ -7,10 +7,11 @@ use super::{
 };
 use crate::{
     blobs::Stores,
-    client::Client,
+    client::{Client, Taking},
     config::Config,
     db::look,
     error::{Error, Result},
+    model::digest::Digest,
     ops::{
         restore::{self, Choices, Restored, Source},
         start::Secret,
@@ -32,13 +33,27 @@ pub struct Backup {
     /// Read again what the folder has, and fetch anew what is rotten
     #[arg(long)]
     verify: bool,
+    /// Delete from the folder the blobs that no facts in it name any more
+    #[arg(long)]
+    prune: bool,
+}
+
+/// Ends when somebody asks the process to stop, so that the registry can be told.
+async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let Ok(mut terminate) = signal(SignalKind::terminate()) else { return std::future::pending().await };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
 }
 
 impl Backup {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         let mut bar: Option<Box<dyn FnOnce()>> = None;
+        let taking = Taking { verify: self.verify, prune: self.prune };
         let taken = client
-            .take_backup(&self.out, self.verify, |total| {
+            .take_backup(&self.out, taking, asked_to_stop(), |total| {
                 let (progress, done) = out.progress("backing up", total);
                 bar = Some(Box::new(done));
                 progress
@@ -59,10 +74,24 @@ impl Backup {
                 taken.facts_file.display()
             ));
         })?;
+        if self.prune {
+            let pruned = count(taken.pruned, "blob");
+            out.note(format!("deleted {pruned} ({}) that no facts here name", bytes(taken.pruned_bytes)));
+        }
+        if !taken.left_out.is_empty() {
+            let some: Vec<&str> = taken.left_out.iter().take(5).map(Digest::as_str).collect();
+            let lost = count(taken.left_out.len(), "blob");
+            out.note(format!(
+                "{lost} that the registry has set aside as rotten could not be backed up: {}",
+                some.join(", ")
+            ));
+            out.note("gradus scrub says who needs them; pushing the files again heals them");
+        }
         out.note(
             "the registry's secret is not in it: keep that elsewhere, as nothing can be restored without it",
         );
-        out.note(format!("next: gradus --data-dir NEW restore {}", quoted(&self.out.to_string_lossy())));
+        let folder = quoted(&self.out.to_string_lossy());
+        out.note(format!("next: GRADUS_SECRET=$(cat OLD/secret) gradus --data-dir NEW restore {folder}"));
         Ok(())
     }
 }
@@ -167,8 +196,10 @@ async fn restore_into(
     choices: &Choices,
     out: &Out,
 ) -> Result<Restored> {
+    // The lock first: what is looked at then is what there is until we are done.
+    let lock = connect::lock(data_dir, config).await?;
     refuse_used(data_dir, config, source.head.schema).await?;
-    let (db, lock) = connect::open_database(data_dir, config, source.head.schema).await?;
+    let db = connect::open_database(data_dir, config, source.head.schema).await?;
     let stores = Stores::open(&config.stores, Duration::from_secs(config.limits.store_seconds), data_dir);
     let total = source.blobs.iter().map(|blob| blob.size).sum();
     let (progress, done) = out.progress("restoring", total);
@@ -180,7 +211,7 @@ async fn restore_into(
     };
     done();
     db.close().await;
-    if restored.is_err() && config.database.url.is_none() {
+    if lock.is_some() && restored.as_ref().is_err_and(|error| error.code != "registry_not_empty") {
         for name in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(data_dir.join(format!("{DATABASE}{name}")));
         }

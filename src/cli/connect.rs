@@ -146,7 +146,8 @@ pub async fn open_local_at(
     clock: Arc<dyn Clock>,
 ) -> Result<Local> {
     make_data_dir(data_dir)?;
-    let (db, lock) = open_database(data_dir, &config, SCHEMA).await?;
+    let lock = lock(data_dir, &config).await?;
+    let db = open_database(data_dir, &config, SCHEMA).await?;
     let secret = start::Secret::load(&config, data_dir, start::is_new(&db).await?)?;
     start::check_secret(&db, &secret).await?;
     start::release_leases(&db, clock.now()).await?;
@@ -167,15 +168,22 @@ pub fn make_data_dir(data_dir: &Path) -> Result<()> {
     })
 }
 
-/// Opens the database, brought up to a schema, and takes the right to its directory where it is a file.
-pub async fn open_database(data_dir: &Path, config: &Config, schema: i64) -> Result<(Db, Option<Lock>)> {
+/// The right to a data directory whose database is a file.
+pub async fn lock(data_dir: &Path, config: &Config) -> Result<Option<Lock>> {
+    match config.database.url {
+        Some(_) => Ok(None),
+        None => Lock::take(data_dir).await.map(Some),
+    }
+}
+
+/// Opens the database, brought up to a schema. A file's directory is locked.
+pub async fn open_database(data_dir: &Path, config: &Config, schema: i64) -> Result<Db> {
     match &config.database.url {
-        Some(url) => Ok((Db::postgres_at(url, config.database.connections, schema).await?, None)),
+        Some(url) => Db::postgres_at(url, config.database.connections, schema).await,
         None => {
-            let lock = Lock::take(data_dir).await?;
             let file = data_dir.join(DATABASE);
             make_private(&file)?;
-            Ok((Db::sqlite_at(&file, schema).await?, Some(lock)))
+            Db::sqlite_at(&file, schema).await
         }
     }
 }
@@ -192,7 +200,7 @@ pub struct Lock {
 }
 
 impl Lock {
-    pub async fn take(data_dir: &Path) -> Result<Self> {
+    async fn take(data_dir: &Path) -> Result<Self> {
         let path = data_dir.join("lock");
         let mut file =
             OpenOptions::new().create(true).read(true).write(true).truncate(false).mode(0o600).open(&path)?;

@@ -8,7 +8,7 @@ use super::{
 use crate::{
     blobs::Stores,
     config::{self, Config},
-    db::look,
+    db::look::{self, Look},
     error::{Error, Result},
     ops::start::Secret,
 };
@@ -122,9 +122,11 @@ impl Doctor {
         let data_dir = global.data_dir.clone().map_or_else(Config::default_data_dir, Ok)?;
         configuration(&config, global, findings);
         directory(&data_dir, findings);
-        let key_id = database(&data_dir, &config, self.deep, findings).await;
+        let known = database(&data_dir, &config, self.deep, findings).await;
+        let key_id = known.as_ref().and_then(|look| look.key_id.clone());
         let ours = secret(&data_dir, &config, key_id.as_deref(), findings);
-        stores(&data_dir, &config, ours.as_deref(), findings).await;
+        let registry = known.map(|look| Registry { is_there: look.key_id.is_some(), stores: look.stores });
+        stores(&data_dir, &config, ours.as_deref(), registry.as_ref(), findings).await;
         Ok(())
     }
 }
@@ -196,8 +198,14 @@ fn space(of: &str, path: &Path, findings: &mut Findings) {
     }
 }
 
-/// Answers the id of the secret that the registry was started with.
-async fn database(data_dir: &Path, config: &Config, deep: bool, findings: &mut Findings) -> Option<String> {
+/// What the database knows of stores; none where it could not be looked at.
+struct Registry {
+    is_there: bool,
+    stores: Vec<String>,
+}
+
+/// Answers what there is, an empty look where there is no database, and nothing where that cannot be told.
+async fn database(data_dir: &Path, config: &Config, deep: bool, findings: &mut Findings) -> Option<Look> {
     let looked = match &config.database.url {
         Some(url) => look::postgres(url).await.map(Some),
         None => look::sqlite(&data_dir.join(DATABASE), deep).await,
@@ -206,7 +214,7 @@ async fn database(data_dir: &Path, config: &Config, deep: bool, findings: &mut F
         Ok(Some(found)) => found,
         Ok(None) => {
             findings.ok("database", "none yet, made at the first start");
-            return None;
+            return Some(Look::default());
         }
         Err(error) => {
             findings.error("database", &error);
@@ -243,7 +251,7 @@ async fn database(data_dir: &Path, config: &Config, deep: bool, findings: &mut F
     if let Some(clock) = found.clock {
         skew("that of the database", clock, findings);
     }
-    found.key_id
+    Some(found)
 }
 
 fn skew(of: &str, theirs: DateTime<Utc>, findings: &mut Findings) {
@@ -290,7 +298,16 @@ fn secret(data_dir: &Path, config: &Config, key_id: Option<&str>, findings: &mut
     Some(secret)
 }
 
-async fn stores(data_dir: &Path, config: &Config, ours: Option<&str>, findings: &mut Findings) {
+async fn stores(
+    data_dir: &Path,
+    config: &Config,
+    ours: Option<&str>,
+    registry: Option<&Registry>,
+    findings: &mut Findings,
+) {
+    let is_there = registry.is_some_and(|registry| registry.is_there);
+    let is_empty = registry.is_some_and(|registry| !registry.is_there);
+    const LOST: &str = "is it mounted, and is this the right place? Do not start the registry without it";
     // Opening local files would make their directory.
     let local = |store: &config::Store| store.url.strip_prefix("file://").map(PathBuf::from);
     let places: Vec<(String, Option<PathBuf>, Vec<config::Store>)> = if config.stores.is_empty() {
@@ -305,7 +322,12 @@ async fn stores(data_dir: &Path, config: &Config, ours: Option<&str>, findings: 
                 space(&of, place, findings);
             }
             if !place.join("blobs").exists() {
-                findings.ok(&of, format!("none yet, made at the first start: {}", place.display()));
+                match is_there {
+                    true => findings.bad(&of, format!("nothing is there: {}", place.display()), LOST),
+                    false => {
+                        findings.ok(&of, format!("none yet, made at the first start: {}", place.display()))
+                    }
+                }
                 continue;
             }
         }
@@ -324,9 +346,28 @@ async fn stores(data_dir: &Path, config: &Config, ours: Option<&str>, findings: 
                 "it belongs to another registry",
                 "give each registry a place of its own: another bucket, prefix or directory",
             ),
+            Ok(Some(_)) if is_empty => findings.bad(
+                &of,
+                "it is a registry's, and the database has none",
+                "is this the right database? If it is lost, restore a backup: gradus restore DIR --reuse-stores",
+            ),
             Ok(Some(_)) => findings.ok(&of, "answers, and is this registry's"),
+            Ok(None) if is_there => findings.bad(&of, "answers, and has nothing of this registry", LOST),
             Ok(None) => findings.ok(&of, "answers, and is nobody's yet"),
         }
+    }
+    let names: Vec<&str> = match config.stores.is_empty() {
+        true => vec!["local"],
+        false => config.stores.iter().map(|store| store.name.as_str()).collect(),
+    };
+    let wanted = registry.iter().flat_map(|registry| &registry.stores);
+    for name in wanted.filter(|name| !names.contains(&name.as_str())) {
+        let what = "namespaces are in it, and it is not configured";
+        findings.bad(
+            &format!("store {name}"),
+            what,
+            "put it back: [[stores]] in the configuration, by this name",
+        );
     }
 }
 

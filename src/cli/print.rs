@@ -171,9 +171,14 @@ impl Out {
     }
 }
 
-/// A line on stderr. If that is closed too, nobody is listening.
+/// A line on stderr. If that is closed too, nobody is listening. What others named must not move the cursor, nor turn the
+/// direction of the text.
 fn say(text: impl AsRef<str>) {
-    let _ = writeln!(io::stderr(), "{}", text.as_ref());
+    let is_safe = |c: char| {
+        c == '\n' || !(c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'))
+    };
+    let text: String = text.as_ref().chars().map(|c| if is_safe(c) { c } else { '\u{fffd}' }).collect();
+    let _ = writeln!(io::stderr(), "{text}");
 }
 
 /// A size for people.

@@ -20,7 +20,7 @@ mod transport;
 mod upload;
 mod watch;
 
-pub use backups::Backup;
+pub use backups::{Backup, Taking};
 pub use digests::Digests;
 pub use hashing::hash_file;
 pub use pull::{Contents, PullOutcome, Pulled};

@@ -42,3 +42,9 @@ pub async fn end(tx: &mut Tx, id: &str, at: DateTime<Utc>) -> Result<bool> {
     let sql = "UPDATE backups SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL";
     Ok(execute!(tx, sql, id, at) == 1)
 }
+
+/// Ends all of them.
+pub async fn end_all(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE backups SET ended_at = $1 WHERE ended_at IS NULL", at);
+    Ok(())
+}

@@ -12,6 +12,7 @@ use sqlx::{
 };
 use std::{path::Path, str::FromStr as _, time::Duration};
 
+const STORES: &str = "SELECT DISTINCT store FROM namespaces ORDER BY store";
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -27,6 +28,8 @@ pub struct Look {
     pub version: String,
     /// By the server's clock, where it has its own.
     pub clock: Option<DateTime<Utc>>,
+    /// Names of stores that namespaces are in.
+    pub stores: Vec<String>,
     /// What a check of the file found wrong, in the database's words.
     pub damage: Option<String>,
 }
@@ -60,6 +63,8 @@ pub async fn sqlite(file: &Path, check: bool) -> Result<Option<Look>> {
         let row: Option<(String,)> =
             sqlx::query_as("SELECT key_id FROM log_head").fetch_optional(&mut connection).await?;
         look.key_id = row.map(|(key_id,)| key_id);
+        let stores: Vec<(String,)> = sqlx::query_as(STORES).fetch_all(&mut connection).await?;
+        look.stores = stores.into_iter().map(|(name,)| name).collect();
     }
     connection.close().await?;
     Ok(Some(look))
@@ -97,6 +102,8 @@ pub async fn postgres(url: &str) -> Result<Look> {
             let row: Option<(String,)> =
                 sqlx::query_as("SELECT key_id FROM log_head").fetch_optional(&mut connection).await?;
             look.key_id = row.map(|(key_id,)| key_id);
+            let stores: Vec<(String,)> = sqlx::query_as(STORES).fetch_all(&mut connection).await?;
+            look.stores = stores.into_iter().map(|(name,)| name).collect();
         }
         connection.close().await?;
         Ok(look)

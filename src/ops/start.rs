@@ -3,7 +3,7 @@
 use super::{Context, tokens};
 use crate::{
     config::{self, Config},
-    db::{Db, Tx, deliveries, drift_runs, log, principals, uploads},
+    db::{Db, Tx, backups, deliveries, drift_runs, log, principals, uploads},
     error::{Error, Result},
     model::{
         access::{EVERYWHERE, PrincipalKind, Role, Scope},
@@ -123,7 +123,7 @@ pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
     Ok(())
 }
 
-/// Lets uploads, deliveries and drift runs go on at once that a killed process was at. Only on SQLite: there one process has the whole
+/// Lets uploads, deliveries and drift runs go on at once that a killed process was at, and ends backups that it took. Only on SQLite: there one process has the whole
 /// data directory, so whoever held them is gone. On PostgreSQL another replica may be at them, and leases run out.
 pub async fn release_leases(db: &Db, now: DateTime<Utc>) -> Result<()> {
     if db.is_sqlite() {
@@ -131,6 +131,7 @@ pub async fn release_leases(db: &Db, now: DateTime<Utc>) -> Result<()> {
         uploads::release_all(&mut tx).await?;
         deliveries::release_all(&mut tx, now).await?;
         drift_runs::release_all(&mut tx, now).await?;
+        backups::end_all(&mut tx, now).await?;
         tx.commit().await?;
     }
     Ok(())

@@ -7,7 +7,7 @@ use crate::harness::{
     server::Setup,
 };
 use gradus::{
-    client::Backup,
+    client::{Backup, Taking},
     error::Error,
     model::{
         backup::{Line, blob_path},
@@ -26,7 +26,12 @@ use std::{
 const W: &str = "acme/x";
 
 async fn take(env: &Env, folder: &Path, verify: bool) -> Result<Backup, Error> {
-    env.client().await.take_backup(folder, verify, |_| Arc::new(|_| {})).await
+    take_as(env, folder, Taking { verify, prune: false }).await
+}
+
+async fn take_as(env: &Env, folder: &Path, taking: Taking) -> Result<Backup, Error> {
+    let client = env.client().await;
+    client.take_backup(folder, taking, std::future::pending(), |_| Arc::new(|_| {})).await
 }
 
 /// Prompts, a blob of some size, evidence, an alias, a yank, people and a policy.
@@ -249,10 +254,39 @@ backends! {
         assert_eq!(failed.code, "digest_mismatch", "{failed:?}");
         let scrubbed = env.call("POST", "/v1/scrub").json(json!({ "reindex": false })).expect(200).await.value();
         assert_eq!(scrubbed["rotten"].as_array().unwrap().len(), 1);
-        take(&env, folder.path(), false).await.unwrap();
+        let taken = take(&env, folder.path(), false).await.unwrap();
+        assert_eq!(taken.left_out, std::slice::from_ref(&digest));
         let copy = env.restored(env.backend, folder.path(), &Choices::default()).await.unwrap();
         upload(&copy, W, "notes.bin", &noise(7, 3_000_000)).await;
         assert_whole(&copy).await;
+        // What a folder has from before is good for the copy.
+        let whole = folder.path().join(blob_path(&digest));
+        fs::create_dir_all(whole.parent().unwrap()).unwrap();
+        fs::write(&whole, noise(7, 3_000_000)).unwrap();
+        env.clock.advance(Duration::from_secs(1));
+        assert!(take(&env, folder.path(), false).await.unwrap().left_out.is_empty());
+        let copy = env.restored(env.backend, folder.path(), &Choices::default()).await.unwrap();
+        assert_whole(&copy).await;
+        fs::write(&whole, noise(9, 3_000_000)).unwrap();
+        env.restored(env.backend, folder.path(), &Choices::default()).await.unwrap();
+    }
+
+    async fn a_folder_forgets_what_no_facts_name(env: Env) {
+        fill(&env).await;
+        let folder = tempfile::tempdir().unwrap();
+        let first = take(&env, folder.path(), false).await.unwrap();
+        let stray = folder.path().join(blob_path(&Digest::sha256(b"stray")));
+        fs::create_dir_all(stray.parent().unwrap()).unwrap();
+        fs::write(&stray, b"stray").unwrap();
+        env.clock.advance(Duration::from_secs(1));
+        push_prompt(&env, W, "more", json!({})).await;
+        let pruning = Taking { verify: false, prune: true };
+        let second = take_as(&env, folder.path(), pruning).await.unwrap();
+        assert_eq!((second.pruned, second.pruned_bytes), (1, 5));
+        for facts in [&first.facts_file, &second.facts_file] {
+            assert!(facts.exists());
+        }
+        env.restored(env.backend, folder.path(), &Choices::default()).await.unwrap();
     }
 
     async fn a_store_or_a_registry_that_is_somebodys_is_not_written_to(env: Env) {
@@ -276,6 +310,31 @@ backends! {
         assert_eq!(onto(fresh.clone(), elsewhere("nowhere", &name)).await, Some("store_unknown"));
         // The original's database is lost and its bucket is there.
         assert_eq!(onto(fresh, Choices { reuse_stores: true, ..Choices::default() }).await, None);
+    }
+}
+
+/// Two at once into one place: one becomes the registry, the other leaves it alone.
+#[test]
+fn a_restore_never_takes_away_what_another_process_made() {
+    let home = Home::new();
+    home.push("model").expect(0);
+    home.run(&["backup", "--out", "copies"]).expect(0);
+    let secret = fs::read_to_string(home.path("data/secret")).unwrap();
+    let command = |place: &str, arguments: &[&str]| {
+        let mut all = vec!["--data-dir", place];
+        all.extend(arguments);
+        home.cli(&all).environment("GRADUS_SECRET", secret.trim()).run()
+    };
+    for round in 0..4 {
+        let place = format!("place-{round}");
+        let (one, two) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| command(&place, &["restore", "copies"]));
+            (command(&place, &["restore", "copies"]), other.join().unwrap())
+        });
+        let mut codes = [one.code, two.code];
+        codes.sort_unstable();
+        assert_eq!(codes, [0, 5], "{one:#?} {two:#?}");
+        command(&place, &["verify", "acme/x:1.0.0"]).expect(0);
     }
 }
 

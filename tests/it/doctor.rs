@@ -61,6 +61,30 @@ fn a_data_directory_is_looked_at_and_left_as_it_is() {
 }
 
 #[test]
+fn what_is_lost_is_not_taken_for_what_is_new() {
+    let home = Home::new();
+    home.push("model").expect(0);
+    fs::rename(home.path("data/blobs"), home.path("elsewhere")).unwrap();
+    let lost = home.run(&["doctor"]).expect(9);
+    assert!(line(&lost, "store local").contains("nothing is there"), "{lost:#?}");
+    fs::create_dir(home.path("data/blobs")).unwrap();
+    let other = home.run(&["doctor"]).expect(9);
+    assert!(line(&other, "store local").contains("has nothing of this registry"), "{other:#?}");
+    fs::remove_dir(home.path("data/blobs")).unwrap();
+    fs::rename(home.path("elsewhere"), home.path("data/blobs")).unwrap();
+    let config = format!(
+        "[[stores]]\nname = 'other'\nurl = 'file://{}'\nregion = 'r'\n",
+        home.path("other").display()
+    );
+    fs::write(home.path("config.toml"), config).unwrap();
+    let gone = home.run(&["--config", "config.toml", "doctor"]).expect(9);
+    assert!(line(&gone, "store local").contains("not configured"), "{gone:#?}");
+    fs::remove_file(home.path("data/gradus.db")).unwrap();
+    let empty = home.run(&["doctor"]).expect(9);
+    assert!(line(&empty, "store local").contains("the database has none"), "{empty:#?}");
+}
+
+#[test]
 fn damage_and_a_newer_schema_are_found() {
     let home = Home::new();
     home.push("model").expect(0);

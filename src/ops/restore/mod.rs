@@ -3,12 +3,13 @@
 
 mod source;
 
+use source::HEAD;
 pub use source::Source;
 
 use crate::{
     blobs::{Key, Resume, Store, Stores},
     db::{Db, Tx, facts},
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     model::digest::Digest,
 };
 use bytes::Bytes;
@@ -21,6 +22,7 @@ use std::{
     io::Read as _,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tokio::sync::mpsc;
 
@@ -56,8 +58,7 @@ pub async fn check_empty(db: &Db) -> Result<()> {
     if super::start::is_new(db).await? {
         return Ok(());
     }
-    Err(Error::conflict("registry_not_empty", "there is a registry in this database already")
-        .hint("restore into an empty data directory or a new database; nothing was changed"))
+    Err(not_empty())
 }
 
 /// Restores into a database that is of the backup's schema and empty. `told`: of bytes written.
@@ -74,28 +75,51 @@ pub async fn restore(
     for name in names.values().collect::<BTreeSet<_>>() {
         check_store(stores.get(name)?, key_id, choices).await?;
     }
-    let missing = source.missing();
+    let (absent, rotten) = (source.absent(), source.rotten());
+    let missing: Vec<Digest> = absent.difference(&rotten).cloned().collect();
     if !missing.is_empty() && !choices.accept_missing {
         return Err(incomplete(&missing));
+    }
+    // From here to the commit the place is ours: whoever else wants it waits for this row, and then finds a registry.
+    let mut tx = db.write().await?;
+    if let Some(head) = facts::table(&mut tx, HEAD).await? {
+        let row = std::slice::from_ref(&source.log_head);
+        facts::write(&mut tx, &head, row).await.map_err(|error| match error.kind {
+            Kind::Internal => not_empty().source(error),
+            _ => error,
+        })?;
     }
     let source = Arc::new(source);
     let written = Mutex::new(Written::new());
     let outcome = async {
-        let missing = copy_blobs(stores, &source, &names, &missing, choices, &written, &told).await?;
-        write_facts(db, &source, &names, &written).await?;
-        Ok(missing)
-    };
-    match outcome.await {
-        Ok(missing) => {
-            let written = written.into_inner().unwrap_or_else(PoisonError::into_inner);
-            let sizes =
-                source.blobs.iter().filter(|blob| !missing.contains(&blob.digest) && !blob.was_rotten);
-            let (facts, bytes) = (source.facts, sizes.map(|blob| blob.size).sum());
-            let blobs = written.values().flatten().count() as u64;
-            Ok(Restored { facts, blobs, bytes, missing: missing.into_iter().collect() })
+        let bad = copy_blobs(stores, &source, &names, &absent, &written, &told).await?;
+        let missing: Vec<Digest> = bad.difference(&rotten).cloned().collect();
+        if !missing.is_empty() && !choices.accept_missing {
+            return Err(incomplete(&missing));
         }
+        write_facts(&mut tx, &source, &names, &written).await?;
+        commit(db, tx).await
+    };
+    let outcome = outcome.await;
+    let written = written.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match outcome {
+        Ok(()) => {
+            let of = |digest: &Digest| written.iter().any(|((_, of), key)| of == digest && key.is_some());
+            let digests: BTreeSet<&Digest> = source.blobs.iter().map(|blob| &blob.digest).collect();
+            let (there, missing): (Vec<&Digest>, Vec<&Digest>) =
+                digests.into_iter().partition(|digest| of(digest));
+            let is_there: BTreeSet<&Digest> = there.into_iter().collect();
+            let sizes = source.blobs.iter().filter(|blob| is_there.contains(&blob.digest));
+            Ok(Restored {
+                facts: source.facts,
+                blobs: is_there.len() as u64,
+                bytes: sizes.map(|blob| (&blob.digest, blob.size)).collect::<BTreeMap<_, _>>().values().sum(),
+                missing: missing.into_iter().cloned().collect(),
+            })
+        }
+        // Nobody can tell whether the facts need the objects. If they do not, garbage collection takes them.
+        Err(error) if error.code == UNKNOWN => Err(error),
         Err(error) => {
-            let written = written.into_inner().unwrap_or_else(PoisonError::into_inner);
             for ((store, _), key) in written {
                 let (Some(key), Ok(store)) = (key, stores.get(&store)) else { continue };
                 if let Err(error) = store.delete(key).await {
@@ -107,12 +131,32 @@ pub async fn restore(
     }
 }
 
+const UNKNOWN: &str = "restore_unknown";
+
+/// Commits. Where the answer is lost, the database is asked what came of it.
+async fn commit(db: &Db, tx: Tx) -> Result<()> {
+    let Err(error) = tx.commit().await else { return Ok(()) };
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    match super::start::is_new(db).await {
+        Ok(false) => Ok(()),
+        Ok(true) => Err(error),
+        Err(_) => Err(Error::unavailable(UNKNOWN, "the database went away while the facts were committed")
+            .source(error)
+            .hint("look what is there once it answers: gradus doctor, then gradus list; if it is empty, restore again")),
+    }
+}
+
+fn not_empty() -> Error {
+    Error::conflict("registry_not_empty", "there is a registry in this database already")
+        .hint("restore into an empty data directory or a new database; nothing was changed")
+}
+
 fn incomplete(missing: &[Digest]) -> Error {
     let some: Vec<&str> = missing.iter().take(5).map(Digest::as_str).collect();
     let count = missing.len();
     Error::integrity(
         "backup_incomplete",
-        format!("{count} blobs of the backup are missing, cut short or rotten: {}", some.join(", ")),
+        format!("{} missing, cut short or rotten: {}", if count == 1 { "a blob of the backup is".to_owned() } else { format!("{count} blobs of the backup are") }, some.join(", ")),
     )
     .details(serde_json::json!({ "missing": missing }))
     .hint("nothing was changed. Back up again into the same folder with --verify while the original is there; or go on without them: --accept-missing")
@@ -155,13 +199,12 @@ async fn check_store(store: &Store, key_id: &str, choices: &Choices) -> Result<(
     }
 }
 
-/// Writes the bytes of all blobs. Answers those that have none.
+/// Writes the bytes of all blobs that are in the folder. Answers those that have none, or others.
 async fn copy_blobs(
     stores: &Stores,
     source: &Arc<Source>,
     names: &BTreeMap<String, String>,
-    missing: &[Digest],
-    choices: &Choices,
+    absent: &BTreeSet<Digest>,
     written: &Mutex<Written>,
     told: &impl Fn(u64),
 ) -> Result<BTreeSet<Digest>> {
@@ -170,15 +213,12 @@ async fn copy_blobs(
         written.insert((store.to_owned(), digest.clone()), key);
     };
     // Two stores may become one.
-    let mut wanted: BTreeMap<(&str, &Digest), bool> = BTreeMap::new();
-    for blob in &source.blobs {
-        let has_bytes = !blob.was_rotten && !missing.contains(&blob.digest);
-        *wanted.entry((&names[&blob.store], &blob.digest)).or_default() |= has_bytes;
-    }
-    let work = wanted.into_iter().map(|((name, digest), has_bytes)| async move {
-        if !has_bytes {
+    let wanted: BTreeSet<(&str, &Digest)> =
+        source.blobs.iter().map(|blob| (names[&blob.store].as_str(), &blob.digest)).collect();
+    let work = wanted.into_iter().map(|(name, digest)| async move {
+        if absent.contains(digest) {
             note(name, digest, None);
-            return Ok(None);
+            return Ok(Some(digest.clone()));
         }
         let key = Key::new(uuid::Uuid::now_v7());
         note(name, digest, Some(key));
@@ -192,12 +232,8 @@ async fn copy_blobs(
             Err(error) => Err(error),
         }
     });
-    let rotten: Vec<Option<Digest>> = stream::iter(work).buffer_unordered(AT_A_TIME).try_collect().await?;
-    let rotten: Vec<Digest> = rotten.into_iter().flatten().collect();
-    if !rotten.is_empty() && !choices.accept_missing {
-        return Err(incomplete(&rotten));
-    }
-    Ok(missing.iter().cloned().chain(rotten).collect())
+    let bad: Vec<Option<Digest>> = stream::iter(work).buffer_unordered(AT_A_TIME).try_collect().await?;
+    Ok(bad.into_iter().flatten().collect())
 }
 
 async fn copy_blob(
@@ -249,15 +285,14 @@ async fn copy_blob(
 }
 
 async fn write_facts(
-    db: &Db,
+    tx: &mut Tx,
     source: &Arc<Source>,
     names: &BTreeMap<String, String>,
     written: &Mutex<Written>,
 ) -> Result<()> {
-    let mut tx = db.write().await?;
     let mut tables = HashMap::new();
     for name in facts::TABLES {
-        if let Some(table) = facts::table(&mut tx, name).await? {
+        if let Some(table) = facts::table(tx, name).await? {
             tables.insert((*name).to_owned(), table);
         }
     }
@@ -273,7 +308,7 @@ async fn write_facts(
         seen: BTreeSet::new(),
         now: Utc::now().to_rfc3339_opts(SecondsFormat::Micros, true),
     };
-    let outcome = write_batches(&mut tx, &tables, &mut batches, &mut adapt).await;
+    let outcome = write_batches(tx, &tables, &mut batches, &mut adapt).await;
     drop(batches);
     let digest = reading
         .await
@@ -286,7 +321,7 @@ async fn write_facts(
         )
         .hint("nothing was changed; run it again when nobody writes to the folder"));
     }
-    tx.commit().await
+    Ok(())
 }
 
 async fn write_batches(
@@ -296,6 +331,10 @@ async fn write_batches(
     adapt: &mut Adapt<'_>,
 ) -> Result<()> {
     while let Some((name, mut rows)) = batches.recv().await {
+        // That came first of all.
+        if name == HEAD {
+            continue;
+        }
         let table = tables.get(&name).ok_or_else(|| {
             let name = crate::model::digest::shorten(&name);
             Error::invalid("backup_invalid", format!("the backup has facts of an unknown table: {name}"))

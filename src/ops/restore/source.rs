@@ -20,6 +20,8 @@ use std::{
 };
 use tokio::sync::mpsc;
 
+/// The table with the one row that a database has only with a registry.
+pub(super) const HEAD: &str = "log_head";
 /// Facts that are written at once have about so many bytes.
 const BATCH: usize = 8 * 1024 * 1024;
 
@@ -29,7 +31,7 @@ pub struct BlobAt {
     pub store: String,
     pub digest: Digest,
     pub size: u64,
-    /// The original had set it aside as rotten, so the backup has no bytes of it.
+    /// The original had set it aside as rotten, so this backup brought no bytes of it.
     pub was_rotten: bool,
 }
 
@@ -45,6 +47,8 @@ pub struct Source {
     pub stores: BTreeSet<String>,
     /// Hooks that were not taken away.
     pub hooks: u64,
+    /// The row that makes a registry of a database.
+    pub log_head: Row,
 }
 
 fn invalid(file: &Path, why: impl std::fmt::Display) -> Error {
@@ -80,13 +84,16 @@ impl Source {
             return Err(Error::invalid("secret_mismatch", "the backup is of a registry with another secret")
                 .hint("give the secret of the original: GRADUS_SECRET, [keys] file in the configuration, or the file `secret` in the data directory"));
         }
-        let (mut blobs, mut stores, mut hooks) = (BTreeSet::new(), BTreeSet::new(), 0);
+        let (mut blobs, mut stores, mut hooks, mut log_head) = (BTreeSet::new(), BTreeSet::new(), 0, None);
         let end = loop {
             match lines.next()? {
                 Some(Line::Fact(fact)) => {
                     look(&fact, &mut blobs, &mut stores).map_err(|why| invalid(&file, why))?;
                     let is_there = |row: &Row| row.get("removed_at").is_some_and(Value::is_null);
                     hooks += u64::from(fact.table == "hooks" && is_there(&fact.row));
+                    if fact.table == HEAD {
+                        log_head = Some(fact.row);
+                    }
                 }
                 Some(Line::End(end)) => break end,
                 Some(Line::Backup(_)) => return Err(invalid(&file, "it begins twice")),
@@ -103,8 +110,9 @@ impl Source {
         if lines.next()?.is_some() {
             return Err(invalid(&file, "something follows its end"));
         }
+        let log_head = log_head.ok_or_else(|| invalid(&file, "it has no log"))?;
         let (folder, blobs) = (folder.to_owned(), blobs.into_iter().collect());
-        Ok(Self { folder, file, head, facts: end.facts, digest: end.digest, blobs, stores, hooks })
+        Ok(Self { folder, file, head, facts: end.facts, digest: end.digest, blobs, stores, hooks, log_head })
     }
 
     /// Where the bytes of a digest are. Links are not followed.
@@ -113,9 +121,9 @@ impl Source {
     }
 
     /// Digests whose bytes are not there, or not as many as there were.
-    pub fn missing(&self) -> Vec<Digest> {
+    pub fn absent(&self) -> BTreeSet<Digest> {
         let mut known = BTreeMap::new();
-        for blob in self.blobs.iter().filter(|blob| !blob.was_rotten) {
+        for blob in &self.blobs {
             known.entry(&blob.digest).or_insert(blob.size);
         }
         let is_missing = |(digest, size): &(&Digest, u64)| {
@@ -123,6 +131,13 @@ impl Source {
             !found.is_ok_and(|found| found.is_file() && found.len() == *size)
         };
         known.into_iter().filter(is_missing).map(|(digest, _)| digest.clone()).collect()
+    }
+
+    /// Digests that the original had nowhere but set aside as rotten. A folder may have them from before.
+    pub fn rotten(&self) -> BTreeSet<Digest> {
+        let whole: BTreeSet<&Digest> =
+            self.blobs.iter().filter(|blob| !blob.was_rotten).map(|blob| &blob.digest).collect();
+        self.blobs.iter().map(|blob| &blob.digest).filter(|digest| !whole.contains(digest)).cloned().collect()
     }
 
     /// Sends all rows, some of one table at a time, and answers the digest of what was read.

@@ -1,0 +1,146 @@
+//! The folder of backups: one writes at a time, files are for their owner only, and nothing is written through a link.
+
+use crate::{
+    blobs::Hasher,
+    client::hashing::hash,
+    error::{Error, Result},
+    model::{
+        backup::{Line, blob_path},
+        digest::{Algorithm, Digest},
+    },
+};
+use std::{
+    collections::BTreeSet,
+    fs::{self, DirBuilder, File, OpenOptions},
+    io::{self, BufRead as _, BufReader},
+    os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+/// Whether the folder has the blob. Its length tells a file that was cut; with `verify`, its digest tells rot.
+pub(super) async fn is_there(target: &Path, digest: &Digest, size: u64, verify: bool) -> Result<bool> {
+    match fs::symlink_metadata(target) {
+        Ok(metadata) if !metadata.is_file() => Err(Error::conflict(
+            "backup_folder",
+            format!("something else is where a blob belongs: {}", target.display()),
+        )
+        .hint("choose another folder, or take it away")),
+        Ok(metadata) if metadata.len() != size => Ok(false),
+        Ok(_) if !verify => Ok(true),
+        Ok(_) => {
+            let (path, algorithm) = (target.to_owned(), digest.algorithm());
+            let work = tokio::task::spawn_blocking(move || digest_of(&path, algorithm));
+            let found = work.await.map_err(|error| {
+                Error::internal("reading_stopped", "reading a file has stopped").source(error)
+            })??;
+            Ok(found == *digest)
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(at(target, error)),
+    }
+}
+
+fn digest_of(path: &Path, algorithm: Algorithm) -> Result<Digest> {
+    if algorithm == Algorithm::Sha256 {
+        return Ok(hash(path, u64::MAX)?.digest());
+    }
+    let (mut file, mut hasher) = (File::open(path)?, Hasher::new(algorithm));
+    let mut buffer = vec![0; 1 << 16];
+    loop {
+        match io::Read::read(&mut file, &mut buffer)? {
+            0 => return Ok(hasher.digest()),
+            count => hasher.update(&buffer[..count]),
+        }
+    }
+}
+
+/// The folder of backups, for one of them at a time.
+pub(super) struct Folder {
+    pub root: PathBuf,
+    _lock: File,
+}
+
+impl Folder {
+    pub fn open(root: &Path) -> Result<Self> {
+        private_dir(root).map_err(|error| at(root, error))?;
+        let path = root.join("lock");
+        let lock = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .mode(0o600)
+            .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK)
+            .open(&path)
+            .map_err(|error| at(&path, error))?;
+        lock.try_lock().map_err(|_| {
+            Error::conflict("backup_busy", format!("another backup is being written to: {}", root.display()))
+                .hint("wait until it is done, or choose another folder")
+        })?;
+        Ok(Self { root: root.to_owned(), _lock: lock })
+    }
+
+    /// Deletes blobs that no facts in the folder name, and what was never finished. Answers how many, and their bytes.
+    pub fn prune(&self) -> Result<(u64, u64)> {
+        let mut named = BTreeSet::new();
+        for entry in fs::read_dir(&self.root)? {
+            let path = entry?.path();
+            if path.extension().is_some_and(|extension| extension == "jsonl") {
+                named_by(&path, &mut named)?;
+            }
+        }
+        let (mut count, mut bytes) = (0, 0);
+        for algorithm in ["sha256", "sha512"] {
+            let Ok(fans) = fs::read_dir(self.root.join("blobs").join(algorithm)) else { continue };
+            for fan in fans {
+                for file in fs::read_dir(fan?.path())? {
+                    let file = file?;
+                    let path = file.path();
+                    if !named.contains(&path) && file.file_type()?.is_file() {
+                        (count, bytes) = (count + 1, bytes + file.metadata()?.len());
+                        fs::remove_file(&path).map_err(|error| at(&path, error))?;
+                    }
+                }
+            }
+        }
+        Ok((count, bytes))
+    }
+}
+
+/// Adds where the blobs lie that a file of facts names.
+fn named_by(facts: &Path, named: &mut BTreeSet<PathBuf>) -> Result<()> {
+    const BLOB: &str = "{\"fact\":{\"table\":\"blobs\"";
+    let root = facts.parent().unwrap_or(facts);
+    let unread = || {
+        Error::integrity("backup_invalid", format!("facts in the folder cannot be read: {}", facts.display()))
+            .hint("nothing was pruned; take them away if they are of no use")
+    };
+    for line in BufReader::new(File::open(facts)?).lines() {
+        let line = line.map_err(|error| unread().source(error))?;
+        if line.starts_with(BLOB) {
+            let Ok(Line::Fact(fact)) = serde_json::from_str(&line) else { return Err(unread()) };
+            let digest = fact.row.get("digest").and_then(serde_json::Value::as_str).ok_or_else(unread)?;
+            named.insert(root.join(blob_path(&digest.parse()?)));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn private_dir(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(path)
+}
+
+/// A new, empty file for its owner only. What was there before is taken away, never written through.
+pub(super) fn private_file(path: &Path) -> Result<File> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(at(path, error)),
+        _ => {}
+    }
+    let made = OpenOptions::new().create_new(true).write(true).mode(0o600).open(path);
+    made.map_err(|error| at(path, error))
+}
+
+/// A failure with the place it happened at.
+pub(super) fn at(path: &Path, source: io::Error) -> Error {
+    let mut error = Error::from(source);
+    error.message = format!("{}: {}", error.message, path.display());
+    error.hint("choose another folder with --out, or mend this one")
+}
