@@ -112,9 +112,10 @@ async fn layout(
             bytes(exported.bytes_fetched),
             count(carried.said.len(), "thing")
         ));
+        left_out(&carried.reference(), &carried.left_out, out);
         written.push(serde_json::json!({
             "workload": carried.workload, "version": carried.version, "digest": carried.document.digest,
-            "evidence": carried.said.len(), "written": exported,
+            "evidence": carried.said.len(), "left_out": carried.left_out, "written": exported,
         }));
     }
     done();
@@ -123,6 +124,17 @@ async fn layout(
             out.line(format!("{} {}", carried.reference(), carried.document.digest));
         }
     })
+}
+
+/// Says what of that which is said about a version does not go along. The whole list is in the answer with `--json`.
+pub(super) fn left_out(reference: &str, what: &[String], out: &Out) {
+    const SHOWN: usize = 20;
+    for what in what.iter().take(SHOWN) {
+        out.note(format!("note: left out of what is said about {reference}: {what}"));
+    }
+    if what.len() > SHOWN {
+        out.note(format!("note: left out beside these: {}; --json tells all", what.len() - SHOWN));
+    }
 }
 
 impl What {

@@ -2,6 +2,7 @@
 
 use super::{
     argument,
+    export::left_out,
     print::{Out, bytes, count},
     push::ensure_namespace,
 };
@@ -61,19 +62,33 @@ impl Import {
         let digests = Digests::open(Config::default_cache_dir().ok());
         let source = Source::Layout(&layout, &digests);
         let (progress, done) = out.progress("importing", work.iter().map(|(_, it)| it.size()).sum());
-        let deliver = async {
-            let mut all = Vec::new();
-            for (carried, standing) in work {
+        let mut all = Vec::new();
+        let mut failed = None;
+        for (carried, standing) in work {
+            let deliver = async {
                 ensure_namespace(client, &carried.workload, out).await?;
                 // What two versions share was sent with the first.
                 let standing = if all.is_empty() { standing } else { client.standing(&carried).await? };
-                all.push(client.deliver(&carried, standing, &source, &progress).await?);
+                client.deliver(&carried, standing, &source, &progress).await
+            };
+            match deliver.await {
+                Ok(delivered) => all.push(delivered),
+                Err(mut error) => {
+                    error.message = format!("{}: {}", carried.reference(), error.message);
+                    failed = Some(error);
+                    break;
+                }
             }
-            Ok::<_, Error>(all)
-        };
-        let delivered = deliver.await;
+        }
         done();
-        report(&delivered?, out)
+        let Some(error) = failed else { return report(&all, out) };
+        // What came of the others is told first.
+        if !all.is_empty()
+            && let Err(also) = report(&all, out)
+        {
+            out.note(format!("{} [{}]", also.message, also.code));
+        }
+        Err(error)
     }
 
     fn wanted(&self) -> Result<Wanted> {
@@ -101,11 +116,12 @@ fn would(work: &[(Carried, Standing)], out: &Out) -> Result<()> {
         json!({
             "workload": carried.workload, "version": carried.version, "digest": carried.document.digest,
             "is_there": standing.is_there, "blobs": standing.missing.len(), "bytes": standing.size(),
-            "evidence": carried.said.len(),
+            "evidence": carried.said.len(), "left_out": carried.left_out,
         })
     };
     let data: Vec<_> = work.iter().map(one).collect();
     out.note("verified; nothing was sent");
+    work.iter().for_each(|(carried, _)| left_out(&carried.reference(), &carried.left_out, out));
     out.data(&data, |out| {
         for (carried, standing) in work {
             let what = if standing.is_there { "is there already" } else { "would be made" };
@@ -141,6 +157,7 @@ pub(super) fn report(all: &[Delivered], out: &Out) -> Result<()> {
                 one.evidence, one.imported, one.evidence_known
             ));
         }
+        left_out(&reference, &one.left_out, out);
     }
     if all.iter().any(|one| one.imported > 0) {
         out.note(

@@ -27,7 +27,9 @@ pub(super) fn open(path: &Path) -> Result<File> {
 /// The digest of a file.
 pub async fn hash_file(path: &Path) -> Result<Digest> {
     let path = path.to_owned();
-    let work = tokio::task::spawn_blocking(move || hash(&path, u64::MAX).map(|hasher| hasher.digest()));
+    let work = tokio::task::spawn_blocking(move || {
+        hash(&path, u64::MAX, Algorithm::Sha256).map(|hasher| hasher.digest())
+    });
     work.await.map_err(stopped)?
 }
 
@@ -36,8 +38,8 @@ fn stopped(error: tokio::task::JoinError) -> Error {
 }
 
 /// Hashes the first `length` bytes of a file.
-pub(super) fn hash(path: &Path, length: u64) -> Result<Hasher> {
-    let mut hasher = Hasher::new(Algorithm::Sha256);
+pub(super) fn hash(path: &Path, length: u64, algorithm: Algorithm) -> Result<Hasher> {
+    let mut hasher = Hasher::new(algorithm);
     let mut file = open(path)?.take(length);
     let mut buffer = vec![0; PIECE];
     loop {
@@ -79,7 +81,7 @@ fn read(
     progress: &super::Progress,
 ) -> Result<Option<Hasher>> {
     use std::io::{Seek as _, SeekFrom};
-    let mut hasher = if hashed { Some(hash(path, offset)?) } else { None };
+    let mut hasher = if hashed { Some(hash(path, offset, Algorithm::Sha256)?) } else { None };
     let mut file = open(path)?;
     file.seek(SeekFrom::Start(offset))?;
     let mut left = size - offset.min(size);

@@ -115,7 +115,7 @@ impl Client {
         if let Ok(metadata) = fs::symlink_metadata(&target) {
             if metadata.is_file()
                 && metadata.len() == file.size
-                && hash_prefix(&target, file.size).await?.digest() == file.digest
+                && hash_prefix(&target, file.size, file.digest.algorithm()).await?.digest() == file.digest
             {
                 progress(file.size);
                 return Ok(PullOutcome::Kept);
@@ -309,9 +309,9 @@ fn part_of(target: &Path, digest: &Digest) -> PathBuf {
     target.with_file_name(format!(".gradus-{}.part", &own.hex()[..16]))
 }
 
-async fn hash_prefix(path: &Path, length: u64) -> Result<crate::blobs::Hasher> {
+async fn hash_prefix(path: &Path, length: u64, algorithm: Algorithm) -> Result<crate::blobs::Hasher> {
     let path = path.to_owned();
-    tokio::task::spawn_blocking(move || hash(&path, length))
+    tokio::task::spawn_blocking(move || hash(&path, length, algorithm))
         .await
         .map_err(|error| Error::internal("reading_stopped", "reading a file has stopped").source(error))?
 }
@@ -359,8 +359,11 @@ impl PartFile {
             file.set_len(0)?;
             have = 0;
         }
-        let mut hasher =
-            if have > 0 { hash_prefix(path, have).await? } else { crate::blobs::Hasher::new(algorithm) };
+        let mut hasher = if have > 0 {
+            hash_prefix(path, have, algorithm).await?
+        } else {
+            crate::blobs::Hasher::new(algorithm)
+        };
         let (commands, mut received) = tokio::sync::mpsc::channel(BEHIND);
         let task = tokio::task::spawn_blocking(move || {
             let mut size = have;

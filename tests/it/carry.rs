@@ -10,10 +10,13 @@ use crate::harness::{
 use gradus::{
     client::{
         Client, Digests,
-        carry::{Delivered, Layout, Source, Wanted, Writer},
+        carry::{Delivered, Exported, Layout, Source, Wanted, Writer},
     },
     error::Result,
-    model::{access::Role, digest::Digest},
+    model::{
+        access::Role,
+        digest::{Algorithm, Digest},
+    },
 };
 use serde_json::{Value, json};
 use std::{
@@ -36,14 +39,16 @@ async fn served(router: axum::Router) -> String {
     url
 }
 
-async fn export(env: &Env, references: &[&str], folder: &Path) {
+async fn export(env: &Env, references: &[&str], folder: &Path) -> Vec<Exported> {
     let client = client(env);
+    let mut all = Vec::new();
     let mut writer = Writer::open(folder).unwrap();
     for reference in references {
         let resolved = client.resolve(&reference.parse().unwrap()).await.unwrap();
         let carried = client.carry(&resolved, true, client.registry_name().await).await.unwrap();
-        writer.add(&client, &carried, Arc::new(|_| ())).await.unwrap();
+        all.push(writer.add(&client, &carried, Arc::new(|_| ())).await.unwrap());
     }
+    all
 }
 
 async fn import(env: &Env, folder: &Path, wanted: Wanted) -> Result<Vec<Delivered>> {
@@ -79,6 +84,22 @@ async fn digest_of(env: &Env, reference: &str) -> String {
 async fn evidence(env: &Env, version: &str) -> Vec<Value> {
     let listed = env.get(&format!("/v1/workloads/{W}/versions/{version}/evidence")).expect(200).await.value();
     listed["items"].as_array().unwrap().clone()
+}
+
+/// Pushes other OCI content about a manifest; its digest.
+async fn say(env: &Env, subject: &str, text: &str, annotations: Value) -> String {
+    let mut manifest = oci::other(env, W, text).await;
+    manifest["subject"] = json!({ "mediaType": oci::IMAGE, "digest": subject, "size": 2 });
+    manifest["annotations"] = annotations;
+    let digest = oci::digest_of(&manifest).to_string();
+    assert_eq!(oci::put(env, W, &digest, &manifest).await.status, 201);
+    digest
+}
+
+async fn referrers(env: &Env, subject: &str) -> Vec<String> {
+    let listed = env.get(&format!("/v2/{W}/referrers/{subject}")).expect(200).await.value();
+    let listed = listed["manifests"].as_array().unwrap().iter();
+    listed.map(|one| one["digest"].as_str().unwrap().to_owned()).collect()
 }
 
 /// A safetensors file of some MiB, so that it goes in a session of its own.
@@ -195,6 +216,135 @@ backends! {
         let again = import(&other, &folder, Wanted::default()).await.unwrap().remove(0);
         assert_eq!((again.evidence, again.evidence_known), (0, 2), "{again:?}");
         assert_eq!(evidence(&other, "1.0.0").await.len(), 2);
+    }
+
+    async fn what_somebody_says_does_not_name_the_version(env: Env) {
+        env.namespace("acme").await;
+        env.root().push("one").await;
+        let version = digest_of(&env, "acme/x:1.0.0").await;
+        let twin = json!({
+            "dev.gradus.reference": "acme/x:1.0.0", "dev.gradus.workload": "acme/x", "dev.gradus.registry": "elsewhere",
+            "org.opencontainers.image.ref.name": "1.0.0", "note": "kept",
+        });
+        let twin = say(&env, &version, "twin", twin).await;
+        say(&env, &version, "path", json!({ "dev.gradus.workload": "../x" })).await;
+        let folder = env.directory.path().join("layout");
+        export(&env, &["acme/x:1.0.0"], &folder).await;
+        let before = fs::read(folder.join("index.json")).unwrap();
+        // The same folder again is no conflict.
+        export(&env, &["acme/x:1.0.0"], &folder).await;
+        assert_eq!(fs::read(folder.join("index.json")).unwrap(), before);
+        let index = index_of(&folder);
+        let entries = index["manifests"].as_array().unwrap();
+        assert_eq!(entries.len(), 3);
+        for entry in entries {
+            let named = entry["annotations"].as_object().is_some_and(|all| {
+                all.keys().any(|name| name.starts_with("dev.gradus.") || name.ends_with("ref.name"))
+            });
+            assert_eq!(named, entry["digest"] == version.as_str(), "{entry}");
+        }
+        assert!(entries.iter().any(|entry| entry["digest"] == twin.as_str() && entry["annotations"]["note"] == "kept"));
+
+        let other = Env::new(env.backend).await;
+        other.namespace("acme").await;
+        let delivered = import(&other, &folder, Wanted::default()).await.unwrap().remove(0);
+        assert_eq!((delivered.evidence, delivered.refused.len()), (2, 0), "{delivered:?}");
+        // Also of a layout that another tool wrote the names are those of the version alone.
+        let mut poisoned = index.clone();
+        for entry in poisoned["manifests"].as_array_mut().unwrap() {
+            if entry["digest"] != version.as_str() {
+                entry["annotations"] = json!({ "dev.gradus.workload": "../x", "org.opencontainers.image.ref.name": "1.0.0" });
+            }
+        }
+        write_index(&folder, &poisoned);
+        let again = import(&other, &folder, Wanted::default()).await.unwrap();
+        assert_eq!((again.len(), again[0].created, again[0].evidence_known), (1, false, 2), "{again:?}");
+    }
+
+    async fn an_index_about_a_version_is_left_out_with_a_word(env: Env) {
+        env.namespace("acme").await;
+        env.root().push("one").await;
+        let version = digest_of(&env, "acme/x:1.0.0").await;
+        let note = oci::other(&env, W, "a note").await;
+        let child = oci::digest_of(&note);
+        assert_eq!(oci::put(&env, W, child.as_str(), &note).await.status, 201);
+        let index = json!({
+            "schemaVersion": 2, "mediaType": oci::INDEX, "artifactType": "application/vnd.example.list",
+            "manifests": [{ "mediaType": oci::IMAGE, "digest": child, "size": note.to_string().len() }],
+            "subject": { "mediaType": oci::IMAGE, "digest": version, "size": 2 },
+        });
+        let digest = oci::digest_of(&index);
+        let put = env.call("PUT", &format!("/v2/{W}/manifests/{digest}"));
+        put.header("content-type", oci::INDEX).body(index.to_string().into_bytes()).expect(201).await;
+        say(&env, &version, "beside it", json!({})).await;
+
+        let folder = env.directory.path().join("layout");
+        export(&env, &["acme/x:1.0.0"], &folder).await;
+        let listed = index_of(&folder)["manifests"].as_array().unwrap().clone();
+        assert!(listed.len() == 2 && listed.iter().all(|entry| entry["digest"] != digest.as_str()), "{listed:?}");
+        let other = Env::new(env.backend).await;
+        other.namespace("acme").await;
+        let copied = copy(&client(&env), "acme/x:1.0.0", &client(&other), W).await.unwrap();
+        assert_eq!((copied.evidence, copied.left_out.len(), copied.refused.len()), (1, 1, 0), "{copied:?}");
+        assert!(copied.left_out[0].contains("application/vnd.example.list"), "{copied:?}");
+        // Of a layout that has it the rest is brought in.
+        push_entry(&folder, add(&folder, &index, oci::INDEX));
+        let wanted = Wanted { workload: Some("acme/y".parse().unwrap()), ..Wanted::default() };
+        let came = import(&other, &folder, wanted).await.unwrap().remove(0);
+        assert_eq!((came.created, came.evidence, came.left_out.len()), (true, 1, 1), "{came:?}");
+    }
+
+    async fn what_is_said_of_what_is_said_comes_along(env: Env) {
+        env.namespace("acme").await;
+        env.root().push("one").await;
+        let version = digest_of(&env, "acme/x:1.0.0").await;
+        let sbom = say(&env, &version, "a bill of materials", json!({})).await;
+        let signature = say(&env, &sbom, "a signature over it", json!({})).await;
+        let stamp = say(&env, &signature, "a time stamp", json!({})).await;
+        let folder = env.directory.path().join("layout");
+        export(&env, &["acme/x:1.0.0"], &folder).await;
+        let (by_folder, by_copy) = (Env::new(env.backend).await, Env::new(env.backend).await);
+        for (there, is_copy) in [(&by_folder, false), (&by_copy, true)] {
+            there.namespace("acme").await;
+            let bring = || async {
+                match is_copy {
+                    true => copy(&client(&env), "acme/x:1.0.0", &client(there), W).await.unwrap(),
+                    false => import(there, &folder, Wanted::default()).await.unwrap().remove(0),
+                }
+            };
+            let came = bring().await;
+            assert_eq!((came.evidence, came.left_out.len(), came.refused.len()), (3, 0, 0), "{came:?}");
+            assert_eq!(referrers(there, &version).await, [sbom.clone()]);
+            assert_eq!(referrers(there, &sbom).await, [signature.clone()]);
+            assert_eq!(referrers(there, &signature).await, [stamp.clone()]);
+            let again = bring().await;
+            assert_eq!((again.evidence, again.evidence_known, again.blobs_sent), (0, 3, 0), "{again:?}");
+        }
+        // What came only later is new, also where the version is there.
+        let late = say(&env, &stamp, "another over that", json!({})).await;
+        let came = copy(&client(&env), "acme/x:1.0.0", &client(&by_copy), W).await.unwrap();
+        assert_eq!((came.created, came.evidence, came.evidence_known), (false, 1, 3), "{came:?}");
+        assert_eq!(referrers(&by_copy, &stamp).await, [late]);
+    }
+
+    async fn a_blob_with_a_sha512_is_fetched_once(env: Env) {
+        env.namespace("acme").await;
+        env.root().push("one").await;
+        let version = digest_of(&env, "acme/x:1.0.0").await;
+        let mut manifest = oci::other(&env, W, "a note").await;
+        let bytes = b"known by a longer name";
+        let digest = Algorithm::Sha512.digest(bytes);
+        let at = format!("/v2/{W}/blobs/uploads/?digest={digest}");
+        env.call("POST", &at).body(bytes.to_vec()).expect(201).await;
+        manifest["layers"] = json!([{ "mediaType": "text/plain", "digest": digest, "size": bytes.len() }]);
+        manifest["subject"] = json!({ "mediaType": oci::IMAGE, "digest": version, "size": 2 });
+        let name = oci::digest_of(&manifest);
+        assert_eq!(oci::put(&env, W, name.as_str(), &manifest).await.status, 201);
+        let folder = env.directory.path().join("layout");
+        assert!(export(&env, &["acme/x:1.0.0"], &folder).await[0].bytes_fetched > 0);
+        let again = export(&env, &["acme/x:1.0.0"], &folder).await.remove(0);
+        assert_eq!((again.bytes_fetched, again.blobs_known), (0, again.blobs), "{again:?}");
+        assert_eq!(fs::read(blob(&folder, digest.as_str())).unwrap(), bytes);
     }
 
     async fn other_content_under_the_number_is_a_conflict_before_anything_is_sent(env: Env) {
@@ -555,6 +705,14 @@ const LIES: &[Lie] = &[
         });
         push_entry(at, add(at, &manifest, oci::IMAGE));
     }),
+    ("an index about nothing", "subject_missing", |at| {
+        let nobody = Digest::sha256(b"nobody");
+        let index = json!({
+            "schemaVersion": 2, "mediaType": oci::INDEX, "manifests": [],
+            "subject": { "mediaType": oci::IMAGE, "digest": nobody, "size": 2 },
+        });
+        push_entry(at, add(at, &index, oci::INDEX));
+    }),
     ("other content with a number", "not_an_artifact", |at| {
         let config = add_blob(at, b"{}");
         let manifest = json!({
@@ -649,6 +807,9 @@ fn layouts_as_other_tools_write_them_are_read() {
     change(&home.path("bare"), |entry| {
         entry["annotations"] = json!({ "org.opencontainers.image.ref.name": "production" });
     });
+    // What is there is told, where nothing of it is a version.
+    let refused = import("bare", &["--to", "acme/bare"]).expect(7);
+    assert!(refused.stderr.contains("production is no version number"), "{}", refused.stderr);
     let refused = import("bare", &["production", "--to", "acme/staged"]).expect(1);
     assert!(refused.stderr.contains("[not_a_version]"), "{}", refused.stderr);
     import("bare", &["production", "--to", "acme/staged:1.0.0"]).expect(0);
@@ -664,4 +825,53 @@ fn layouts_as_other_tools_write_them_are_read() {
     for workload in ["acme/named", "acme/bare", "acme/staged", "acme/nested"] {
         assert_eq!(digest(workload, "other"), digest("acme/x", "data"), "{workload}");
     }
+}
+
+#[test]
+fn what_was_delivered_before_a_failure_is_told() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["export", "acme/x:1.0.0", "--out", "layout"]).expect(0);
+    let layout = home.path("layout");
+    // The bytes are what their digest says, and no prompt: that only the registry sees.
+    let mut manifest = first_manifest(&layout);
+    let bytes = b"this is no prompt";
+    manifest["layers"][0]["digest"] = add_blob(&layout, bytes)["digest"].clone();
+    manifest["layers"][0]["size"] = json!(bytes.len());
+    let mut entry = add(&layout, &manifest, oci::IMAGE);
+    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": "acme/x:1.0.1" });
+    push_entry(&layout, entry);
+    let done = home.run(&["--data-dir", "other", "import", "layout"]);
+    assert!(done.code != 0, "{done:?}");
+    assert!(done.stdout.starts_with("acme/x:1.0.0 sha256:") && done.stdout.lines().count() == 1, "{done:?}");
+    assert!(
+        done.stderr.contains("acme/x:1.0.0 made") && done.stderr.contains("error: acme/x:1.0.1: "),
+        "{done:?}"
+    );
+    home.run(&["--data-dir", "other", "resolve", "acme/x:1.0.0"]).expect(0);
+    home.run(&["--data-dir", "other", "resolve", "acme/x:1.0.1"]).expect(7);
+}
+
+#[test]
+fn what_is_about_a_thing_that_was_not_taken_is_not_brought_in() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["export", "acme/x:1.0.0", "--out", "layout"]).expect(0);
+    let layout = home.path("layout");
+    let version = index_of(&layout)["manifests"][0].clone();
+    let config = add_blob(&layout, b"{}");
+    let about = |subject: &Value, kind: &str| {
+        json!({
+            "schemaVersion": 2, "mediaType": oci::IMAGE, "artifactType": kind, "config": config, "layers": [config],
+            "subject": strip(subject),
+        })
+    };
+    let bad = about(&version, "application/vnd.gradus.evidence.evaluation.v1+json");
+    let bad = add(&layout, &bad, oci::IMAGE);
+    push_entry(&layout, bad.clone());
+    push_entry(&layout, add(&layout, &about(&bad, "application/vnd.example.signature"), oci::IMAGE));
+    let done = home.run(&["--data-dir", "other", "import", "layout"]);
+    assert!(done.code != 0 && done.stderr.contains("[evidence_not_taken]"), "{done:?}");
+    assert!(done.stderr.contains("2 pieces") && done.stderr.contains("nor was what it is about"), "{done:?}");
+    home.run(&["--data-dir", "other", "resolve", "acme/x:1.0.0"]).expect(0);
 }

@@ -53,6 +53,8 @@ pub struct Delivered {
     pub evidence: usize,
     pub imported: usize,
     pub evidence_known: usize,
+    /// What was not brought along, and why.
+    pub left_out: Vec<String>,
     /// What the registry did not take, and why.
     pub refused: Vec<String>,
 }
@@ -117,6 +119,7 @@ impl Client {
             evidence: 0,
             imported: 0,
             evidence_known: 0,
+            left_out: carried.left_out.clone(),
             refused: Vec::new(),
         };
         self.say(carried, source, &mut delivered).await?;
@@ -137,13 +140,17 @@ impl Client {
         }
     }
 
-    /// What is said about a version and is not there, with what is there of the same kind about the same.
+    /// What is said about a version, or about that, and is not there, with what is there of the same kind about the same.
     async fn news<'a>(&self, carried: &'a Carried) -> Result<Vec<(&'a Document, Vec<Digest>)>> {
         if carried.said.is_empty() {
             return Ok(Vec::new());
         }
-        let there = self.referrers(&carried.workload, &carried.document.digest).await?;
-        let digests: BTreeSet<&Digest> = there.iter().map(|one| &one.digest).collect();
+        let version = &carried.document.digest;
+        let there = self.referrers(&carried.workload, version).await?;
+        let others: BTreeSet<&Digest> =
+            carried.said.iter().filter_map(Document::subject).filter(|subject| *subject != version).collect();
+        let further = self.referrers_of_all(&carried.workload, others.into_iter().cloned().collect()).await?;
+        let digests: BTreeSet<&Digest> = there.iter().chain(&further).map(|one| &one.digest).collect();
         let imported = EvidenceKind::Imported.artifact_type();
         let mut alike = BTreeMap::<(&str, &str), Vec<Digest>>::new();
         for one in &there {
@@ -175,7 +182,13 @@ impl Client {
     async fn say(&self, carried: &Carried, source: &Source<'_>, delivered: &mut Delivered) -> Result<()> {
         let news = self.news(carried).await?;
         delivered.evidence_known = carried.said.len() - news.len();
+        let mut not_taken = BTreeSet::new();
         for (document, alike) in news {
+            if document.subject().is_some_and(|subject| not_taken.contains(subject)) {
+                not_taken.insert(&document.digest);
+                delivered.refused.push(format!("{}: nor was what it is about", document.label()));
+                continue;
+            }
             let is_imported = is_reserved(&document.manifest);
             let outcome = match is_imported {
                 true => self.import(carried, document, source).await.map(|()| true),
@@ -187,9 +200,9 @@ impl Client {
                 Ok(false) => delivered.evidence_known += 1,
                 // The registry's judgement of one piece; the others are as good as before.
                 Err(error) if is_judgement(&error) => {
-                    let kind = document.manifest.artifact_type.as_deref().unwrap_or("unknown");
-                    let (short, message, code) = (document.digest.short(), &error.message, error.code);
-                    delivered.refused.push(format!("{short} ({kind}): {message} [{code}]"));
+                    not_taken.insert(&document.digest);
+                    let (message, code) = (&error.message, error.code);
+                    delivered.refused.push(format!("{}: {message} [{code}]", document.label()));
                 }
                 Err(error) => return Err(about(&document.digest, error)),
             }

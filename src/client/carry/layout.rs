@@ -3,6 +3,7 @@
 use super::{
     Carried, Document, REGISTRY, Version, Workload, about,
     folder::{Folder, INDEX, LAYOUT},
+    gather::Gathered,
     names::Named,
 };
 use crate::{
@@ -31,6 +32,8 @@ const MANIFESTS_MAX: u64 = 512 << 20;
 /// How deep indexes may list indexes.
 const DEPTH_MAX: usize = 4;
 const JSON_DEPTH: usize = 32;
+/// Entries that a message names.
+const SHOWN: usize = 5;
 const VERSION: &str = "1.0.0";
 
 /// What of a layout is brought in.
@@ -73,8 +76,7 @@ impl Layout {
         let bytes = folder.small(INDEX, INDEX_MAX)?.ok_or_else(|| no_layout(&folder, INDEX))?;
         let mut reader = Reader { folder: &folder, roots: Vec::new(), said: Vec::new(), seen: 0, size: 0 };
         for entry in entries(&bytes)? {
-            let named = Named::of(&entry)?;
-            reader.read(entry, named, 0)?;
+            reader.read(entry, Named::default(), 0)?;
         }
         let Reader { roots, said, .. } = reader;
         let known: BTreeSet<Digest> =
@@ -126,15 +128,15 @@ impl Layout {
                 )
                 .hint("name one: --to NAMESPACE/NAME")
             })?;
-            let said = self.referrers.get(&document.digest).cloned().unwrap_or_default();
+            let (said, left_out) = self.gather(&document.digest);
             let carried = Carried {
                 workload: workload.clone(),
                 version: version.clone(),
                 document: document.clone(),
                 said,
+                left_out,
                 registry: registry.clone(),
-            }
-            .in_order();
+            };
             let reference = carried.reference();
             if let Some(other) = chosen.insert((workload, version), carried)
                 && other.document.digest != document.digest
@@ -158,10 +160,23 @@ impl Layout {
             .hint("name the versions of one of them before --to, or leave --to out"));
         }
         if chosen.is_empty() {
-            return Err(Error::not_found("layout_empty", "there is no version in the layout")
-                .hint("a version has a number as its name; give one with --to NAMESPACE/NAME:VERSION"));
+            return Err(empty(&notes));
         }
         Ok((chosen.into_values().collect(), notes))
+    }
+
+    /// What is said about a version, and what of that is left out.
+    fn gather(&self, version: &Digest) -> (Vec<Document>, Vec<String>) {
+        let mut gathered = Gathered::default();
+        let mut about = vec![version.clone()];
+        while !about.is_empty() {
+            let found = about.iter().filter_map(|subject| self.referrers.get(subject)).flatten();
+            let found: Vec<&Document> = found.collect();
+            let chosen = gathered.choose(found.iter().map(|document| document.descriptor()).collect());
+            let documents = found.into_iter().filter(|document| chosen.contains(&document.digest));
+            about = gathered.take(documents.cloned().collect());
+        }
+        gathered.finish()
     }
 
     /// What the names choose. With a version to become, exactly one.
@@ -261,7 +276,9 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, entry: Descriptor, named: Named, depth: usize) -> Result<()> {
+    /// Reads an entry, which has the name of the whole it is in if it has none of its own. Only of what is about nothing else
+    /// the names are read: whoever may push may say something about a version, and call that whatever they like.
+    fn read(&mut self, entry: Descriptor, whole: Named, depth: usize) -> Result<()> {
         self.seen += 1;
         if self.seen > ENTRIES_MAX || self.size > MANIFESTS_MAX {
             return Err(Error::too_large("layout_too_large", "the layout lists too much")
@@ -277,16 +294,17 @@ impl Reader<'_> {
                 format!("{}: its entry says another artifactType than the manifest", entry.digest),
             ));
         }
+        if document.manifest.subject.is_some() {
+            self.said.push(document);
+            return Ok(());
+        }
+        let own = Named::of(&entry)?;
+        let named = if own == Named::default() { whole } else { own };
         if entry.media_type == manifest::INDEX {
             return self.descend(&document, &named, depth);
         }
-        match &document.manifest.subject {
-            Some(_) => self.said.push(document),
-            None => {
-                let registry = entry.annotations.get(REGISTRY).cloned();
-                self.roots.push(Root { named, registry, document });
-            }
-        }
+        let registry = entry.annotations.get(REGISTRY).cloned();
+        self.roots.push(Root { named, registry, document });
         Ok(())
     }
 
@@ -301,9 +319,8 @@ impl Reader<'_> {
         }
         let listed = &document.manifest.manifests;
         for entry in listed {
-            let own = Named::of(entry)?;
-            let own = if own == Named::default() && listed.len() == 1 { named.clone() } else { own };
-            self.read(entry.clone(), own, depth + 1)?;
+            let whole = if listed.len() == 1 { named.clone() } else { Named::default() };
+            self.read(entry.clone(), whole, depth + 1)?;
         }
         Ok(())
     }
@@ -354,6 +371,19 @@ fn recognised(document: &Document, named: &Named) -> Result<()> {
 fn no_version(named: &Named, document: &Document) -> Error {
     Error::invalid("not_a_version", format!("no version number: {}", label(named, document)))
         .hint("say which version it becomes: --to NAMESPACE/NAME:VERSION")
+}
+
+fn empty(left_out: &[String]) -> Error {
+    let error = Error::not_found("layout_empty", "there is no version in the layout");
+    let hint = "a version has a number as its name; give one with --to NAMESPACE/NAME:VERSION";
+    if left_out.is_empty() {
+        return error.hint(hint);
+    }
+    let shown = left_out.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join("; ");
+    let more = if left_out.len() > SHOWN { "; …" } else { "" };
+    error.hint(format!("{shown}{more}; {hint}")).details(
+        serde_json::json!({ "count": left_out.len(), "left_out": left_out[..left_out.len().min(100)] }),
+    )
 }
 
 /// What to call an entry to people.

@@ -3,6 +3,7 @@
 
 mod deliver;
 mod folder;
+mod gather;
 mod layout;
 mod names;
 mod source;
@@ -18,7 +19,6 @@ use crate::{
     error::{Error, Result},
     model::{
         digest::Digest,
-        evidence::CREATED,
         manifest::{Descriptor, Manifest},
         name::Workload,
         note::Verifier,
@@ -26,7 +26,6 @@ use crate::{
         version::Version,
     },
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, header};
 use std::collections::BTreeSet;
 
@@ -36,6 +35,8 @@ const WORKLOAD: &str = "dev.gradus.workload";
 const REGISTRY: &str = "dev.gradus.registry";
 /// The name that tools of other makers ask for.
 const REF_NAME: &str = "org.opencontainers.image.ref.name";
+/// What only an entry of a version may say.
+const NAMES: [&str; 4] = [REFERENCE, WORKLOAD, REGISTRY, REF_NAME];
 
 /// Manifests fetched at a time.
 const AT_A_TIME: usize = 8;
@@ -79,29 +80,30 @@ impl Document {
         self.manifest.blobs().filter(|blob| seen.insert(&blob.digest)).cloned().collect()
     }
 
+    /// What it is about.
+    fn subject(&self) -> Option<&Digest> {
+        self.manifest.subject.as_ref().map(|subject| &subject.digest)
+    }
+
     fn annotation(&self, name: &str) -> &str {
         self.manifest.annotations.get(name).map(String::as_str).unwrap_or_default()
     }
 }
 
-/// A version with what is said about it, in the order in which it was said.
+/// A version with what is said about it: each thing after that which it is about, then in the order in which it was said.
 #[derive(Clone, Debug)]
 pub struct Carried {
     pub workload: Workload,
     pub version: Version,
     pub document: Document,
     pub said: Vec<Document>,
+    /// What of it does not go along, and why.
+    pub left_out: Vec<String>,
     /// The name of the registry it comes from, if that is known.
     pub registry: Option<String>,
 }
 
 impl Carried {
-    /// Sorts what is said. What was said last counts, so the order must not be lost.
-    fn in_order(mut self) -> Self {
-        self.said.sort_by(|a, b| (a.annotation(CREATED), &a.digest).cmp(&(b.annotation(CREATED), &b.digest)));
-        self
-    }
-
     pub fn reference(&self) -> String {
         format!("{}:{}", self.workload, self.version)
     }
@@ -161,18 +163,12 @@ impl Client {
     ) -> Result<Carried> {
         let workload = &version.workload;
         let document = self.document(workload, &version.digest).await?;
-        let said = match evidence {
-            true => {
-                let referrers = self.referrers(workload, &version.digest).await?;
-                let work = referrers
-                    .into_iter()
-                    .map(|one| async move { self.document(workload, &one.digest).await });
-                stream::iter(work).buffered(AT_A_TIME).try_collect().await?
-            }
-            false => Vec::new(),
+        let (said, left_out) = match evidence {
+            true => self.gather(workload, &version.digest).await?,
+            false => Default::default(),
         };
         let (workload, version) = (workload.clone(), version.version.clone());
-        Ok(Carried { workload, version, document, said, registry }.in_order())
+        Ok(Carried { workload, version, document, said, left_out, registry })
     }
 }
 

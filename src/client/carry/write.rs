@@ -2,7 +2,7 @@
 //! give the same bytes.
 
 use super::{
-    Carried, Document, REF_NAME, REFERENCE, REGISTRY, WORKLOAD, Workload,
+    Carried, Document, NAMES, REF_NAME, REFERENCE, REGISTRY, WORKLOAD, Workload,
     folder::{BLOBS, Folder, INDEX, LAYOUT, unreadable},
     layout::INDEX_MAX,
 };
@@ -152,12 +152,19 @@ impl Writer {
                 Error::internal("manifest_encoding", "an index could not be written as JSON").source(source)
             })
         };
-        self.entries.retain(|entry| entry["annotations"][REFERENCE] != reference.as_str());
+        // What was listed as said about another version may be a version as well.
+        self.entries.retain(|entry| {
+            let name = entry["annotations"][REFERENCE].as_str();
+            name != Some(&reference) && (name.is_some() || entry["digest"] != version.digest.as_str())
+        });
         self.entries.push(entry(&version)?);
         let listed: BTreeSet<Digest> =
             self.entries.iter().filter_map(|entry| entry["digest"].as_str()?.parse().ok()).collect();
         for said in carried.said.iter().filter(|said| !listed.contains(&said.digest)) {
-            self.entries.push(entry(&said.descriptor())?);
+            // Whoever may push may say something, and write into it what only the layout says.
+            let mut said = said.descriptor();
+            said.annotations.retain(|name, _| !NAMES.contains(&name.as_str()));
+            self.entries.push(entry(&said)?);
         }
         Ok(())
     }
