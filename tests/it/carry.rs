@@ -875,3 +875,24 @@ fn what_is_about_a_thing_that_was_not_taken_is_not_brought_in() {
     assert!(done.stderr.contains("2 pieces") && done.stderr.contains("nor was what it is about"), "{done:?}");
     home.run(&["--data-dir", "other", "resolve", "acme/x:1.0.0"]).expect(0);
 }
+
+#[test]
+fn what_is_left_out_is_told_by_import() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["export", "acme/x:1.0.0", "--out", "layout"]).expect(0);
+    let layout = home.path("layout");
+    let subject = strip(&index_of(&layout)["manifests"][0]);
+    let index = json!({
+        "schemaVersion": 2, "mediaType": oci::INDEX, "artifactType": "list\u{1b}[1m", "manifests": [], "subject": subject,
+    });
+    push_entry(&layout, add(&layout, &index, oci::INDEX));
+    for more in [&["--dry-run"][..], &[]] {
+        let done = home.run(&[&["--data-dir", "other", "import", "layout"], more].concat()).expect(0);
+        assert!(done.stderr.contains("left out of what is said about acme/x:1.0.0: "), "{}", done.stderr);
+        assert!(!done.stderr.contains('\u{1b}'), "{:?}", done.stderr);
+    }
+    let done = home.run(&["--data-dir", "other", "import", "layout", "--json"]).expect(0);
+    let told: Value = serde_json::from_str(&done.stdout).unwrap();
+    assert_eq!(told[0]["left_out"].as_array().unwrap().len(), 1, "{told}");
+}
