@@ -1,12 +1,11 @@
 //! The folder of backups: one writes at a time, files are for their owner only, and nothing is written through a link.
 
 use crate::{
-    blobs::Hasher,
     client::hashing::hash,
     error::{Error, Result},
     model::{
         backup::{Line, blob_path},
-        digest::{Algorithm, Digest},
+        digest::Digest,
     },
 };
 use std::{
@@ -29,7 +28,9 @@ pub(super) async fn is_there(target: &Path, digest: &Digest, size: u64, verify: 
         Ok(_) if !verify => Ok(true),
         Ok(_) => {
             let (path, algorithm) = (target.to_owned(), digest.algorithm());
-            let work = tokio::task::spawn_blocking(move || digest_of(&path, algorithm));
+            let work = tokio::task::spawn_blocking(move || {
+                hash(&path, u64::MAX, algorithm).map(|hasher| hasher.digest())
+            });
             let found = work.await.map_err(|error| {
                 Error::internal("reading_stopped", "reading a file has stopped").source(error)
             })??;
@@ -37,20 +38,6 @@ pub(super) async fn is_there(target: &Path, digest: &Digest, size: u64, verify: 
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(at(target, error)),
-    }
-}
-
-fn digest_of(path: &Path, algorithm: Algorithm) -> Result<Digest> {
-    if algorithm == Algorithm::Sha256 {
-        return Ok(hash(path, u64::MAX)?.digest());
-    }
-    let (mut file, mut hasher) = (File::open(path)?, Hasher::new(algorithm));
-    let mut buffer = vec![0; 1 << 16];
-    loop {
-        match io::Read::read(&mut file, &mut buffer)? {
-            0 => return Ok(hasher.digest()),
-            count => hasher.update(&buffer[..count]),
-        }
     }
 }
 
