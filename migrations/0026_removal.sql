@@ -44,13 +44,27 @@ CREATE TABLE purges (
 );
 CREATE UNIQUE INDEX purges_pending ON purges (workload, digest) WHERE state = 'pending';
 
+-- Files that went with a purge and are not taken in again, under whatever name.
+CREATE TABLE purged_blobs (
+    repository TEXT NOT NULL REFERENCES repositories (name),
+    digest TEXT NOT NULL,
+    purged_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (repository, digest)
+);
+
+-- That a push made this move by itself, into the first of several stages, which is no promotion. Of moves that were made
+-- before it was noted nobody knows, and what they moved stays.
+ALTER TABLE moves ADD COLUMN by_push BOOLEAN NOT NULL DEFAULT FALSE;
+
 -- Requests to delete a workload in whose stages there still is something, which takes another admin.
 CREATE TABLE deletions (
     workload TEXT PRIMARY KEY NOT NULL REFERENCES repositories (name),
     reason TEXT NOT NULL,
     requested_at TIMESTAMPTZ NOT NULL,
     requested_by TEXT NOT NULL,
-    expires_at TIMESTAMPTZ NOT NULL
+    expires_at TIMESTAMPTZ NOT NULL,
+    -- Of the event that tells of it: what came into the workload later was not asked for.
+    position BIGINT NOT NULL
 );
 
 -- What goes of the versions that nobody promoted.

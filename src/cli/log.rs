@@ -398,7 +398,9 @@ fn describe(change: &Change) -> String {
         C::PurgeWithdrawn { workload, version, reason, .. } => {
             format!("took back the request to purge {workload}:{version}: {reason}")
         }
-        C::Purged { workload, versions, bytes: freed, authority, requested_by, reason, .. } => {
+        C::Purged {
+            workload, versions, bytes: freed, authority, requested_by, reason, confirmed, ..
+        } => {
             let versions: Vec<String> = versions.iter().map(ToString::to_string).collect();
             let who = match (authority, requested_by) {
                 (Authority::TwoAdmins, Some(other)) => format!(", asked for by {other}"),
@@ -406,7 +408,8 @@ fn describe(change: &Change) -> String {
                 (Authority::LocalUser, _) => ", alone, as the owner of the data directory".to_owned(),
                 (Authority::Retention, _) => ", by a rule".to_owned(),
             };
-            format!("purged {workload}:{} ({}){who}: {reason}", versions.join(", "), bytes(*freed))
+            let versions = versions.join(", ");
+            format!("purged {workload}:{versions} ({}){who}: {reason}{}", bytes(*freed), also(confirmed))
         }
         C::RetentionSet { namespace, older_than_days, keep_newest } => {
             format!(
@@ -418,7 +421,14 @@ fn describe(change: &Change) -> String {
         C::DeletionRequested { workload, reason, .. } => {
             format!("asked to delete workload {workload}, which takes another admin: {reason}")
         }
-        C::WorkloadDeleted { workload, reason } => format!("deleted workload {workload}: {reason}"),
+        C::DeletionWithdrawn { workload, reason } => {
+            format!("took back the request to delete workload {workload}: {reason}")
+        }
+        C::WorkloadDeleted { workload, reason, requested_by, confirmed } => {
+            let who =
+                requested_by.as_ref().map(|other| format!(", asked for by {other}")).unwrap_or_default();
+            format!("deleted workload {workload}{who}: {reason}{}", also(confirmed))
+        }
         C::NamespaceDeleted { namespace, reason } => format!("deleted namespace {namespace}: {reason}"),
         C::LogRecovered { epoch, known, found, damage, reason, .. } => {
             let damage = damage
@@ -452,4 +462,9 @@ fn describe(change: &Change) -> String {
         }
         C::BlobRestored { store, digest } => format!("found blob {} in {store} whole again", digest.short()),
     }
+}
+
+/// What somebody said who confirmed it.
+fn also(confirmed: &Option<String>) -> String {
+    confirmed.as_ref().map(|said| format!("; confirmed: {said}")).unwrap_or_default()
 }

@@ -2,7 +2,7 @@
 
 use super::{
     argument,
-    print::{Out, bytes, count, quoted, time},
+    print::{Out, bytes, quoted, time},
 };
 use crate::{
     client::Client,
@@ -15,6 +15,7 @@ use crate::{
     wire,
 };
 use clap::Args;
+use serde_json::json;
 
 /// How a command ends that waits for somebody else.
 const PENDING: u8 = 4;
@@ -30,7 +31,7 @@ pub struct Purge {
     /// Take the request back
     #[arg(long)]
     withdraw: bool,
-    /// List what waits for another admin, in a namespace or everywhere
+    /// List what waits for another admin, purges and deletions of workloads, in a namespace or everywhere
     #[arg(long, value_name = "NAMESPACE", num_args = 0..=1, conflicts_with_all = ["reference", "message", "withdraw"],
           value_parser = argument::<Namespace>)]
     list: Option<Option<Namespace>>,
@@ -63,9 +64,18 @@ impl Purge {
 
 async fn list(namespace: Option<&Namespace>, client: &Client, out: &Out) -> Result<()> {
     let waiting = client.list_purges(namespace).await?;
-    out.data(&waiting, |out| waiting.iter().for_each(|purge| tell(purge, out)))?;
-    if waiting.is_empty() {
-        out.note("no purge waits for another admin");
+    let deletions = client.list_deletions(namespace).await?;
+    out.data(&json!({ "purges": waiting, "deletions": deletions }), |out| {
+        waiting.iter().for_each(|purge| tell(purge, out));
+        for wire::DeletionView { workload, requested_by, expires_at, reason, .. } in &deletions {
+            let until = time(*expires_at);
+            out.line(format!(
+                "pending: workload {workload} to be deleted, asked for by {requested_by}, until {until}: {reason}"
+            ));
+        }
+    })?;
+    if waiting.is_empty() && deletions.is_empty() {
+        out.note("no purge and no deletion waits for another admin");
     }
     Ok(())
 }
@@ -85,10 +95,15 @@ fn tell(purge: &wire::PurgeView, out: &Out) {
         out.line(format!("purged {workload}:{version} {digest}"));
     }
     out.line(format!("{} deleted", bytes(done.bytes)));
-    for kept in &done.kept {
+    tell_kept(&done.kept, out);
+    done.notes.iter().for_each(|note| out.note(note));
+}
+
+fn tell_kept(kept: &[wire::KeptBlob], out: &Out) {
+    for kept in kept {
         let mut users: Vec<String> = kept.used_by.iter().map(ToString::to_string).collect();
-        if kept.others > 0 {
-            users.push(format!("{} that you may not see", count(kept.others, "workload")));
+        if kept.others {
+            users.push("something else".to_owned());
         }
         out.line(format!(
             "stays  {}  {}  used by {}",
@@ -97,7 +112,6 @@ fn tell(purge: &wire::PurgeView, out: &Out) {
             users.join(", ")
         ));
     }
-    done.notes.iter().for_each(|note| out.note(note));
 }
 
 /// Gives up the name of a workload.
@@ -109,7 +123,10 @@ pub(super) async fn delete_workload(
 ) -> Result<()> {
     let done = client.delete_workload(workload, message).await?;
     if done.deleted {
-        return out.done(&done, format!("deleted {workload}; its name is not given again"));
+        out.note(format!("deleted {workload}; its name is not given again"));
+        out.data(&done, |out| tell_kept(&done.kept, out))?;
+        done.notes.iter().for_each(|note| out.note(note));
+        return Ok(());
     }
     let until = done.expires_at.map(time).unwrap_or_default();
     out.data(&done, |out| out.line(format!("pending: {workload} is to be deleted, until {until}")))?;
@@ -117,4 +134,15 @@ pub(super) async fn delete_workload(
     out.note(format!("nothing was changed; another admin has to run the same: {again}"));
     out.end_with(PENDING);
     Ok(())
+}
+
+/// Takes the request to delete a workload back.
+pub(super) async fn withdraw_deletion(
+    client: &Client,
+    workload: &Workload,
+    message: &str,
+    out: &Out,
+) -> Result<()> {
+    let request = client.withdraw_deletion(workload, message).await?;
+    out.done(&request, format!("took back the request to delete {workload}"))
 }

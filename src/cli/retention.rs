@@ -127,7 +127,7 @@ fn reason(why: &str) -> &str {
     match why {
         "newest" => "among the newest of their workload",
         "young" => "not old enough",
-        "promoted" => "have been in a stage after the first",
+        "promoted" => "were promoted, or may have been",
         "in_stage" => "are in a stage",
         "aliased" => "have an alias",
         "held" => "are under hold",

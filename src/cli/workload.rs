@@ -34,6 +34,9 @@ pub enum WorkloadVerb {
         /// Why
         #[arg(long, short)]
         message: String,
+        /// Take the request back
+        #[arg(long)]
+        withdraw: bool,
     },
 }
 
@@ -67,7 +70,10 @@ impl WorkloadVerb {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         match self {
             Self::Set(set) => set.run(client, out).await,
-            Self::Delete { workload, message } => {
+            Self::Delete { workload, message, withdraw: true } => {
+                super::purge::withdraw_deletion(client, &workload, &message, out).await
+            }
+            Self::Delete { workload, message, withdraw: false } => {
                 super::purge::delete_workload(client, &workload, &message, out).await
             }
             Self::Show { workload } => {

@@ -27,8 +27,7 @@ pub(super) async fn answer<F: Future>(
     }
 }
 
-/// Times that a server which is asked too often is asked again, and how long all of that may take.
-const AGAIN: u32 = 10;
+/// How long a server that is asked too often is asked again.
 const AGAIN_FOR: Duration = Duration::from_secs(60);
 
 /// Patience with a server that says when to ask again.
@@ -39,13 +38,16 @@ pub(super) struct TooMany {
 }
 
 impl TooMany {
-    /// How long to wait before another try, by the server's `Retry-After`; `None`: it is not worth it.
+    /// How long to wait before another try, each time longer and at least as the server's `Retry-After` says; `None`: it is
+    /// not worth it.
     pub(super) fn wait(&mut self, said: Option<&str>) -> Option<Duration> {
-        let seconds = said.and_then(|said| said.trim().parse().ok()).unwrap_or(1);
-        let wait = Duration::from_secs(seconds).max(Duration::from_secs(1));
+        let said = Duration::from_secs(said.and_then(|said| said.trim().parse().ok()).unwrap_or(1));
+        let left = AGAIN_FOR.saturating_sub(self.waited);
+        let own = Duration::from_secs(1 << self.times.min(6)).min(left);
+        let wait = said.max(own).max(Duration::from_secs(1));
         self.times += 1;
         self.waited = self.waited.saturating_add(wait);
-        (self.times <= AGAIN && self.waited <= AGAIN_FOR).then_some(wait)
+        (self.waited <= AGAIN_FOR).then_some(wait)
     }
 }
 
@@ -89,14 +91,16 @@ mod tests {
     fn a_server_is_asked_again_for_a_while() {
         let mut patience = TooMany::default();
         assert_eq!(patience.wait(Some("3")), Some(Duration::from_secs(3)));
-        assert_eq!(patience.wait(Some("0")), Some(Duration::from_secs(1)));
+        assert_eq!(patience.wait(Some("0")), Some(Duration::from_secs(2)), "it grows by itself");
         // A date, or nothing.
-        assert_eq!(patience.wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), Some(Duration::from_secs(1)));
-        assert_eq!(patience.wait(None), Some(Duration::from_secs(1)));
-        assert_eq!(patience.wait(Some("55")), None, "that would be more than a minute");
+        assert_eq!(patience.wait(Some("Wed, 21 Oct 2026 07:28:00 GMT")), Some(Duration::from_secs(4)));
+        assert_eq!(patience.wait(None), Some(Duration::from_secs(8)));
+        assert_eq!(patience.wait(Some("44")), None, "that would be more than a minute");
         assert_eq!(TooMany::default().wait(Some("18446744073709551615")), None);
         let mut patience = TooMany::default();
-        assert_eq!((0..100).filter(|_| patience.wait(Some("1")).is_some()).count(), 10);
+        let waits: Vec<u64> =
+            std::iter::from_fn(|| patience.wait(Some("1"))).map(|wait| wait.as_secs()).collect();
+        assert_eq!(waits, [1, 2, 4, 8, 16, 29], "the whole minute");
     }
 
     #[tokio::test]

@@ -83,6 +83,16 @@ impl Client {
         self.json(Call::new(Method::POST, path).json(&removal(reason))?.takes_long()).await
     }
 
+    pub async fn withdraw_deletion(&self, workload: &Workload, reason: &str) -> Result<wire::DeletionView> {
+        let path = format!("/v1/workloads/{workload}/delete/withdraw");
+        self.json(Call::new(Method::POST, path).json(&removal(reason))?).await
+    }
+
+    pub async fn list_deletions(&self, namespace: Option<&Namespace>) -> Result<Vec<wire::DeletionView>> {
+        let namespace = namespace.map(|namespace| format!("&namespace={namespace}")).unwrap_or_default();
+        self.pages("/v1/deletions", &namespace, usize::MAX).await
+    }
+
     pub async fn delete_namespace(&self, namespace: &Namespace, reason: &str) -> Result<()> {
         let path = format!("/v1/namespaces/{namespace}/delete");
         self.send(Call::new(Method::POST, path).json(&removal(reason))?).await.map(drop)

@@ -10,6 +10,7 @@ use axum::body::Body;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, header};
 use std::{
+    fs::Metadata,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -63,11 +64,32 @@ impl Client {
         progress: Progress,
     ) -> Result<Vec<Sent>> {
         let sizes = files.iter().map(|file| file.size).collect();
-        let known = self.present(workload, wire::Present { sizes, digests: Vec::new() }).await?.sizes;
-        let work = files.into_iter().map(|file| {
-            let hash_first = known.contains(&file.size);
+        let known = self.present(workload, wire::Present { sizes, ..Default::default() }).await?.sizes;
+        let hashing = files.into_iter().map(|file| {
+            // Small files are hashed at once; of large ones only those that may be there already.
+            let hash_first = known.contains(&file.size) || file.size <= SMALL;
+            async move {
+                let metadata = std::fs::metadata(&file.source)?;
+                let digest = match digests.get(&file.source) {
+                    None if hash_first => Some(hash_file(&file.source).await?),
+                    remembered => remembered,
+                };
+                Ok::<_, Error>((file, metadata, digest))
+            }
+        });
+        let hashed: Vec<_> = stream::iter(hashing).buffered(AT_A_TIME).try_collect().await?;
+        // Now that more is known of them than their sizes, all that must be sent has to have room before any is.
+        let mut asked = wire::Present::default();
+        for (file, _, digest) in &hashed {
+            match digest.clone() {
+                Some(digest) => asked.files.push(wire::PresentFile { digest, size: file.size }),
+                None => asked.sizes.push(file.size),
+            }
+        }
+        self.present(workload, asked).await?;
+        let work = hashed.into_iter().map(|(file, metadata, digest)| {
             let progress = progress.clone();
-            async move { self.upload_one(workload, file, hash_first, digests, progress).await }
+            async move { self.upload_one(workload, file, &metadata, digest, digests, progress).await }
         });
         let sent = stream::iter(work).buffered(AT_A_TIME).try_collect().await;
         // Remembering is a help, not a duty: without a writable cache directory a push is as good.
@@ -79,22 +101,15 @@ impl Client {
         &self,
         workload: &Workload,
         upload: Upload,
-        hash_first: bool,
+        metadata: &Metadata,
+        digest: Option<Digest>,
         digests: &Digests,
         progress: Progress,
     ) -> Result<Sent> {
         let Upload { path, source, size } = upload;
-        let metadata = std::fs::metadata(&source)?;
-        let remembered = digests.get(&source);
-        let digest = match remembered {
-            Some(digest) => Some(digest),
-            // Small files are hashed at once; of large ones only those that may be there already.
-            None if hash_first || size <= SMALL => Some(hash_file(&source).await?),
-            None => None,
-        };
         if let Some(digest) = &digest {
-            digests.put(&source, &metadata, digest);
-            let asked = wire::Present { sizes: Vec::new(), digests: vec![digest.clone()] };
+            digests.put(&source, metadata, digest);
+            let asked = wire::Present { digests: vec![digest.clone()], ..Default::default() };
             if !self.present(workload, asked).await?.digests.is_empty() {
                 progress(size);
                 return Ok(Sent { file: File { path, digest: digest.clone(), size }, sent: false });
@@ -118,7 +133,7 @@ impl Client {
                 };
                 let file = Sending { source: &source, size, known: digest, unfinished, note: &note };
                 let digest = self.send_file(workload, file, progress).await?;
-                digests.put(&source, &metadata, &digest);
+                digests.put(&source, metadata, &digest);
                 digest
             }
         };
@@ -224,7 +239,7 @@ impl Client {
             match self.send(call).await {
                 Ok(_) => return Ok(()),
                 Err(error) if error.code == "upload_unknown" && is_repeated => {
-                    let asked = wire::Present { sizes: Vec::new(), digests: vec![digest.clone()] };
+                    let asked = wire::Present { digests: vec![digest.clone()], ..Default::default() };
                     let there = self.present(workload, asked).await?.digests;
                     return if there.is_empty() { Err(error) } else { Ok(()) };
                 }

@@ -53,6 +53,7 @@ pub const TABLES: &[&str] = &[
     "quarantines",
     "holds",
     "purges",
+    "purged_blobs",
     "deletions",
     "retention_rules",
     "deployments",

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::name::{Namespace, PrincipalName, Workload},
+    model::{
+        digest::Digest,
+        name::{Namespace, PrincipalName, Workload},
+    },
 };
 use chrono::{DateTime, Utc};
 
@@ -89,13 +92,14 @@ pub async fn deletion(tx: &mut Tx, repository: &Workload) -> Result<Option<Delet
     })
 }
 
-/// Gives a repository's name up: its tags go, and what it links to but for what evidence needs.
+/// Gives a repository's name up: its tags go, what it links to but for what evidence needs, and its manifests but for
+/// evidence and versions. Answers which went.
 pub async fn delete_repository(
     tx: &mut Tx,
     repository: &Workload,
     at: DateTime<Utc>,
     by: &PrincipalName,
-) -> Result<()> {
+) -> Result<Vec<Digest>> {
     let name = repository.as_str();
     execute!(
         tx,
@@ -111,7 +115,15 @@ pub async fn delete_repository(
     let sql = "DELETE FROM blob_links WHERE repository = $1 AND NOT EXISTS (
                    SELECT 1 FROM manifest_uses u WHERE u.repository = blob_links.repository AND u.digest = blob_links.digest)";
     execute!(tx, sql, name);
-    Ok(())
+    let sql = "DELETE FROM manifests WHERE repository = $1
+                   AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.repository = manifests.repository AND e.digest = manifests.digest)
+                   AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.workload = manifests.repository AND v.digest = manifests.digest)
+               RETURNING digest";
+    let rows: Vec<(String,)> = all!(tx, sql, name);
+    let mut gone: Vec<Digest> =
+        rows.into_iter().map(|(digest,)| read("manifests", &digest)).collect::<Result<_>>()?;
+    gone.sort_unstable();
+    Ok(gone)
 }
 
 /// A repository of a namespace that is still there.

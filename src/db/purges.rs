@@ -180,32 +180,102 @@ pub async fn links_to(tx: &mut Tx, store: &str, digest: &Digest, limit: i64) -> 
     rows.into_iter().map(|(repository,)| read("blob_links", &repository)).collect()
 }
 
+/// Notes that a file went with a purge.
+pub async fn note_blob(tx: &mut Tx, workload: &Workload, blob: &Digest, at: DateTime<Utc>) -> Result<()> {
+    let sql = "INSERT INTO purged_blobs (repository, digest, purged_at) VALUES ($1, $2, $3)
+               ON CONFLICT (repository, digest) DO NOTHING";
+    execute!(tx, sql, workload.as_str(), blob.as_str(), at);
+    Ok(())
+}
+
+/// Since when a file is not taken in any more.
+pub async fn blob_purged_at(
+    tx: &mut Tx,
+    workload: &Workload,
+    blob: &Digest,
+) -> Result<Option<DateTime<Utc>>> {
+    let sql = "SELECT purged_at FROM purged_blobs WHERE repository = $1 AND digest = $2";
+    let row: Option<(DateTime<Utc>,)> = optional!(tx, sql, workload.as_str(), blob.as_str());
+    Ok(row.map(|(at,)| at))
+}
+
+/// A file that a manifest uses and that is not taken in any more.
+pub async fn purged_use(tx: &mut Tx, workload: &Workload, manifest: &Digest) -> Result<Option<Digest>> {
+    let sql = "SELECT p.digest FROM manifest_uses u
+               JOIN purged_blobs p ON p.repository = u.repository AND p.digest = u.digest
+               WHERE u.repository = $1 AND u.manifest = $2 ORDER BY p.digest LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), manifest.as_str());
+    row.map(|(digest,)| read("purged_blobs", &digest)).transpose()
+}
+
 /// A request to delete a workload with what is in its stages.
+#[derive(Clone, Debug)]
 pub struct DeletionRow {
+    pub workload: Workload,
     pub reason: String,
+    pub requested_at: DateTime<Utc>,
     pub requested_by: PrincipalName,
     pub expires_at: DateTime<Utc>,
+    /// Of the event that tells of it.
+    pub position: i64,
+}
+
+type Deletion = (String, String, DateTime<Utc>, String, DateTime<Utc>, i64);
+
+fn deletion(row: Deletion) -> Result<DeletionRow> {
+    let (workload, reason, requested_at, requested_by, expires_at, position) = row;
+    Ok(DeletionRow {
+        workload: read("deletions", &workload)?,
+        reason,
+        requested_at,
+        requested_by: read("deletions", &requested_by)?,
+        expires_at,
+        position,
+    })
 }
 
 pub async fn find_deletion(tx: &mut Tx, workload: &Workload) -> Result<Option<DeletionRow>> {
-    let sql = "SELECT reason, requested_by, expires_at FROM deletions WHERE workload = $1";
-    let row: Option<(String, String, DateTime<Utc>)> = optional!(tx, sql, workload.as_str());
-    row.map(|(reason, requested_by, expires_at)| {
-        Ok(DeletionRow { reason, requested_by: read("deletions", &requested_by)?, expires_at })
-    })
-    .transpose()
+    let sql = "SELECT workload, reason, requested_at, requested_by, expires_at, position FROM deletions
+               WHERE workload = $1";
+    let row: Option<Deletion> = optional!(tx, sql, workload.as_str());
+    row.map(deletion).transpose()
+}
+
+/// Requests after a workload that wait for another admin, of a namespace or of all.
+pub async fn list_deletions(
+    tx: &mut Tx,
+    namespace: Option<&Namespace>,
+    now: DateTime<Utc>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<DeletionRow>> {
+    let sql = "SELECT workload, reason, requested_at, requested_by, expires_at, position FROM deletions
+               WHERE expires_at > $2 AND workload > $3 AND workload IN
+                   (SELECT name FROM repositories WHERE deleted_at IS NULL AND ($1 IS NULL OR namespace = $1))
+               ORDER BY workload LIMIT $4";
+    let rows: Vec<Deletion> = all!(tx, sql, namespace.map(Namespace::as_str), now, after, limit);
+    rows.into_iter().map(deletion).collect()
 }
 
 /// Notes a request, in the place of one that does not count any more.
-pub async fn save_deletion(
-    tx: &mut Tx,
-    workload: &Workload,
-    row: &DeletionRow,
-    at: DateTime<Utc>,
-) -> Result<()> {
-    let sql = "INSERT INTO deletions (workload, reason, requested_at, requested_by, expires_at)
-               VALUES ($1, $2, $3, $4, $5) ON CONFLICT (workload) DO UPDATE
-               SET reason = $2, requested_at = $3, requested_by = $4, expires_at = $5";
-    execute!(tx, sql, workload.as_str(), &row.reason, at, row.requested_by.as_str(), row.expires_at);
+pub async fn save_deletion(tx: &mut Tx, row: &DeletionRow) -> Result<()> {
+    let sql = "INSERT INTO deletions (workload, reason, requested_at, requested_by, expires_at, position)
+               VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (workload) DO UPDATE
+               SET reason = $2, requested_at = $3, requested_by = $4, expires_at = $5, position = $6";
+    let (workload, by) = (row.workload.as_str(), row.requested_by.as_str());
+    execute!(tx, sql, workload, &row.reason, row.requested_at, by, row.expires_at, row.position);
     Ok(())
+}
+
+pub async fn forget_deletion(tx: &mut Tx, workload: &Workload) -> Result<()> {
+    execute!(tx, "DELETE FROM deletions WHERE workload = $1", workload.as_str());
+    Ok(())
+}
+
+/// Whether a version was made or a stage has moved after an event.
+pub async fn has_changed_since(tx: &mut Tx, workload: &Workload, position: i64) -> Result<bool> {
+    let sql = "SELECT position FROM versions WHERE workload = $1 AND position > $2
+               UNION SELECT position FROM moves WHERE workload = $1 AND position > $2 LIMIT 1";
+    let row: Option<(i64,)> = optional!(tx, sql, workload.as_str(), position);
+    Ok(row.is_some())
 }

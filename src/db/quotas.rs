@@ -85,19 +85,21 @@ pub async fn bytes(tx: &mut Tx, namespace: &Namespace) -> Result<u64> {
 pub struct Used {
     pub blobs: u64,
     pub bytes: u64,
-    /// Of these: in no other namespace.
+    /// Of these: in no other namespace that is looked at.
     pub own_bytes: u64,
 }
 
-pub async fn used(tx: &mut Tx, namespace: &Namespace) -> Result<Used> {
+/// `others`: the namespaces that are looked at, each between two commas; without it all.
+pub async fn used(tx: &mut Tx, namespace: &Namespace, others: Option<&str>) -> Result<Used> {
     let sql = "SELECT COUNT(*), CAST(COALESCE(SUM(size), 0) AS BIGINT),
                       CAST(COALESCE(SUM(CASE WHEN shared THEN 0 ELSE size END), 0) AS BIGINT) FROM (
                    SELECT one.size AS size, EXISTS (
                        SELECT 1 FROM blob_links o JOIN repositories p ON p.name = o.repository
-                       WHERE o.digest = one.digest AND o.store = one.store AND p.namespace <> $1) AS shared
+                       WHERE o.digest = one.digest AND o.store = one.store AND p.namespace <> $1
+                           AND ($2 IS NULL OR REPLACE($2, ',' || p.namespace || ',', '') <> $2)) AS shared
                    FROM (SELECT DISTINCT l.digest, l.store, l.size FROM repositories r
                          JOIN blob_links l ON l.repository = r.name WHERE r.namespace = $1) one) blob";
-    let row: Option<(i64, i64, i64)> = optional!(tx, sql, namespace.as_str());
+    let row: Option<(i64, i64, i64)> = optional!(tx, sql, namespace.as_str(), others);
     let used = |(blobs, bytes, own): (i64, i64, i64)| Used {
         blobs: from_sql(blobs),
         bytes: from_sql(bytes),

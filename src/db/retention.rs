@@ -101,20 +101,19 @@ pub async fn candidates(
         .collect()
 }
 
-/// What keeps content of a workload, of all or of one digest: why, and the digest; none means all content. `first` is the
-/// stage that a push enters by itself, which is no promotion; empty where there is none.
+/// What keeps content of a workload, of all or of one digest: why, and the digest; none means all content. Whatever moved
+/// it, but for a push by itself, was a promotion, whatever the policy says by now.
 pub async fn kept(
     tx: &mut Tx,
     workload: &Workload,
     digest: Option<&Digest>,
-    first: &str,
 ) -> Result<Vec<(String, Option<Digest>)>> {
     let sql = "SELECT 'held', digest FROM holds
-                   WHERE cleared_at IS NULL AND (scope = $1 OR (scope = $4 AND digest IS NULL))
+                   WHERE cleared_at IS NULL AND (scope = $1 OR (scope = $3 AND digest IS NULL))
                    AND ($2 IS NULL OR digest IS NULL OR digest = $2)
                UNION SELECT 'in_stage', digest FROM stages WHERE workload = $1 AND ($2 IS NULL OR digest = $2)
-               UNION SELECT 'promoted', digest FROM entries
-                   WHERE workload = $1 AND stage <> $3 AND ($2 IS NULL OR digest = $2)
+               UNION SELECT 'promoted', digest FROM moves
+                   WHERE workload = $1 AND NOT by_push AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'pending', digest FROM promotions
                    WHERE workload = $1 AND state = 'pending' AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'aliased', digest FROM tags WHERE repository = $1 AND ($2 IS NULL OR digest = $2)
@@ -125,7 +124,7 @@ pub async fn kept(
                    AND ($2 IS NULL OR running_digest = $2)
                ORDER BY 1, 2";
     let rows: Vec<(String, Option<String>)> =
-        all!(tx, sql, workload.as_str(), digest.map(Digest::as_str), first, workload.namespace().as_str());
+        all!(tx, sql, workload.as_str(), digest.map(Digest::as_str), workload.namespace().as_str());
     rows.into_iter()
         .map(|(why, digest)| Ok((why, digest.map(|digest| read("holds", &digest)).transpose()?)))
         .collect()

@@ -152,6 +152,15 @@ pub async fn insert(tx: &mut Tx, step: &Move, entry: i64) -> Result<()> {
     Ok(())
 }
 
+/// Notes that a push made a move by itself, which is no promotion.
+pub async fn note_by_push(tx: &mut Tx, workload: &Workload, stage: &Stage, version: &Version) -> Result<()> {
+    let sql =
+        "UPDATE moves SET by_push = TRUE WHERE workload = $1 AND stage = $2 AND version = $3 AND number =
+                   (SELECT number FROM stages WHERE workload = $1 AND stage = $2)";
+    execute!(tx, sql, workload.as_str(), stage.as_str(), version.to_string());
+    Ok(())
+}
+
 /// Notes that a version has entered a stage by a move.
 pub async fn enter(tx: &mut Tx, step: &Move) -> Result<()> {
     let (workload, stage, digest) = (step.workload.as_str(), step.stage.as_str(), step.digest.as_str());

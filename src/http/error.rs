@@ -103,6 +103,7 @@ impl OciError {
             "size_mismatch" => "SIZE_INVALID",
             "manifest_blob_unknown" | "file_missing" => "MANIFEST_BLOB_UNKNOWN",
             "manifest_unknown" => "MANIFEST_UNKNOWN",
+            "content_purged" => "DENIED",
             "name_invalid" => "NAME_INVALID",
             "repository_unknown" | "namespace_unknown" | "workload_deleted" | "namespace_deleted" => {
                 "NAME_UNKNOWN"

@@ -18,6 +18,7 @@ use crate::{
     telemetry::RequestLabels,
 };
 use axum::{
+    Extension,
     extract::{RawPathParams, Request, State, rejection::RawPathParamsRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header},
     middleware::Next,
@@ -63,10 +64,14 @@ fn is_oci(uri: &Uri) -> bool {
     uri.path().starts_with("/v2")
 }
 
-pub async fn no_such_route(State(app): State<App>, request: Request) -> Response {
+pub async fn no_such_route(
+    State(app): State<App>,
+    Extension(limits): Extension<Limits>,
+    request: Request,
+) -> Response {
     // Strangers learn nothing of which routes there are; a path of another shape is a name we refuse.
     let uri = request.uri().clone();
-    let error = match caller(&app, authorization(request.headers())).await {
+    let error = match counted(&app, &limits, authorization(request.headers())).await {
         Ok(_) if is_oci(&uri) => {
             Error::not_found("repository_unknown", "no such repository: a name has exactly two segments")
         }
@@ -80,9 +85,13 @@ pub async fn no_such_route(State(app): State<App>, request: Request) -> Response
     refuse(is_oci(&uri), &app, &uri, error)
 }
 
-pub async fn no_such_method(State(app): State<App>, request: Request) -> Response {
+pub async fn no_such_method(
+    State(app): State<App>,
+    Extension(limits): Extension<Limits>,
+    request: Request,
+) -> Response {
     let uri = request.uri().clone();
-    let error = match caller(&app, authorization(request.headers())).await {
+    let error = match counted(&app, &limits, authorization(request.headers())).await {
         Ok(_) => {
             Error::not_allowed("method_not_allowed", format!("this route does not take {}", request.method()))
         }
@@ -312,11 +321,17 @@ async fn place(gate: &Gate) -> Result<Option<SemaphorePermit<'_>>> {
 }
 
 /// A turn of the caller's, where these are counted. Who watches has a place of another kind, and takes none here.
-fn turn(gate: &Gate, actor: &Actor) -> Result<Option<Turn>> {
-    let Some(rates) = &gate.limits.rates else { return Ok(None) };
-    rates.admit(&actor.principal, gate.app.clock.now(), gate.route.watch).inspect_err(|_| {
-        gate.app.metrics.rate_limited.inc();
+pub(super) fn turn(app: &App, limits: &Limits, actor: &Actor, watches: bool) -> Result<Option<Turn>> {
+    let Some(rates) = &limits.rates else { return Ok(None) };
+    rates.admit(&actor.principal, app.clock.now(), watches).inspect_err(|_| {
+        app.metrics.rate_limited.inc();
     })
+}
+
+/// A turn of whoever calls what has no guard.
+async fn counted(app: &App, limits: &Limits, authorization: Option<HeaderValue>) -> Result<Option<Turn>> {
+    let actor = caller(app, authorization).await?;
+    turn(app, limits, &actor, false)
 }
 
 async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Result<Option<Turn>> {
@@ -324,7 +339,7 @@ async fn enter(gate: &Gate, params: &RawPathParams, request: &mut Request) -> Re
         return Ok(None);
     }
     let actor = caller(&gate.app, authorization(request.headers())).await?;
-    let turn = turn(gate, &actor)?;
+    let turn = turn(&gate.app, &gate.limits, &actor, gate.route.watch)?;
     match gate.route.access {
         Access::Open | Access::Token => {}
         Access::Everywhere(permission) => actor.require_everywhere(permission)?,

@@ -11,7 +11,7 @@ use crate::{
     wire,
 };
 use axum::{
-    Router,
+    Extension, Router,
     http::Method,
     middleware::from_fn_with_state,
     routing::{MethodRouter, delete, get, head, patch, post, put},
@@ -207,6 +207,8 @@ pub fn routes() -> Vec<Route> {
         route!(DELETE "/v1/namespaces/{namespace}/retention" "retention_rm", Namespace(Administer), "Takes that rule away.", delete(v1::removal::remove_retention)),
         route!(POST "/v1/namespaces/{namespace}/retention/run" "retention_run", Namespace(Administer), "Says what would go by that rule, or lets it go.", post(v1::removal::run_retention), body: wire::RunRetention, answer: wire::RetentionRun, transfer: true),
         route!(POST "/v1/workloads/{namespace}/{name}/delete" "workload_delete", Namespace(Administer), "Gives up the name of a workload whose versions are purged, or as another admin than who asked also those in its stages.", post(v1::removal::delete_workload), body: wire::Removal, answer: wire::DeletedView, transfer: true),
+        route!(POST "/v1/workloads/{namespace}/{name}/delete/withdraw" "workload_delete_withdraw", Namespace(Administer), "Takes the request to delete a workload back.", post(v1::removal::withdraw_deletion), body: wire::Removal, answer: wire::DeletionView),
+        route!(GET "/v1/deletions" "deletion_list", Token, "Requests to delete workloads that wait for another admin, of namespaces the caller may see.", get(v1::removal::list_deletions), answer: wire::Page<wire::DeletionView>, query: WORKLOAD_FILTERS),
         route!(POST "/v1/namespaces/{namespace}/delete" "namespace_delete", Everywhere(Administer), "Gives up the name of a namespace in which nothing is any more.", post(v1::removal::delete_namespace), body: wire::Removal),
         route!(GET "/v1/workloads/{namespace}/{name}/resolve" "resolve_default", Namespace(Read), "What the workload means without a TAG: its last stage.", get(v1::versions::resolve_default), answer: Resolution),
         route!(GET "/v1/workloads/{namespace}/{name}/resolve/{tag}" "resolve", Namespace(Read), "What a reference means now, and how to run it.", get(v1::versions::resolve), answer: Resolution),
@@ -360,5 +362,6 @@ pub fn router(app: App) -> Router {
         .fallback(guard::no_such_route)
         .method_not_allowed_fallback(guard::no_such_method)
         .with_state(app)
+        .layer(Extension(limits))
         .layer(from_fn_with_state(outer, guard::observe))
 }

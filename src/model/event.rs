@@ -436,8 +436,11 @@ pub enum Change {
         bytes: u64,
         /// By what right.
         authority: Authority,
-        /// The other admin.
+        /// The other admin, whose reason it is.
         requested_by: Option<PrincipalName>,
+        /// What the one said who confirmed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed: Option<String>,
     },
     /// Versions of the namespace that were never promoted go by this rule.
     RetentionSet {
@@ -454,10 +457,20 @@ pub enum Change {
         reason: String,
         expires_at: DateTime<Utc>,
     },
+    DeletionWithdrawn {
+        workload: Workload,
+        reason: String,
+    },
     /// The name is never given again.
     WorkloadDeleted {
         workload: Workload,
         reason: String,
+        /// The other admin, whose reason it is, where something was in its stages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        requested_by: Option<PrincipalName>,
+        /// What the one said who confirmed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        confirmed: Option<String>,
     },
     NamespaceDeleted {
         namespace: Namespace,

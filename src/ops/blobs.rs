@@ -1,6 +1,6 @@
 //! Blobs as a repository sees them: always through its link, never by the digest alone.
 
-use super::{Context, hold, quotas, uploads::store_of};
+use super::{Context, hold, purge, quotas, uploads::store_of};
 use crate::{
     blobs::ByteStream,
     db::{blobs, holds, log, namespaces},
@@ -14,7 +14,7 @@ use crate::{
 };
 use chrono::TimeDelta;
 use futures_util::StreamExt as _;
-use std::{collections::BTreeSet, ops::Range, time::Duration};
+use std::{collections::BTreeMap, ops::Range, time::Duration};
 
 pub use blobs::BlobRow;
 
@@ -191,20 +191,21 @@ pub async fn present(
     repository: &Workload,
     sizes: &[u64],
     digests: &[Digest],
+    files: &BTreeMap<Digest, u64>,
 ) -> Result<Present> {
     let namespace = repository.namespace();
-    let (mut known, mut new) = (Vec::new(), BTreeSet::new());
+    let (mut known, mut new) = (Vec::new(), Vec::new());
     {
         let mut tx = cx.db.read().await?;
         for &size in sizes {
             if blobs::size_known(&mut tx, &namespace, size).await? {
                 known.push(size);
             } else {
-                new.insert(size);
+                new.push(size);
             }
         }
     }
-    quotas::expect_files(cx, repository, &new).await?;
+    quotas::expect_files(cx, repository, &new, files).await?;
     let mut here = Vec::new();
     for digest in digests {
         let found = match stat(cx, repository, digest).await {
@@ -245,6 +246,7 @@ pub async fn mount(
 ) -> Result<bool> {
     let store = store_of(cx, repository).await?;
     let mut tx = cx.db.read().await?;
+    purge::refuse_blob(&mut tx, repository, digest).await?;
     let own = Some(repository.namespace());
     let mut candidates = match &search {
         Search::In(from) => {
@@ -268,6 +270,7 @@ pub async fn mount(
     let healthy = blobs::find(&mut tx, &store.name, digest).await?.filter(|row| row.quarantined_at.is_none());
     let Some(row) = healthy else { return Ok(false) };
     super::namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
+    purge::refuse_blob(&mut tx, repository, digest).await?;
     quotas::admit_blob(&mut tx, repository, digest, row.size).await?;
     let linked = blobs::link(&mut tx, repository, &store.name, digest, cx.clock.now()).await?;
     tx.commit().await?;

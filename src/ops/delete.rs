@@ -5,7 +5,7 @@ use super::{
     Context, hold,
     namespaces::{refuse_deleted, show},
     promote::check_reason,
-    purge::{self, Decision, Gone, WAITS},
+    purge::{self, Decision, Gone, Kept, WAITS},
     resolve, status, unknown_namespace,
 };
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     },
     error::{Error, Result},
     model::{
-        access::Actor,
+        access::{Actor, Permission},
         event::Change,
         name::{Namespace, PrincipalName, Workload},
         reference::Selector,
@@ -26,11 +26,13 @@ use crate::{
 };
 use chrono::{DateTime, Utc};
 
+pub use purges::DeletionRow as Deletion;
+
 /// Most versions that may still be in a workload that is deleted; there are not more stages.
 const IN_STAGES_MAX: i64 = 100;
 
 /// What became of a call.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Outcome {
     /// False: it takes another admin, until then.
     pub deleted: bool,
@@ -40,6 +42,9 @@ pub struct Outcome {
     pub versions: Vec<Version>,
     /// Of the objects that were deleted at once.
     pub bytes: u64,
+    pub kept: Vec<Kept>,
+    /// What went wrong after it was done, for people.
+    pub notes: Vec<String>,
 }
 
 /// Deletes a workload, or a repository of other OCI content. A stage cannot be emptied, so what is in stages may still be
@@ -55,13 +60,13 @@ pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: 
     log::lock(&mut tx).await?;
     let whole = check_unused(&mut tx, workload).await?;
     let now = cx.clock.now();
-    let (mut changes, mut gone, mut requested_by) = (Vec::new(), Vec::new(), None);
+    let (mut changes, mut gone, mut request) = (Vec::new(), Vec::new(), None);
     if !whole.is_empty() {
         purge::check_admin(&mut tx, actor, &workload.namespace()).await?;
         let alone = cx.local.as_ref() == Some(&actor.principal);
         if !alone {
             match other_admin(&mut tx, actor, workload, reason, now).await? {
-                Asked::By(other) => requested_by = Some(other),
+                Asked::By(row) => request = Some(row),
                 Asked::Now(row) => {
                     let change = Change::DeletionRequested {
                         workload: workload.clone(),
@@ -76,7 +81,13 @@ pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: 
             }
         }
         let authority = if alone { Authority::LocalUser } else { Authority::TwoAdmins };
-        let decision = Decision { reason, authority, requested_by: requested_by.clone(), at: now };
+        let decision = Decision {
+            reason: request.as_ref().map_or(reason, |request| &request.reason),
+            authority,
+            requested_by: request.as_ref().map(|request| request.requested_by.clone()),
+            confirmed: request.is_some().then_some(reason),
+            at: now,
+        };
         (changes, gone) = take_all_away(cx, &mut tx, actor, workload, whole, &decision).await?;
         // Those beyond the first hundred are no stage's.
         if let Some(Candidate { version, .. }) =
@@ -85,28 +96,86 @@ pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: 
             return Err(still_in_it(workload, &version));
         }
     }
-    namespaces::delete_repository(&mut tx, workload, now, &actor.principal).await?;
-    changes.push(Change::WorkloadDeleted { workload: workload.clone(), reason: reason.to_owned() });
+    purges::forget_deletion(&mut tx, workload).await?;
+    for digest in namespaces::delete_repository(&mut tx, workload, now, &actor.principal).await? {
+        changes.push(Change::ManifestDeleted { repository: workload.clone(), digest });
+    }
+    let confirmed = request.is_some().then(|| reason.to_owned());
+    let (requested_by, reason) = match request {
+        Some(request) => (Some(request.requested_by), request.reason),
+        None => (None, reason.to_owned()),
+    };
+    changes.push(Change::WorkloadDeleted {
+        workload: workload.clone(),
+        reason,
+        requested_by: requested_by.clone(),
+        confirmed,
+    });
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    let mut outcome =
-        Outcome { deleted: true, requested_by, expires_at: None, versions: Vec::new(), bytes: 0 };
+    let mut outcome = Outcome { deleted: true, requested_by, ..Outcome::default() };
     for gone in gone {
-        let done = purge::finish(cx, actor, workload, gone).await?;
+        let done = purge::finish(cx, actor, workload, gone).await;
         outcome.versions.extend(done.versions);
         outcome.bytes += done.bytes;
+        outcome.kept.extend(done.kept);
+        outcome.notes.extend(done.notes);
     }
     Ok(outcome)
 }
 
-fn waits(row: DeletionRow) -> Outcome {
-    Outcome {
-        deleted: false,
-        requested_by: Some(row.requested_by),
-        expires_at: Some(row.expires_at),
-        versions: Vec::new(),
-        bytes: 0,
+/// Takes a request back: whoever asked, or another admin.
+pub async fn withdraw(cx: &Context, actor: &Actor, workload: &Workload, reason: &str) -> Result<DeletionRow> {
+    check_reason(reason)?;
+    let mut tx = cx.db.write().await?;
+    if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
+        refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
+        return Err(status::unknown_workload(workload));
     }
+    log::lock(&mut tx).await?;
+    purge::check_admin(&mut tx, actor, &workload.namespace()).await?;
+    let now = cx.clock.now();
+    let row = purges::find_deletion(&mut tx, workload).await?.filter(|row| row.expires_at > now);
+    let row = row.ok_or_else(|| {
+        Error::not_found("deletion_unknown", format!("nobody has asked to delete it: {workload}"))
+            .hint("see what waits with: gradus purge --list")
+    })?;
+    purges::forget_deletion(&mut tx, workload).await?;
+    let change = Change::DeletionWithdrawn { workload: workload.clone(), reason: reason.to_owned() };
+    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    tx.commit().await?;
+    Ok(row)
+}
+
+/// Requests after a workload that wait for another admin, as far as the caller may see them.
+pub async fn list(
+    cx: &Context,
+    actor: &Actor,
+    namespace: Option<&Namespace>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<DeletionRow>> {
+    if let Some(namespace) = namespace {
+        actor.require(Permission::Read, namespace)?;
+    }
+    let mut tx = cx.db.read().await?;
+    let (mut after, mut visible) = (after.to_owned(), Vec::new());
+    loop {
+        let page =
+            purges::list_deletions(&mut tx, namespace, cx.clock.now(), &after, super::PAGE_MAX).await?;
+        let Some(last) = page.last() else { return Ok(visible) };
+        after = last.workload.to_string();
+        for row in page.into_iter().filter(|row| actor.may(Permission::Read, &row.workload.namespace())) {
+            visible.push(row);
+            if visible.len() as i64 == limit {
+                return Ok(visible);
+            }
+        }
+    }
+}
+
+fn waits(row: DeletionRow) -> Outcome {
+    Outcome { requested_by: Some(row.requested_by), expires_at: Some(row.expires_at), ..Outcome::default() }
 }
 
 /// Refuses while anything needs the workload. Answers what is still in its stages.
@@ -140,12 +209,13 @@ fn still_in_it(workload: &Workload, version: &Version) -> Error {
 
 enum Asked {
     /// Another admin has asked for it.
-    By(PrincipalName),
+    By(DeletionRow),
     /// Only this one, now or before.
     Now(DeletionRow),
     Before(DeletionRow),
 }
 
+/// The request that counts: of who still is an admin, and for what is still in the workload as it was then.
 async fn other_admin(
     tx: &mut Tx,
     actor: &Actor,
@@ -155,19 +225,24 @@ async fn other_admin(
 ) -> Result<Asked> {
     if let Some(row) = purges::find_deletion(tx, workload).await?
         && row.expires_at > now
+        && !purges::has_changed_since(tx, workload, row.position).await?
         && purge::is_admin(tx, &workload.namespace(), &row.requested_by).await?
     {
         return Ok(match row.requested_by == actor.principal {
             true => Asked::Before(row),
-            false => Asked::By(row.requested_by),
+            false => Asked::By(row),
         });
     }
+    let (position, _) = log::lock(tx).await?;
     let row = DeletionRow {
+        workload: workload.clone(),
         reason: reason.to_owned(),
+        requested_at: now,
         requested_by: actor.principal.clone(),
         expires_at: now + WAITS,
+        position,
     };
-    purges::save_deletion(tx, workload, &row, now).await?;
+    purges::save_deletion(tx, &row).await?;
     Ok(Asked::Now(row))
 }
 

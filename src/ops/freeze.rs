@@ -2,11 +2,12 @@
 
 use super::{
     Context,
+    namespaces::refuse_deleted,
     policy::{check_scope, effective},
     promote::check_reason,
 };
 use crate::{
-    db::{log, policies, promotions, versions},
+    db::{log, namespaces, policies, promotions, versions},
     error::{Error, Result},
     model::{access::Actor, event::Change, scope::Scope, stage::Stage},
 };
@@ -31,6 +32,9 @@ pub async fn freeze(
     }
     let mut tx = cx.db.write().await?;
     check_scope(cx, &mut tx, scope).await?;
+    if let Scope::Workload(workload) = scope {
+        refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
+    }
     if let Scope::Workload(workload) = scope
         && !versions::any(&mut tx, workload).await?
     {

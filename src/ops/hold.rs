@@ -1,6 +1,6 @@
 //! Legal holds: what must not be taken away, whoever wants it.
 
-use super::{Context, promote::check_reason, purge, resolve};
+use super::{Context, namespaces::refuse_deleted, promote::check_reason, purge, resolve};
 use crate::{
     db::{
         Tx,
@@ -45,6 +45,8 @@ pub async fn set(cx: &Context, actor: &Actor, scope: &HoldScope, reason: &str) -
     super::namespaces::show(cx, &scope.namespace()).await?;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
+    purge::check_still_admin(&mut tx, actor, &scope.namespace()).await?;
+    check_there(cx, &mut tx, scope).await?;
     let digest = content(cx, &mut tx, scope).await?;
     let namespace = scope.namespace();
     let place = scope.workload().map_or_else(|| namespace.to_string(), ToString::to_string);
@@ -81,8 +83,15 @@ pub async fn clear(
 ) -> Result<HoldRow> {
     may(actor, scope)?;
     check_reason(reason)?;
+    purge::refuse_service(
+        actor,
+        "service_cannot_clear_hold",
+        "lift a hold",
+        "a person who is an admin does: gradus hold clear SCOPE -m WHY",
+    )?;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
+    purge::check_still_admin(&mut tx, actor, &scope.namespace()).await?;
     let digest = content(cx, &mut tx, scope).await?;
     let place = scope.workload().map_or_else(|| scope.namespace().to_string(), ToString::to_string);
     let mut rows = holds::of_scope(&mut tx, &place, digest.as_ref()).await?;
@@ -126,6 +135,17 @@ async fn content(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<Option<
             Ok(Some(resolve::find_any(cx, tx, workload, &selector).await?.digest))
         }
     }
+}
+
+/// What was purged or deleted is not there to be kept any more.
+async fn check_there(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<()> {
+    if let Some(workload) = scope.workload() {
+        refuse_deleted(workload, namespaces::deletion(tx, workload).await?)?;
+    }
+    if let HoldScope::Version(workload, exact) = scope {
+        resolve::find(cx, tx, workload, &purge::selector(exact)).await?;
+    }
+    Ok(())
 }
 
 async fn known(tx: &mut Tx, workload: &Workload) -> Result<()> {

@@ -58,7 +58,10 @@ pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result
     };
     let mut tx = cx.db.read().await?;
     let stored = manifests::find(&mut tx, repository, &digest).await?;
-    let stored = stored.ok_or_else(|| unknown(repository, &digest))?;
+    let Some(stored) = stored else {
+        refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
+        return Err(unknown(repository, &digest));
+    };
     purge::refuse_purged(&mut tx, repository, &digest).await?;
     refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
     super::quarantine::check_content(cx, &mut tx, repository, &digest).await?;
@@ -238,6 +241,7 @@ pub(super) async fn insert(
             manifests::add_use(tx, repository, digest, used).await?;
         }
     }
+    purge::refuse_uses(tx, repository, digest).await?;
     Ok(true)
 }
 

@@ -4,7 +4,7 @@
 use super::{Context, claim, garbage, hold, promote::check_reason, resolve, tags::all_tags};
 use crate::{
     db::{
-        Tx, garbage as garbage_db, holds, log, namespaces, principals,
+        Tx, garbage as garbage_db, holds, log, manifests, namespaces, principals,
         purges::{self, LinkedBlob, PurgeRow},
         tags,
         versions::{self, Purged, VersionRow},
@@ -14,6 +14,7 @@ use crate::{
         access::{Actor, Permission, PrincipalKind, Role},
         digest::Digest,
         event::Change,
+        manifest::Manifest,
         name::{Namespace, PrincipalName, Workload},
         reference::{Reference, Selector},
         removal::{Authority, Exact, PurgeState},
@@ -57,8 +58,8 @@ pub struct Kept {
     pub size: u64,
     /// As far as the actor may read them.
     pub used_by: Vec<Workload>,
-    /// How many more.
-    pub others: u64,
+    /// Something else uses it as well.
+    pub others: bool,
 }
 
 /// That a version's content is gone.
@@ -83,11 +84,32 @@ pub(super) async fn refuse_purged(tx: &mut Tx, workload: &Workload, digest: &Dig
 /// Refuses to take purged content in again.
 pub(super) async fn refuse_again(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<()> {
     let Some((version, purged)) = versions::purged_of(tx, workload, digest).await? else { return Ok(()) };
-    Err(Error::conflict(
+    Err(Error::gone(
         "content_purged",
         format!("this content was purged as {workload}:{version} by {}: {}", purged.by, purged.because),
     )
     .hint("it is not taken in here again; push what is wanted instead of it"))
+}
+
+/// Refuses to take a file in again that went with a purge.
+pub(super) async fn refuse_blob(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<()> {
+    match purges::blob_purged_at(tx, repository, digest).await? {
+        Some(_) => Err(blob_purged(repository, digest)),
+        None => Ok(()),
+    }
+}
+
+/// The same for all files of a manifest whose uses are noted. The repository is locked.
+pub(super) async fn refuse_uses(tx: &mut Tx, repository: &Workload, manifest: &Digest) -> Result<()> {
+    match purges::purged_use(tx, repository, manifest).await? {
+        Some(digest) => Err(blob_purged(repository, &digest)),
+        None => Ok(()),
+    }
+}
+
+fn blob_purged(repository: &Workload, digest: &Digest) -> Error {
+    Error::gone("content_purged", format!("this file was purged from {repository}: {digest}"))
+        .hint("it is not taken in here again, under no name; push what is wanted instead of it")
 }
 
 pub(super) fn selector(exact: &Exact) -> Selector {
@@ -135,14 +157,15 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
     }
     let authority = if alone { Authority::LocalUser } else { Authority::TwoAdmins };
     let requested_by = (request.requested_by != actor.principal).then(|| request.requested_by.clone());
-    let decision = Decision { reason: &request.reason, authority, requested_by, at: now };
+    let confirmed = requested_by.is_some().then_some(reason);
+    let decision = Decision { reason: &request.reason, authority, requested_by, confirmed, at: now };
     let (more, gone) = take_away(&mut tx, actor, &row, &decision).await?;
     changes.extend(more);
-    end(&mut request, PurgeState::Purged, actor, now, None);
+    end(&mut request, PurgeState::Purged, actor, now, confirmed);
     purges::save(&mut tx, &request).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    let done = finish(cx, actor, workload, gone).await?;
+    let done = finish(cx, actor, workload, gone).await;
     Ok(Outcome { row: request, done: Some(done) })
 }
 
@@ -208,13 +231,21 @@ pub async fn list(
 
 /// Refuses whoever is no admin of the namespace at this moment, and no person.
 pub(super) async fn check_admin(tx: &mut Tx, actor: &Actor, namespace: &Namespace) -> Result<()> {
-    if actor.kind == PrincipalKind::Service {
-        return Err(Error::forbidden(
-            "service_cannot_purge",
-            format!("a service cannot purge: {}", actor.principal),
-        )
-        .hint("two people who are admins do; what was never promoted goes by a rule: gradus retention set"));
+    let hint = "two people who are admins do; what was never promoted goes by a rule: gradus retention set";
+    refuse_service(actor, "service_cannot_purge", "purge", hint)?;
+    check_still_admin(tx, actor, namespace).await
+}
+
+/// Refuses a service: what takes content away for good, or lets it be taken away, is for people.
+pub(super) fn refuse_service(actor: &Actor, code: &'static str, what: &str, hint: &str) -> Result<()> {
+    if actor.kind != PrincipalKind::Service {
+        return Ok(());
     }
+    Err(Error::forbidden(code, format!("a service cannot {what}: {}", actor.principal)).hint(hint))
+}
+
+/// Refuses whoever is no admin of the namespace at this moment. The log is locked.
+pub(super) async fn check_still_admin(tx: &mut Tx, actor: &Actor, namespace: &Namespace) -> Result<()> {
     match principals::now_in(tx, actor, namespace).await?.contains(&Role::Admin) {
         true => Ok(()),
         false => actor.require(Permission::Administer, namespace).and(Err(Error::forbidden(
@@ -238,7 +269,7 @@ pub(super) async fn check_free(tx: &mut Tx, row: &VersionRow) -> Result<()> {
     if let Some(stage) = purges::stage_of(tx, workload, digest).await? {
         return Err(Error::conflict("in_stage", format!("{workload}:{stage} points at it: {reference}"))
             .hint(format!(
-                "move the stage first: gradus promote {workload}:VERSION --to {stage}, or: gradus rollback {workload}:{stage} -m WHY"
+                "move the stage first: gradus promote {workload}:VERSION --to {stage}, or: gradus rollback {workload}:{stage} -m WHY; where there is no other version, push a clean one first, or two admins give the workload up: gradus workload delete {workload} -m WHY"
             )));
     }
     if let Some((stage, version)) = purges::pending_stage(tx, workload, digest).await? {
@@ -311,6 +342,8 @@ pub(super) struct Decision<'a> {
     pub reason: &'a str,
     pub authority: Authority,
     pub requested_by: Option<PrincipalName>,
+    /// What the admin said who confirmed it.
+    pub confirmed: Option<&'a str>,
     pub at: DateTime<Utc>,
 }
 
@@ -337,15 +370,21 @@ pub(super) async fn take_away(
     let purged = Purged { at: decision.at, by: actor.principal.clone(), because: decision.reason.to_owned() };
     let versions = versions::purge(tx, workload, digest, &purged).await?;
     let blobs = purges::blobs_of(tx, workload, digest).await?;
+    let own = own_blobs(tx, row).await?;
     purges::forget_uses(tx, workload, digest).await?;
     let mut bytes = 0;
     for blob in &blobs {
         // What is used here for something else keeps its link; everything else goes, however young.
         let ever = decision.at + TimeDelta::days(1);
-        if garbage_db::remove_link(tx, workload, &blob.digest, ever).await?
-            && purges::links_to(tx, &blob.store, &blob.digest, 1).await?.is_empty()
-        {
+        if !garbage_db::remove_link(tx, workload, &blob.digest, ever).await? {
+            continue;
+        }
+        if purges::links_to(tx, &blob.store, &blob.digest, 1).await?.is_empty() {
             bytes += blob.size;
+        }
+        // Nobody objected to what goes by a rule.
+        if decision.authority != Authority::Retention && !own.contains(&blob.digest) {
+            purges::note_blob(tx, workload, &blob.digest, decision.at).await?;
         }
     }
     for (number, some) in versions.chunks(NAMED_MAX).enumerate() {
@@ -357,25 +396,40 @@ pub(super) async fn take_away(
             bytes: if number == 0 { bytes } else { 0 },
             authority: decision.authority,
             requested_by: decision.requested_by.clone(),
+            confirmed: decision.confirmed.map(str::to_owned),
         });
     }
     Ok((changes, Gone { versions, blobs }))
 }
 
-/// Deletes the bytes that nothing needs any more. What cannot be deleted now is left to garbage collection.
-pub(super) async fn finish(cx: &Context, actor: &Actor, workload: &Workload, gone: Gone) -> Result<Done> {
+/// What the registry makes itself of a version, which other versions may have as well.
+async fn own_blobs(tx: &mut Tx, row: &VersionRow) -> Result<BTreeSet<Digest>> {
+    let mut own = BTreeSet::from([row.contract.clone()]);
+    if let Some(stored) = manifests::find(tx, &row.workload, &row.digest).await? {
+        let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
+        own.extend(manifest.config.map(|config| config.digest));
+    }
+    Ok(own)
+}
+
+/// Deletes the bytes that nothing needs any more. What cannot be deleted now is left to garbage collection, and told of:
+/// the purge itself is done.
+pub(super) async fn finish(cx: &Context, actor: &Actor, workload: &Workload, gone: Gone) -> Done {
     let mut done = Done { versions: gone.versions, bytes: 0, kept: Vec::new(), notes: Vec::new() };
     let mut ours = BTreeSet::new();
     for blob in gone.blobs {
-        let others =
-            purges::links_to(&mut cx.db.read().await?, &blob.store, &blob.digest, OTHERS_MAX).await?;
-        if !others.is_empty() {
-            done.kept.push(kept(actor, blob, others));
-            continue;
-        }
-        match delete(cx, &blob, &mut ours).await {
-            Ok(true) => done.bytes += blob.size,
-            Ok(false) => {}
+        let outcome = async {
+            let others =
+                purges::links_to(&mut cx.db.read().await?, &blob.store, &blob.digest, OTHERS_MAX).await?;
+            match others.is_empty() {
+                true => delete(cx, &blob, &mut ours).await.map(|deleted| (deleted, others)),
+                false => Ok((false, others)),
+            }
+        };
+        match outcome.await {
+            Ok((true, _)) => done.bytes += blob.size,
+            Ok((false, others)) if others.is_empty() => {}
+            Ok((false, others)) => done.kept.push(kept(actor, blob, others)),
             Err(error) => {
                 tracing::warn!(%workload, digest = %blob.digest, %error, "purged bytes were not deleted; garbage collection will");
                 done.notes.push(format!(
@@ -385,7 +439,7 @@ pub(super) async fn finish(cx: &Context, actor: &Actor, workload: &Workload, gon
             }
         }
     }
-    Ok(done)
+    done
 }
 
 /// `ours`: stores that were found to be this registry's.
@@ -401,5 +455,5 @@ fn kept(actor: &Actor, blob: LinkedBlob, others: Vec<Workload>) -> Kept {
     let all = others.len();
     let used_by: Vec<Workload> =
         others.into_iter().filter(|other| actor.may(Permission::Read, &other.namespace())).collect();
-    Kept { digest: blob.digest, size: blob.size, others: (all - used_by.len()) as u64, used_by }
+    Kept { digest: blob.digest, size: blob.size, others: used_by.len() < all, used_by }
 }

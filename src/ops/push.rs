@@ -269,6 +269,10 @@ async fn first_stage(
     let judgement = Judgement::new(row.tier, report, facts).keep(tx).await?;
     let by = promote::By { who: &actor.principal, at: row.created_at, position, overriding: None };
     let entered = promote::enter(tx, row, stage, &by, judgement).await?;
+    // Where there is no stage after it, whoever pushes promotes.
+    if effective.stages.len() > 1 {
+        stages::note_by_push(tx, &row.workload, stage, &row.version).await?;
+    }
     Ok(Some(First::Entered(Box::new(entered))))
 }
 

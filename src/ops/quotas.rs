@@ -4,20 +4,20 @@
 use super::{Context, namespaces as ops_namespaces};
 use crate::{
     db::{
-        Tx, log,
+        Tx, log, namespaces,
         quotas::{self, QuotaRow, Used},
         versions,
     },
     error::{Error, Result},
     model::{
-        access::Actor,
+        access::{Actor, Permission},
         digest::Digest,
         event::Change,
         name::{Namespace, Workload},
         size::SIZE_MAX,
     },
 };
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Not counted since the quota was set.
 const UNCOUNTED: u64 = SIZE_MAX;
@@ -51,6 +51,8 @@ pub async fn set(
     ops_namespaces::show(cx, namespace).await?;
     let now = cx.clock.now();
     let mut tx = cx.db.write().await?;
+    // Whoever adds something locks it too where there is no quota: what is under way is counted, or waits for this one.
+    namespaces::lock(&mut tx, namespace).await?;
     let before = quotas::lock(&mut tx, namespace).await?;
     let row = QuotaRow {
         namespace: namespace.clone(),
@@ -62,13 +64,13 @@ pub async fn set(
     };
     if before.is_some_and(|before| (before.bytes, before.versions) == (row.bytes, row.versions)) {
         drop(tx);
-        return show(cx, namespace).await;
+        return show(cx, actor, namespace).await;
     }
     quotas::put(&mut tx, &row).await?;
     let change = Change::QuotaSet { namespace: namespace.clone(), bytes: row.bytes, versions: row.versions };
     log::append(&mut tx, now, &actor.principal, vec![change]).await?;
     tx.commit().await?;
-    show(cx, namespace).await
+    show(cx, actor, namespace).await
 }
 
 pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Result<()> {
@@ -82,15 +84,25 @@ pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Resul
     tx.commit().await
 }
 
-pub async fn show(cx: &Context, namespace: &Namespace) -> Result<Standing> {
+pub async fn show(cx: &Context, actor: &Actor, namespace: &Namespace) -> Result<Standing> {
     ops_namespaces::show(cx, namespace).await?;
-    standing(&mut cx.db.read().await?, namespace.clone()).await
+    let others = readable(cx, actor).await?;
+    standing(&mut cx.db.read().await?, namespace.clone(), others.as_deref()).await
 }
 
-async fn standing(tx: &mut Tx, namespace: Namespace) -> Result<Standing> {
+/// The namespaces that the actor may read; `None`: all. What others have is not told of otherwise.
+async fn readable(cx: &Context, actor: &Actor) -> Result<Option<String>> {
+    if actor.may_everywhere(Permission::Read) {
+        return Ok(None);
+    }
+    let all = ops_namespaces::list(cx, actor, "", i64::MAX).await?;
+    Ok(Some(all.into_iter().map(|row| format!(",{},", row.name)).collect()))
+}
+
+async fn standing(tx: &mut Tx, namespace: Namespace, others: Option<&str>) -> Result<Standing> {
     Ok(Standing {
         quota: quotas::find(tx, &namespace).await?,
-        used: quotas::used(tx, &namespace).await?,
+        used: quotas::used(tx, &namespace, others).await?,
         versions: quotas::versions(tx, &namespace).await?,
         uploading: quotas::uploading(tx, &namespace).await?,
         namespace,
@@ -100,10 +112,11 @@ async fn standing(tx: &mut Tx, namespace: Namespace) -> Result<Standing> {
 /// How the namespaces that the actor may see stand, after a name.
 pub async fn list(cx: &Context, actor: &Actor, after: &str, limit: i64) -> Result<Vec<Standing>> {
     let namespaces = ops_namespaces::list(cx, actor, after, limit).await?;
+    let others = readable(cx, actor).await?;
     let mut tx = cx.db.read().await?;
     let mut standings = Vec::with_capacity(namespaces.len());
     for row in namespaces {
-        standings.push(standing(&mut tx, row.name).await?);
+        standings.push(standing(&mut tx, row.name, others.as_deref()).await?);
     }
     Ok(standings)
 }
@@ -135,21 +148,29 @@ async fn fits(tx: &mut Tx, quota: &QuotaRow, asked: u64) -> Result<u64> {
     if has_room(used) { Ok(used) } else { Err(exceeded(&quota.namespace, "bytes", used, asked, allowed)) }
 }
 
+/// The same for what is to be received: what other uploads have brought by now has its room already. `own`: of these
+/// bytes that of the upload itself.
+async fn expect(tx: &mut Tx, quota: &QuotaRow, own: u64, asked: u64) -> Result<()> {
+    let others = quotas::uploading(tx, &quota.namespace).await?.saturating_sub(own);
+    fits(tx, quota, others.saturating_add(asked)).await.map(drop)
+}
+
 /// Refuses so many more bytes where there is no room for them, before they are received.
 pub(super) async fn expect_bytes(cx: &Context, namespace: &Namespace, asked: u64) -> Result<()> {
     let mut tx = cx.db.read().await?;
     match quotas::find(&mut tx, namespace).await? {
-        Some(quota) => fits(&mut tx, &quota, asked).await.map(drop),
+        Some(quota) => expect(&mut tx, &quota, 0, asked).await,
         None => Ok(()),
     }
 }
 
-/// The same of one blob. What the namespace has, needs no room.
+/// The same of one blob, of which an upload has brought `own` bytes. What the namespace has, needs no room.
 pub(super) async fn expect_blob(
     cx: &Context,
     repository: &Workload,
     digest: Option<&Digest>,
     size: Option<u64>,
+    own: u64,
 ) -> Result<Room> {
     let namespace = repository.namespace();
     let mut tx = cx.db.read().await?;
@@ -160,11 +181,12 @@ pub(super) async fn expect_blob(
     {
         return Ok(Room(None));
     }
-    fits(&mut tx, &quota, size.unwrap_or(1)).await?;
+    expect(&mut tx, &quota, own, size.unwrap_or(1)).await?;
     if size.is_some() {
         return Ok(Room(None));
     }
-    let used = quotas::bytes(&mut tx, &namespace).await?;
+    let others = quotas::uploading(&mut tx, &namespace).await?.saturating_sub(own);
+    let used = quotas::bytes(&mut tx, &namespace).await?.saturating_add(others);
     Ok(Room(Some((quota, used))))
 }
 
@@ -184,10 +206,19 @@ impl Room {
     }
 }
 
+/// Locks the quota; where there is none, the namespace, so that none is set before what is added now can be counted.
+async fn lock(tx: &mut Tx, namespace: &Namespace) -> Result<Option<QuotaRow>> {
+    if let Some(quota) = quotas::lock(tx, namespace).await? {
+        return Ok(Some(quota));
+    }
+    namespaces::lock(tx, namespace).await?;
+    quotas::lock(tx, namespace).await
+}
+
 /// Lets a blob in, in the transaction that links it, before it is linked.
 pub(super) async fn admit_blob(tx: &mut Tx, repository: &Workload, digest: &Digest, size: u64) -> Result<()> {
     let namespace = repository.namespace();
-    let quota = quotas::lock(tx, &namespace).await?.filter(|quota| quota.bytes.is_some());
+    let quota = lock(tx, &namespace).await?.filter(|quota| quota.bytes.is_some());
     let Some(quota) = quota else { return Ok(()) };
     if quotas::has_blob(tx, &namespace, digest).await? {
         return Ok(());
@@ -196,16 +227,28 @@ pub(super) async fn admit_blob(tx: &mut Tx, repository: &Workload, digest: &Dige
     quotas::set_counted(tx, &namespace, counted.saturating_add(size)).await
 }
 
-/// Refuses a push that needs more than there is room for, by the sizes of its files. Only those that no file of the namespace
-/// has are certainly new, and then so is the version.
-pub(super) async fn expect_files(cx: &Context, repository: &Workload, new: &BTreeSet<u64>) -> Result<()> {
-    if new.is_empty() {
-        return Ok(());
-    }
+/// Refuses a push that needs more than there is room for. `new`: sizes of files that no file of the namespace has; `files`:
+/// those whose digest is known. If one of them is certainly new, so is the version.
+pub(super) async fn expect_files(
+    cx: &Context,
+    repository: &Workload,
+    new: &[u64],
+    files: &BTreeMap<Digest, u64>,
+) -> Result<()> {
     let namespace = repository.namespace();
     let mut tx = cx.db.read().await?;
     let Some(quota) = quotas::find(&mut tx, &namespace).await? else { return Ok(()) };
-    let asked = new.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+    let mut asked = new.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
+    let mut is_new = !new.is_empty();
+    for (digest, size) in files {
+        if !quotas::has_blob(&mut tx, &namespace, digest).await? {
+            asked = asked.saturating_add(*size);
+            is_new = true;
+        }
+    }
+    if !is_new {
+        return Ok(());
+    }
     fits(&mut tx, &quota, asked).await?;
     one_more(&mut tx, &quota).await
 }
@@ -234,7 +277,7 @@ pub(super) async fn expect_version(
 
 /// Lets one more version in, in the transaction that makes it, whose repository is locked.
 pub(super) async fn admit_version(tx: &mut Tx, namespace: &Namespace) -> Result<()> {
-    match quotas::lock(tx, namespace).await? {
+    match lock(tx, namespace).await? {
         Some(quota) => one_more(tx, &quota).await,
         None => Ok(()),
     }

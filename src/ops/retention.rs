@@ -2,13 +2,12 @@
 
 use super::{
     Context,
-    policy::effective,
     purge::{self, Decision, Done},
     resolve,
 };
 use crate::{
     db::{
-        Tx, log, namespaces,
+        log, namespaces,
         retention::{self, RuleRow},
     },
     error::{Error, Result},
@@ -53,6 +52,7 @@ pub async fn set(
         .hint(format!("for example: gradus retention set {namespace} --older-than 90d --keep 10")));
     }
     super::namespaces::show(cx, namespace).await?;
+    refuse_service(actor)?;
     let row = RuleRow {
         namespace: namespace.clone(),
         keep_newest,
@@ -62,6 +62,7 @@ pub async fn set(
     };
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
+    purge::check_still_admin(&mut tx, actor, namespace).await?;
     if let Some(there) = retention::find(&mut tx, namespace).await?
         && (there.keep_newest, there.older_than_days) == (keep_newest, older_than_days)
     {
@@ -78,14 +79,26 @@ pub async fn show(cx: &Context, namespace: &Namespace) -> Result<RuleRow> {
     retention::find(&mut cx.db.read().await?, namespace).await?.ok_or_else(|| unknown(namespace))
 }
 
+/// A rule takes content away, which no service does. By the clock the registry does it itself.
+fn refuse_service(actor: &Actor) -> Result<()> {
+    purge::refuse_service(
+        actor,
+        "service_cannot_set_retention",
+        "set, remove or run a rule of retention",
+        "a person who is an admin does; by the clock it runs by itself",
+    )
+}
+
 fn unknown(namespace: &Namespace) -> Error {
     Error::not_found("retention_unknown", format!("no rule of retention holds in {namespace}: all stays"))
         .hint(format!("set one with: gradus retention set {namespace} --older-than 90d --keep 10"))
 }
 
 pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Result<()> {
+    refuse_service(actor)?;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
+    purge::check_still_admin(&mut tx, actor, namespace).await?;
     if !retention::remove(&mut tx, namespace).await? {
         return Err(unknown(namespace));
     }
@@ -122,49 +135,55 @@ pub struct Report {
 
 /// Says what would go by the namespace's rule; with `delete`, lets it go.
 pub async fn run(cx: &Context, actor: &Actor, namespace: &Namespace, delete: bool) -> Result<Report> {
+    if delete {
+        refuse_service(actor)?;
+    }
     let rule = show(cx, namespace).await?;
     let mut report =
         Report { rule, deleted: delete, going: Vec::new(), count: 0, kept: BTreeMap::new(), bytes: 0 };
-    let mut after = String::new();
+    let (mut after, mut failed) = (String::new(), None);
     loop {
         let mut tx = cx.db.read().await?;
         let page = namespaces::list_workloads(&mut tx, Some(namespace), &after, super::PAGE_MAX).await?;
         drop(tx);
-        let Some((last, _)) = page.last() else { return Ok(report) };
+        let Some((last, _)) = page.last() else { return failed.map_or(Ok(report), Err) };
         after = last.to_string();
         for (workload, _) in page {
-            for going in sort(cx, &workload, &mut report).await? {
-                take(cx, actor, going, &mut report).await?;
+            // What is wrong with one keeps nothing else.
+            if let Err(error) = run_in(cx, actor, &workload, &mut report).await {
+                tracing::warn!(%workload, %error, "retention of a workload has failed");
+                failed = failed.or(Some(error));
             }
         }
     }
 }
 
-/// Lets go in all namespaces that have a rule.
+async fn run_in(cx: &Context, actor: &Actor, workload: &Workload, report: &mut Report) -> Result<()> {
+    for going in sort(cx, workload, report).await? {
+        take(cx, actor, going, report).await?;
+    }
+    Ok(())
+}
+
+/// Lets go in all namespaces that have a rule. Where one fails, the others are gone on with, and the first error is answered.
 pub async fn run_all(cx: &Context, actor: &Actor) -> Result<(u64, u64)> {
-    let (mut after, mut count, mut bytes) = (String::new(), 0, 0);
+    let (mut after, mut count, mut bytes, mut failed) = (String::new(), 0, 0, None);
     loop {
         let page = retention::list(&mut cx.db.read().await?, &after, super::PAGE_MAX).await?;
-        let Some(last) = page.last() else { return Ok((count, bytes)) };
+        let Some(last) = page.last() else { return failed.map_or(Ok((count, bytes)), Err) };
         after = last.namespace.to_string();
         for rule in page {
             match run(cx, actor, &rule.namespace, true).await {
                 Ok(report) => (count, bytes) = (count + report.count, bytes + report.bytes),
                 // Taken away at the same moment.
                 Err(error) if error.code == "retention_unknown" => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    tracing::warn!(namespace = %rule.namespace, %error, "retention of a namespace has failed");
+                    failed = failed.or(Some(error));
+                }
             }
         }
     }
-}
-
-/// The stage that a push enters by itself, which is no promotion. Where it is the only one, it is.
-async fn first_stage(cx: &Context, tx: &mut Tx, workload: &Workload) -> Result<String> {
-    let effective = effective(cx, tx, workload.as_str()).await?;
-    Ok(match &effective.stages[..] {
-        [first, _, ..] => first.to_string(),
-        _ => String::new(),
-    })
 }
 
 /// Tells what of a workload goes; counts what stays.
@@ -172,11 +191,10 @@ async fn sort(cx: &Context, workload: &Workload, report: &mut Report) -> Result<
     let before = cx.clock.now() - TimeDelta::days(report.rule.older_than_days);
     let keep = usize::try_from(report.rule.keep_newest).unwrap_or(usize::MAX);
     let mut tx = cx.db.read().await?;
-    let first = first_stage(cx, &mut tx, workload).await?;
     let mut all = Vec::new();
     let mut reasons: BTreeMap<Digest, String> = BTreeMap::new();
     let mut for_all = None;
-    for (why, digest) in retention::kept(&mut tx, workload, None, &first).await? {
+    for (why, digest) in retention::kept(&mut tx, workload, None).await? {
         match digest {
             Some(digest) => drop(reasons.entry(digest).or_insert(why)),
             None => for_all = Some(why),
@@ -244,8 +262,8 @@ async fn let_go(cx: &Context, actor: &Actor, going: &Going, rule: &RuleRow) -> R
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
     log::lock(&mut tx).await?;
-    let first = first_stage(cx, &mut tx, workload).await?;
-    if let Some((why, _)) = retention::kept(&mut tx, workload, Some(&going.digest), &first).await?.pop() {
+    purge::check_still_admin(&mut tx, actor, &rule.namespace).await?;
+    if let Some((why, _)) = retention::kept(&mut tx, workload, Some(&going.digest)).await?.pop() {
         return Ok(Err(why));
     }
     let now_holds = retention::find(&mut tx, &rule.namespace).await?;
@@ -270,9 +288,10 @@ async fn let_go(cx: &Context, actor: &Actor, going: &Going, rule: &RuleRow) -> R
         rule.namespace, rule.older_than_days, rule.keep_newest
     );
     let now = cx.clock.now();
-    let decision = Decision { reason: &reason, authority: Authority::Retention, requested_by: None, at: now };
+    let authority = Authority::Retention;
+    let decision = Decision { reason: &reason, authority, requested_by: None, confirmed: None, at: now };
     let (changes, gone) = purge::take_away(&mut tx, actor, &row, &decision).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    purge::finish(cx, actor, workload, gone).await.map(Ok)
+    Ok(Ok(purge::finish(cx, actor, workload, gone).await))
 }

@@ -2,6 +2,7 @@
 
 use super::{
     Context,
+    namespaces::refuse_deleted,
     policy::effective,
     promote::{check_may, check_reason},
     purge,
@@ -55,6 +56,7 @@ pub async fn rollback(
     check_reason(reason)?;
     let mut tx = cx.db.write().await?;
     if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
+        refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
         return Err(super::status::unknown_workload(workload));
     }
     // Nobody's roles change from here on. A clock that is behind stops no rollback.

@@ -109,7 +109,9 @@ impl Session {
         mut body: ByteStream,
     ) -> Result<()> {
         let size = length.map(|length| writer.received().saturating_add(length));
-        let room = match quotas::expect_blob(&self.cx, &self.repository, digest, size).await {
+        // What ends makes room for others if it is refused, and need not wait for theirs.
+        let own = if digest.is_some() { u64::MAX } else { self.saved };
+        let room = match quotas::expect_blob(&self.cx, &self.repository, digest, size, own).await {
             Ok(room) => room,
             Err(error) => {
                 linger(body);

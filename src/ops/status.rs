@@ -5,6 +5,7 @@ use super::{
     attempt::report_of as read_report,
     deployments::{Where, against},
     judgement::Judgement,
+    namespaces::refuse_deleted,
     policy::effective,
     quarantine, snapshot,
 };
@@ -65,6 +66,7 @@ const SHOWN_MAX: i64 = 100;
 
 pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<Status> {
     let mut tx = cx.db.read().await?;
+    refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
     if !versions::any(&mut tx, workload).await? {
         return Err(unknown_workload(workload));
     }

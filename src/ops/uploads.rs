@@ -6,7 +6,7 @@
 use super::{
     Context,
     namespaces::{ensure_repository, refuse_deleted},
-    quotas,
+    purge, quotas,
     session::{Session, taken_over},
     unknown_namespace,
 };
@@ -129,6 +129,14 @@ pub async fn finish(
     length: Option<u64>,
     body: ByteStream,
 ) -> Result<()> {
+    if let Err(error) = purge::refuse_blob(&mut cx.db.read().await?, repository, digest).await {
+        linger(body);
+        // Its bytes are not to lie about either.
+        if error.code == "content_purged" {
+            cancel(cx, repository, id).await?;
+        }
+        return Err(error);
+    }
     let session = Session::open(cx, repository, id, offset).await?;
     let (repository, digest) = (repository.clone(), digest.clone());
     let work = cx.receiving.spawn(async move {
@@ -155,8 +163,12 @@ pub async fn put(
     length: Option<u64>,
     body: ByteStream,
 ) -> Result<()> {
+    if let Err(error) = purge::refuse_blob(&mut cx.db.read().await?, repository, digest).await {
+        linger(body);
+        return Err(error);
+    }
     if let Some(size) = length
-        && let Err(error) = quotas::expect_blob(cx, repository, Some(digest), Some(size)).await
+        && let Err(error) = quotas::expect_blob(cx, repository, Some(digest), Some(size), 0).await
     {
         linger(body);
         return Err(error);
@@ -199,8 +211,9 @@ async fn put_at_once(
             Ok(()) => {
                 writer.finish().await?;
                 let made = make_visible(&own, &store, &repository, &digest, key, size, None).await;
-                if made.as_ref().is_err_and(|error| error.code == quotas::EXCEEDED) {
-                    // Somebody else was first to use the room that there was.
+                if made.as_ref().is_err_and(|error| matches!(error.code, quotas::EXCEEDED | "content_purged"))
+                {
+                    // Somebody else was first to use the room that there was, or to purge it.
                     store.delete(key).await?;
                 }
                 made
@@ -299,6 +312,8 @@ pub(super) async fn make_visible(
         // Whoever took over may have written to the object since its digest was checked.
         return Err(if uploads::exists(&mut tx, id).await? { taken_over() } else { unknown(id) });
     }
+    purge::refuse_blob(&mut tx, repository, digest).await?;
+    quotas::admit_blob(&mut tx, repository, digest, size).await?;
     let mut surplus = None;
     if !blobs::insert(&mut tx, &row, now).await? {
         // The same bytes are there: ours are surplus, unless they heal a rotten copy.
@@ -309,7 +324,6 @@ pub(super) async fn make_visible(
             None => Some(key),
         };
     }
-    quotas::admit_blob(&mut tx, repository, digest, size).await?;
     if !blobs::link(&mut tx, repository, &store.name, digest, now).await? {
         return Err(Error::unavailable(
             "database_busy",

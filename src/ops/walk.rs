@@ -37,6 +37,7 @@ const SILENT: &[&str] = &[
     "purge_requested",
     "purge_withdrawn",
     "deletion_requested",
+    "deletion_withdrawn",
     "quarantine_set",
     "quarantine_cleared",
 ];

@@ -1,6 +1,6 @@
 //! Withdrawing a version: it stays for those who pin it, and is no longer found by those who ask for a range.
 
-use super::{Context, check_text};
+use super::{Context, check_text, purge};
 use crate::{
     db::{log, promotions, versions},
     error::{Error, Result},
@@ -25,6 +25,9 @@ pub async fn yank(
         Error::not_found("version_unknown", format!("no such version: {workload}:{version}"))
             .hint(format!("list them with: gradus list {workload}"))
     })?;
+    if let Some(purged) = &row.purged {
+        return Err(purge::gone(&format!("{workload}:{version}"), purged));
+    }
     let now = cx.clock.now();
     log::lock(&mut tx).await?;
     if versions::yank(&mut tx, workload, version, now, reason).await? {

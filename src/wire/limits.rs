@@ -43,9 +43,9 @@ pub struct UsageView {
     pub blobs: u64,
     /// Of these files. This is what counts.
     pub bytes: u64,
-    /// Of those that no other namespace has.
+    /// Of those that no other namespace has that the caller may see.
     pub own_bytes: u64,
-    /// Of those that others have too, which lie in the store once.
+    /// Of those that such others have too, which lie in the store once.
     pub shared_bytes: u64,
     /// Of uploads that have not ended, which do not count yet.
     pub uploading_bytes: u64,

@@ -136,13 +136,23 @@ pub struct Whoami {
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Present {
-    /// File sizes in bytes, of all that is to be sent: refused where the namespace's quota has no room for it. Answered are
-    /// those that some file of the namespace has: worth hashing first.
+    /// File sizes in bytes, of each file that is to be sent: refused where the namespace's quota has no room for those that
+    /// no file of it has. Answered are those that some file of the namespace has: worth hashing first.
     #[serde(default)]
     pub sizes: Vec<u64>,
     /// Answered are those the workload's repository can use now.
     #[serde(default)]
     pub digests: Vec<Digest>,
+    /// Files that are to be sent and whose digests are known: refused where there is no room for them. None is answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<PresentFile>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PresentFile {
+    pub digest: Digest,
+    pub size: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

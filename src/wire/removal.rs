@@ -95,8 +95,8 @@ pub struct KeptBlob {
     pub size: u64,
     /// Workloads that use it, as far as the caller may see them.
     pub used_by: Vec<Workload>,
-    /// How many more.
-    pub others: u64,
+    /// Something else uses it as well.
+    pub others: bool,
 }
 
 /// What became of the wish to delete a workload.
@@ -113,6 +113,23 @@ pub struct DeletedView {
     pub versions: Vec<Version>,
     /// Of the objects that were deleted at once.
     pub bytes: u64,
+    /// Blobs that stay, as others use them.
+    #[serde(default)]
+    pub kept: Vec<KeptBlob>,
+    /// What went wrong after it was done.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// A request to delete a workload with what is in its stages.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct DeletionView {
+    pub workload: Workload,
+    pub reason: String,
+    pub requested_at: DateTime<Utc>,
+    pub requested_by: PrincipalName,
+    /// Until when another admin can carry it out.
+    pub expires_at: DateTime<Utc>,
 }
 
 /// Versions that were never promoted go when they are older, but for the newest of each workload.

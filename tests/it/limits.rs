@@ -49,9 +49,10 @@ backends! {
         env.namespace("acme").await;
         set(&env, "acme", json!({ "bytes": 1000 })).await;
         let ask = |sizes: Value| env.call("POST", &format!("/v1/workloads/{W}/present")).json(json!({ "sizes": sizes }));
-        // Two of one size may be the same file.
-        ask(json!([600, 600, 400])).expect(200).await;
-        let refused = ask(json!([600, 600, 401])).expect(403).await.value();
+        ask(json!([600, 400])).expect(200).await;
+        // Shards of one size are as many files.
+        assert_eq!(ask(json!([600, 600])).expect(403).await.value()["details"]["asked"], 1200);
+        let refused = ask(json!([600, 401])).expect(403).await.value();
         assert_eq!(refused["code"], "quota_exceeded");
         assert_eq!(refused["details"], json!({ "namespace": "acme", "of": "bytes", "used": 0, "asked": 1001, "allowed": 1000 }));
         assert!(refused["hint"].as_str().unwrap().contains("gradus quota set acme --bytes"), "{refused}");
@@ -76,6 +77,50 @@ backends! {
             assert!(!is_refused(&put(&env, repository, &noise(2, 1000)).await), "{repository}");
         }
         assert_eq!(used(&env, "acme").await["bytes"], 1000);
+
+        // Files whose size is known, but not they themselves.
+        set(&env, "acme", json!({ "bytes": 2500, "versions": 1 })).await;
+        let files = |seeds: &[u64]| {
+            let file = |seed: &u64| json!({ "digest": Digest::sha256(&noise(*seed, 1000)), "size": 1000 });
+            json!({ "sizes": [1000], "files": seeds.iter().map(file).collect::<Vec<_>>() })
+        };
+        let ask = |seeds: &[u64]| env.call("POST", &format!("/v1/workloads/{W}/present")).json(files(seeds));
+        ask(&[2, 51, 51]).expect(200).await;
+        assert_eq!(ask(&[2, 51, 52]).expect(403).await.value()["details"]["asked"], 2000);
+        push_prompt(&env, W, "one", json!({})).await;
+        ask(&[2]).expect(200).await;
+        assert_eq!(ask(&[51]).expect(403).await.value()["details"]["of"], "versions");
+    }
+
+    async fn what_is_on_its_way_has_its_room(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let (first, second) = (Session::begin(&env, W).await, Session::begin(&env, W).await);
+        assert_eq!(first.chunk(&env, 0, &noise(60, 700)).await.status, 202);
+        assert!(is_refused(&second.chunk(&env, 0, &noise(61, 400)).await));
+        assert!(is_refused(&put(&env, W, &noise(61, 400)).await));
+        assert_eq!(second.chunk(&env, 0, &noise(62, 300)).await.status, 202);
+        assert_eq!(first.finish(&env, &Digest::sha256(&noise(60, 700))).await.status, 201);
+        assert_eq!(second.finish(&env, &Digest::sha256(&noise(62, 300))).await.status, 201);
+    }
+
+    async fn what_others_have_is_told_to_who_may_see_it(env: Env) {
+        for namespace in ["acme", "other"] {
+            env.namespace(namespace).await;
+            put(&env, &format!("{namespace}/x"), &noise(70, 100)).await;
+        }
+        let rita = env.person("rita", "acme", Role::Reader).await;
+        let both = env.person("bea", "acme", Role::Reader).await;
+        let both = { env.person("bea", "other", Role::Reader).await; both };
+        let all = async |token: &str| {
+            let shown = env.get("/v1/quotas/acme").token(token).expect(200).await.value();
+            let listed = env.get("/v1/quotas").token(token).expect(200).await.value();
+            assert_eq!(listed["items"][0]["used"], shown["used"]);
+            (shown["used"]["own_bytes"].clone(), shown["used"]["shared_bytes"].clone())
+        };
+        assert_eq!(all(&env.admin).await, (json!(0), json!(100)));
+        assert_eq!(all(&both).await, (json!(0), json!(100)));
+        assert_eq!(all(&rita).await, (json!(100), json!(0)), "what is elsewhere is nothing to her");
     }
 
     async fn an_upload_that_runs_out_of_room_goes_on_once_there_is_some(env: Env) {
@@ -123,13 +168,14 @@ backends! {
         assert_eq!(objects(&env).await.0, [300, 300, 300], "what was refused is not stored");
 
         // All have room until the first of them has ended.
-        set(&env, "acme", json!({ "bytes": 1900 })).await;
+        set(&env, "acme", json!({ "bytes": 2100 })).await;
         let mut sessions = Vec::new();
         for seed in 20..24 {
             let (session, bytes) = (Session::begin(&env, W).await, noise(seed, 300));
             assert_eq!(session.chunk(&env, 0, &bytes).await.status, 202);
             sessions.push((session, Digest::sha256(&bytes)));
         }
+        set(&env, "acme", json!({ "bytes": 1900 })).await;
         let ended = join_all(sessions.iter().enumerate().map(|(at, (session, digest))| session.finish(replicas[at % 2], digest))).await;
         let refused: Vec<usize> = (0..4).filter(|at| is_refused(&ended[*at])).collect();
         assert_eq!((refused.len(), &used(&env, "acme").await["bytes"]), (1, &json!(1800)));
@@ -304,13 +350,17 @@ async fn who_asks_too_often_is_told_when_to_ask_again() {
     let oci = env.get("/v2/").token(&rita).expect(429).await;
     assert_eq!(oci.value()["errors"][0]["code"], "TOOMANYREQUESTS");
     assert_eq!(oci.header("retry-after"), "1");
+    // Neither what is not there is free, nor a token for a token.
+    for (method, path) in [("GET", "/v1/nothing"), ("GET", "/v2/a/b/c/nothing"), ("PATCH", "/v1/whoami"), ("GET", "/v2/token")] {
+        env.call(method, path).token(&rita).expect(429).await;
+    }
     // Others have their own share, and health has none.
     env.get("/v1/whoami").expect(200).await;
     for _ in 0..10 {
         Call::new(&env.router, "GET", "/healthz").expect(200).await;
     }
     let metrics = Call::new(&env.router, "GET", "/metrics").expect(200).await.text();
-    assert!(metrics.contains("gradus_rate_limited_total 2\n"), "{metrics}");
+    assert!(metrics.contains("gradus_rate_limited_total 6\n"), "{metrics}");
     env.clock.advance(Duration::from_secs(1));
     for status in [200, 200, 429] {
         env.get("/v1/whoami").token(&rita).expect(status).await;

@@ -86,6 +86,8 @@ mod reads;
 mod redirects;
 /// What is taken away for good: purges, holds, retention, names.
 mod removal;
+/// What was taken away does not come back, and no more is taken away than was asked for.
+mod removal_again;
 /// Names that were given up.
 mod removal_names;
 /// The way back: where it leads, and what is marked by it.

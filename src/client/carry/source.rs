@@ -222,7 +222,7 @@ pub(super) async fn missing(
     let mut there = std::collections::BTreeSet::<Digest>::new();
     for some in blobs.chunks(ASKED) {
         let digests = some.iter().map(|blob| blob.digest.clone()).collect();
-        let asked = crate::wire::Present { sizes: Vec::new(), digests };
+        let asked = crate::wire::Present { digests, ..Default::default() };
         there.extend(target.present(to, asked).await?.digests);
     }
     let missing: Vec<_> = blobs.iter().filter(|blob| !there.contains(&blob.digest)).cloned().collect();

@@ -3,11 +3,15 @@
 
 use crate::{
     error::{Error, Result},
-    http::{App, error::OciError},
+    http::{
+        App,
+        error::OciError,
+        guard::{Limits, turn},
+    },
     ops::access::authenticate,
 };
 use axum::{
-    Json,
+    Extension, Json,
     extract::State,
     http::{HeaderMap, HeaderValue, Uri, header},
     response::{IntoResponse as _, Response},
@@ -56,13 +60,23 @@ pub fn challenge(app: &App, uri: &Uri) -> String {
 }
 
 /// Answers the caller's own token: it is opaque, and what it may do is looked up at each use.
-pub async fn token(State(app): State<App>, headers: HeaderMap) -> Result<Response, OciError> {
+pub async fn token(
+    State(app): State<App>,
+    Extension(limits): Extension<Limits>,
+    headers: HeaderMap,
+) -> Result<Response, OciError> {
     let value = headers.get(header::AUTHORIZATION).ok_or_else(|| {
         Error::unauthenticated("token_missing", "this server asks for a token")
             .hint("log in with any user name and the token as password")
     });
     let response = match value.and_then(token_of) {
-        Ok(token) => authenticate(&app, &token).await.map(|_| token),
+        Ok(token) => match authenticate(&app, &token).await {
+            Ok(actor) => {
+                turn(&app, &limits, &actor, false)?;
+                Ok(token)
+            }
+            Err(error) => Err(error),
+        },
         Err(error) => Err(error),
     };
     match response {

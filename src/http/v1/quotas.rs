@@ -46,8 +46,12 @@ pub async fn list(
     Ok(Json(page(standings, limit, |standing| standing.namespace.to_string(), view)))
 }
 
-pub async fn show(State(app): State<App>, Path(namespace): Path<String>) -> Answer<wire::QuotaView> {
-    Ok(Json(view(quotas::show(&app, &namespace.parse()?).await?)))
+pub async fn show(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path(namespace): Path<String>,
+) -> Answer<wire::QuotaView> {
+    Ok(Json(view(quotas::show(&app, &actor, &namespace.parse()?).await?)))
 }
 
 pub async fn set(

@@ -59,13 +59,12 @@ pub async fn list_holds(
     Ok(Json(page(rows, limit, |row| row.id.clone(), hold_view)))
 }
 
+fn kept_view(kept: purge::Kept) -> wire::KeptBlob {
+    let purge::Kept { digest, size, used_by, others } = kept;
+    wire::KeptBlob { digest, size, used_by, others }
+}
+
 fn purge_view(row: purge::Purge, done: Option<purge::Done>) -> wire::PurgeView {
-    let kept = |kept: purge::Kept| wire::KeptBlob {
-        digest: kept.digest,
-        size: kept.size,
-        used_by: kept.used_by,
-        others: kept.others,
-    };
     wire::PurgeView {
         id: row.id,
         workload: row.workload,
@@ -82,7 +81,7 @@ fn purge_view(row: purge::Purge, done: Option<purge::Done>) -> wire::PurgeView {
         done: done.map(|done| wire::PurgeDone {
             versions: done.versions,
             bytes: done.bytes,
-            kept: done.kept.into_iter().map(kept).collect(),
+            kept: done.kept.into_iter().map(kept_view).collect(),
             notes: done.notes,
         }),
     }
@@ -197,7 +196,36 @@ pub async fn delete_workload(
         expires_at: outcome.expires_at,
         versions: outcome.versions,
         bytes: outcome.bytes,
+        kept: outcome.kept.into_iter().map(kept_view).collect(),
+        notes: outcome.notes,
     }))
+}
+
+fn deletion_view(row: delete::Deletion) -> wire::DeletionView {
+    let delete::Deletion { workload, reason, requested_at, requested_by, expires_at, .. } = row;
+    wire::DeletionView { workload, reason, requested_at, requested_by, expires_at }
+}
+
+pub async fn withdraw_deletion(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    Path((namespace, name)): TwoSegments,
+    JsonBody(body): JsonBody<wire::Removal>,
+) -> Answer<wire::DeletionView> {
+    let workload: Workload = workload(&namespace, &name)?;
+    Ok(Json(deletion_view(delete::withdraw(&app, &actor, &workload, &body.reason).await?)))
+}
+
+pub async fn list_deletions(
+    State(app): State<App>,
+    Caller(actor): Caller,
+    mut query: Query,
+) -> Answer<wire::Page<wire::DeletionView>> {
+    let (cursor, limit) = query.page()?;
+    let namespace: Option<Namespace> = query.parse("namespace")?;
+    query.done()?;
+    let rows = delete::list(&app, &actor, namespace.as_ref(), &cursor, limit + 1).await?;
+    Ok(Json(page(rows, limit, |row| row.workload.to_string(), deletion_view)))
 }
 
 pub async fn delete_namespace(

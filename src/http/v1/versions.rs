@@ -87,8 +87,9 @@ pub async fn present(
     JsonBody(asked): JsonBody<wire::Present>,
 ) -> Answer<wire::Present> {
     let workload = workload(&namespace, &name)?;
-    let present = blobs::present(&app, &actor, &workload, &asked.sizes, &asked.digests).await?;
-    Ok(Json(wire::Present { sizes: present.sizes, digests: present.digests }))
+    let files = asked.files.into_iter().map(|file| (file.digest, file.size)).collect();
+    let present = blobs::present(&app, &actor, &workload, &asked.sizes, &asked.digests, &files).await?;
+    Ok(Json(wire::Present { sizes: present.sizes, digests: present.digests, files: Vec::new() }))
 }
 
 pub async fn list(

@@ -123,6 +123,7 @@ impl Change {
             Self::RetentionSet { .. } => "retention_set",
             Self::RetentionRemoved { .. } => "retention_removed",
             Self::DeletionRequested { .. } => "deletion_requested",
+            Self::DeletionWithdrawn { .. } => "deletion_withdrawn",
             Self::WorkloadDeleted { .. } => "workload_deleted",
             Self::NamespaceDeleted { .. } => "namespace_deleted",
             Self::LogRecovered { .. } => "log_recovered",
@@ -281,6 +282,7 @@ impl Change {
             | Self::PurgeWithdrawn { workload, .. }
             | Self::Purged { workload, .. }
             | Self::DeletionRequested { workload, .. }
+            | Self::DeletionWithdrawn { workload, .. }
             | Self::WorkloadDeleted { workload, .. } => Some(workload),
             Self::QuarantineSet(of) | Self::QuarantineCleared(of) => of.workload.as_ref(),
             _ => {
