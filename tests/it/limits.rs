@@ -87,7 +87,8 @@ backends! {
         let ask = |seeds: &[u64]| env.call("POST", &format!("/v1/workloads/{W}/present")).json(files(seeds));
         ask(&[2, 51, 51]).expect(200).await;
         assert_eq!(ask(&[2, 51, 52]).expect(403).await.value()["details"]["asked"], 2000);
-        push_prompt(&env, W, "one", json!({})).await;
+        set(&env, "acme", json!({ "bytes": 9000 })).await;
+        assert_eq!(push_prompt(&env, W, "one", json!({})).await.status, 201);
         ask(&[2]).expect(200).await;
         assert_eq!(ask(&[51]).expect(403).await.value()["details"]["of"], "versions");
     }
@@ -110,8 +111,8 @@ backends! {
             put(&env, &format!("{namespace}/x"), &noise(70, 100)).await;
         }
         let rita = env.person("rita", "acme", Role::Reader).await;
+        env.person("bea", "other", Role::Reader).await;
         let both = env.person("bea", "acme", Role::Reader).await;
-        let both = { env.person("bea", "other", Role::Reader).await; both };
         let all = async |token: &str| {
             let shown = env.get("/v1/quotas/acme").token(token).expect(200).await.value();
             let listed = env.get("/v1/quotas").token(token).expect(200).await.value();

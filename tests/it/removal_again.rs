@@ -182,7 +182,7 @@ fn a_push_has_room_for_all_of_it_or_sends_nothing() {
     for seed in 1..4 {
         std::fs::write(home.path(&format!("shards/{seed}.bin")), noise(seed, 2_000_000)).unwrap();
     }
-    home.run(&["quota", "set", "acme", "--bytes", "5MB"]).expect(0);
+    home.run(&["quota", "set", "acme", "--bytes", "5MiB"]).expect(0);
     home.run(&["push", home.path("shards").to_str().unwrap(), "--to", "acme/shards"]).expect(8);
     let shown: Value =
         serde_json::from_str(&home.run(&["quota", "show", "acme", "--json"]).expect(0).stdout).unwrap();
