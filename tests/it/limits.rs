@@ -352,7 +352,9 @@ async fn who_asks_too_often_is_told_when_to_ask_again() {
     assert_eq!(oci.value()["errors"][0]["code"], "TOOMANYREQUESTS");
     assert_eq!(oci.header("retry-after"), "1");
     // Neither what is not there is free, nor a token for a token.
-    for (method, path) in [("GET", "/v1/nothing"), ("GET", "/v2/a/b/c/nothing"), ("PATCH", "/v1/whoami"), ("GET", "/v2/token")] {
+    for (method, path) in
+        [("GET", "/v1/nothing"), ("GET", "/v2/a/b/c/nothing"), ("PATCH", "/v1/whoami"), ("GET", "/v2/token")]
+    {
         env.call(method, path).token(&rita).expect(429).await;
     }
     // Others have their own share, and health has none.

@@ -90,6 +90,8 @@ mod removal;
 mod removal_again;
 /// Names that were given up.
 mod removal_names;
+/// What goes by a rule, and what one takes away alone.
+mod removal_rules;
 /// The way back: where it leads, and what is marked by it.
 mod rollback;
 /// Every route, every caller that may not.

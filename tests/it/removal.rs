@@ -3,22 +3,14 @@
 use crate::harness::{
     Answer, Env, all_backends, backends, files,
     govern::{Someone, W, production},
-    home::Home,
     oci,
     session::{objects, sql},
 };
-use gradus::{
-    model::{
-        access::{Actor, Role},
-        digest::Digest,
-        name::PrincipalName,
-    },
-    ops::retention,
-};
+use gradus::model::{access::Role, digest::Digest};
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+pub const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Like no other object here.
 const LARGE: usize = 30_011;
 
@@ -42,7 +34,7 @@ impl Someone<'_> {
         self.call("POST", &path).json(json!({ "reason": "not that one" })).send().await
     }
 
-    async fn hold(&self, scope: &str) -> Answer {
+    pub async fn hold(&self, scope: &str) -> Answer {
         self.call("POST", "/v1/holds").json(json!({ "scope": scope, "reason": "case 14" })).send().await
     }
 
@@ -52,11 +44,11 @@ impl Someone<'_> {
 }
 
 /// The status and the code of a refusal.
-fn said(answer: &Answer) -> (u16, String) {
+pub fn said(answer: &Answer) -> (u16, String) {
     (answer.status.as_u16(), answer.code())
 }
 
-fn is(status: u16, code: &str) -> (u16, String) {
+pub fn is(status: u16, code: &str) -> (u16, String) {
     (status, code.to_owned())
 }
 
@@ -64,7 +56,7 @@ async fn admins(env: &Env) -> (Someone<'_>, Someone<'_>) {
     (env.someone("ada", &[Role::Admin]).await, env.someone("bob", &[Role::Admin]).await)
 }
 
-async fn resolve(env: &Env, tag: &str) -> Answer {
+pub async fn resolve(env: &Env, tag: &str) -> Answer {
     env.get(&format!("/v1/workloads/{W}/resolve/{tag}")).send().await
 }
 
@@ -73,13 +65,13 @@ async fn digest_of(env: &Env, version: &str) -> String {
     shown["digest"].as_str().unwrap().to_owned()
 }
 
-async fn events(env: &Env, kind: &str) -> Vec<Value> {
+pub async fn events(env: &Env, kind: &str) -> Vec<Value> {
     let page = env.get(&format!("/v1/events?kind={kind}&limit=1000")).expect(200).await.value();
     page["items"].as_array().unwrap().clone()
 }
 
 /// The log is what it was, nothing stored is rotten, and collecting garbage harms nothing.
-async fn assert_sound(env: &Env) {
+pub async fn assert_sound(env: &Env) {
     let kept = env.call("POST", "/v1/log/verify").json(json!({})).expect(200).await.value();
     assert_eq!(kept["first_bad"], Value::Null);
     let scrubbed = env.call("POST", "/v1/scrub").json(json!({})).expect(200).await.value();
@@ -453,100 +445,4 @@ backends! {
         report(json!({ "version": "1.0.1", "status": "running", "healthy": true })).expect(200).await;
         assert_sound(&env).await;
     }
-
-    async fn a_rule_lets_go_what_nobody_promoted(env: Env) {
-        env.namespace("acme").await;
-        let root = env.root();
-        let at = "/v1/namespaces/acme/retention";
-        assert_eq!(said(&env.get(at).send().await), is(404, "retention_unknown"));
-        let run = |delete: bool| env.call("POST", "/v1/namespaces/acme/retention/run").json(json!({ "delete": delete }));
-        assert_eq!(said(&run(true).send().await), is(404, "retention_unknown"));
-        for bad in [json!({ "older_than_days": 0, "keep_newest": 1 }), json!({ "older_than_days": 5, "keep_newest": -1 }), json!({ "older_than_days": 40_000, "keep_newest": 1 })] {
-            assert_eq!(said(&env.call("PUT", at).json(bad).send().await), is(400, "retention_invalid"));
-        }
-        env.policy(&production("[]")).await;
-        for number in 0..6 {
-            root.push(&format!("text {number}")).await;
-        }
-        root.promote("1.0.0", "production").await;
-        root.promote("1.0.1", "production").await;
-        env.call("PUT", &format!("/v1/workloads/{W}/aliases/champion")).json(json!({ "to": "1.0.2" })).expect(200).await;
-        root.hold("acme/x:1.0.3").await;
-        env.clock.advance(6 * DAY);
-        root.push("text 6").await;
-        root.push("text 7").await;
-        env.call("PUT", at).json(json!({ "older_than_days": 5, "keep_newest": 1 })).expect(200).await;
-
-        let dry = run(false).expect(200).await.value();
-        assert_eq!((&dry["deleted"], &dry["versions"]), (&json!(false), &json!(2)), "{dry}");
-        let going: Vec<&Value> = dry["going"].as_array().unwrap().iter().map(|one| &one["versions"][0]).collect();
-        assert_eq!(going, ["1.0.4", "1.0.5"]);
-        let stay = json!({ "in_stage": 2, "promoted": 1, "aliased": 1, "held": 1, "young": 1 });
-        assert_eq!(dry["kept"], stay);
-        assert_eq!(resolve(&env, "1.0.4").await.status, 200, "a dry run changes nothing");
-
-        let done = run(true).expect(200).await.value();
-        assert_eq!((&done["deleted"], &done["versions"], &done["kept"]), (&json!(true), &json!(2), &stay), "{done}");
-        assert!(done["bytes"].as_u64().unwrap() > 0, "{done}");
-        for version in ["1.0.4", "1.0.5"] {
-            assert_eq!(said(&resolve(&env, version).await), is(410, "version_purged"));
-        }
-        for version in ["1.0.0", "1.0.1", "1.0.2", "1.0.3", "1.0.6", "1.0.7"] {
-            assert_eq!(resolve(&env, version).await.status, 200, "{version}");
-        }
-        let purged = events(&env, "purged").await;
-        assert_eq!(purged.len(), 2);
-        let data = &purged[0]["data"];
-        assert_eq!((data["authority"].as_str(), &data["requested_by"]), (Some("retention"), &Value::Null));
-        assert!(data["reason"].as_str().unwrap().starts_with("retention of acme: "), "{data}");
-        assert_eq!(run(true).expect(200).await.value()["versions"], 0);
-
-        // By the clock it is the same.
-        env.clock.advance(6 * DAY);
-        let scheduler = Actor::local_admin(PrincipalName::local("scheduler"));
-        assert_eq!(retention::run_all(&env.cx, &scheduler).await.unwrap().0, 1, "1.0.6 is old by now, and 1.0.7 in a stage");
-        env.call("DELETE", at).expect(204).await;
-        assert_eq!(said(&env.call("DELETE", at).send().await), is(404, "retention_unknown"));
-        assert_eq!(retention::run_all(&env.cx, &scheduler).await.unwrap().0, 0);
-        assert_sound(&env).await;
-    }
-}
-
-#[test]
-fn alone_on_a_data_directory_one_is_enough() {
-    let home = Home::new();
-    home.push("prompts/triage-1.prompt.yaml").expect(0);
-    home.push("prompts/triage-2.prompt.yaml").expect(0);
-    home.run(&["hold", "set", "acme/x:1.0.0", "-m", "case 14"]).expect(0);
-    let held = home.run(&["purge", "acme/x:1.0.0", "-m", "a name in it"]).expect(5);
-    assert!(held.stderr.contains("gradus hold clear acme/x@sha256:"), "{}", held.stderr);
-    home.run(&["hold", "clear", "acme/x:1.0.0", "-m", "settled"]).expect(0);
-    home.run(&["purge", "acme/x:^1", "-m", "a name in it"]).expect(1);
-    home.run(&["purge", "acme/x:1.0.0"]).expect(2);
-    let done = home.run(&["purge", "acme/x:1.0.0", "-m", "a name in it"]).expect(0);
-    assert!(done.stdout.contains("purged acme/x:1.0.0 sha256:"), "{}", done.stdout);
-    assert!(home.run(&["list", "acme/x"]).expect(0).stdout.contains("purged: a name in it"));
-    let shown = home.run(&["show", "acme/x:1.0.0"]).expect(0);
-    assert!(shown.stdout.contains("a name in it"), "{}", shown.stdout);
-    home.run(&["show", "acme/x:1.0.0", "--json"]).expect(0);
-    let pulled = home.run(&["pull", "acme/x:1.0.0", "--out", "there"]).expect(7);
-    assert!(
-        pulled.stderr.contains("a name in it") && pulled.stderr.contains("version_purged"),
-        "{}",
-        pulled.stderr
-    );
-    assert!(
-        home.run(&["log", "--kind", "purged"])
-            .expect(0)
-            .stdout
-            .contains("alone, as the owner of the data directory")
-    );
-    home.run(&["purge", "--list"]).expect(0);
-    home.run(&["audit", "verify"]).expect(0);
-    home.run(&["verify", "acme/x:latest"]).expect(0);
-    home.run(&["retention", "set", "acme", "--older-than", "0d", "--keep", "1"]).expect(2);
-    home.run(&["retention", "set", "acme", "--older-than", "90d", "--keep", "1"]).expect(0);
-    home.run(&["retention", "run", "acme"]).expect(0);
-    home.run(&["retention", "run", "acme", "--delete"]).expect(0);
-    home.run(&["retention", "rm", "acme"]).expect(0);
 }
