@@ -19,6 +19,7 @@ CREATE TABLE reads (
 CREATE INDEX reads_by_time ON reads (at, id);
 CREATE INDEX reads_by_namespace ON reads (namespace, at, id);
 CREATE INDEX reads_by_workload ON reads (workload, at, id);
+CREATE INDEX reads_by_version ON reads (workload, version, at);
 CREATE INDEX reads_by_principal ON reads (principal, at, id);
 
 -- Reads that could not be written down.

@@ -80,6 +80,10 @@ fn row(found: &wire::FoundView) -> Vec<String> {
         time(found.created_at),
         if stages.is_empty() { "-".to_owned() } else { stages.join(", ") },
         found.targets.to_string(),
-        if found.yanked { "yanked".to_owned() } else { String::new() },
+        match (found.purged, found.yanked) {
+            (true, _) => "purged".to_owned(),
+            (false, true) => "yanked".to_owned(),
+            (false, false) => String::new(),
+        },
     ]
 }

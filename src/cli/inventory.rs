@@ -71,6 +71,9 @@ fn known(item: &wire::InventoryView) -> Vec<String> {
     if item.current.as_ref().is_some_and(|current| current.yanked) {
         known.push("yanked".to_owned());
     }
+    if item.current.as_ref().is_some_and(|current| !current.quarantined.is_empty()) {
+        known.push("in quarantine".to_owned());
+    }
     let mut some = |number: i64, thing: &str, what: &str| {
         if number > 0 {
             known.push(format!("{}{what}", count(number, thing)));
@@ -146,6 +149,11 @@ const COLUMNS: &[Column] = &[
     ("freezes", |item| {
         item.freezes.iter().map(|freeze| freeze.reason.clone()).collect::<Vec<_>>().join("; ")
     }),
+    ("quarantined", |item| {
+        current(item, |current| {
+            current.quarantined.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+        })
+    }),
 ];
 
 /// A line by RFC 4180, which ends in a carriage return; the newline comes as it is printed.
@@ -198,7 +206,7 @@ mod tests {
         let names: Vec<&str> = COLUMNS.iter().map(|(name, _)| *name).collect();
         let expected = "workload,owner,purpose,limits,risk,review_on,overdue_days,described_at,described_by,versions,newest,stage,\
                         version,digest,tier,kind,base,licence,since,by,how,reason,ratified_by,approvers,yanked,other_stages,pending,\
-                        unratified,targets,targets_running,targets_unhealthy,targets_drifted,monitors,drifting,freezes";
+                        unratified,targets,targets_running,targets_unhealthy,targets_drifted,monitors,drifting,freezes,quarantined";
         assert_eq!(names.join(","), expected);
     }
 }

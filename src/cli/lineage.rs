@@ -133,8 +133,8 @@ fn describe(node: &LineageNode) -> String {
         return format!("{name}{digest}");
     };
     let mut words = vec![format!("{name} {} {}", version.tier, version.digest.short())];
-    if version.yanked {
-        words.push("yanked".to_owned());
+    if version.yanked || version.purged {
+        words.push(if version.purged { "purged" } else { "yanked" }.to_owned());
     }
     if !version.stages.is_empty() {
         let stages: Vec<&str> = version.stages.iter().map(|stage| stage.as_str()).collect();
@@ -157,7 +157,9 @@ fn printable(text: &str) -> String {
 
 /// What is hit, in one line.
 fn summary(tree: &LineageTree) -> String {
-    let mut line = format!("{} in {}", count(tree.versions, "version"), count(tree.workloads, "workload"));
+    let more = if tree.cut { "more than " } else { "" };
+    let mut line =
+        format!("{more}{} in {}", count(tree.versions, "version"), count(tree.workloads, "workload"));
     let versions: Vec<(&FoundView, &LineageNode)> =
         tree.nodes.iter().filter_map(|node| Some((node.version.as_ref()?, node))).collect();
     let mut stages: BTreeMap<&str, Vec<&str>> = BTreeMap::new();

@@ -7,15 +7,17 @@ use super::{
 use crate::{
     error::Result,
     model::{
+        access::EVERYWHERE,
         digest::Digest,
         kind::Tier,
         lineage::{Part, Relation},
-        name::Workload,
+        name::{Namespace, Workload},
         stage::Stage,
         version::Version,
     },
 };
 use chrono::{DateTime, Utc};
+use sqlx::AssertSqlSafe;
 use std::collections::BTreeMap;
 
 /// Rows that one statement asks for or writes.
@@ -101,6 +103,23 @@ pub async fn insert(tx: &mut Tx, workload: &Workload, sequence: i64, parts: &[Pa
     Ok(())
 }
 
+/// Links what named a version as its base before it was there to its content, up to a limit.
+pub async fn link_to(
+    tx: &mut Tx,
+    workload: &Workload,
+    version: &Version,
+    digest: &Digest,
+    limit: i64,
+) -> Result<()> {
+    let sql = "INSERT INTO lineage (relation, value, workload, sequence, body)
+               SELECT 'base', CAST($2 AS TEXT), workload, sequence, 1 = 0 FROM
+                   (SELECT workload, sequence FROM lineage WHERE relation = 'base' AND value = $1
+                    ORDER BY workload, sequence LIMIT $3) AS named
+               WHERE sequence > 0 ON CONFLICT DO NOTHING";
+    execute!(tx, sql, format!("{workload}:{version}"), digest.as_str(), limit);
+    Ok(())
+}
+
 /// Records the licence of content in a workload, or that it has none.
 pub async fn set_licence(
     tx: &mut Tx,
@@ -165,36 +184,72 @@ const PARTS_MAX: i64 = 30_000;
 
 /// What a version is made of.
 pub async fn of_version(tx: &mut Tx, (workload, sequence): &Key) -> Result<Vec<Part>> {
-    let sql = "SELECT relation, value, body FROM lineage WHERE workload = $1 AND sequence = $2 LIMIT $3";
+    let sql = "SELECT relation, value, body FROM lineage WHERE workload = $1 AND sequence = $2
+               ORDER BY relation, value LIMIT $3";
     let rows: Vec<PartRow> = all!(tx, sql, workload.as_str(), sequence, PARTS_MAX);
     rows.into_iter().map(part).collect()
 }
 
-/// What content is made of, by any of the versions that have it.
-pub async fn of_content(tx: &mut Tx, digest: &str) -> Result<Vec<(Part, Tier)>> {
+/// What contents are made of, at most [`AT_ONCE`] of them, and whether that is all. It is the same for all versions that have
+/// one: the manifest says it.
+pub async fn of_contents(tx: &mut Tx, digests: &[String]) -> Result<(Vec<(Part, Tier)>, bool)> {
     let sql = "SELECT DISTINCT l.relation, l.value, l.body, v.tier FROM versions v CROSS JOIN lineage l
-               WHERE v.digest = $1 AND l.workload = v.workload AND l.sequence = v.sequence AND l.relation IN ('base', 'dataset', 'file', 'prompt') LIMIT $2";
-    let rows: Vec<(String, String, bool, String)> = all!(tx, sql, digest, PARTS_MAX);
-    rows.into_iter()
+               WHERE v.digest IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                   AND l.workload = v.workload AND l.sequence = v.sequence
+                   AND l.relation IN ('base', 'dataset', 'file', 'prompt')
+               ORDER BY l.relation, l.value LIMIT $17";
+    let most = PARTS_MAX * AT_ONCE as i64;
+    let rows: Vec<(String, String, bool, String)> = by_texts!(tx, sql, digests, most);
+    let is_all = (rows.len() as i64) < most;
+    let parts = rows
+        .into_iter()
         .map(|(relation, value, body, tier)| Ok((part((relation, value, body))?, read("versions", &tier)?)))
-        .collect()
+        .collect::<Result<_>>()?;
+    Ok((parts, is_all))
 }
 
-/// What is said to be the base or a dataset of versions that are a file themselves.
-pub async fn of_body(tx: &mut Tx, file: &str) -> Result<Vec<Part>> {
+/// Files that one statement asks for: a version may have some thousands.
+pub const MANY: usize = 128;
+
+/// Reads rows by files, of which there are at most [`MANY`]; what more there is comes after them.
+macro_rules! by_files {
+    ($tx:expr, $sql:expr, $files:expr $(, $more:expr)*) => {{
+        let given = $files.iter().map(|file| file.as_str());
+        let padded = given.chain(std::iter::repeat("")).take(MANY);
+        let places: Vec<String> = (1..=MANY).map(|place| format!("${place}")).collect();
+        let sql = $sql.replace("FILES", &places.join(", "));
+        on!($tx, connection => {
+            let mut query = sqlx::query_as(AssertSqlSafe(sql));
+            for file in padded {
+                query = query.bind(file);
+            }
+            query$(.bind($more))*.fetch_all(connection).await?
+        })
+    }};
+}
+
+/// What versions of a namespace that are any of some files say is their base or a dataset, and whether that is all.
+pub async fn of_bodies(tx: &mut Tx, files: &[String], namespace: &Namespace) -> Result<(Vec<Part>, bool)> {
+    // `/` comes right before `0`.
     let sql = "SELECT DISTINCT o.relation, o.value, o.body FROM lineage l CROSS JOIN lineage o
-               WHERE l.relation = 'file' AND l.value = $1 AND l.body
-                   AND o.workload = l.workload AND o.sequence = l.sequence AND o.relation IN ('base', 'dataset') LIMIT $2";
-    let rows: Vec<PartRow> = all!(tx, sql, file, PARTS_MAX);
-    rows.into_iter().map(part).collect()
+               WHERE l.relation = 'file' AND l.value IN (FILES) AND l.workload > $129 AND l.workload < $130 AND l.body
+                   AND o.workload = l.workload AND o.sequence = l.sequence AND o.relation IN ('base', 'dataset')
+               ORDER BY o.relation, o.value LIMIT $131";
+    let (first, last) = (format!("{namespace}/"), format!("{namespace}0"));
+    let rows: Vec<PartRow> = by_files!(tx, sql, files, first.as_str(), last.as_str(), PARTS_MAX);
+    let is_all = (rows.len() as i64) < PARTS_MAX;
+    Ok((rows.into_iter().map(part).collect::<Result<_>>()?, is_all))
 }
 
-/// The content of versions that are a file themselves.
-pub async fn contents_of_body(tx: &mut Tx, file: &str) -> Result<Vec<String>> {
+/// The content of versions that are any of some files themselves and are in quarantine, there or everywhere.
+pub async fn standing_with(tx: &mut Tx, files: &[String], namespace: &Namespace) -> Result<Vec<String>> {
     let sql = "SELECT DISTINCT v.digest FROM lineage l CROSS JOIN versions v
-               WHERE l.relation = 'file' AND l.value = $1 AND l.body
-                   AND v.workload = l.workload AND v.sequence = l.sequence LIMIT $2";
-    let rows: Vec<(String,)> = all!(tx, sql, file, PARTS_MAX);
+               WHERE l.relation = 'file' AND l.value IN (FILES) AND l.body
+                   AND v.workload = l.workload AND v.sequence = l.sequence
+                   AND EXISTS (SELECT 1 FROM quarantines q WHERE q.scope IN ($129, $130) AND q.root = 'version'
+                               AND q.value = v.digest AND q.cleared_at IS NULL)
+               ORDER BY v.digest";
+    let rows: Vec<(String,)> = by_files!(tx, sql, files, EVERYWHERE, namespace.as_str());
     Ok(rows.into_iter().map(|(digest,)| digest).collect())
 }
 
@@ -329,18 +384,20 @@ pub struct Brief {
     pub tier: Tier,
     pub created_at: DateTime<Utc>,
     pub is_yanked: bool,
+    /// Its content was taken away; that it is yanked too says no more.
+    pub is_purged: bool,
 }
 
 /// Versions by their numbers, at most [`AT_ONCE`].
 pub async fn briefs(tx: &mut Tx, keys: &[Key]) -> Result<Vec<Brief>> {
-    type Row = (String, i64, String, String, String, DateTime<Utc>, bool);
+    type Row = (String, i64, String, String, String, DateTime<Utc>, bool, bool);
     let sql = numbered!(
-        "v.workload, v.sequence, v.version, v.digest, v.tier, v.created_at, v.yanked_at IS NOT NULL",
+        "v.workload, v.sequence, v.version, v.digest, v.tier, v.created_at, v.yanked_at IS NOT NULL, v.purged_at IS NOT NULL",
         "CROSS JOIN versions v WHERE v.workload = wanted.column1 AND v.sequence = wanted.column2"
     );
     let rows: Vec<Row> = by_keys!(tx, sql, keys);
     rows.into_iter()
-        .map(|(workload, sequence, version, digest, tier, created_at, is_yanked)| {
+        .map(|(workload, sequence, version, digest, tier, created_at, is_yanked, is_purged)| {
             Ok(Brief {
                 key: key((workload, sequence))?,
                 version: read("versions", &version)?,
@@ -348,6 +405,7 @@ pub async fn briefs(tx: &mut Tx, keys: &[Key]) -> Result<Vec<Brief>> {
                 tier: read("versions", &tier)?,
                 created_at,
                 is_yanked,
+                is_purged,
             })
         })
         .collect()

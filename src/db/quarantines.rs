@@ -117,6 +117,13 @@ pub async fn any(tx: &mut Tx) -> Result<bool> {
     Ok(row.is_some())
 }
 
+/// Whether anything stands in a namespace.
+pub async fn any_in(tx: &mut Tx, namespace: &Namespace) -> Result<bool> {
+    let sql = "SELECT id FROM quarantines WHERE cleared_at IS NULL AND scope IN ($1, $2) LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, EVERYWHERE, namespace.as_str());
+    Ok(row.is_some())
+}
+
 /// What stands of one root, wherever it was set.
 pub async fn of_root(tx: &mut Tx, root: &Root) -> Result<Vec<QuarantineRow>> {
     let sql = select!("WHERE root = $1 AND value = $2 AND cleared_at IS NULL ORDER BY id LIMIT 1000");

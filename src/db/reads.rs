@@ -159,6 +159,7 @@ fn row(row: Row) -> Result<ReadRow> {
 /// A row is of one minute: none that began earlier goes on at a time.
 const MINUTE: chrono::TimeDelta = chrono::TimeDelta::seconds(60);
 
+/// After a purge nothing tells any more which files a version had, but the reads that name it.
 /// The text for each place and with or without a principal, since each has an index of its own.
 macro_rules! listing {
     ($($place:literal)*) => {
@@ -166,7 +167,8 @@ macro_rules! listing {
             "SELECT id, at, last_at, times, principal, workload, version, digest, how, address FROM reads r WHERE ",
             $place,
             " AND ($3 IS NULL OR r.digest = $3 OR EXISTS (SELECT 1 FROM manifest_uses u
-                  WHERE u.repository = r.workload AND u.manifest = $3 AND u.digest = r.digest))
+                  WHERE u.repository = r.workload AND u.manifest = $3 AND u.digest = r.digest)
+                  OR r.version IN (SELECT v.version FROM versions v WHERE v.workload = r.workload AND v.digest = $3))
               AND r.at >= $4 AND r.last_at >= $5 AND r.at < $6 AND (r.at, r.id) < ($7, $8)
               ORDER BY r.at DESC, r.id DESC LIMIT $9"
         )),*]
@@ -207,7 +209,7 @@ pub async fn list(tx: &mut Tx, filter: &Filter<'_>, limit: i64) -> Result<Vec<Re
 
 type Missing = (String, String, DateTime<Utc>, DateTime<Utc>, i64);
 
-/// Who has read a version since a time, of the last reads of its workload.
+/// Who has read a version since a time, of its last reads.
 pub async fn readers(
     tx: &mut Tx,
     workload: &Workload,
@@ -216,8 +218,8 @@ pub async fn readers(
     limit: i64,
 ) -> Result<Vec<PrincipalName>> {
     let sql = "SELECT DISTINCT principal FROM (
-                   SELECT principal, version FROM reads WHERE workload = $1 AND at >= $2 ORDER BY at DESC, id DESC LIMIT 10000) AS last_reads
-               WHERE version = $3 ORDER BY principal LIMIT $4";
+                   SELECT principal FROM reads WHERE workload = $1 AND version = $3 AND at >= $2 ORDER BY at DESC LIMIT 10000) AS last_reads
+               ORDER BY principal LIMIT $4";
     let rows: Vec<(String,)> = all!(tx, sql, workload.as_str(), since, version.to_string(), limit);
     rows.into_iter().map(|(principal,)| read("reads", &principal)).collect()
 }

@@ -401,7 +401,7 @@ pub async fn yanked_of(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Res
 
 /// A version that has this manifest, for refusing its deletion.
 pub async fn of_manifest(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<Option<Version>> {
-    let sql = "SELECT version FROM versions WHERE workload = $1 AND digest = $2 LIMIT 1";
+    let sql = "SELECT version FROM versions WHERE workload = $1 AND digest = $2 ORDER BY sequence LIMIT 1";
     let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), digest.as_str());
     row.map(|(text,)| read("versions", &text)).transpose()
 }

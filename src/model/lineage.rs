@@ -91,7 +91,12 @@ pub fn licence(text: &str) -> Option<String> {
     is_id.then(|| text.to_lowercase())
 }
 
-/// The names of a base model: as given, without its revision, and the digest that pins it.
+/// A base model's name without that of the hub where it is: files name models so, and people as they like.
+fn without_hub(name: &str) -> &str {
+    name.strip_prefix("hf:").filter(|name| !name.is_empty()).unwrap_or(name)
+}
+
+/// The names of a base model: as given, without its revision, each without the hub too, and the digest that pins it.
 pub fn names_of_base(base: &str) -> BTreeSet<String> {
     let mut names = BTreeSet::from([base.to_owned()]);
     if let Some((name, revision)) = base.rsplit_once('@') {
@@ -102,6 +107,8 @@ pub fn names_of_base(base: &str) -> BTreeSet<String> {
             names.insert(revision.to_owned());
         }
     }
+    let plain: Vec<String> = names.iter().map(|name| without_hub(name).to_owned()).collect();
+    names.extend(plain);
     names
 }
 
@@ -128,7 +135,7 @@ pub fn wanted(relation: Relation, text: &str) -> Result<String> {
             let fits =
                 !text.is_empty() && text.len() <= BASE_MAX && text.bytes().all(|b| b.is_ascii_graphic());
             match fits {
-                true => Ok(text.to_owned()),
+                true => Ok(without_hub(text).to_owned()),
                 false => refuse(format!("a base model's name is 1 to {BASE_MAX} printable ASCII characters")),
             }
         }
@@ -217,7 +224,10 @@ mod tests {
     fn a_base_has_a_name_for_each_way_of_asking() {
         let digest = Digest::sha256(b"base").to_string();
         let names = |base: &str| names_of_base(base).into_iter().collect::<Vec<_>>();
-        assert_eq!(names("hf:org/model@abc"), ["hf:org/model", "hf:org/model@abc"]);
+        assert_eq!(
+            names("hf:org/model@abc"),
+            ["hf:org/model", "hf:org/model@abc", "org/model", "org/model@abc"]
+        );
         assert_eq!(names(&digest), std::slice::from_ref(&digest));
         let pinned = format!("acme/x@{digest}");
         assert_eq!(names(&pinned), ["acme/x".to_owned(), pinned.clone(), digest.clone()]);
@@ -238,6 +248,9 @@ mod tests {
         assert_eq!(code(Relation::Dataset, &"a".repeat(257)), "lineage_invalid");
         assert_eq!(code(Relation::Licence, "\n"), "lineage_invalid");
         assert_eq!(code(Relation::Flag, "picle"), "flag_unknown");
+        for same in ["hf:org/model", "org/model"] {
+            assert_eq!(wanted(Relation::Base, same).unwrap(), "org/model");
+        }
         assert_eq!(wanted(Relation::Licence, " Apache-2.0 ").unwrap(), "apache-2.0");
     }
 }

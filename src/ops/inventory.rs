@@ -8,9 +8,10 @@ use crate::{
         cards::{self, CardRow},
         inventory::{self as rows, Held, Targets},
         policies::{self, FreezeRow},
+        quarantines, versions as versions_db,
     },
     error::{Error, Result},
-    gates::{Effective, Freeze},
+    gates::{Effective, Freeze, Quarantine},
     model::{
         access::{Actor, EVERYWHERE, Permission},
         digest::Digest,
@@ -62,6 +63,8 @@ pub struct InUse {
     pub licence: Option<String>,
     /// Whose last word on it for this stage is yes.
     pub approvers: Vec<PrincipalName>,
+    /// What in quarantine it is, or is made from.
+    pub quarantined: Vec<Quarantine>,
 }
 
 /// Workloads the actor may see, after a name.
@@ -72,27 +75,34 @@ pub async fn inventory(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Item>> {
-    let (mut after, before) = match namespace {
-        Some(namespace) => {
+    let of = |namespace: &Namespace| (format!("{namespace}/"), format!("{namespace}0"));
+    // `/` comes right before `0`. What may not be read is passed over, and not come to name by name.
+    let mut ranges = match (namespace, actor.readable()) {
+        (Some(namespace), _) => {
             actor.require(Permission::Read, namespace)?;
             super::namespaces::show(cx, namespace).await?;
-            // `/` comes right before `0`.
-            (after.to_owned().max(format!("{namespace}/")), format!("{namespace}0"))
+            vec![of(namespace)]
         }
+        (None, Some(namespaces)) => namespaces.iter().map(of).collect(),
         // Comes after all that a name may begin with.
-        None => (after.to_owned(), "~".to_owned()),
+        (None, None) => vec![(String::new(), "~".to_owned())],
     };
+    ranges.sort_unstable();
+    ranges.retain(|(_, before)| before.as_str() > after);
     let mut tx = cx.db.read().await?;
     let mut items = Vec::new();
     let limit = usize::try_from(limit).unwrap_or(0);
-    while items.len() < limit {
-        let names = rows::names(&mut tx, &after, &before, super::PAGE_MAX).await?;
-        let Some(last) = names.last() else { break };
-        after = last.to_string();
-        let visible = names.into_iter().filter(|name| actor.may(Permission::Read, &name.namespace()));
-        let visible: Vec<Workload> = visible.take(limit - items.len()).collect();
-        for some in visible.chunks(AT_ONCE) {
-            items.extend(read(cx, &mut tx, some).await?);
+    for (first, before) in ranges {
+        let mut after = after.to_owned().max(first);
+        while items.len() < limit {
+            let names = rows::names(&mut tx, &after, &before, super::PAGE_MAX).await?;
+            let Some(last) = names.last() else { break };
+            after = last.to_string();
+            let visible = names.into_iter().filter(|name| actor.may(Permission::Read, &name.namespace()));
+            let visible: Vec<Workload> = visible.take(limit - items.len()).collect();
+            for some in visible.chunks(AT_ONCE) {
+                items.extend(read(cx, &mut tx, some).await?);
+            }
         }
     }
     Ok(items)
@@ -127,6 +137,7 @@ async fn read(cx: &Context, tx: &mut Tx, workloads: &[Workload]) -> Result<Vec<I
     for stage in last_stages {
         details.insert(stage.clone(), Details::read(tx, range, stage).await?);
     }
+    let any_bad = quarantines::any(tx).await?;
     let mut items = Vec::with_capacity(workloads.len());
     for (workload, line) in workloads.iter().zip(&lines) {
         let name = workload.as_str();
@@ -139,15 +150,21 @@ async fn read(cx: &Context, tx: &mut Tx, workloads: &[Workload]) -> Result<Vec<I
         held.sort_by_key(position);
         let (count, newest) = versions.remove(name).unwrap_or_default();
         let monitors = monitors.remove(name).unwrap_or_default();
+        let mut current = match (current, stage.as_ref().and_then(|stage| details.get(stage))) {
+            (Some(held), Some(details)) => Some(details.of(held)?),
+            _ => None,
+        };
+        if let Some(current) = current.as_mut().filter(|_| any_bad)
+            && let Some(row) = versions_db::find(tx, workload, &current.held.version).await?
+        {
+            current.quarantined = super::quarantine::on(cx, tx, &row).await?;
+        }
         items.push(Item {
             workload: workload.clone(),
             card: cards.remove(workload),
             versions: count,
             newest,
-            current: match (current, stage.as_ref().and_then(|stage| details.get(stage))) {
-                (Some(held), Some(details)) => Some(details.of(held)?),
-                _ => None,
-            },
+            current,
             stage,
             others: held.into_iter().map(|held| (held.stage, held.version)).collect(),
             pending: pending.get(name).copied().unwrap_or(0),
@@ -237,6 +254,6 @@ impl Details {
                 _ => {}
             }
         }
-        Ok(InUse { held, base, licence, approvers: approvers.into_iter().collect() })
+        Ok(InUse { held, base, licence, approvers: approvers.into_iter().collect(), quarantined: Vec::new() })
     }
 }

@@ -99,7 +99,7 @@ pub async fn show(cx: &Context, reference: &Reference) -> Result<Shown> {
     files.extend(recognised.prompt);
     Ok(Shown {
         document: if row.purged.is_none() { Some(document_of(&row)?) } else { None },
-        quarantined: quarantine::on(&mut tx, &row).await?,
+        quarantined: quarantine::on(cx, &mut tx, &row).await?,
         files,
         inspection: serde_json::from_str(&report).map_err(|_| corrupt("the inspection cannot be read"))?,
         aliases: aliases

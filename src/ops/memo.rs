@@ -3,6 +3,7 @@
 
 use crate::{
     error::Result,
+    gates::Quarantine,
     model::{access::Actor, resolution::Resolution},
     ops::Context,
 };
@@ -24,6 +25,8 @@ struct Table {
     length: i64,
     actors: HashMap<[u8; 32], Arc<Actor>>,
     resolutions: HashMap<String, Arc<Resolved>>,
+    /// What in quarantine content of a workload is made of.
+    quarantines: HashMap<String, Arc<[Quarantine]>>,
     bytes: usize,
 }
 
@@ -58,6 +61,18 @@ impl Memo {
             if table.resolutions.len() < MAX && bytes <= MAX_BYTES {
                 table.resolutions.insert(reference, resolved.clone());
                 table.bytes = bytes;
+            }
+        });
+    }
+
+    pub(super) fn quarantines(&self, length: i64, content: &str) -> Option<Arc<[Quarantine]>> {
+        self.look(length, |table| table.quarantines.get(content).cloned())
+    }
+
+    pub(super) fn keep_quarantines(&self, length: i64, content: String, hits: &[Quarantine]) {
+        self.keep(length, |table| {
+            if table.quarantines.len() < MAX {
+                table.quarantines.insert(content, hits.into());
             }
         });
     }

@@ -180,7 +180,11 @@ fn unknown_namespace(namespace: &Namespace) -> Error {
 
 /// Text from a caller that goes into events and messages: bounded, without control characters.
 fn check_text(what: &str, text: &str, max: usize) -> Result<()> {
-    if text.chars().count() > max || text.chars().any(|c| c.is_control() && c != '\n') {
+    // Among them those that turn the direction of what follows: people would read something else than is there.
+    let is_control = |c: char| {
+        c.is_control() && c != '\n' || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    };
+    if text.chars().count() > max || text.chars().any(is_control) {
         return Err(Error::invalid(
             "text_invalid",
             format!("the {what} is too long or has control characters"),

@@ -124,6 +124,7 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
     check_reason(reason)?;
     let selector = selector(&Exact::of(reference)?);
     let workload = &reference.workload;
+    super::lineage::write_reads(cx).await;
     let mut tx = cx.db.write().await?;
     if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
         return Err(super::status::unknown_workload(workload));

@@ -261,7 +261,7 @@ async fn first_stage(
     facts.yanked = versions::yanked_of(tx, &row.workload, &row.digest).await?;
     facts.freezes = snapshot::freezes(tx, &row.workload, &effective, stage, row.created_at).await?;
     facts.blocks = super::monitors::blocks(tx, &row.workload, &row.digest, row.created_at).await?;
-    facts.quarantines = super::quarantine::on(tx, row).await?;
+    facts.quarantines = super::quarantine::on(cx, tx, row).await?;
     let report = gates::judge(&rules, &facts);
     if report.outcome != gates::Outcome::Pass {
         return Ok(Some(First::Open(stage.clone())));

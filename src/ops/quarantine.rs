@@ -9,7 +9,12 @@ use super::{
     resolve,
 };
 use crate::{
-    db::{Tx, lineage::Key, log, promotions, quarantines as rows, versions::VersionRow},
+    db::{
+        Tx,
+        lineage::{self, Key},
+        log, promotions, quarantines as rows,
+        versions::VersionRow,
+    },
     error::{Error, Result},
     gates::{Pulls, Quarantine},
     model::{
@@ -17,6 +22,7 @@ use crate::{
         digest::shorten,
         event::{Change, Quarantined},
         lineage::{Root, RootKind, wanted},
+        name::Namespace,
         reference::Reference,
     },
 };
@@ -65,7 +71,7 @@ async fn root_of(cx: &Context, of: &Of) -> Result<(Root, Named)> {
         Of::Named(kind, value) => Ok((Root { kind: *kind, value: wanted(kind.relation(), value)? }, None)),
         Of::Version(reference) => {
             let mut tx = cx.db.read().await?;
-            let row = resolve::find(cx, &mut tx, &reference.workload, &reference.selector).await?;
+            let row = resolve::find_any(cx, &mut tx, &reference.workload, &reference.selector).await?;
             let root = Root { kind: RootKind::Version, value: row.digest.to_string() };
             Ok((root, Some((row.workload, row.version))))
         }
@@ -80,7 +86,8 @@ pub async fn set(cx: &Context, actor: &Actor, of: &Of, reason: &str) -> Result<S
     index::require_whole(cx).await?;
     // Counted before, since it may take a while and must not hold up others.
     let is_hit = |(workload, _): &Key| scope == EVERYWHERE || workload.namespace().as_str() == scope;
-    let (hits, more) = down::count(&mut cx.db.read().await?, &root, &is_hit).await?;
+    let (counts, more) = down::count(&mut cx.db.read().await?, &root, &is_hit).await?;
+    let hits = counts.values().sum();
     let mut tx = cx.db.write().await?;
     let (_, latest) = log::lock(&mut tx).await?;
     let now = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
@@ -114,7 +121,15 @@ pub async fn set(cx: &Context, actor: &Actor, of: &Of, reason: &str) -> Result<S
     }
     promotions::stir(&mut tx, &row.scope, now).await?;
     let change = Change::QuarantineSet(Quarantined { hits: Some(hits), more, ..told(&row, reason) });
-    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
+    let mut changes = vec![change];
+    if row.scope == EVERYWHERE {
+        // Those who are hit are told, and nothing of others.
+        let each = counts.iter().take(TOLD_MAX);
+        changes.extend(
+            each.map(|(namespace, hits)| Change::QuarantineSet(told_to(&row, namespace, *hits, more))),
+        );
+    }
+    log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
     Ok(Set { row, hits, more })
 }
@@ -170,6 +185,23 @@ fn told(row: &QuarantineRow, reason: &str) -> Quarantined {
     }
 }
 
+/// Most namespaces that are told one by one.
+const TOLD_MAX: usize = 1000;
+
+/// What a namespace is told of what holds for all.
+fn told_to(row: &QuarantineRow, namespace: &Namespace, hits: i64, more: bool) -> Quarantined {
+    let elsewhere = is_elsewhere(row, namespace);
+    let whole = told(row, if elsewhere { HIDDEN } else { &row.reason });
+    Quarantined {
+        scope: namespace.to_string(),
+        workload: whole.workload.filter(|_| !elsewhere),
+        version: whole.version.filter(|_| !elsewhere),
+        hits: Some(hits),
+        more,
+        ..whole
+    }
+}
+
 fn shown(row: &QuarantineRow) -> String {
     match &row.named {
         Some((workload, version)) => format!("{workload}:{version}"),
@@ -206,33 +238,59 @@ pub async fn list(
     }
 }
 
-/// What in quarantine a version is, or is made from.
-pub(super) async fn on(tx: &mut Tx, row: &VersionRow) -> Result<Vec<Quarantine>> {
+/// What in quarantine a version is, or is made from. It is remembered until anything changes.
+pub(super) async fn on(cx: &Context, tx: &mut Tx, row: &VersionRow) -> Result<Vec<Quarantine>> {
     // Nearly always there is nothing, and nothing more is asked.
-    let standing = rows::standing(tx, &row.workload.namespace()).await?;
-    if standing.is_empty() {
+    if !rows::any_in(tx, &row.workload.namespace()).await? {
         return Ok(Vec::new());
     }
+    let (length, _) = log::head(tx).await?;
+    let content = format!("{}@{}", row.workload, row.digest);
+    if let Some(hits) = cx.memo.quarantines(length, &content) {
+        return Ok(hits.to_vec());
+    }
+    let hits = look(tx, row).await?;
+    // What is recorded later of what was there before is no change that anybody is told of.
+    if lineage::behind(tx, "").await?.is_none() {
+        cx.memo.keep_quarantines(length, content, &hits);
+    }
+    Ok(hits)
+}
+
+async fn look(tx: &mut Tx, row: &VersionRow) -> Result<Vec<Quarantine>> {
+    let standing = rows::standing(tx, &row.workload.namespace()).await?;
+    let Some((by, at)) = standing.first().map(|first| (first.set_by.clone(), first.set_at)) else {
+        return Ok(Vec::new());
+    };
     let ancestry = Ancestry::of(tx, row).await?;
     let hits = standing.into_iter().filter(|quarantine| ancestry.has(&quarantine.root));
-    let said = |hit: QuarantineRow| Quarantine {
-        what: match &hit.named {
-            // Of versions elsewhere those who may not read them learn nothing.
-            Some((workload, _)) if workload.namespace() != row.workload.namespace() => {
-                "a version that it is made from".to_owned()
-            }
-            _ => shown(&hit),
-        },
-        reason: hit.reason,
-        by: hit.set_by,
-        at: hit.set_at,
+    let said = |hit: QuarantineRow| {
+        // Of versions elsewhere those who may not read them learn nothing.
+        let (what, reason) = match is_elsewhere(&hit, &row.workload.namespace()) {
+            true => ("a version that it is made from".to_owned(), HIDDEN.to_owned()),
+            false => (shown(&hit), hit.reason),
+        };
+        Quarantine { what, reason, by: hit.set_by, at: hit.set_at }
     };
-    Ok(hits.map(said).collect())
+    let mut hits: Vec<Quarantine> = hits.map(said).collect();
+    if ancestry.is_cut {
+        let reason = "so nobody can tell that nothing in quarantine is in it".to_owned();
+        hits.push(Quarantine { what: "it is made of more than can be followed".to_owned(), reason, by, at });
+    }
+    Ok(hits)
+}
+
+/// Instead of a reason, where what it is about may not be read.
+const HIDDEN: &str = "ask whoever set it for the reason";
+
+/// Whether it is of a version that is in another namespace.
+fn is_elsewhere(row: &QuarantineRow, namespace: &Namespace) -> bool {
+    row.named.as_ref().is_some_and(|(workload, _)| workload.namespace() != *namespace)
 }
 
 /// Refuses to give out what is in quarantine, where the policy says so. Elsewhere answers what is to be said with it.
 pub(super) async fn check_pull(cx: &Context, tx: &mut Tx, row: &VersionRow) -> Result<Vec<String>> {
-    let hits = on(tx, row).await?;
+    let hits = on(cx, tx, row).await?;
     let Some(first) = hits.first() else { return Ok(Vec::new()) };
     let reference = format!("{}:{}", row.workload, row.version);
     let effective = effective(cx, tx, row.workload.as_str()).await?;

@@ -67,7 +67,7 @@ pub async fn rollback(
     let roles: BTreeSet<_> = principals::now_in(&mut tx, actor, &workload.namespace()).await?;
     check_may(&effective.rollback, &roles, &format!("roll back {workload}:{stage}"))?;
     let by = By { who: &actor.principal, at: now, reason };
-    let done = go_back(&mut tx, workload, stage, to, &by).await?;
+    let done = go_back(cx, &mut tx, workload, stage, to, &by).await?;
     if dry_run {
         return Ok(RolledBack { position: None, ..done });
     }
@@ -87,7 +87,7 @@ pub(super) async fn by_itself(
     let (_, latest) = log::lock(tx).await?;
     let at = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
     let who = PrincipalName::local(who);
-    go_back(tx, workload, stage, None, &By { who: &who, at, reason }).await
+    go_back(cx, tx, workload, stage, None, &By { who: &who, at, reason }).await
 }
 
 /// Who moves a stage back, when and why.
@@ -99,6 +99,7 @@ struct By<'a> {
 
 /// Moves the stage. The repository and the log are locked.
 async fn go_back(
+    cx: &Context,
     tx: &mut Tx,
     workload: &Workload,
     stage: &Stage,
@@ -110,7 +111,7 @@ async fn go_back(
             .hint(format!("gradus promote {workload}:VERSION --to {stage}"))
     })?;
     let entered = stages::entry_of(tx, workload, stage).await?.unwrap_or(current.number);
-    let target = target(tx, &current, entered, to).await?;
+    let target = target(cx, tx, &current, entered, to).await?;
     let marked = stages::standing_after(tx, workload, stage, &target, NAMED_MAX).await?;
     let (position, _) = log::lock(tx).await?;
     let step = Move {
@@ -156,11 +157,17 @@ async fn go_back(
 
 /// Where to go back to: what is named, or what was there before and is good. Content that is in the stage now, or was
 /// rolled back from it, is not good under another version's name either.
-async fn target(tx: &mut Tx, current: &Move, entered: i64, to: Option<&Version>) -> Result<Entry> {
+async fn target(
+    cx: &Context,
+    tx: &mut Tx,
+    current: &Move,
+    entered: i64,
+    to: Option<&Version>,
+) -> Result<Entry> {
     let Move { workload, stage, .. } = current;
     let history = format!("see what has been there with: gradus history {workload}:{stage}");
     let Some(wanted) = to else {
-        let previous = previous_good(tx, workload, stage, entered, &current.digest).await?;
+        let previous = previous_good(cx, tx, workload, (stage, entered), &current.digest).await?;
         return previous.ok_or_else(|| {
             Error::conflict(
                 "rollback_nowhere",
@@ -181,16 +188,21 @@ async fn target(tx: &mut Tx, current: &Move, entered: i64, to: Option<&Version>)
         Some(entry) if entry.is_yanked => refuse("is yanked"),
         Some(entry) if entry.is_rolled_back => refuse("was itself rolled back from"),
         Some(entry) if entry.number > entered => refuse("came after what is there now"),
-        Some(entry) => match quarantined(tx, workload, &entry).await?.first() {
+        Some(entry) => match quarantined(cx, tx, workload, &entry).await?.first() {
             Some(quarantine) => refuse(&format!("is in quarantine: {quarantine}")),
             None => Ok(entry),
         },
     }
 }
 
-async fn quarantined(tx: &mut Tx, workload: &Workload, entry: &Entry) -> Result<Vec<Quarantine>> {
+async fn quarantined(
+    cx: &Context,
+    tx: &mut Tx,
+    workload: &Workload,
+    entry: &Entry,
+) -> Result<Vec<Quarantine>> {
     match versions::find(tx, workload, &entry.version).await? {
-        Some(row) => super::quarantine::on(tx, &row).await,
+        Some(row) => super::quarantine::on(cx, tx, &row).await,
         None => Ok(Vec::new()),
     }
 }
@@ -200,18 +212,17 @@ const PASSED_OVER_MAX: usize = 100;
 
 /// What entered last before an entry and is good: neither `bad`, nor yanked, nor rolled back from, nor in quarantine.
 pub(super) async fn previous_good(
+    cx: &Context,
     tx: &mut Tx,
     workload: &Workload,
-    stage: &Stage,
-    before: i64,
+    (stage, mut before): (&Stage, i64),
     bad: &Digest,
 ) -> Result<Option<Entry>> {
-    let mut before = before;
     for _ in 0..PASSED_OVER_MAX {
         let Some(entry) = stages::previous_good(tx, workload, stage, before, bad).await? else {
             return Ok(None);
         };
-        if quarantined(tx, workload, &entry).await?.is_empty() {
+        if quarantined(cx, tx, workload, &entry).await?.is_empty() {
             return Ok(Some(entry));
         }
         before = entry.number;

@@ -79,7 +79,7 @@ pub(super) async fn facts(cx: &Context, tx: &mut Tx, question: &Question<'_>) ->
         yanked: versions::yanked_of(tx, workload, &row.digest).await?,
         blocks: super::monitors::blocks(tx, workload, &row.digest, *now).await?,
         card: cards::find(tx, workload).await?.map(|row| row.card),
-        quarantines: super::quarantine::on(tx, row).await?,
+        quarantines: super::quarantine::on(cx, tx, row).await?,
         candidate,
     })
 }

@@ -81,7 +81,7 @@ pub async fn status(cx: &Context, actor: &Actor, workload: &Workload) -> Result<
         };
         let is_yanked = holds.as_ref().is_some_and(|row| row.yanked_at.is_some());
         let quarantined = match &holds {
-            Some(row) => quarantine::on(&mut tx, row).await?,
+            Some(row) => quarantine::on(cx, &mut tx, row).await?,
             None => Vec::new(),
         };
         let mut freezes = snapshot::freezes(&mut tx, workload, &effective, stage, now).await?;

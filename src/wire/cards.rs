@@ -1,15 +1,18 @@
 //! Envelopes of what is said of workloads, and of the inventory.
 
 use super::governance::{FrozenView, PromotionView};
-use crate::model::{
-    card::{Day, Part, Risk},
-    digest::Digest,
-    kind::{Kind, Tier},
-    monitor::MonitorName,
-    name::{PrincipalName, Workload},
-    promotion::MoveKind,
-    stage::Stage,
-    version::Version,
+use crate::{
+    gates::Quarantine,
+    model::{
+        card::{Day, Part, Risk},
+        digest::Digest,
+        kind::{Kind, Tier},
+        monitor::MonitorName,
+        name::{PrincipalName, Workload},
+        promotion::MoveKind,
+        stage::Stage,
+        version::Version,
+    },
 };
 use chrono::{DateTime, Utc};
 use schemars::JsonSchema;
@@ -124,4 +127,7 @@ pub struct InUseView {
     pub approvers: Vec<PrincipalName>,
     /// It was yanked since.
     pub yanked: bool,
+    /// What in quarantine it is, or is made from.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub quarantined: Vec<Quarantine>,
 }

@@ -21,6 +21,9 @@ pub struct FoundView {
     pub tier: Tier,
     pub created_at: DateTime<Utc>,
     pub yanked: bool,
+    /// Its content was taken away for good.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub purged: bool,
     /// The stages it is in now.
     pub stages: Vec<Stage>,
     /// How many targets run it, as their deployers report.

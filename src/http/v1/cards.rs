@@ -67,7 +67,7 @@ pub async fn set(
 }
 
 fn in_use_view(current: InUse) -> wire::InUseView {
-    let InUse { held, base, licence, approvers } = current;
+    let InUse { held, base, licence, approvers, quarantined } = current;
     wire::InUseView {
         version: held.version,
         digest: held.digest,
@@ -82,6 +82,7 @@ fn in_use_view(current: InUse) -> wire::InUseView {
         ratified_by: held.ratified_by,
         approvers,
         yanked: held.is_yanked,
+        quarantined,
     }
 }
 

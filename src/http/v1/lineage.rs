@@ -43,7 +43,8 @@ fn found_view(found: Version) -> wire::FoundView {
         digest: brief.digest,
         tier: brief.tier,
         created_at: brief.created_at,
-        yanked: brief.is_yanked,
+        yanked: brief.is_yanked && !brief.is_purged,
+        purged: brief.is_purged,
         stages,
         targets,
     }

@@ -216,8 +216,12 @@ async fn resolved(
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     if for_ever {
-        headers
-            .insert(header::CACHE_CONTROL, HeaderValue::from_static("private, max-age=31536000, immutable"));
+        // What is said with it may be over tomorrow.
+        let holds = match resolved.resolution.warnings.is_empty() {
+            true => "private, max-age=31536000, immutable",
+            false => "no-cache",
+        };
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(holds));
     }
     insert_etag(headers, &resolved.etag);
     Ok(response)

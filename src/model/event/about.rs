@@ -210,6 +210,9 @@ impl Change {
             Self::MemberAdded { namespace, .. } | Self::MemberRemoved { namespace, .. } => {
                 (namespace != EVERYWHERE).then(|| namespace.clone())
             }
+            Self::QuarantineSet(of) | Self::QuarantineCleared(of) if of.scope != EVERYWHERE => {
+                Some(of.scope.clone())
+            }
             _ => match self.scope() {
                 Some(scope) => {
                     let namespace = scope.split('/').next().unwrap_or_default();

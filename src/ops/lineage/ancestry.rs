@@ -1,80 +1,124 @@
 //! From a version to everything it is made of, for whoever must know whether any of that is bad. It goes through all
-//! namespaces: what is bad is bad, whoever may see how it came in.
+//! namespaces: what is bad is bad, whoever may see how it came in. But what somebody says of files counts only in their own
+//! namespace: else whoever has the same file could say something bad of it for all.
 
-use super::NODES_MAX;
+use super::index;
 use crate::{
-    db::{Tx, lineage as rows, versions::VersionRow},
+    db::{
+        Tx,
+        lineage::{self as rows, AT_ONCE, MANY},
+        versions::VersionRow,
+    },
     error::Result,
     model::{
         digest::Digest,
         kind::Tier,
         lineage::{Part, Relation, Root, RootKind},
+        name::Namespace,
     },
 };
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, mem};
 
-/// What is still to be looked at.
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Step {
-    /// All that this content is made of.
-    Content(String),
-    /// Whoever is this file: where it comes from.
-    Body(String),
-    /// Whoever is this template: what it was made with. The model it was measured on does not come along with it.
-    Template(String),
+/// Most contents and files that are followed: some times as many as a version has files.
+const STEPS_MAX: usize = 40_000;
+
+/// Digests, each of which is looked at once.
+#[derive(Default)]
+struct Steps {
+    seen: BTreeSet<String>,
+    next: Vec<String>,
+}
+
+impl Steps {
+    fn go(&mut self, digest: String) {
+        if self.seen.insert(digest.clone()) {
+            self.next.push(digest);
+        }
+    }
 }
 
 /// Everything a version is made of, and what is the same as it.
 #[derive(Default)]
 pub(in crate::ops) struct Ancestry {
     names: BTreeSet<(RootKind, String)>,
-    seen: BTreeSet<Step>,
-    next: Vec<Step>,
+    /// Not all of it is here.
+    pub is_cut: bool,
+    /// All that this content is made of.
+    contents: Steps,
+    /// Whoever is this file: where it comes from.
+    bodies: Steps,
+    /// Whoever is this template: what it was made with. The model it was measured on does not come along with it.
+    templates: Steps,
 }
 
 impl Ancestry {
     /// Goes all the way, up to a bound that no honest version comes near.
     pub async fn of(tx: &mut Tx, row: &VersionRow) -> Result<Self> {
         let mut all = Self::default();
-        let own = rows::of_version(tx, &(row.workload.clone(), row.sequence)).await?;
+        let namespace = row.workload.namespace();
         all.names.insert((RootKind::Version, row.digest.to_string()));
-        all.take(own, row.tier);
-        while let Some(step) = all.next.pop() {
-            if all.seen.len() >= NODES_MAX {
-                tracing::warn!(workload = %row.workload, version = %row.version, "it is made of more than is followed");
-                break;
-            }
-            match &step {
-                Step::Content(digest) => {
-                    for (part, tier) in rows::of_content(tx, digest).await? {
-                        all.take(vec![part], tier);
-                    }
-                }
-                Step::Body(file) => {
-                    let parts = rows::of_body(tx, file).await?;
-                    all.take(parts, Tier::Weights);
-                    all.same(tx, file).await?;
-                }
-                Step::Template(file) => {
-                    let mut parts = rows::of_body(tx, file).await?;
-                    parts.retain(|part| part.relation == Relation::Dataset);
-                    all.take(parts, Tier::Prompt);
-                    all.same(tx, file).await?;
-                }
-            }
-            all.seen.insert(step);
+        match index::own(tx, row).await? {
+            Some(own) => all.take(own, row.tier),
+            None => all.is_cut = true,
         }
-        Ok(all)
+        // Few bases lead to many files, so they come first.
+        loop {
+            let steps = all.contents.seen.len() + all.bodies.seen.len() + all.templates.seen.len();
+            if steps > STEPS_MAX {
+                all.is_cut = true;
+            }
+            if all.is_cut {
+                tracing::warn!(workload = %row.workload, version = %row.version, "it is made of more than can be followed");
+                return Ok(all);
+            }
+            if !all.contents.next.is_empty() {
+                all.contents(tx).await?;
+            } else if !all.bodies.next.is_empty() {
+                let files = mem::take(&mut all.bodies.next);
+                all.files(tx, &files, &namespace, Tier::Weights).await?;
+            } else if !all.templates.next.is_empty() {
+                let files = mem::take(&mut all.templates.next);
+                all.files(tx, &files, &namespace, Tier::Prompt).await?;
+            } else {
+                return Ok(all);
+            }
+        }
     }
 
     pub fn has(&self, root: &Root) -> bool {
         self.names.contains(&(root.kind, root.value.clone()))
     }
 
-    fn go(&mut self, step: Step) {
-        if !self.seen.contains(&step) {
-            self.next.push(step);
+    async fn contents(&mut self, tx: &mut Tx) -> Result<()> {
+        for some in mem::take(&mut self.contents.next).chunks(AT_ONCE) {
+            let (parts, is_all) = rows::of_contents(tx, some).await?;
+            self.is_cut |= !is_all;
+            for (part, tier) in parts {
+                self.take(vec![part], tier);
+            }
         }
+        Ok(())
+    }
+
+    async fn files(
+        &mut self,
+        tx: &mut Tx,
+        files: &[String],
+        namespace: &Namespace,
+        tier: Tier,
+    ) -> Result<()> {
+        for some in files.chunks(MANY) {
+            let (mut parts, is_all) = rows::of_bodies(tx, some, namespace).await?;
+            self.is_cut |= !is_all;
+            if tier == Tier::Prompt {
+                parts.retain(|part| part.relation == Relation::Dataset);
+            }
+            self.take(parts, tier);
+            // What is the same file has the same faults, whatever else it has.
+            let bad = rows::standing_with(tx, some, namespace).await?;
+            self.names.extend(bad.into_iter().map(|digest| (RootKind::Version, digest)));
+        }
+        Ok(())
     }
 
     fn take(&mut self, parts: Vec<Part>, tier: Tier) {
@@ -85,8 +129,8 @@ impl Ancestry {
                         // Of a version, or of a file that one is.
                         self.names.insert((RootKind::Version, value.clone()));
                         self.names.insert((RootKind::File, value.clone()));
-                        self.go(Step::Content(value.clone()));
-                        self.go(Step::Body(value.clone()));
+                        self.contents.go(value.clone());
+                        self.bodies.go(value.clone());
                     }
                     self.names.insert((RootKind::Base, value));
                 }
@@ -95,22 +139,15 @@ impl Ancestry {
                 }
                 Relation::File => {
                     match (body, tier) {
-                        (true, Tier::Prompt) => self.go(Step::Template(value.clone())),
-                        (true, _) => self.go(Step::Body(value.clone())),
+                        (true, Tier::Prompt) => self.templates.go(value.clone()),
+                        (true, _) => self.bodies.go(value.clone()),
                         (false, _) => {}
                     }
                     self.names.insert((RootKind::File, value));
                 }
-                Relation::Prompt => self.go(Step::Template(value)),
+                Relation::Prompt => self.templates.go(value),
                 Relation::Licence | Relation::Flag => {}
             }
         }
-    }
-
-    /// What is the same file has the same faults, whatever else it has.
-    async fn same(&mut self, tx: &mut Tx, file: &str) -> Result<()> {
-        let contents = rows::contents_of_body(tx, file).await?;
-        self.names.extend(contents.into_iter().map(|digest| (RootKind::Version, digest)));
-        Ok(())
     }
 }

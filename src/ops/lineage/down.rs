@@ -13,6 +13,7 @@ use crate::{
     model::{
         kind::Tier,
         lineage::{Relation, Root, RootKind},
+        name::Namespace,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,8 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rows that name a few things; beyond that the walk is cut.
 const NAMING_MAX: i64 = 20_000;
 
-/// Names, and the node that is asked about by each.
-type Asked = BTreeMap<(Relation, String), usize>;
+/// Names, and the nodes that are asked about by each.
+type Asked = BTreeMap<(Relation, String), Vec<(usize, Option<Namespace>)>>;
 
 /// A walk under way.
 struct Walk<'a> {
@@ -29,8 +30,12 @@ struct Walk<'a> {
     sees: Sight<'a>,
     /// Where each version is among the nodes.
     known: BTreeMap<Key, usize>,
-    /// What was asked for.
-    asked: BTreeSet<(Relation, String)>,
+    /// What was asked for; for a namespace, where only that counts.
+    asked: BTreeSet<(Relation, String, Option<Namespace>)>,
+    /// What somebody says of files counts in their own namespace only, as in `ancestry`.
+    strict: bool,
+    /// The first of all, which are known themselves.
+    roots: BTreeSet<usize>,
     /// Prompts that were only measured on what is asked about: their templates do not have it in them.
     measured: BTreeSet<usize>,
 }
@@ -46,14 +51,29 @@ pub async fn down(
     depth: usize,
     sees: Sight<'_>,
 ) -> Result<Tree> {
+    walk(tx, root, first, depth, (sees, false)).await
+}
+
+async fn walk(
+    tx: &mut Tx,
+    root: &Root,
+    first: Option<&Key>,
+    depth: usize,
+    (sees, strict): (Sight<'_>, bool),
+) -> Result<Tree> {
     let mut walk = Walk {
         tree: Tree::default(),
         sees,
         known: BTreeMap::new(),
         asked: BTreeSet::new(),
+        strict,
+        roots: BTreeSet::new(),
         measured: BTreeSet::new(),
     };
     let mut level = walk.begin(tx, root, first).await?;
+    if root.kind == RootKind::Version {
+        walk.roots.extend(&level);
+    }
     // What names something that is no version is a step from it already.
     let steps = depth.min(DEPTH_MAX) - usize::from(root.kind != RootKind::Version && depth > 0);
     for _ in 0..steps {
@@ -124,7 +144,7 @@ impl Walk<'_> {
             let Some(Node::Version(version)) = self.tree.nodes.get(*at) else { continue };
             let (key, digest) = (version.brief.key.clone(), version.brief.digest.to_string());
             places.insert(key, (*at, version.brief.tier));
-            self.ask(&mut asked, Relation::Base, digest, *at);
+            self.ask(&mut asked, (Relation::Base, digest, None), *at);
         }
         let keys: Vec<Key> = places.keys().cloned().collect();
         for few in keys.chunks(AT_ONCE) {
@@ -135,8 +155,10 @@ impl Walk<'_> {
                     Tier::Prompt => &[Relation::File, Relation::Prompt],
                     _ => &[Relation::Base, Relation::File],
                 };
+                let is_bound = self.strict && !self.roots.contains(&at);
                 for relation in relations {
-                    self.ask(&mut asked, *relation, file.clone(), at);
+                    let namespace = is_bound.then(|| key.0.namespace());
+                    self.ask(&mut asked, (*relation, file.clone(), namespace), at);
                 }
             }
         }
@@ -147,8 +169,11 @@ impl Walk<'_> {
             self.tree.cut |= naming.len() as i64 == NAMING_MAX;
             let mut found = Vec::new();
             for (part, key) in naming {
-                if let Some(from) = asked.get(&(part.relation, part.value)) {
-                    found.push((Some((*from, part.relation)), key));
+                let relation = part.relation;
+                for (from, namespace) in asked.get(&(relation, part.value)).into_iter().flatten() {
+                    if namespace.as_ref().is_none_or(|namespace| *namespace == key.0.namespace()) {
+                        found.push((Some((*from, relation)), key.clone()));
+                    }
                 }
             }
             next.extend(self.add(tx, found).await?);
@@ -156,9 +181,10 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn ask(&mut self, asked: &mut Asked, relation: Relation, value: String, at: usize) {
-        if self.asked.insert((relation, value.clone())) {
-            asked.insert((relation, value), at);
+    fn ask(&mut self, asked: &mut Asked, what: (Relation, String, Option<Namespace>), at: usize) {
+        if self.asked.insert(what.clone()) {
+            let (relation, value, namespace) = what;
+            asked.entry((relation, value)).or_default().push((at, namespace));
         }
     }
 
@@ -198,11 +224,22 @@ impl Walk<'_> {
     }
 }
 
-/// How many versions of a namespace, or of all, have a root in them; and whether there are more than were counted.
-pub(in crate::ops) async fn count(tx: &mut Tx, root: &Root, sees: Sight<'_>) -> Result<(i64, bool)> {
+/// How many versions have a root in them, as a gate judges it, of each namespace that is asked about; and whether there are
+/// more than were counted.
+pub(in crate::ops) async fn count(
+    tx: &mut Tx,
+    root: &Root,
+    sees: Sight<'_>,
+) -> Result<(BTreeMap<Namespace, i64>, bool)> {
     let all = |_: &Key| true;
-    let tree = down(tx, root, None, DEPTH_MAX, &all).await?;
-    let hit =
-        tree.nodes.iter().filter(|node| matches!(node, Node::Version(version) if sees(&version.brief.key)));
-    Ok((i64::try_from(hit.count()).unwrap_or(i64::MAX), tree.cut))
+    let tree = walk(tx, root, None, DEPTH_MAX, (&all, true)).await?;
+    let mut counts = BTreeMap::new();
+    for node in &tree.nodes {
+        if let Node::Version(version) = node
+            && sees(&version.brief.key)
+        {
+            *counts.entry(version.brief.key.0.namespace()).or_insert(0) += 1;
+        }
+    }
+    Ok((counts, tree.cut))
 }

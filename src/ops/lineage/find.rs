@@ -134,14 +134,14 @@ async fn owned(
         let left = i64::try_from(limit - keys.len() + 1).unwrap_or(i64::MAX);
         if wanted.is_empty() {
             let numbers = rows::numbers(tx, &workload, at.1, left).await?;
-            looked_at += left;
+            looked_at += i64::try_from(numbers.len()).unwrap_or(left).max(1);
             at.1 = numbers.last().map_or(at.1, |(sequence, _)| *sequence);
             keys.extend(numbers.into_iter().map(|(sequence, _)| (workload.clone(), sequence)));
         } else {
             let window = if wanted.len() > 1 { WINDOW } else { left };
             loop {
                 let found = rows::window(tx, wanted, (&at.0, at.1), window).await?;
-                looked_at += window;
+                looked_at += i64::try_from(found.len()).unwrap_or(window).max(1);
                 let ours = found.iter().take_while(|(key, _)| key.0 == workload);
                 let (count, last) = ours.clone().fold((0, at.1), |(count, _), (key, _)| (count + 1, key.1));
                 keys.extend(ours.filter(|(_, fits)| *fits).map(|(key, _)| key.clone()));

@@ -16,14 +16,18 @@ use crate::{
         lineage::{Part, Relation, licence, names_of_base},
         manifest::Manifest,
         name::Workload,
+        path::FilePath,
         reference::{Reference, Selector},
     },
-    ops::{Context, resolve::document_of},
+    ops::Context,
 };
 use std::collections::BTreeSet;
 
 /// Most bytes of a name: no index takes much more, and nobody asks for longer ones.
 const VALUE_MAX: usize = 1024;
+
+/// Most versions that are linked to a base which comes after them.
+const LATE_MAX: i64 = 10_000;
 
 /// Records what a version is made of, in a transaction that has locked its repository.
 pub(in crate::ops) async fn record(
@@ -32,11 +36,22 @@ pub(in crate::ops) async fn record(
     manifest: &Manifest,
     inspection: &Inspection,
 ) -> Result<()> {
+    let parts = parts_of(tx, row, manifest, inspection).await?;
+    lineage::insert(tx, &row.workload, row.sequence, &parts).await?;
+    lineage::link_to(tx, &row.workload, &row.version, &row.digest, LATE_MAX).await
+}
+
+async fn parts_of(
+    tx: &mut Tx,
+    row: &VersionRow,
+    manifest: &Manifest,
+    inspection: &Inspection,
+) -> Result<Vec<Part>> {
     let recognised = Artifact::recognise(manifest)?
         .ok_or_else(|| Error::corrupt("manifests", &row.digest, "a version's manifest is not recognised"))?;
-    let document = document_of(row)?;
     let mut parts = BTreeSet::new();
-    for base in document.lineage.base.iter().chain(&inspection.base) {
+    let finetuned = inspection.finetune.as_ref().map(|finetune| finetune.base.trim().to_owned());
+    for base in recognised.base.iter().chain(&inspection.base).chain(&finetuned) {
         parts.extend(names_of_base(base).into_iter().map(|name| Part::new(Relation::Base, name)));
         if let Some(digest) = exactly(tx, base).await? {
             parts.insert(Part::new(Relation::Base, digest.to_string()));
@@ -46,18 +61,17 @@ pub(in crate::ops) async fn record(
         // Files name a model as its hub does.
         parts.insert(Part::new(Relation::Base, format!("hf:{base}")));
     }
-    for dataset in &document.lineage.datasets {
+    for dataset in &recognised.datasets {
         parts.insert(Part::new(Relation::Dataset, dataset.digest.to_string()));
         parts.insert(Part::new(Relation::Dataset, dataset.name.clone()));
     }
     if let Some(finetune) = &inspection.finetune {
-        parts.insert(Part::new(Relation::Base, finetune.base.trim()));
         for file in &finetune.training_files {
             parts.insert(Part::new(Relation::Dataset, format!("sha256:{}", file.sha256)));
             parts.insert(Part::new(Relation::Dataset, file.name.clone()));
         }
     }
-    if let Some(prompt) = document.invoke.prompt_file.filter(|_| row.tier != Tier::Prompt) {
+    if let Some(prompt) = recognised.prompt.as_ref().filter(|_| row.tier != Tier::Prompt) {
         parts.insert(Part::new(Relation::Prompt, prompt.digest.to_string()));
         parts.insert(Part::new(Relation::File, prompt.digest.to_string()));
     }
@@ -66,8 +80,19 @@ pub(in crate::ops) async fn record(
     let licence = licence_of(tx, &row.workload, &row.digest, inspection).await?;
     parts.extend(licence.map(|licence| Part::new(Relation::Licence, licence)));
     parts.retain(|part| (1..=VALUE_MAX).contains(&part.value.len()));
-    let parts: Vec<Part> = parts.into_iter().collect();
-    lineage::insert(tx, &row.workload, row.sequence, &parts).await
+    Ok(parts.into_iter().collect())
+}
+
+/// What a version is made of, also where that is not recorded yet; `None`: it cannot be read.
+pub(super) async fn own(tx: &mut Tx, row: &VersionRow) -> Result<Option<Vec<Part>>> {
+    let is_recorded = lineage::behind_in(tx, &row.workload).await?.is_none_or(|to| row.sequence <= to);
+    if is_recorded {
+        return Ok(Some(lineage::of_version(tx, &(row.workload.clone(), row.sequence)).await?));
+    }
+    match stored(tx, row).await? {
+        Some((manifest, inspection)) => Ok(Some(parts_of(tx, row, &manifest, &inspection).await?)),
+        None => Ok(None),
+    }
 }
 
 /// The content that a base names by a version of this registry, which never changes.
@@ -87,14 +112,26 @@ fn is_hub_name(name: &str) -> bool {
         && name.split_once('/').is_some_and(|(org, model)| plain(org) && plain(model) && !model.contains('/'))
 }
 
+/// Smaller files say nothing of where a version comes from: many have the same.
+const BODY_MIN: u64 = 1024;
+
+/// Whether a file is known, by its name, to come along with models of any kind.
+fn is_beside(path: &FilePath) -> bool {
+    let name = path.file_name().to_ascii_lowercase();
+    let ends = [".md", ".txt", ".json", ".yaml", ".yml", ".py"];
+    ["license", "licence", "readme", "tokenizer", ".git"].iter().any(|start| name.starts_with(start))
+        || ends.iter().any(|end| name.ends_with(end))
+}
+
 /// All files, and which of them the version is itself: its weights, or a prompt's template. Where none is known as weights, all
-/// may be.
+/// may be that are neither small nor known to be something else.
 fn files(kind: Kind, files: &[File]) -> Vec<Part> {
     let is_body = |file: &&File| kind == Kind::Prompt || is_weights(&file.path);
     let any = files.iter().any(|file| is_body(&file));
+    let may_be = |file: &&File| !any && file.size >= BODY_MIN && !is_beside(&file.path);
     // A digest that is there twice is the body if it is so once.
     let bodies: BTreeSet<&Digest> =
-        files.iter().filter(|file| !any || is_body(file)).map(|file| &file.digest).collect();
+        files.iter().filter(|file| is_body(file) || may_be(file)).map(|file| &file.digest).collect();
     let part = |file: &File| Part {
         relation: Relation::File,
         value: file.digest.to_string(),
@@ -181,14 +218,17 @@ pub async fn catch_up(cx: &Context, most: usize) -> Result<bool> {
     Ok(lineage::behind(&mut cx.db.read().await?, "").await?.is_none())
 }
 
-async fn record_stored(tx: &mut Tx, row: &VersionRow) -> Result<()> {
+async fn stored(tx: &mut Tx, row: &VersionRow) -> Result<Option<(Manifest, Inspection)>> {
     let stored = manifests::find(tx, &row.workload, &row.digest).await?;
     let report = manifests::find_inspection(tx, &row.digest).await?;
-    let read = stored.zip(report).and_then(|(stored, report)| {
+    Ok(stored.zip(report).and_then(|(stored, report)| {
         let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type)).ok()?;
         Some((manifest, serde_json::from_str::<Inspection>(&report).ok()?))
-    });
-    match read {
+    }))
+}
+
+async fn record_stored(tx: &mut Tx, row: &VersionRow) -> Result<()> {
+    match stored(tx, row).await? {
         Some((manifest, inspection)) => record(tx, row, &manifest, &inspection).await,
         // One that cannot be read must not keep the others from being found.
         None => {
@@ -221,7 +261,7 @@ mod tests {
         let file = |path: &str| File {
             path: path.parse().unwrap(),
             digest: Digest::sha256(path.as_bytes()),
-            size: 1,
+            size: if path.starts_with("small") { BODY_MIN - 1 } else { BODY_MIN },
         };
         let bodies = |kind, paths: &[&str]| {
             let all: Vec<File> = paths.iter().map(|path| file(path)).collect();
@@ -230,8 +270,11 @@ mod tests {
         assert_eq!(bodies(Kind::Safetensors, &["config.json", "model.safetensors"]), [false, true]);
         assert_eq!(bodies(Kind::Prompt, &["a.prompt.yaml"]), [true]);
         assert_eq!(
-            bodies(Kind::Files, &["a.dat", "b.json"]),
-            [true, true],
+            bodies(
+                Kind::Files,
+                &["a.dat", "b.json", "LICENSE", "docs/Readme.rst", "small.dat", ".gitignore"]
+            ),
+            [true, false, false, false, false, false],
             "what is not known may be weights"
         );
     }

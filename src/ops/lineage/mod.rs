@@ -30,7 +30,7 @@ pub const NODES_MAX: usize = 10_000;
 type Sight<'a> = &'a (dyn Fn(&Key) -> bool + Send + Sync);
 
 /// What was read a moment ago counts too.
-async fn write_reads(cx: &Context) {
+pub(super) async fn write_reads(cx: &Context) {
     if let Err(error) = super::reads::flush(cx).await {
         tracing::warn!(?error, "reads are not written down yet");
     }
@@ -48,7 +48,7 @@ pub async fn of_version(
     write_reads(cx).await;
     let sees = find::sight(actor);
     let mut tx = cx.db.read().await?;
-    let row = resolve::find(cx, &mut tx, &reference.workload, &reference.selector).await?;
+    let row = resolve::find_any(cx, &mut tx, &reference.workload, &reference.selector).await?;
     let key = (row.workload.clone(), row.sequence);
     let mut trees = (None, None);
     if is_up {

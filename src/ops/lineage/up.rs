@@ -77,7 +77,9 @@ impl Walk<'_> {
         let parts = rows::of_version(tx, &key).await?;
         let Some(row) = versions::find(tx, &key.0, &number).await? else { return Ok(()) };
         self.bases(tx, at, &parts, next).await?;
-        self.datasets(at, &parts, &document_of(&row)?);
+        // Of what was purged the names are left, and not which digest has which.
+        let document = if row.purged.is_none() { Some(document_of(&row)?) } else { None };
+        self.datasets(at, &parts, document.as_ref());
         let named = |wanted: Relation| parts.iter().filter(move |part| part.relation == wanted);
         for prompt in named(Relation::Prompt) {
             let keys = rows::with_body(tx, &prompt.value, SHARING_MAX).await?;
@@ -133,9 +135,9 @@ impl Walk<'_> {
     }
 
     /// Datasets by name where there is one for a digest.
-    fn datasets(&mut self, at: usize, parts: &[Part], document: &Document) {
+    fn datasets(&mut self, at: usize, parts: &[Part], document: Option<&Document>) {
         let mut named = BTreeSet::new();
-        for dataset in &document.lineage.datasets {
+        for dataset in document.iter().flat_map(|document| &document.lineage.datasets) {
             let digest = dataset.digest.to_string();
             named.extend([dataset.name.clone(), digest.clone()]);
             self.other(at, Relation::Dataset, &dataset.name, Some(digest));

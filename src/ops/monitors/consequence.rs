@@ -54,7 +54,7 @@ pub(super) async fn other(cx: &Context, monitor: &MonitorRow, there: &Move) -> R
     let (workload, stage) = (&monitor.workload, &monitor.stage);
     let mut tx = cx.db.read().await?;
     let entered = stages::entry_of(&mut tx, workload, stage).await?.unwrap_or(there.number);
-    let target = rollback::previous_good(&mut tx, workload, stage, entered, &there.digest).await?;
+    let target = rollback::previous_good(cx, &mut tx, workload, (stage, entered), &there.digest).await?;
     drop(tx);
     let Some(target) = target else { return Ok(None) };
     let baseline = baseline::of(cx, workload, &target.version, &target.digest).await?;
@@ -320,7 +320,7 @@ async fn go_back(
         return stays("what drifted is no reason to".to_owned());
     }
     let entered = stages::entry_of(tx, workload, stage).await?.unwrap_or(current.number);
-    let target = rollback::previous_good(tx, workload, stage, entered, &current.digest).await?;
+    let target = rollback::previous_good(cx, tx, workload, (stage, entered), &current.digest).await?;
     let Some((target, other)) = target.zip(made.other.as_ref()) else {
         return stays("nothing good was there before".to_owned());
     };
