@@ -180,7 +180,7 @@ fn part((relation, value, body): PartRow) -> Result<Part> {
 }
 
 /// Most names that are read of one version, or of all that share something.
-const PARTS_MAX: i64 = 30_000;
+pub const PARTS_MAX: i64 = 30_000;
 
 /// What a version is made of.
 pub async fn of_version(tx: &mut Tx, (workload, sequence): &Key) -> Result<Vec<Part>> {

@@ -106,6 +106,24 @@ backends! {
         assert!(listed(&env, &format!("digest={other}")).await.is_empty());
     }
 
+    async fn a_purge_does_not_hide_who_had_the_files(env: Env) {
+        let (digest, file) = prepared(&env).await;
+        let rita = env.person("rita", "acme", Role::Reader).await;
+        // The stage that a push enters must not hold it.
+        push_prompt(&env, W, "two", json!({})).await;
+        env.get(&format!("/v2/{W}/blobs/{file}")).token(&rita).expect(200).await;
+        for who in ["ada", "bob"] {
+            let admin = env.person(who, "acme", Role::Admin).await;
+            let path = format!("/v1/workloads/{W}/versions/1.0.0/purge");
+            let asked = env.call("POST", &path).token(&admin).json(json!({ "reason": "a name is in it" })).send().await;
+            assert!(asked.status.is_success(), "{}", asked.text());
+        }
+        assert_ne!(env.get(&format!("/v2/{W}/blobs/{file}")).send().await.status, 200);
+        let items = listed(&env, &format!("namespace=acme&digest={digest}")).await;
+        assert_eq!(ways(&items), [("blob".to_owned(), 1)], "{items:#?}");
+        assert_eq!(items[0]["principal"], "rita");
+    }
+
     async fn reads_of_a_minute_are_one_row_and_rows_come_in_pages_newest_first(env: Env) {
         prepared(&env).await;
         let rita = env.person("rita", "acme", Role::Reader).await;

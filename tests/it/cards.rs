@@ -91,6 +91,8 @@ backends! {
             (json!({ "owner": "two\nlines" }), "text_invalid"),
             (json!({ "owner": "a\u{0}b" }), "text_invalid"),
             (json!({ "limits": "bell\u{7}" }), "text_invalid"),
+            (json!({ "limits": "for \u{202e}lla" }), "text_invalid"),
+            (json!({ "owner": "a\u{2066}b" }), "text_invalid"),
             (json!({ "limits": "\u{1b}[2J" }), "text_invalid"),
             (json!({ "owner": "a".repeat(201) }), "text_invalid"),
             (json!({ "purpose": "a".repeat(2001) }), "text_invalid"),

@@ -90,6 +90,23 @@ backends! {
         assert_eq!((&item["unratified"], &item["newest"], &item["versions"]), (&json!(1), &json!("1.0.1"), &json!(3)));
     }
 
+    async fn what_is_in_use_and_in_quarantine_is_told(env: Env) {
+        env.namespace("acme").await;
+        assert_eq!(env.policy(&production("[]")).await.status, 200);
+        let root = env.root();
+        for text in ["one", "two"] {
+            root.push(text).await;
+        }
+        root.promote("1.0.0", "production").await;
+        let set = async |version: &str| {
+            let body = json!({ "reference": format!("{W}:{version}"), "reason": "rude" });
+            env.call("POST", "/v1/quarantines").json(body).expect(200).await;
+            inventory(&root, "").await.remove(0)["current"]["quarantined"].clone()
+        };
+        assert_eq!(set("1.0.1").await, Value::Null, "it is not in use");
+        assert_eq!(set("1.0.0").await[0]["reason"], "rude");
+    }
+
     async fn the_last_stage_is_that_of_the_workloads_own_line(env: Env) {
         env.namespace("a").await;
         env.namespace("a-b").await;

@@ -1,11 +1,6 @@
-//! What versions are made of, what is made of them, and what is kept from stages for it.
+//! What versions are made of, and what is made of them.
 
-use crate::harness::{
-    Env, backends, files,
-    govern::{W, open_gates, production},
-    home::Home,
-    session::sql,
-};
+use crate::harness::{Env, backends, files, home::Home, session::sql};
 use gradus::{
     model::{
         access::{Role, Scope},
@@ -15,14 +10,14 @@ use gradus::{
 };
 use serde_json::{Value, json};
 
-const LLAMA: &str = "hf:org/llama@0123456789012345678901234567890123456789";
+pub const LLAMA: &str = "hf:org/llama@0123456789012345678901234567890123456789";
 
-fn data() -> Digest {
+pub fn data() -> Digest {
     Digest::sha256(b"tickets")
 }
 
 /// Pushes an adapter; `more` is merged into the request.
-async fn push_adapter(env: &Env, workload: &str, fill: u8, more: Value) -> Value {
+pub async fn push_adapter(env: &Env, workload: &str, fill: u8, more: Value) -> Value {
     let config = json!({ "peft_type": "LORA", "r": 8, "lora_alpha": 16, "target_modules": ["q_proj"],
         "base_model_name_or_path": "org/llama", "revision": null });
     let files = vec![
@@ -32,22 +27,22 @@ async fn push_adapter(env: &Env, workload: &str, fill: u8, more: Value) -> Value
     pushed(files::push(env, workload, files, more).await)
 }
 
-async fn push_weights(env: &Env, workload: &str, fill: u8, more: Value) -> Value {
+pub async fn push_weights(env: &Env, workload: &str, fill: u8, more: Value) -> Value {
     let file = files::upload(env, workload, "model.safetensors", &files::safetensors(fill)).await;
     pushed(files::push(env, workload, vec![file], more).await)
 }
 
-fn pushed(answer: crate::harness::Answer) -> Value {
+pub fn pushed(answer: crate::harness::Answer) -> Value {
     assert_eq!(answer.status, 201, "{}", answer.text());
     answer.value()["version"].clone()
 }
 
-fn at(version: &Value) -> String {
+pub fn at(version: &Value) -> String {
     format!("{}@{}", version["workload"].as_str().unwrap(), version["digest"].as_str().unwrap())
 }
 
 /// Prompt, adapter with it, weights that it was merged into: each in a workload of its own. Digests of the last two.
-async fn chain(env: &Env) -> (Value, Value) {
+pub async fn chain(env: &Env) -> (Value, Value) {
     env.namespace("acme").await;
     files::push_prompt(env, "acme/p", "one", json!({})).await;
     let prompt = files::upload(env, "acme/a", "a.prompt.yaml", &files::prompt("one")).await;
@@ -58,19 +53,19 @@ async fn chain(env: &Env) -> (Value, Value) {
     (adapter, merged)
 }
 
-async fn found(env: &Env, token: &str, query: &str) -> Vec<String> {
+pub async fn found(env: &Env, token: &str, query: &str) -> Vec<String> {
     let page = env.get(&format!("/v1/find?{query}")).token(token).expect(200).await.value();
     let name =
         |it: &Value| format!("{}:{}", it["workload"].as_str().unwrap(), it["version"].as_str().unwrap());
     page["items"].as_array().unwrap().iter().map(name).collect()
 }
 
-fn escaped(text: &str) -> String {
+pub fn escaped(text: &str) -> String {
     text.replace('@', "%40").replace(':', "%3A").replace('/', "%2F")
 }
 
 /// The nodes of a tree by name, sorted.
-fn names(tree: &Value) -> Vec<String> {
+pub fn names(tree: &Value) -> Vec<String> {
     let mut names: Vec<String> =
         tree["nodes"].as_array().unwrap().iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect();
     names.sort();
@@ -88,16 +83,16 @@ fn edges(tree: &Value) -> Vec<String> {
     edges
 }
 
-async fn lineage(env: &Env, token: &str, path: &str) -> Value {
+pub async fn lineage(env: &Env, token: &str, path: &str) -> Value {
     env.get(path).token(token).expect(200).await.value()
 }
 
-const OPEN: &str = "gradus: policy/v1\nrules:
+pub const OPEN: &str = "gradus: policy/v1\nrules:
   prompt: { staging: { skip: true, gates: [] }, production: { skip: true, gates: [] } }
   adapter: { staging: { skip: true, gates: [] }, production: { skip: true, gates: [] } }
   weights: { staging: { skip: true, gates: [] }, production: { skip: true, gates: [] } }\n";
 
-async fn promote(env: &Env, workload: &str, version: &str, more: Value) -> Value {
+pub async fn promote(env: &Env, workload: &str, version: &str, more: Value) -> Value {
     let mut body = json!({ "version": version });
     for (name, value) in more.as_object().unwrap() {
         body[name] = value.clone();
@@ -106,7 +101,7 @@ async fn promote(env: &Env, workload: &str, version: &str, more: Value) -> Value
     env.call("POST", &path).json(body).expect(200).await.value()
 }
 
-async fn quarantine(env: &Env, token: &str, body: Value) -> crate::harness::Answer {
+pub async fn quarantine(env: &Env, token: &str, body: Value) -> crate::harness::Answer {
     env.call("POST", "/v1/quarantines").token(token).json(body).send().await
 }
 
@@ -164,7 +159,7 @@ backends! {
         let file = files::upload(&env, "acme/a", "a.prompt.yaml", &files::prompt("one")).await;
         push_adapter(&env, "acme/a", 1, json!({ "base": LLAMA, "prompt": file })).await;
         let down = lineage(&env, &env.admin, "/v1/lineage?base=hf%3Aorg%2Fsmall").await["down"].clone();
-        assert_eq!(names(&down), ["acme/p:1.0.0", "hf:org/small"]);
+        assert_eq!(names(&down), ["acme/p:1.0.0", "org/small"]);
         let set = quarantine(&env, &env.admin, json!({ "base": "hf:org/small", "reason": "withdrawn" })).await.value();
         assert_eq!(set["hits"], 1);
         env.policy(OPEN).await;
@@ -232,7 +227,7 @@ backends! {
         let hidden = env.get("/v1/workloads/acme/a/versions/1.0.0").expect(200).await.value()["digest"].as_str().unwrap().to_owned();
         push_weights(&env, "gamma/x", 5, json!({ "base": hidden })).await;
         let down = lineage(&env, &seen, "/v1/lineage?base=hf%3Aorg%2Fllama").await["down"].clone();
-        assert_eq!((down["versions"].as_u64(), names(&down)), (Some(0), vec!["hf:org/llama".to_owned()]));
+        assert_eq!((down["versions"].as_u64(), names(&down)), (Some(0), vec!["org/llama".to_owned()]));
         let up = lineage(&env, &seen, "/v1/workloads/gamma/x/versions/1.0.0/lineage?direction=up").await["up"].clone();
         assert_eq!(names(&up), ["gamma/x:1.0.0".to_owned(), hidden]);
     }
@@ -337,172 +332,6 @@ backends! {
         sql(&env, "UPDATE repositories SET lineage_to = 0").await;
         assert_eq!(found(&env, &env.admin, "dataset=tickets").await, ["acme/a:1.0.0"]);
     }
-
-    async fn what_is_in_quarantine_enters_no_stage_and_nor_does_what_is_made_of_it(env: Env) {
-        chain(&env).await;
-        env.policy(OPEN).await;
-        let ada = env.person("ada", "acme", Role::Admin).await;
-        let refused = quarantine(&env, &ada, json!({ "base": "hf:org/llama", "reason": "r" })).await;
-        assert_eq!(refused.status, 403, "it would hit other namespaces too: {}", refused.text());
-        let rita = env.person("rita", "acme", Role::Releaser).await;
-        assert_eq!(quarantine(&env, &rita, json!({ "reference": "acme/a:1.0.0", "reason": "r" })).await.status, 403);
-
-        let set = quarantine(&env, &env.admin, json!({ "dataset": "tickets", "reason": "personal data" })).await.value();
-        assert_eq!((set["hits"].as_i64(), set["scope"].as_str(), set["by"].as_str()), (Some(2), Some("*"), Some("admin")));
-        assert_eq!(quarantine(&env, &env.admin, json!({ "dataset": "tickets", "reason": "again" })).await.code(), "quarantine_stands");
-        for workload in ["acme/a", "acme/m"] {
-            let refused = promote(&env, workload, "1.0.0", json!({})).await;
-            assert_eq!((refused["state"].as_str(), open_gates(&refused["report"])), (Some("refused"), vec![("not_quarantined".into(), "fail".into())]), "{refused}");
-            assert!(refused["report"].to_string().contains("dataset tickets: personal data (admin)"), "{refused}");
-        }
-        assert_eq!(promote(&env, "acme/p", "1.0.0", json!({})).await["state"], "promoted", "the prompt is not made of it");
-        // A push of more of it does not enter the first stage by itself either.
-        let more = push_weights(&env, "acme/m", 7, json!({ "base": "acme/a:1.0.0" })).await;
-        assert_eq!(more["version"], "1.0.1");
-        let up = lineage(&env, &env.admin, "/v1/workloads/acme/m/versions/1.0.1/lineage?direction=up&depth=1").await["up"].clone();
-        assert_eq!(names(&up), ["acme/a:1.0.0", "acme/m:1.0.1"], "a version that is named exactly is that one");
-        let status = env.get("/v1/workloads/acme/m/status").expect(200).await.value();
-        assert_eq!(status["stages"][0]["current"]["version"], "1.0.0", "{status}");
-        assert!(status["stages"][0]["quarantined"][0]["reason"] == "personal data", "{status}");
-        let shown = env.get("/v1/workloads/acme/m/versions/1.0.1").expect(200).await.value();
-        assert_eq!(shown["quarantined"][0]["what"], "dataset tickets", "{shown}");
-        let resolved = env.get("/v1/workloads/acme/m/resolve/1.0.0").expect(200).await.value();
-        assert!(resolved["warnings"].to_string().contains("in quarantine"), "{resolved}");
-
-        // An admin may insist, as against other gates.
-        let over = promote(&env, "acme/m", "1.0.0", json!({ "override": "cleared by legal" })).await;
-        assert_eq!((over["state"].as_str(), over["overridden"].as_bool()), (Some("promoted"), Some(true)));
-        let listed = env.get("/v1/quarantines").token(&rita).expect(200).await.value();
-        assert_eq!(listed["items"].as_array().unwrap().len(), 1);
-
-        let cleared = env.call("POST", "/v1/quarantines/clear").json(json!({ "dataset": "tickets", "reason": "redacted" })).expect(200).await.value();
-        assert_eq!(cleared["items"][0]["cleared_because"], "redacted");
-        assert_eq!(promote(&env, "acme/a", "1.0.0", json!({})).await["state"], "promoted");
-        assert_eq!(env.get("/v1/quarantines").expect(200).await.value()["items"], json!([]));
-        assert_eq!(env.get("/v1/quarantines?cleared=true").expect(200).await.value()["items"].as_array().unwrap().len(), 1);
-        let log = env.get("/v1/events?kind=quarantine_set").expect(200).await.value();
-        assert_eq!((&log["items"][0]["data"]["hits"], &log["items"][0]["data"]["value"]), (&json!(2), &json!("tickets")));
-        assert!(crate::audit::verify(&env, None).await["first_bad"].is_null());
-    }
-
-    async fn an_admin_of_a_namespace_hits_what_is_in_it(env: Env) {
-        let (adapter, _) = chain(&env).await;
-        env.namespace("beta").await;
-        push_weights(&env, "beta/m", 3, json!({ "base": at(&adapter) })).await;
-        for namespace in ["acme", "beta"] {
-            env.call("PUT", &format!("/v1/policies/{namespace}")).body(OPEN).expect(200).await;
-        }
-        let ada = env.person("ada", "acme", Role::Admin).await;
-        let set = quarantine(&env, &ada, json!({ "reference": "acme/a:1.0.0", "reason": "leaks" })).await.value();
-        assert_eq!((set["hits"].as_i64(), set["scope"].as_str()), (Some(2), Some("acme")), "{set}");
-        assert_eq!(promote(&env, "acme/m", "1.0.0", json!({})).await["state"], "refused");
-        assert_eq!(promote(&env, "beta/m", "1.0.0", json!({})).await["state"], "promoted");
-        let eve = env.person("eve", "beta", Role::Admin).await;
-        assert_eq!(env.get("/v1/quarantines").token(&eve).expect(200).await.value()["items"], json!([]), "nothing of it is told to others");
-        // The admin of the registry hits all, and names nobody's versions to others.
-        let set = quarantine(&env, &env.admin, json!({ "reference": "acme/a:1.0.0", "reason": "leaks" })).await.value();
-        assert_eq!((set["hits"].as_i64(), set["scope"].as_str()), (Some(3), Some("*")), "{set}");
-        let refused = promote(&env, "beta/m", "1.0.0", json!({ "dry_run": true })).await;
-        assert_eq!(refused["report"]["gates"], json!([]), "it is there already");
-        let shown = env.get("/v1/workloads/beta/m/versions/1.0.0").token(&eve).expect(200).await.value();
-        assert_eq!(shown["quarantined"][0]["what"], "a version that it is made from");
-        assert!(!shown["quarantined"].to_string().contains("acme"), "{shown}");
-        let clear = |token: &str| env.call("POST", "/v1/quarantines/clear").token(token).json(json!({ "reference": "acme/a:1.0.0", "reason": "r" }));
-        assert_eq!(clear(&ada).expect(200).await.value()["items"].as_array().unwrap().len(), 1, "their own only");
-        let refused = clear(&ada).expect(403).await;
-        assert!(refused.text().contains("admin of the registry"), "{}", refused.text());
-        clear(&env.admin).expect(200).await;
-    }
-
-    async fn pulls_are_refused_where_the_policy_says_so(env: Env) {
-        let (_, merged) = chain(&env).await;
-        let digest = merged["digest"].as_str().unwrap().to_owned();
-        let set = json!({ "base": "hf:org/llama", "reason": "backdoor" });
-        let paths = [
-            "/v1/workloads/acme/m/resolve/1.0.0".to_owned(),
-            "/v1/workloads/acme/m/resolve/latest".into(),
-            format!("/v1/workloads/acme/m/resolve/{digest}"),
-            "/v2/acme/m/manifests/1.0.0".into(),
-            format!("/v2/acme/m/manifests/{digest}"),
-        ];
-        let statuses = async || {
-            let mut statuses = Vec::new();
-            for path in &paths {
-                statuses.push(env.get(path).send().await.status.as_u16());
-            }
-            statuses
-        };
-        assert_eq!(statuses().await, [200; 5]);
-        quarantine(&env, &env.admin, set).await;
-        assert_eq!(statuses().await, [200; 5], "without a word of the policy only promotions stop");
-        env.policy("gradus: policy/v1\nquarantine: { pulls: refuse }\n").await;
-        assert_eq!(statuses().await, [403; 5]);
-        let refused = env.get(&paths[0]).expect(403).await;
-        assert!(refused.code() == "quarantined" && refused.text().contains("backdoor"), "{}", refused.text());
-        assert_eq!(env.get(&paths[3]).expect(403).await.code(), "quarantined");
-        env.call("POST", "/v1/workloads/acme/p/render/1.0.0").json(json!({ "input": { "body": "x" } })).expect(200).await;
-        env.get("/v1/workloads/acme/m/versions/1.0.0").expect(200).await;
-        assert_eq!(env.get("/v1/policies/acme").expect(200).await.value()["quarantine"]["pulls"], "refuse");
-        env.call("POST", "/v1/quarantines/clear").json(json!({ "base": "hf:org/llama", "reason": "no" })).expect(200).await;
-        assert_eq!(statuses().await, [200; 5], "answers are not remembered beyond it");
-        assert_eq!(env.policy("gradus: policy/v1\nquarantine: { pulls: never }\n").await.code(), "policy_invalid");
-    }
-
-    async fn a_rollback_passes_over_what_is_in_quarantine(env: Env) {
-        env.namespace("acme").await;
-        env.policy(&production("[]")).await;
-        let root = env.root();
-        for number in 0..3 {
-            let version = root.push(&format!("text {number}")).await;
-            root.promote(&version, "production").await;
-        }
-        quarantine(&env, &env.admin, json!({ "reference": "acme/x:1.0.1", "reason": "rude" })).await;
-        let refused = root.rollback("production", Some("1.0.1")).await;
-        assert!(refused.code() == "rollback_target" && refused.text().contains("is in quarantine: acme/x:1.0.1: rude (admin)"), "{}", refused.text());
-        assert_eq!(root.rollback("production", None).await.value()["to"], "1.0.0");
-    }
-
-    async fn what_waits_is_judged_again(env: Env) {
-        env.namespace("acme").await;
-        env.policy(&production("[{ approvals: { count: 1 } }]")).await;
-        let root = env.root();
-        root.push("one").await;
-        assert_eq!(root.promote("1.0.0", "production").await.value()["state"], "pending");
-        quarantine(&env, &env.admin, json!({ "reference": "acme/x:1.0.0", "reason": "rude" })).await;
-        assert_eq!(gradus::ops::settle::settle_due(&env.cx).await.unwrap(), 1, "it is looked at again");
-        env.someone("ann", &[Role::Approver]).await.approve("1.0.0", "production").await;
-        assert_eq!(env.at("production").await, "", "an approval does not help");
-        let clear = json!({ "reference": "acme/x:1.0.0", "reason": "it is not" });
-        env.call("POST", "/v1/quarantines/clear").json(clear).expect(200).await;
-        gradus::ops::settle::settle_due(&env.cx).await.unwrap();
-        assert_eq!(env.at("production").await, "1.0.0");
-    }
-
-    async fn nothing_slips_in_between(env: Env) {
-        const ROUNDS: usize = 20;
-        env.namespace("acme").await;
-        env.policy(&production("[]")).await;
-        for number in 0..ROUNDS {
-            env.root().push(&format!("text {number}")).await;
-        }
-        let other = if env.backend.is_postgres() { Some(env.replica().await) } else { None };
-        let other = other.as_ref().unwrap_or(&env);
-        for number in 0..ROUNDS {
-            let version = format!("1.0.{number}");
-            let set = json!({ "reference": format!("{W}:{version}"), "reason": "r" });
-            let (root, admin) = (other.root(), env.admin.clone());
-            let (moved, set) = tokio::join!(root.promote(&version, "production"), quarantine(&env, &admin, set));
-            assert_eq!(set.status, 200, "{}", set.text());
-            let log = env.get(&format!("/v1/events?workload={W}&limit=1000")).expect(200).await.value();
-            let place = |kind: &str| {
-                let mut items = log["items"].as_array().unwrap().iter();
-                let is_there = |it: &&Value| it["data"]["stage"].is_null() || it["data"]["stage"] == "production";
-                items.find(|it| it["kind"] == kind && it["data"]["version"] == version.as_str() && is_there(it)).map(|it| it["position"].as_i64().unwrap())
-            };
-            let (promoted, set) = (place("promoted").filter(|_| moved.value()["state"] == "promoted"), place("quarantine_set").unwrap());
-            assert!(promoted.is_none_or(|promoted| promoted < set), "it entered after it was put in quarantine: {}", moved.text());
-        }
-    }
 }
 
 #[test]
@@ -531,11 +360,11 @@ fn one_command_says_what_is_hit_and_where_it_runs() {
     assert_eq!(serde_json::from_str::<Value>(&found.stdout).unwrap()[0]["version"], "1.0.0");
     let set = home.run(&["quarantine", "set", "--base", "hf:org/llama", "-m", "backdoor"]).expect(0);
     assert!(
-        set.stderr.contains("it hits 1 version") && set.stderr.contains("lineage --base hf:org/llama --down"),
+        set.stderr.contains("it hits 1 version") && set.stderr.contains("lineage --base org/llama --down"),
         "{}",
         set.stderr
     );
-    assert!(home.run(&["quarantine", "list"]).expect(0).stdout.contains("base hf:org/llama"));
+    assert!(home.run(&["quarantine", "list"]).expect(0).stdout.contains("base org/llama"));
     let refused = home.run(&["promote", "acme/y:1.0.0", "--to", "staging"]).expect(3);
     assert!(refused.stdout.contains("FAIL  not_quarantined"), "{}", refused.stdout);
     assert!(home.run(&["show", "acme/y:1.0.0"]).expect(0).stdout.contains("backdoor"));

@@ -54,7 +54,7 @@ mod inventory;
 mod keyless;
 /// Quotas of namespaces, and how much one principal may ask for.
 mod limits;
-/// What versions are made of, what is made of them, and quarantine.
+/// What versions are made of, and what is made of them.
 mod lineage;
 /// The event log: gap-free, exact, append-only.
 mod log;
@@ -80,6 +80,9 @@ mod promotion;
 mod prompts;
 /// Many promotions and rollbacks at once.
 mod races;
+/// What is kept from stages, with all that is made of it; and what that hits.
+mod quarantine;
+mod quarantine_hits;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
 /// Large downloads straight from the bucket.

@@ -83,11 +83,12 @@ async fn parts_of(
     Ok(parts.into_iter().collect())
 }
 
-/// What a version is made of, also where that is not recorded yet; `None`: it cannot be read.
+/// What a version is made of, also where that is not recorded yet; `None`: it cannot be read, or not in full.
 pub(super) async fn own(tx: &mut Tx, row: &VersionRow) -> Result<Option<Vec<Part>>> {
     let is_recorded = lineage::behind_in(tx, &row.workload).await?.is_none_or(|to| row.sequence <= to);
     if is_recorded {
-        return Ok(Some(lineage::of_version(tx, &(row.workload.clone(), row.sequence)).await?));
+        let parts = lineage::of_version(tx, &(row.workload.clone(), row.sequence)).await?;
+        return Ok(Some(parts).filter(|parts| (parts.len() as i64) < lineage::PARTS_MAX));
     }
     match stored(tx, row).await? {
         Some((manifest, inspection)) => Ok(Some(parts_of(tx, row, &manifest, &inspection).await?)),

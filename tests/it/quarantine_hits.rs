@@ -1,0 +1,177 @@
+//! What a quarantine hits, and what it does not.
+
+use crate::{
+    harness::{Env, backends, files},
+    lineage::{
+        LLAMA, OPEN, at, chain, data, escaped, found, lineage, names, promote, push_adapter, push_weights,
+        pushed, quarantine,
+    },
+};
+use gradus::model::{access::Role, digest::Digest};
+use serde_json::{Value, json};
+
+async fn warnings(env: &Env, workload: &str) -> String {
+    let resolved = env.get(&format!("/v1/workloads/{workload}/resolve/1.0.0")).expect(200).await.value();
+    resolved["warnings"].to_string()
+}
+
+async fn set(env: &Env, body: Value) -> Value {
+    let answer = quarantine(env, &env.admin, body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    answer.value()
+}
+
+backends! {
+    async fn any_of_many_files_counts(env: Env) {
+        const MANY: u64 = 150;
+        env.namespace("acme").await;
+        let file = |number: u64| files::noise(number + 1, 1024);
+        let mut all = Vec::new();
+        for number in 0..MANY {
+            all.push(files::upload(&env, "acme/many", &format!("part-{number}.dat"), &file(number)).await);
+        }
+        pushed(files::push(&env, "acme/many", all, json!({})).await);
+        for (workload, number) in [("acme/first", 0), ("acme/last", MANY - 1), ("acme/other", MANY)] {
+            let one = files::upload(&env, workload, "a.dat", &file(number)).await;
+            pushed(files::push(&env, workload, vec![one], json!({})).await);
+        }
+        assert_eq!(set(&env, json!({ "reference": "acme/other:1.0.0", "reason": "other" })).await["hits"], 1);
+        assert_eq!(warnings(&env, "acme/many").await, "[]");
+        for workload in ["acme/first", "acme/last"] {
+            set(&env, json!({ "reference": format!("{workload}:1.0.0"), "reason": "bad" })).await;
+            assert!(warnings(&env, "acme/many").await.contains(&format!("{workload}:1.0.0: bad")), "{workload}");
+        }
+    }
+
+    async fn what_cannot_be_followed_is_hit(env: Env) {
+        chain(&env).await;
+        sql_of_many(&env).await;
+        assert_eq!(warnings(&env, "acme/m").await, "[]", "while nothing is in quarantine");
+        set(&env, json!({ "dataset": "elsewhere", "reason": "r" })).await;
+        assert!(warnings(&env, "acme/m").await.contains("more than can be followed"));
+        assert_eq!(warnings(&env, "acme/a").await, "[]");
+        env.policy(OPEN).await;
+        assert_eq!(promote(&env, "acme/m", "1.0.0", json!({})).await["state"], "refused");
+    }
+
+    async fn what_was_purged_is_traced_and_put_in_quarantine(env: Env) {
+        let (adapter, _) = chain(&env).await;
+        push_adapter(&env, "acme/a", 3, json!({ "base": LLAMA })).await;
+        for who in ["ada", "bob"] {
+            let admin = env.person(who, "acme", Role::Admin).await;
+            let path = "/v1/workloads/acme/a/versions/1.0.0/purge";
+            let asked = env.call("POST", path).token(&admin).json(json!({ "reason": "a name is in it" })).send().await;
+            assert!(asked.status.is_success(), "{}", asked.text());
+        }
+        let up = lineage(&env, &env.admin, "/v1/workloads/acme/m/versions/1.0.0/lineage?direction=up").await["up"].clone();
+        assert!(["acme/a:1.0.0", "tickets"].iter().all(|name| names(&up).contains(&(*name).to_owned())), "{up}");
+        let own = lineage(&env, &env.admin, "/v1/workloads/acme/a/versions/1.0.0/lineage").await;
+        assert!(names(&own["down"]).contains(&"acme/m:1.0.0".to_owned()), "{own}");
+        let page = env.get("/v1/find?dataset=tickets").expect(200).await.value();
+        assert_eq!((&page["items"][0]["purged"], &page["items"][0]["yanked"]), (&json!(true), &json!(false)), "{page}");
+        let of = json!({ "reference": at(&adapter), "reason": "leaks" });
+        assert_eq!(set(&env, of.clone()).await["hits"], 2);
+        assert!(warnings(&env, "acme/m").await.contains("leaks"));
+        env.call("POST", "/v1/quarantines/clear").json(of).expect(200).await;
+        assert_eq!(warnings(&env, "acme/m").await, "[]");
+    }
+
+    async fn a_base_that_comes_later_is_the_base(env: Env) {
+        env.namespace("acme").await;
+        push_weights(&env, "acme/m", 1, json!({ "base": "acme/a:1.0.0" })).await;
+        push_weights(&env, "acme/n", 2, json!({ "base": "acme/a:1.0.1" })).await;
+        let base = push_weights(&env, "acme/a", 3, json!({})).await;
+        let digest = escaped(base["digest"].as_str().unwrap());
+        assert_eq!(found(&env, &env.admin, &format!("base={digest}")).await, ["acme/m:1.0.0"]);
+        let down = lineage(&env, &env.admin, "/v1/workloads/acme/a/versions/1.0.0/lineage?direction=down").await["down"].clone();
+        assert_eq!(names(&down), ["acme/a:1.0.0", "acme/m:1.0.0"]);
+        assert_eq!(set(&env, json!({ "reference": "acme/a:1.0.0", "reason": "bad" })).await["hits"], 2);
+        assert!(warnings(&env, "acme/m").await.contains("bad"));
+        assert_eq!(warnings(&env, "acme/n").await, "[]");
+    }
+
+    async fn a_model_is_the_same_with_and_without_its_hub(env: Env) {
+        env.namespace("acme").await;
+        for (number, base) in ["org/llama", "hf:org/llama", "org/llama@abc", LLAMA].into_iter().enumerate() {
+            push_weights(&env, &format!("acme/m{number}"), u8::try_from(number).unwrap(), json!({ "base": base })).await;
+        }
+        for name in ["org/llama", "hf:org/llama"] {
+            assert_eq!(found(&env, &env.admin, &format!("base={}", escaped(name))).await.len(), 4, "{name}");
+        }
+        assert_eq!(set(&env, json!({ "base": "hf:org/llama", "reason": "backdoor" })).await["hits"], 4);
+        assert!(warnings(&env, "acme/m0").await.contains("backdoor"));
+        let again = quarantine(&env, &env.admin, json!({ "base": "org/llama", "reason": "r" })).await;
+        assert_eq!(again.code(), "quarantine_stands");
+    }
+
+    async fn what_others_say_of_the_same_file_does_not_count(env: Env) {
+        for namespace in ["acme", "evil"] {
+            env.namespace(namespace).await;
+        }
+        push_weights(&env, "acme/m", 1, json!({})).await;
+        push_weights(&env, "evil/x", 1, json!({ "base": "hf:org/bad", "datasets": [{ "name": "poison", "digest": data() }] })).await;
+        for body in [json!({ "dataset": "poison", "reason": "r" }), json!({ "base": "hf:org/bad", "reason": "r" })] {
+            assert_eq!(set(&env, body).await["hits"], 1);
+        }
+        assert_eq!(warnings(&env, "acme/m").await, "[]");
+        assert_ne!(warnings(&env, "evil/x").await, "[]");
+        // In one's own namespace it does, and whoever is the same as what is bad is bad.
+        push_weights(&env, "acme/n", 1, json!({ "datasets": [{ "name": "leaked", "digest": Digest::sha256(b"leaked") }] })).await;
+        assert_eq!(set(&env, json!({ "dataset": "leaked", "reason": "ours" })).await["hits"], 2);
+        assert!(warnings(&env, "acme/m").await.contains("ours"));
+        assert_eq!(set(&env, json!({ "reference": "evil/x:1.0.0", "reason": "a secret of theirs" })).await["hits"], 3);
+        let said = warnings(&env, "acme/m").await;
+        assert!(said.contains("a version that it is made from") && !said.contains("theirs"), "{said}");
+    }
+
+    async fn a_licence_in_common_makes_nobody_the_same(env: Env) {
+        env.namespace("acme").await;
+        let licence = "As is. ".repeat(500);
+        for (workload, seed) in [("acme/a", 1), ("acme/b", 2)] {
+            let all = vec![
+                files::upload(&env, workload, "LICENSE", licence.as_bytes()).await,
+                files::upload(&env, workload, "model.dat", &files::noise(seed, 2048)).await,
+                files::upload(&env, workload, "empty.dat", b"0").await,
+            ];
+            pushed(files::push(&env, workload, all, json!({})).await);
+        }
+        assert_eq!(set(&env, json!({ "reference": "acme/a:1.0.0", "reason": "bad" })).await["hits"], 1);
+        assert_eq!(warnings(&env, "acme/b").await, "[]");
+    }
+
+    async fn those_who_are_hit_are_told(env: Env) {
+        let (adapter, _) = chain(&env).await;
+        env.namespace("beta").await;
+        env.namespace("gamma").await;
+        push_weights(&env, "beta/m", 3, json!({ "base": at(&adapter) })).await;
+        let eve = env.person("eve", "beta", Role::Reader).await;
+        let gina = env.person("gina", "gamma", Role::Reader).await;
+        set(&env, json!({ "reference": "acme/a:1.0.0", "reason": "leaks" })).await;
+        let told = async |token: &str| env.get("/v1/events?kind=quarantine_set").token(token).expect(200).await.value()["items"].clone();
+        let theirs = told(&eve).await;
+        assert_eq!(theirs.as_array().unwrap().len(), 1, "{theirs}");
+        let data = &theirs[0]["data"];
+        assert_eq!((&data["scope"], &data["hits"], &data["workload"]), (&json!("beta"), &json!(1), &Value::Null));
+        assert!(!theirs.to_string().contains("acme") && !theirs.to_string().contains("leaks"), "{theirs}");
+        assert_eq!(told(&gina).await, json!([]), "who is not hit is not told");
+        let all = told(&env.admin).await;
+        let scopes: Vec<(&str, i64)> = all.as_array().unwrap().iter().map(|it| (it["data"]["scope"].as_str().unwrap(), it["data"]["hits"].as_i64().unwrap())).collect();
+        assert_eq!(scopes, [("*", 3), ("acme", 2), ("beta", 1)]);
+    }
+
+    async fn an_answer_with_a_warning_is_asked_for_again(env: Env) {
+        let (_, merged) = chain(&env).await;
+        let path = format!("/v1/workloads/acme/m/resolve/{}", merged["digest"].as_str().unwrap());
+        assert!(env.get(&path).expect(200).await.header("cache-control").contains("immutable"));
+        set(&env, json!({ "base": LLAMA, "reason": "backdoor" })).await;
+        assert_eq!(env.get(&path).expect(200).await.header("cache-control"), "no-cache");
+    }
+}
+
+/// So many datasets of one version as no push takes.
+async fn sql_of_many(env: &Env) {
+    let many = "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 30001)
+                INSERT INTO lineage (relation, value, workload, sequence, body)
+                SELECT 'dataset', 'd' || CAST(i AS TEXT), 'acme/m', 1, 1 = 0 FROM n";
+    crate::harness::session::sql(env, many).await;
+}
