@@ -294,6 +294,20 @@ pub async fn with_body(tx: &mut Tx, file: &str, limit: i64) -> Result<Vec<Key>> 
     rows.into_iter().map(key).collect()
 }
 
+/// Versions of a workload that are a file themselves, newest first.
+pub async fn versions_with(
+    tx: &mut Tx,
+    workload: &Workload,
+    file: &Digest,
+    limit: i64,
+) -> Result<Vec<Version>> {
+    let sql = "SELECT v.version FROM lineage l JOIN versions v ON v.workload = l.workload AND v.sequence = l.sequence
+               WHERE l.relation = 'file' AND l.value = $1 AND l.workload = $2 AND l.body
+               ORDER BY l.sequence DESC LIMIT $3";
+    let rows: Vec<(String,)> = all!(tx, sql, file.as_str(), workload.as_str(), limit);
+    rows.into_iter().map(|(version,)| read("versions", &version)).collect()
+}
+
 /// Versions of content, in order.
 pub async fn with_content(tx: &mut Tx, digest: &str, limit: i64) -> Result<Vec<Key>> {
     let sql =

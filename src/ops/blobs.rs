@@ -211,7 +211,7 @@ pub async fn present(
         let found = match stat(cx, repository, digest).await {
             Ok(_) => true,
             Err(error) if error.code == "blob_unknown" => {
-                mount(cx, actor, repository, digest, Search::Namespace).await?
+                mount(cx, actor, repository, digest, Search::Namespace).await?.is_some()
             }
             Err(error) => return Err(error),
         };
@@ -235,15 +235,15 @@ pub enum Search {
     Everywhere,
 }
 
-/// Links a blob of another repository the actor may read. Answers false if there is none such: the bytes
-/// then have to be sent, since knowing a digest gives nothing.
+/// Links a blob of another repository the actor may read, and that gives it out. Answers which, or `None` if there is none
+/// such: the bytes then have to be sent, since knowing a digest gives nothing.
 pub async fn mount(
     cx: &Context,
     actor: &Actor,
     repository: &Workload,
     digest: &Digest,
     search: Search,
-) -> Result<bool> {
+) -> Result<Option<Workload>> {
     let store = store_of(cx, repository).await?;
     let mut tx = cx.db.read().await?;
     purge::refuse_blob(&mut tx, repository, digest).await?;
@@ -260,21 +260,30 @@ pub async fn mount(
     }
     drop(tx);
     // Bytes never leave their store by a mount: a namespace's region is a promise.
-    let usable = candidates.into_iter().any(|(candidate, in_store)| {
-        in_store == store.name && actor.may(Permission::Read, &candidate.namespace())
+    candidates.retain(|(candidate, in_store)| {
+        *in_store == store.name && actor.may(Permission::Read, &candidate.namespace())
     });
-    if !usable {
-        return Ok(false);
+    let mut usable = None;
+    for (candidate, _) in candidates {
+        match super::quarantine::check_file(cx, &candidate, digest).await {
+            Ok(()) => {
+                usable = Some(candidate);
+                break;
+            }
+            Err(error) if error.code == "quarantined" => {}
+            Err(error) => return Err(error),
+        }
     }
+    let Some(from) = usable else { return Ok(None) };
     let mut tx = cx.db.write().await?;
     let healthy = blobs::find(&mut tx, &store.name, digest).await?.filter(|row| row.quarantined_at.is_none());
-    let Some(row) = healthy else { return Ok(false) };
+    let Some(row) = healthy else { return Ok(None) };
     super::namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
     purge::refuse_blob(&mut tx, repository, digest).await?;
     quotas::admit_blob(&mut tx, repository, digest, row.size).await?;
     let linked = blobs::link(&mut tx, repository, &store.name, digest, cx.clock.now()).await?;
     tx.commit().await?;
-    Ok(linked)
+    Ok(linked.then_some(from))
 }
 
 /// Removes the repository's link. Refused while a manifest needs the blob.

@@ -316,3 +316,26 @@ pub(super) async fn check_content(
         None => Ok(()),
     }
 }
+
+/// Versions of one workload with the same file that are looked at.
+const SAME_MAX: i64 = 20;
+
+/// The same for a file that versions of the repository are themselves.
+pub async fn check_file(
+    cx: &Context,
+    repository: &crate::model::name::Workload,
+    file: &crate::model::digest::Digest,
+) -> Result<()> {
+    let mut tx = cx.db.read().await?;
+    if !rows::any_in(&mut tx, &repository.namespace()).await?
+        || effective(cx, &mut tx, repository.as_str()).await?.quarantine.pulls == Pulls::Allow
+    {
+        return Ok(());
+    }
+    for version in lineage::versions_with(&mut tx, repository, file, SAME_MAX).await? {
+        if let Some(row) = crate::db::versions::find(&mut tx, repository, &version).await? {
+            check_pull(cx, &mut tx, &row).await?;
+        }
+    }
+    Ok(())
+}

@@ -159,6 +159,24 @@ backends! {
         assert_eq!(scopes, [("*", 3), ("acme", 2), ("beta", 1)]);
     }
 
+    async fn files_are_kept_back_too_where_pulls_are_refused(env: Env) {
+        env.namespace("acme").await;
+        env.namespace("beta").await;
+        push_weights(&env, "acme/m", 1, json!({})).await;
+        let file = Digest::sha256(&files::safetensors(1));
+        let mount = async |to: &str| {
+            env.call("POST", &format!("/v2/{to}/blobs/uploads/?mount={file}&from=acme%2Fm")).send().await.status.as_u16()
+        };
+        assert_eq!(mount("beta/a").await, 201);
+        let reads = env.get("/v1/reads?workload=acme%2Fm").expect(200).await.value();
+        assert_eq!((&reads["items"][0]["how"], &reads["items"][0]["digest"]), (&json!("blob"), &json!(file)), "{reads}");
+        set(&env, json!({ "reference": "acme/m:1.0.0", "reason": "bad" })).await;
+        env.get(&format!("/v2/acme/m/blobs/{file}")).expect(200).await;
+        env.policy("gradus: policy/v1\nquarantine: { pulls: refuse }\n").await;
+        assert_eq!(env.get(&format!("/v2/acme/m/blobs/{file}")).expect(403).await.code(), "quarantined");
+        assert_eq!(mount("beta/b").await, 202, "the bytes have to be sent");
+    }
+
     async fn an_answer_with_a_warning_is_asked_for_again(env: Env) {
         let (_, merged) = chain(&env).await;
         let path = format!("/v1/workloads/acme/m/resolve/{}", merged["digest"].as_str().unwrap());

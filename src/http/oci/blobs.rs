@@ -9,7 +9,7 @@ use crate::{
         peer::Peer,
     },
     model::{digest::Digest, name::Workload, read::How},
-    ops::{blobs, reads},
+    ops::{blobs, quarantine, reads},
 };
 use axum::{
     body::Body,
@@ -43,6 +43,7 @@ pub async fn get(
 ) -> Reply {
     let digest: Digest = digest.parse()?;
     let repository = repository(&namespace, &name)?;
+    quarantine::check_file(&app, &repository, &digest).await?;
     let response = fetch(&app, &headers, &repository, &digest).await?;
     let read = reads::Read { workload: &repository, digest: &digest, version: None, how: How::Blob };
     reads::note(&app, &actor, peer.0, &read);

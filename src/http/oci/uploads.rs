@@ -4,13 +4,14 @@ use super::{CONTENT_DIGEST, Reply, location, reply, repository};
 use crate::{
     blobs::ByteStream,
     error::{Error, Result},
-    http::{App, Caller, answer::Query},
+    http::{App, Caller, answer::Query, peer::Peer},
     model::{
         access::Permission,
         digest::{Algorithm, Digest},
         name::Workload,
+        read::How,
     },
-    ops::{blobs, uploads},
+    ops::{blobs, reads, uploads},
 };
 use axum::{
     body::{Body, HttpBody as _},
@@ -65,6 +66,7 @@ fn progress(
 pub async fn begin(
     State(app): State<App>,
     Caller(actor): Caller,
+    peer: Peer,
     Path((namespace, name)): Path<(String, String)>,
     mut query: Query,
     body: Body,
@@ -80,8 +82,13 @@ pub async fn begin(
             None => Some(blobs::Search::Everywhere),
         };
         if let Some(search) = search
-            && blobs::mount(&app, &actor, &repository, &digest, search).await?
+            && let Some(from) = blobs::mount(&app, &actor, &repository, &digest, search).await?
         {
+            // Whoever takes a file of another repository has read it there.
+            if from != repository {
+                let read = reads::Read { workload: &from, digest: &digest, version: None, how: How::Blob };
+                reads::note(&app, &actor, peer.0, &read);
+            }
             return Ok(created(&app, &repository, &digest));
         }
     } else if let Some(digest) = query.parse::<Digest>("digest")? {
