@@ -314,9 +314,9 @@ backends! {
             };
             let came = bring().await;
             assert_eq!((came.evidence, came.left_out.len(), came.refused.len()), (3, 0, 0), "{came:?}");
-            assert_eq!(referrers(there, &version).await, [sbom.clone()]);
-            assert_eq!(referrers(there, &sbom).await, [signature.clone()]);
-            assert_eq!(referrers(there, &signature).await, [stamp.clone()]);
+            assert_eq!(referrers(there, &version).await, std::slice::from_ref(&sbom));
+            assert_eq!(referrers(there, &sbom).await, std::slice::from_ref(&signature));
+            assert_eq!(referrers(there, &signature).await, std::slice::from_ref(&stamp));
             let again = bring().await;
             assert_eq!((again.evidence, again.evidence_known, again.blobs_sent), (0, 3, 0), "{again:?}");
         }

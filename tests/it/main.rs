@@ -113,6 +113,8 @@ mod story;
 mod tenants;
 /// TLS: whom a client trusts, and what a server starts with.
 mod tls;
+/// Registries of earlier versions.
+mod upgrades;
 /// Bytes come in by every way of the distribution-spec.
 mod uploads;
 /// Version numbers, references, races.

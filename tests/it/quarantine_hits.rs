@@ -144,17 +144,17 @@ backends! {
         env.namespace("beta").await;
         env.namespace("gamma").await;
         push_weights(&env, "beta/m", 3, json!({ "base": at(&adapter) })).await;
-        let eve = env.person("eve", "beta", Role::Reader).await;
-        let gina = env.person("gina", "gamma", Role::Reader).await;
+        let eve = env.person("eve", "beta", Role::Auditor).await;
+        let gina = env.person("gina", "gamma", Role::Auditor).await;
         set(&env, json!({ "reference": "acme/a:1.0.0", "reason": "leaks" })).await;
-        let told = async |token: &str| env.get("/v1/events?kind=quarantine_set").token(token).expect(200).await.value()["items"].clone();
-        let theirs = told(&eve).await;
+        let told = async |token: &str, of: &str| env.get(&format!("/v1/events?kind=quarantine_set{of}")).token(token).expect(200).await.value()["items"].clone();
+        let theirs = told(&eve, "&namespace=beta").await;
         assert_eq!(theirs.as_array().unwrap().len(), 1, "{theirs}");
         let data = &theirs[0]["data"];
         assert_eq!((&data["scope"], &data["hits"], &data["workload"]), (&json!("beta"), &json!(1), &Value::Null));
         assert!(!theirs.to_string().contains("acme") && !theirs.to_string().contains("leaks"), "{theirs}");
-        assert_eq!(told(&gina).await, json!([]), "who is not hit is not told");
-        let all = told(&env.admin).await;
+        assert_eq!(told(&gina, "&namespace=gamma").await, json!([]), "who is not hit is not told");
+        let all = told(&env.admin, "").await;
         let scopes: Vec<(&str, i64)> = all.as_array().unwrap().iter().map(|it| (it["data"]["scope"].as_str().unwrap(), it["data"]["hits"].as_i64().unwrap())).collect();
         assert_eq!(scopes, [("*", 3), ("acme", 2), ("beta", 1)]);
     }
