@@ -78,11 +78,11 @@ mod policies;
 mod promotion;
 /// Rendering, at every tier.
 mod prompts;
-/// Many promotions and rollbacks at once.
-mod races;
 /// What is kept from stages, with all that is made of it; and what that hits.
 mod quarantine;
 mod quarantine_hits;
+/// Many promotions and rollbacks at once.
+mod races;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
 /// Large downloads straight from the bucket.

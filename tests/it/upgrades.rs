@@ -22,7 +22,7 @@ fn fixtures() -> Vec<(String, PathBuf)> {
         .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
         .collect();
     all.sort_by_key(|(schema, _)| schema.parse::<i64>().unwrap());
-    assert!(all.len() >= 7, "{all:?}");
+    assert!(all.len() >= 8, "{all:?}");
     all
 }
 
