@@ -14,7 +14,7 @@ pub struct Copy {
     /// The version, for example acme/ticket-triage:production
     #[arg(value_parser = argument::<Reference>)]
     reference: Reference,
-    /// The other registry and the workload there, for example https://models.example.org/acme/ticket-triage
+    /// The other registry and the workload there, for example `https://models.example.org/acme/ticket-triage`
     #[arg(long, value_name = "URL", value_parser = argument::<Place>)]
     to: Place,
     /// The token for the other registry; better in the environment or stored by `login`

@@ -184,7 +184,7 @@ pub async fn read(tx: &mut Tx, table: &Table, sink: &mut impl Sink) -> Result<()
 const BINDS: usize = 30_000;
 
 impl Table {
-    /// How many rows [`write`] takes at once.
+    /// How many rows [`write()`] takes at once.
     pub fn rows_at_once(&self) -> usize {
         (BINDS / self.columns.len().max(1)).min(1000)
     }

@@ -1,5 +1,5 @@
 //! Backups of a running registry: the facts of one moment, then the bytes they name. Garbage collection is held from the
-//! beginning to the end, or until whoever takes the backup has not been heard of for [`HELD`].
+//! beginning to the end, or until whoever takes the backup has not been heard of for a quarter of an hour.
 
 use super::Context;
 use crate::{
@@ -41,7 +41,7 @@ fn lapsed(id: &str) -> Error {
         .hint("begin another one with: gradus backup --out DIR; what is in the folder is not fetched again")
 }
 
-/// Holds garbage collection. Whoever deletes bytes looks for this under the log's lock (see [`check_none`]).
+/// Holds garbage collection. Whoever deletes bytes looks for this under the log's lock.
 pub async fn begin(cx: &Context, actor: &Actor) -> Result<Held> {
     let (id, now) = (cx.clock.id().to_string(), cx.clock.now());
     let until = now + HELD;
