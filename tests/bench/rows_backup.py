@@ -17,12 +17,12 @@ def measure(bench):
         many_facts(bench, database)
 
 
-def restore(bench, source, folder, target, config=None):
+def restore(bench, source, folder, target, config=None, expect=0):
     """By the real command, with the secret of the original."""
     secret = (bench.folder / source / "secret").read_text().strip()
     env = clean_environment(bench.folder / "home", NO_COLOR="1", GRADUS_SECRET=secret)
     options = ["--config", config] if config else []
-    run_cli(bench.binary, ["--data-dir", target, *options, "restore", folder], env, timeout=3600)
+    run_cli(bench.binary, ["--data-dir", target, *options, "restore", folder], env, expect, timeout=3600)
 
 
 def large_file(bench):
@@ -80,7 +80,8 @@ def many_facts(bench, database):
         config = bench.folder / f"{name}-restored.toml"
         config.write_text(configuration(url))
     target = bench.folder / f"{name}-restored-{database}"
-    back.add(seconds(lambda: restore(bench, f"{name}-{database}", folder, target, config)))
+    # It is restored, and then finds that no entry of the log tells of the versions that were made by SQL.
+    back.add(seconds(lambda: restore(bench, f"{name}-{database}", folder, target, config, expect=6)))
     bench.table.section(f"Backup: {bench.versions:,} versions, {database}")
     bench.table.add("backup", Samples([bench.versions / taken.median]), "versions/s")
     bench.table.add("the server's memory meanwhile", memory, "MiB", at_most=200)

@@ -17,7 +17,8 @@ from .measure import Connection, Samples
 
 NAMESPACES = 1000
 AT_MOST = 100  # ms
-COMMON, SOME, RARE = "hf:org/common", "hf:org/some", "hf:org/rare"
+# As the index has them: without `hf:`.
+COMMON, SOME, RARE = "org/common", "org/some", "org/rare"
 
 # Version number i is 0.0.(i / 1000) of the workload `x` in namespace `bench-(i % 1000)`. `{bytes}`, `{no}` and `{yes}` are the
 # only words that the databases do not share.
