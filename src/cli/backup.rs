@@ -154,6 +154,7 @@ impl Restore {
         };
         let restored = restore_into(&data_dir, &config, &secret, source, &choices, out).await?;
         // From here on it is a registry: brought up to date, and looked through as its auditors would.
+        let lacks_secret = config.keys.file.is_none() && !data_dir.join("secret").exists();
         let local = connect::open_local(&data_dir, config, None).await?;
         let log = verify::verify(&local.context, None).await?;
         local.context.db.close().await;
@@ -166,6 +167,9 @@ impl Restore {
                 super::print::time(taken_at)
             ));
         })?;
+        if lacks_secret {
+            out.note("keep GRADUS_SECRET set for it, or put the secret into the file `secret` of the data directory");
+        }
         if !restored.missing.is_empty() {
             let missing = count(restored.missing.len(), "blob");
             out.note(format!("{missing} without bytes: pulling them fails until they are pushed again; gradus scrub names them"));

@@ -278,11 +278,18 @@ backends! {
         let stray = folder.path().join(blob_path(&Digest::sha256(b"stray")));
         fs::create_dir_all(stray.parent().unwrap()).unwrap();
         fs::write(&stray, b"stray").unwrap();
+        // What leads elsewhere is left alone, and so is what is no blob.
+        let outside = tempfile::tempdir().unwrap();
+        let kept = outside.path().join("0".repeat(64));
+        fs::write(&kept, b"mine").unwrap();
+        std::os::unix::fs::symlink(outside.path(), folder.path().join("blobs/sha256/zz")).unwrap();
+        fs::write(folder.path().join("blobs/sha256/notes"), b"mine").unwrap();
         env.clock.advance(Duration::from_secs(1));
         push_prompt(&env, W, "more", json!({})).await;
         let pruning = Taking { verify: false, prune: true };
         let second = take_as(&env, folder.path(), pruning).await.unwrap();
         assert_eq!((second.pruned, second.pruned_bytes), (1, 5));
+        assert!(kept.exists() && folder.path().join("blobs/sha256/notes").exists() && !stray.exists());
         for facts in [&first.facts_file, &second.facts_file] {
             assert!(facts.exists());
         }

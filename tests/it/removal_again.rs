@@ -43,6 +43,28 @@ async fn assert_sound(env: &Env) {
 }
 
 backends! {
+    async fn what_is_too_short_to_be_anybodys_is_taken_in_again(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for fill in [1, 2] {
+            let mut files = vec![files::upload(&env, W, "model.safetensors", &files::safetensors(fill)).await];
+            if fill == 1 {
+                files.push(files::upload(&env, W, "special_tokens_map.json", b"{}").await);
+            }
+            assert_eq!(files::push(&env, W, files, json!({})).await.status, 201);
+        }
+        let path = format!("/v1/workloads/{W}/versions/1.0.0/purge");
+        ada.post(&path, "bad").await;
+        assert_eq!(bob.post(&path, "bad").await.value()["state"], "purged");
+        // The config of evidence is `{}` too.
+        let card = json!({ "gradus": "model_card/v1", "parts": { "license": "apache-2.0" } });
+        let said = env.call("POST", &format!("/v1/workloads/{W}/versions/1.0.1/evidence")).body(card.to_string()).send().await;
+        assert_eq!(said.status, 200, "{}", said.text());
+        let again = files::upload(&env, W, "special_tokens_map.json", b"{}").await;
+        let other = files::upload(&env, W, "model.safetensors", &files::safetensors(3)).await;
+        assert_eq!(files::push(&env, W, vec![again, other], json!({})).await.status, 201);
+    }
+
     async fn purged_files_do_not_come_back_under_another_name(env: Env) {
         env.namespace("acme").await;
         let (ada, bob) = admins(&env).await;

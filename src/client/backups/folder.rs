@@ -76,12 +76,15 @@ impl Folder {
         }
         let (mut count, mut bytes) = (0, 0);
         for algorithm in ["sha256", "sha512"] {
-            let Ok(fans) = fs::read_dir(self.root.join("blobs").join(algorithm)) else { continue };
-            for fan in fans {
-                for file in fs::read_dir(fan?.path())? {
+            // What leads elsewhere, or is not ours by its name, is left alone.
+            for fan in folders(&self.root.join("blobs"), algorithm)? {
+                for file in fs::read_dir(fan)? {
                     let file = file?;
-                    let path = file.path();
-                    if !named.contains(&path) && file.file_type()?.is_file() {
+                    let (path, name) = (file.path(), file.file_name());
+                    let name = name.to_string_lossy();
+                    let hex = name.strip_suffix(".part").unwrap_or(&name);
+                    let is_ours = hex.len() >= 64 && hex.bytes().all(|byte| byte.is_ascii_hexdigit());
+                    if is_ours && file.file_type()?.is_file() && !named.contains(&path) {
                         (count, bytes) = (count + 1, bytes + file.metadata()?.len());
                         fs::remove_file(&path).map_err(|error| at(&path, error))?;
                     }
@@ -92,6 +95,17 @@ impl Folder {
     }
 }
 
+/// The folders of an algorithm's blobs, none of them or above them a link.
+fn folders(blobs: &Path, algorithm: &str) -> Result<Vec<PathBuf>> {
+    let root = blobs.join(algorithm);
+    let is_folder = |path: &Path| fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_dir());
+    if !is_folder(blobs) || !is_folder(&root) {
+        return Ok(Vec::new());
+    }
+    let entries = fs::read_dir(root)?.collect::<io::Result<Vec<_>>>()?;
+    Ok(entries.into_iter().map(|entry| entry.path()).filter(|path| is_folder(path)).collect())
+}
+
 /// Adds where the blobs lie that a file of facts names.
 fn named_by(facts: &Path, named: &mut BTreeSet<PathBuf>) -> Result<()> {
     const BLOB: &str = "{\"fact\":{\"table\":\"blobs\"";
@@ -100,15 +114,17 @@ fn named_by(facts: &Path, named: &mut BTreeSet<PathBuf>) -> Result<()> {
         Error::integrity("backup_invalid", format!("facts in the folder cannot be read: {}", facts.display()))
             .hint("nothing was pruned; take them away if they are of no use")
     };
+    let mut is_whole = false;
     for line in BufReader::new(File::open(facts)?).lines() {
         let line = line.map_err(|error| unread().source(error))?;
+        is_whole = line.starts_with("{\"end\":");
         if line.starts_with(BLOB) {
             let Ok(Line::Fact(fact)) = serde_json::from_str(&line) else { return Err(unread()) };
             let digest = fact.row.get("digest").and_then(serde_json::Value::as_str).ok_or_else(unread)?;
             named.insert(root.join(blob_path(&digest.parse()?)));
         }
     }
-    Ok(())
+    if is_whole { Ok(()) } else { Err(unread()) }
 }
 
 pub(super) fn private_dir(path: &Path) -> io::Result<()> {

@@ -167,6 +167,12 @@ impl Source {
     }
 }
 
+/// Whether a name is one that a backup gives: what somebody called otherwise has no place in the order.
+fn is_facts(name: &str) -> bool {
+    let time = name.strip_prefix("facts-").and_then(|name| name.strip_suffix(".jsonl"));
+    time.is_some_and(|time| time.bytes().all(|byte| byte.is_ascii_digit() || b"TZ.".contains(&byte)))
+}
+
 /// The facts whose name sorts last.
 fn newest(folder: &Path) -> Result<PathBuf> {
     let none = |why: String| {
@@ -176,8 +182,7 @@ fn newest(folder: &Path) -> Result<PathBuf> {
     let entries =
         fs::read_dir(folder).map_err(|error| none("the folder cannot be read".into()).source(error))?;
     let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    let facts: Vec<String> =
-        names.filter(|name| name.starts_with("facts-") && name.ends_with(".jsonl")).collect();
+    let facts: Vec<String> = names.filter(|name| is_facts(name)).collect();
     match facts.iter().max() {
         Some(newest) => Ok(folder.join(newest)),
         None if folder.join("facts.part").exists() => {
