@@ -41,11 +41,6 @@ pub(super) const POSTGRES: &[Text] = texts! {
     11 "byte_order" "postgres/0011_byte_order.sql",
     13 "byte_order" "postgres/0013_byte_order.sql",
     15 "byte_order" "postgres/0015_byte_order.sql",
-    17 "byte_order" "postgres/0017_byte_order.sql",
-    19 "byte_order" "postgres/0019_byte_order.sql",
-    21 "byte_order" "postgres/0021_byte_order.sql",
-    23 "byte_order" "postgres/0023_byte_order.sql",
-    25 "byte_order" "postgres/0025_byte_order.sql",
     27 "byte_order" "postgres/0027_byte_order.sql",
 };
 
