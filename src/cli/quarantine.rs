@@ -73,6 +73,14 @@ impl Quarantine {
                 let place = place(&set);
                 out.done(&set, format!("put {} in quarantine{place}: it hits {more}{hits}", name(&set)))?;
                 out.note(format!("what is hit, and where it runs: {}", out.command(&lineage(&set))));
+                let alike = set.alike.unwrap_or(0);
+                if alike > 0 {
+                    out.note(format!(
+                        "not hit: {}, with the same files as some that are, or made from them, in namespaces where nobody says so; they are shown too, and are hit with: {}",
+                        count(alike, "version"),
+                        out.command("quarantine set --file DIGEST -m WHY"),
+                    ));
+                }
                 Ok(())
             }
             Self::Clear { what, message } => {

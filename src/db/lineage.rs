@@ -7,7 +7,6 @@ use super::{
 use crate::{
     error::Result,
     model::{
-        access::EVERYWHERE,
         digest::Digest,
         kind::Tier,
         lineage::{Part, Relation},
@@ -103,20 +102,12 @@ pub async fn insert(tx: &mut Tx, workload: &Workload, sequence: i64, parts: &[Pa
     Ok(())
 }
 
-/// Links what named a version as its base before it was there to its content, up to a limit.
-pub async fn link_to(
-    tx: &mut Tx,
-    workload: &Workload,
-    version: &Version,
-    digest: &Digest,
-    limit: i64,
-) -> Result<()> {
+/// Links what named a version as its base before it was there to its content: all of it, or it would not be found.
+pub async fn link_to(tx: &mut Tx, workload: &Workload, version: &Version, digest: &Digest) -> Result<()> {
     let sql = "INSERT INTO lineage (relation, value, workload, sequence, body)
-               SELECT 'base', CAST($2 AS TEXT), workload, sequence, 1 = 0 FROM
-                   (SELECT workload, sequence FROM lineage WHERE relation = 'base' AND value = $1
-                    ORDER BY workload, sequence LIMIT $3) AS named
-               WHERE sequence > 0 ON CONFLICT DO NOTHING";
-    execute!(tx, sql, format!("{workload}:{version}"), digest.as_str(), limit);
+               SELECT 'base', CAST($2 AS TEXT), workload, sequence, 1 = 0 FROM lineage
+               WHERE relation = 'base' AND value = $1 ON CONFLICT DO NOTHING";
+    execute!(tx, sql, format!("{workload}:{version}"), digest.as_str());
     Ok(())
 }
 
@@ -190,22 +181,21 @@ pub async fn of_version(tx: &mut Tx, (workload, sequence): &Key) -> Result<Vec<P
     rows.into_iter().map(part).collect()
 }
 
-/// What contents are made of, at most [`AT_ONCE`] of them, and whether that is all. It is the same for all versions that have
-/// one: the manifest says it.
-pub async fn of_contents(tx: &mut Tx, digests: &[String]) -> Result<(Vec<(Part, Tier)>, bool)> {
-    let sql = "SELECT DISTINCT l.relation, l.value, l.body, v.tier FROM versions v CROSS JOIN lineage l
-               WHERE v.digest IN ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
-                   AND l.workload = v.workload AND l.sequence = v.sequence
-                   AND l.relation IN ('base', 'dataset', 'file', 'prompt')
-               ORDER BY l.relation, l.value LIMIT $17";
-    let most = PARTS_MAX * AT_ONCE as i64;
-    let rows: Vec<(String, String, bool, String)> = by_texts!(tx, sql, digests, most);
-    let is_all = (rows.len() as i64) < most;
-    let parts = rows
-        .into_iter()
-        .map(|(relation, value, body, tier)| Ok((part((relation, value, body))?, read("versions", &tier)?)))
-        .collect::<Result<_>>()?;
-    Ok((parts, is_all))
+/// Versions of one content that are looked at: a replica that does not know of the index may have made some of them.
+const SAME_MAX: i64 = 8;
+
+/// What content is made of. It is the same for all versions that have it: the manifest says it. `None`: there is no such
+/// version, or nothing is recorded of it yet.
+pub async fn of_content(tx: &mut Tx, digest: &str) -> Result<Option<(Vec<Part>, Tier)>> {
+    let sql = "SELECT workload, sequence, tier FROM versions WHERE digest = $1 ORDER BY workload, sequence LIMIT $2";
+    let rows: Vec<(String, i64, String)> = all!(tx, sql, digest, SAME_MAX);
+    for (workload, sequence, tier) in rows {
+        let parts = of_version(tx, &key((workload, sequence))?).await?;
+        if !parts.is_empty() {
+            return Ok(Some((parts, read("versions", &tier)?)));
+        }
+    }
+    Ok(None)
 }
 
 /// Files that one statement asks for: a version may have some thousands.
@@ -239,18 +229,6 @@ pub async fn of_bodies(tx: &mut Tx, files: &[String], namespace: &Namespace) -> 
     let rows: Vec<PartRow> = by_files!(tx, sql, files, first.as_str(), last.as_str(), PARTS_MAX);
     let is_all = (rows.len() as i64) < PARTS_MAX;
     Ok((rows.into_iter().map(part).collect::<Result<_>>()?, is_all))
-}
-
-/// The content of versions that are any of some files themselves and are in quarantine, there or everywhere.
-pub async fn standing_with(tx: &mut Tx, files: &[String], namespace: &Namespace) -> Result<Vec<String>> {
-    let sql = "SELECT DISTINCT v.digest FROM lineage l CROSS JOIN versions v
-               WHERE l.relation = 'file' AND l.value IN (FILES) AND l.body
-                   AND v.workload = l.workload AND v.sequence = l.sequence
-                   AND EXISTS (SELECT 1 FROM quarantines q WHERE q.scope IN ($129, $130) AND q.root = 'version'
-                               AND q.value = v.digest AND q.cleared_at IS NULL)
-               ORDER BY v.digest";
-    let rows: Vec<(String,)> = by_files!(tx, sql, files, EVERYWHERE, namespace.as_str());
-    Ok(rows.into_iter().map(|(digest,)| digest).collect())
 }
 
 /// The files that versions are themselves.
@@ -294,16 +272,16 @@ pub async fn with_body(tx: &mut Tx, file: &str, limit: i64) -> Result<Vec<Key>> 
     rows.into_iter().map(key).collect()
 }
 
-/// Versions of a workload that are a file themselves, newest first.
-pub async fn versions_with(
+/// A version for each content of a workload that is a file itself and was not purged.
+pub async fn contents_with(
     tx: &mut Tx,
     workload: &Workload,
     file: &Digest,
     limit: i64,
 ) -> Result<Vec<Version>> {
-    let sql = "SELECT v.version FROM lineage l JOIN versions v ON v.workload = l.workload AND v.sequence = l.sequence
-               WHERE l.relation = 'file' AND l.value = $1 AND l.workload = $2 AND l.body
-               ORDER BY l.sequence DESC LIMIT $3";
+    let sql = "SELECT MIN(v.version) FROM lineage l JOIN versions v ON v.workload = l.workload AND v.sequence = l.sequence
+               WHERE l.relation = 'file' AND l.value = $1 AND l.workload = $2 AND l.body AND v.purged_at IS NULL
+               GROUP BY v.digest ORDER BY MAX(l.sequence) DESC LIMIT $3";
     let rows: Vec<(String,)> = all!(tx, sql, file.as_str(), workload.as_str(), limit);
     rows.into_iter().map(|(version,)| read("versions", &version)).collect()
 }

@@ -3,7 +3,11 @@
 
 use super::{
     Context,
-    lineage::{ancestry::Ancestry, down, index},
+    lineage::{
+        ancestry::{Ancestry, BadFiles},
+        hits::Hits,
+        index,
+    },
     policy::effective,
     promote::check_reason,
     resolve,
@@ -41,6 +45,8 @@ pub enum Of {
 pub struct Set {
     pub row: QuarantineRow,
     pub hits: i64,
+    /// Versions that are not hit although they have the same files as some that are, or were made from them.
+    pub alike: i64,
     /// There are more than were counted.
     pub more: bool,
 }
@@ -85,9 +91,10 @@ pub async fn set(cx: &Context, actor: &Actor, of: &Of, reason: &str) -> Result<S
     let (root, named) = root_of(cx, of).await?;
     index::require_whole(cx).await?;
     // Counted before, since it may take a while and must not hold up others.
-    let is_hit = |(workload, _): &Key| scope == EVERYWHERE || workload.namespace().as_str() == scope;
-    let (counts, more) = down::count(&mut cx.db.read().await?, &root, &is_hit).await?;
-    let hits = counts.values().sum();
+    let may_be_hit = |(workload, _): &Key| scope == EVERYWHERE || workload.namespace().as_str() == scope;
+    let Hits { by_namespace, alike, more } =
+        Hits::count(&mut cx.db.read().await?, &root, &may_be_hit).await?;
+    let hits = by_namespace.values().sum();
     let mut tx = cx.db.write().await?;
     let (_, latest) = log::lock(&mut tx).await?;
     let now = latest.map_or_else(|| cx.clock.now(), |latest| latest.max(cx.clock.now()));
@@ -124,14 +131,14 @@ pub async fn set(cx: &Context, actor: &Actor, of: &Of, reason: &str) -> Result<S
     let mut changes = vec![change];
     if row.scope == EVERYWHERE {
         // Those who are hit are told, and nothing of others.
-        let each = counts.iter().take(TOLD_MAX);
+        let each = by_namespace.iter().take(TOLD_MAX);
         changes.extend(
             each.map(|(namespace, hits)| Change::QuarantineSet(told_to(&row, namespace, *hits, more))),
         );
     }
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    Ok(Set { row, hits, more })
+    Ok(Set { row, hits, alike, more })
 }
 
 /// Ends a quarantine. Answers what stood of it: an admin of the registry ends it everywhere.
@@ -262,7 +269,8 @@ async fn look(tx: &mut Tx, row: &VersionRow) -> Result<Vec<Quarantine>> {
     let Some((by, at)) = standing.first().map(|first| (first.set_by.clone(), first.set_at)) else {
         return Ok(Vec::new());
     };
-    let ancestry = Ancestry::of(tx, row).await?;
+    let bad = BadFiles::of(tx, standing.iter().map(|quarantine| &quarantine.root)).await?;
+    let ancestry = Ancestry::of(tx, row, &bad).await?;
     let hits = standing.into_iter().filter(|quarantine| ancestry.has(&quarantine.root));
     let said = |hit: QuarantineRow| {
         // Of versions elsewhere those who may not read them learn nothing.
@@ -317,10 +325,10 @@ pub(super) async fn check_content(
     }
 }
 
-/// Versions of one workload with the same file that are looked at.
-const SAME_MAX: i64 = 20;
+/// Contents of one workload with the same file that are looked at.
+const SAME_MAX: i64 = 200;
 
-/// The same for a file that versions of the repository are themselves.
+/// The same for a file that versions of the repository are themselves: it is refused if all of these are.
 pub async fn check_file(
     cx: &Context,
     repository: &crate::model::name::Workload,
@@ -332,10 +340,14 @@ pub async fn check_file(
     {
         return Ok(());
     }
-    for version in lineage::versions_with(&mut tx, repository, file, SAME_MAX).await? {
-        if let Some(row) = crate::db::versions::find(&mut tx, repository, &version).await? {
-            check_pull(cx, &mut tx, &row).await?;
+    let mut refused = Ok(());
+    for version in lineage::contents_with(&mut tx, repository, file, SAME_MAX).await? {
+        let Some(row) = crate::db::versions::find(&mut tx, repository, &version).await? else { continue };
+        match check_pull(cx, &mut tx, &row).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.code == "quarantined" => refused = Err(error),
+            Err(error) => return Err(error),
         }
     }
-    Ok(())
+    refused
 }

@@ -115,6 +115,10 @@ pub struct QuarantineView {
     /// How many versions it hits, in the answer to what set it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hits: Option<i64>,
+    /// How many are not hit although they have the same files as some that are, or were made from them: those who say what
+    /// is in the files say so in another namespace. In the answer to what set it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alike: Option<i64>,
     /// There are more than were counted.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,

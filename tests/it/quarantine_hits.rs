@@ -177,6 +177,63 @@ backends! {
         assert_eq!(mount("beta/b").await, 202, "the bytes have to be sent");
     }
 
+    async fn one_file_of_many_keeps_back_no_version_without_it(env: Env) {
+        env.namespace("acme").await;
+        let (shared, bad) = (files::safetensors(1), files::safetensors(2));
+        let part = async |name: &str, bytes: &[u8]| files::upload(&env, "acme/m", name, bytes).await;
+        pushed(files::push(&env, "acme/m", vec![part("a.safetensors", &shared).await], json!({})).await);
+        let both = vec![part("a.safetensors", &shared).await, part("b.safetensors", &bad).await];
+        pushed(files::push(&env, "acme/m", both, json!({})).await);
+        env.policy("gradus: policy/v1\nquarantine: { pulls: refuse }\n").await;
+        let status = async |bytes: &[u8]| {
+            let path = format!("/v2/acme/m/blobs/{}", Digest::sha256(bytes));
+            env.get(&path).send().await.status.as_u16()
+        };
+        assert_eq!(set(&env, json!({ "file": Digest::sha256(&bad), "reason": "r" })).await["hits"], 1);
+        assert_eq!((status(&shared).await, status(&bad).await), (200, 403), "1.0.0 is not hit, and needs its file");
+        assert_eq!(set(&env, json!({ "file": Digest::sha256(&shared), "reason": "r" })).await["hits"], 2);
+        assert_eq!((status(&shared).await, status(&bad).await), (403, 403));
+    }
+
+    async fn those_who_are_not_hit_for_want_of_a_word_are_counted(env: Env) {
+        for namespace in ["acme", "beta", "gamma"] {
+            env.namespace(namespace).await;
+        }
+        push_weights(&env, "acme/m", 1, json!({ "datasets": [{ "name": "poison", "digest": data() }] })).await;
+        push_weights(&env, "beta/copy", 1, json!({})).await;
+        push_weights(&env, "gamma/made", 2, json!({ "base": Digest::sha256(&files::safetensors(1)) })).await;
+        let told = set(&env, json!({ "dataset": "poison", "reason": "r" })).await;
+        assert_eq!((&told["hits"], &told["alike"]), (&json!(1), &json!(2)), "{told}");
+        let told = set(&env, json!({ "file": Digest::sha256(&files::safetensors(1)), "reason": "r" })).await;
+        assert_eq!((&told["hits"], &told["alike"]), (&json!(3), &json!(0)), "{told}");
+        assert!(warnings(&env, "gamma/made").await.contains("file sha256:"));
+    }
+
+    async fn what_is_counted_is_what_is_hit(env: Env) {
+        for seed in 1..=2 {
+            let all = some_of_everything(&env, seed).await;
+            let of = all.iter().map(|(workload, _)| json!({ "reference": format!("{workload}:1.0.0") }));
+            let own = |number: u8| seed * 10 + number;
+            let files = (1..=4).map(|number| Digest::sha256(&files::safetensors(own(number))));
+            let files = files.chain((1..=3).map(|number| Digest::sha256(&files::prompt(&own(number).to_string()))));
+            let of = of.chain(files.flat_map(|file| [json!({ "file": file }), json!({ "base": file })]));
+            let contents = all.iter().map(|(_, digest)| json!({ "base": digest }));
+            let named = [json!({ "base": format!("hf:org/bad{seed}") }), json!({ "dataset": format!("poison{seed}") })];
+            for mut root in of.chain(contents).chain(named) {
+                root["reason"] = json!("r");
+                let told = set(&env, root.clone()).await;
+                let mut hit = Vec::new();
+                for (workload, _) in &all {
+                    if warnings(&env, workload).await != "[]" {
+                        hit.push(workload);
+                    }
+                }
+                assert_eq!(told["hits"], hit.len(), "seed {seed}: {root} hits {hit:?} of {all:?}");
+                env.call("POST", "/v1/quarantines/clear").json(root).expect(200).await;
+            }
+        }
+    }
+
     async fn an_answer_with_a_warning_is_asked_for_again(env: Env) {
         let (_, merged) = chain(&env).await;
         let path = format!("/v1/workloads/acme/m/resolve/{}", merged["digest"].as_str().unwrap());
@@ -192,4 +249,58 @@ async fn sql_of_many(env: &Env) {
                 INSERT INTO lineage (relation, value, workload, sequence, body)
                 SELECT 'dataset', 'd' || CAST(i AS TEXT), 'acme/m', 1, 1 = 0 FROM n";
     crate::harness::session::sql(env, many).await;
+}
+
+/// Versions of all tiers in two namespaces that have files, bases and datasets in common, as chance will have it: workload and
+/// digest of each.
+async fn some_of_everything(env: &Env, seed: u8) -> Vec<(String, String)> {
+    let mut state = u64::from(seed);
+    let mut next = |below: u64| {
+        // Knuth's MMIX generator; its upper bits are the random ones.
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % below
+    };
+    // Each seed has files of its own.
+    let own = |number: u64| seed * 10 + u8::try_from(number).unwrap();
+    let namespaces = [format!("acme{seed}"), format!("beta{seed}")];
+    for namespace in &namespaces {
+        env.namespace(namespace).await;
+    }
+    let mut all: Vec<(String, String)> = Vec::new();
+    for number in 0..16 {
+        let workload = format!("{}/w{number}", namespaces[next(2) as usize]);
+        let is_prompt = next(4) == 0;
+        let text = files::prompt(&own(1 + next(3)).to_string());
+        let mut more = json!({});
+        let earlier = all.get(next(16) as usize).cloned();
+        more["base"] = match (next(6), earlier) {
+            (0, _) => json!(format!("hf:org/bad{seed}")),
+            (1, _) => json!(Digest::sha256(&files::safetensors(own(1 + next(4))))),
+            (2 | 3, Some((workload, digest))) => json!(format!("{workload}@{digest}")),
+            (4, Some((workload, _))) => json!(format!("{workload}:1.0.0")),
+            _ => Value::Null,
+        };
+        if next(5) == 0 {
+            let digest = Digest::sha256(&[seed]);
+            more["datasets"] = json!([{ "name": format!("poison{seed}"), "digest": digest }]);
+        }
+        let mut parts = Vec::new();
+        if is_prompt {
+            parts.push(files::upload(env, &workload, "a.prompt.yaml", &text).await);
+        } else {
+            for name in ["a.safetensors", "b.safetensors"].into_iter().take(1 + next(2) as usize) {
+                parts.push(files::upload(env, &workload, name, &files::safetensors(own(1 + next(4)))).await);
+            }
+            if next(3) == 0 {
+                more["prompt"] = files::upload(env, &workload, "a.prompt.yaml", &text).await;
+            }
+        }
+        // Its own number makes it a content of its own, but now and then.
+        if next(4) > 0 {
+            parts.push(files::upload(env, &workload, "notes.txt", number.to_string().as_bytes()).await);
+        }
+        let version = pushed(files::push(env, &workload, parts, more).await);
+        all.push((workload, version["digest"].as_str().unwrap().to_owned()));
+    }
+    all
 }

@@ -172,6 +172,7 @@ fn quarantine_view(row: ops_quarantine::QuarantineRow) -> wire::QuarantineView {
         at: row.set_at,
         by: row.set_by,
         hits: None,
+        alike: None,
         more: false,
         cleared_at: row.cleared_at,
         cleared_by: row.cleared_by,
@@ -197,7 +198,13 @@ pub async fn quarantine(
     JsonBody(body): JsonBody<wire::QuarantineOf>,
 ) -> Answer<wire::QuarantineView> {
     let set = ops_quarantine::set(&app, &actor, &meant(&body)?, &body.reason).await?;
-    Ok(Json(wire::QuarantineView { hits: Some(set.hits), more: set.more, ..quarantine_view(set.row) }))
+    let counts = wire::QuarantineView {
+        hits: Some(set.hits),
+        alike: Some(set.alike),
+        more: set.more,
+        ..quarantine_view(set.row)
+    };
+    Ok(Json(counts))
 }
 
 pub async fn clear(

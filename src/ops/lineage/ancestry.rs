@@ -6,7 +6,7 @@ use super::index;
 use crate::{
     db::{
         Tx,
-        lineage::{self as rows, AT_ONCE, MANY},
+        lineage::{self as rows, MANY},
         versions::VersionRow,
     },
     error::Result,
@@ -17,7 +17,10 @@ use crate::{
         name::Namespace,
     },
 };
-use std::{collections::BTreeSet, mem};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    mem,
+};
 
 /// Most contents and files that are followed: some times as many as a version has files.
 const STEPS_MAX: usize = 40_000;
@@ -37,6 +40,36 @@ impl Steps {
     }
 }
 
+/// Which of some roots each file is, that are versions: what is the same file has the same faults, whatever else it has.
+#[derive(Default)]
+pub(in crate::ops) struct BadFiles {
+    by_file: BTreeMap<String, Vec<String>>,
+    /// There are more.
+    is_cut: bool,
+}
+
+impl BadFiles {
+    pub async fn of(tx: &mut Tx, roots: impl Iterator<Item = &Root> + Send) -> Result<Self> {
+        let mut all = Self::default();
+        let mut room = BAD_FILES_MAX;
+        for root in roots.filter(|root| root.kind == RootKind::Version) {
+            let Some((parts, _)) = rows::of_content(tx, &root.value).await? else { continue };
+            for file in parts.into_iter().filter(|part| part.body) {
+                all.by_file.entry(file.value).or_default().push(root.value.clone());
+                room = room.saturating_sub(1);
+            }
+            if room == 0 {
+                all.is_cut = true;
+                break;
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// Most files of versions in quarantine.
+const BAD_FILES_MAX: usize = 300_000;
+
 /// Everything a version is made of, and what is the same as it.
 #[derive(Default)]
 pub(in crate::ops) struct Ancestry {
@@ -53,8 +86,8 @@ pub(in crate::ops) struct Ancestry {
 
 impl Ancestry {
     /// Goes all the way, up to a bound that no honest version comes near.
-    pub async fn of(tx: &mut Tx, row: &VersionRow) -> Result<Self> {
-        let mut all = Self::default();
+    pub async fn of(tx: &mut Tx, row: &VersionRow, bad: &BadFiles) -> Result<Self> {
+        let mut all = Self { is_cut: bad.is_cut, ..Self::default() };
         let namespace = row.workload.namespace();
         all.names.insert((RootKind::Version, row.digest.to_string()));
         match index::own(tx, row).await? {
@@ -75,10 +108,10 @@ impl Ancestry {
                 all.contents(tx).await?;
             } else if !all.bodies.next.is_empty() {
                 let files = mem::take(&mut all.bodies.next);
-                all.files(tx, &files, &namespace, Tier::Weights).await?;
+                all.files(tx, &files, &namespace, (Tier::Weights, bad)).await?;
             } else if !all.templates.next.is_empty() {
                 let files = mem::take(&mut all.templates.next);
-                all.files(tx, &files, &namespace, Tier::Prompt).await?;
+                all.files(tx, &files, &namespace, (Tier::Prompt, bad)).await?;
             } else {
                 return Ok(all);
             }
@@ -90,11 +123,10 @@ impl Ancestry {
     }
 
     async fn contents(&mut self, tx: &mut Tx) -> Result<()> {
-        for some in mem::take(&mut self.contents.next).chunks(AT_ONCE) {
-            let (parts, is_all) = rows::of_contents(tx, some).await?;
-            self.is_cut |= !is_all;
-            for (part, tier) in parts {
-                self.take(vec![part], tier);
+        for digest in mem::take(&mut self.contents.next) {
+            if let Some((parts, tier)) = rows::of_content(tx, &digest).await? {
+                self.is_cut |= parts.len() as i64 >= rows::PARTS_MAX;
+                self.take(parts, tier);
             }
         }
         Ok(())
@@ -105,8 +137,10 @@ impl Ancestry {
         tx: &mut Tx,
         files: &[String],
         namespace: &Namespace,
-        tier: Tier,
+        (tier, bad): (Tier, &BadFiles),
     ) -> Result<()> {
+        let roots = files.iter().filter_map(|file| bad.by_file.get(file)).flatten();
+        self.names.extend(roots.map(|digest| (RootKind::Version, digest.clone())));
         for some in files.chunks(MANY) {
             let (mut parts, is_all) = rows::of_bodies(tx, some, namespace).await?;
             self.is_cut |= !is_all;
@@ -114,9 +148,6 @@ impl Ancestry {
                 parts.retain(|part| part.relation == Relation::Dataset);
             }
             self.take(parts, tier);
-            // What is the same file has the same faults, whatever else it has.
-            let bad = rows::standing_with(tx, some, namespace).await?;
-            self.names.extend(bad.into_iter().map(|digest| (RootKind::Version, digest)));
         }
         Ok(())
     }

@@ -13,7 +13,6 @@ use crate::{
     model::{
         kind::Tier,
         lineage::{Relation, Root, RootKind},
-        name::Namespace,
     },
 };
 use std::collections::{BTreeMap, BTreeSet};
@@ -21,8 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Rows that name a few things; beyond that the walk is cut.
 const NAMING_MAX: i64 = 20_000;
 
-/// Names, and the nodes that are asked about by each.
-type Asked = BTreeMap<(Relation, String), Vec<(usize, Option<Namespace>)>>;
+/// Names, and the node that is asked about by each.
+type Asked = BTreeMap<(Relation, String), usize>;
 
 /// A walk under way.
 struct Walk<'a> {
@@ -30,12 +29,8 @@ struct Walk<'a> {
     sees: Sight<'a>,
     /// Where each version is among the nodes.
     known: BTreeMap<Key, usize>,
-    /// What was asked for; for a namespace, where only that counts.
-    asked: BTreeSet<(Relation, String, Option<Namespace>)>,
-    /// What somebody says of files counts in their own namespace only, as in `ancestry`.
-    strict: bool,
-    /// The first of all, which are known themselves.
-    roots: BTreeSet<usize>,
+    /// What was asked for.
+    asked: BTreeSet<(Relation, String)>,
     /// Prompts that were only measured on what is asked about: their templates do not have it in them.
     measured: BTreeSet<usize>,
 }
@@ -51,29 +46,14 @@ pub async fn down(
     depth: usize,
     sees: Sight<'_>,
 ) -> Result<Tree> {
-    walk(tx, root, first, depth, (sees, false)).await
-}
-
-async fn walk(
-    tx: &mut Tx,
-    root: &Root,
-    first: Option<&Key>,
-    depth: usize,
-    (sees, strict): (Sight<'_>, bool),
-) -> Result<Tree> {
     let mut walk = Walk {
         tree: Tree::default(),
         sees,
         known: BTreeMap::new(),
         asked: BTreeSet::new(),
-        strict,
-        roots: BTreeSet::new(),
         measured: BTreeSet::new(),
     };
     let mut level = walk.begin(tx, root, first).await?;
-    if root.kind == RootKind::Version {
-        walk.roots.extend(&level);
-    }
     // What names something that is no version is a step from it already.
     let steps = depth.min(DEPTH_MAX) - usize::from(root.kind != RootKind::Version && depth > 0);
     for _ in 0..steps {
@@ -144,7 +124,7 @@ impl Walk<'_> {
             let Some(Node::Version(version)) = self.tree.nodes.get(*at) else { continue };
             let (key, digest) = (version.brief.key.clone(), version.brief.digest.to_string());
             places.insert(key, (*at, version.brief.tier));
-            self.ask(&mut asked, (Relation::Base, digest, None), *at);
+            self.ask(&mut asked, (Relation::Base, digest), *at);
         }
         let keys: Vec<Key> = places.keys().cloned().collect();
         for few in keys.chunks(AT_ONCE) {
@@ -155,10 +135,8 @@ impl Walk<'_> {
                     Tier::Prompt => &[Relation::File, Relation::Prompt],
                     _ => &[Relation::Base, Relation::File],
                 };
-                let is_bound = self.strict && !self.roots.contains(&at);
                 for relation in relations {
-                    let namespace = is_bound.then(|| key.0.namespace());
-                    self.ask(&mut asked, (*relation, file.clone(), namespace), at);
+                    self.ask(&mut asked, (*relation, file.clone()), at);
                 }
             }
         }
@@ -170,10 +148,8 @@ impl Walk<'_> {
             let mut found = Vec::new();
             for (part, key) in naming {
                 let relation = part.relation;
-                for (from, namespace) in asked.get(&(relation, part.value)).into_iter().flatten() {
-                    if namespace.as_ref().is_none_or(|namespace| *namespace == key.0.namespace()) {
-                        found.push((Some((*from, relation)), key.clone()));
-                    }
+                if let Some(from) = asked.get(&(relation, part.value)) {
+                    found.push((Some((*from, relation)), key));
                 }
             }
             next.extend(self.add(tx, found).await?);
@@ -181,10 +157,9 @@ impl Walk<'_> {
         Ok(())
     }
 
-    fn ask(&mut self, asked: &mut Asked, what: (Relation, String, Option<Namespace>), at: usize) {
+    fn ask(&mut self, asked: &mut Asked, what: (Relation, String), at: usize) {
         if self.asked.insert(what.clone()) {
-            let (relation, value, namespace) = what;
-            asked.entry((relation, value)).or_default().push((at, namespace));
+            asked.insert(what, at);
         }
     }
 
@@ -222,24 +197,4 @@ impl Walk<'_> {
         }
         Ok(new)
     }
-}
-
-/// How many versions have a root in them, as a gate judges it, of each namespace that is asked about; and whether there are
-/// more than were counted.
-pub(in crate::ops) async fn count(
-    tx: &mut Tx,
-    root: &Root,
-    sees: Sight<'_>,
-) -> Result<(BTreeMap<Namespace, i64>, bool)> {
-    let all = |_: &Key| true;
-    let tree = walk(tx, root, None, DEPTH_MAX, (&all, true)).await?;
-    let mut counts = BTreeMap::new();
-    for node in &tree.nodes {
-        if let Node::Version(version) = node
-            && sees(&version.brief.key)
-        {
-            *counts.entry(version.brief.key.0.namespace()).or_insert(0) += 1;
-        }
-    }
-    Ok((counts, tree.cut))
 }

@@ -26,9 +26,6 @@ use std::collections::BTreeSet;
 /// Most bytes of a name: no index takes much more, and nobody asks for longer ones.
 const VALUE_MAX: usize = 1024;
 
-/// Most versions that are linked to a base which comes after them.
-const LATE_MAX: i64 = 10_000;
-
 /// Records what a version is made of, in a transaction that has locked its repository.
 pub(in crate::ops) async fn record(
     tx: &mut Tx,
@@ -38,7 +35,7 @@ pub(in crate::ops) async fn record(
 ) -> Result<()> {
     let parts = parts_of(tx, row, manifest, inspection).await?;
     lineage::insert(tx, &row.workload, row.sequence, &parts).await?;
-    lineage::link_to(tx, &row.workload, &row.version, &row.digest, LATE_MAX).await
+    lineage::link_to(tx, &row.workload, &row.version, &row.digest).await
 }
 
 async fn parts_of(

@@ -1,9 +1,10 @@
 //! Lineage: what versions are made of, and what is made of them. `index` records it, `find` asks for versions by it,
-//! `ancestry` goes from a version to all it is made of, `down` and `up` show the way.
+//! `ancestry` goes from a version to all it is made of, `hits` counts what that finds something in, `down` and `up` show the way.
 
 pub(super) mod ancestry;
 pub(super) mod down;
 pub mod find;
+pub(super) mod hits;
 pub mod index;
 mod nodes;
 mod up;
