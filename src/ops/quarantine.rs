@@ -4,7 +4,7 @@
 use super::{
     Context,
     lineage::{
-        ancestry::{Ancestry, BadFiles},
+        ancestry::{Ancestry, Lookups},
         hits::Hits,
         index,
     },
@@ -269,8 +269,8 @@ async fn look(tx: &mut Tx, row: &VersionRow) -> Result<Vec<Quarantine>> {
     let Some((by, at)) = standing.first().map(|first| (first.set_by.clone(), first.set_at)) else {
         return Ok(Vec::new());
     };
-    let bad = BadFiles::of(tx, standing.iter().map(|quarantine| &quarantine.root)).await?;
-    let ancestry = Ancestry::of(tx, row, &bad).await?;
+    let mut lookups = Lookups::of(tx, standing.iter().map(|quarantine| &quarantine.root)).await?;
+    let ancestry = Ancestry::of(tx, row, &mut lookups).await?;
     let hits = standing.into_iter().filter(|quarantine| ancestry.has(&quarantine.root));
     let said = |hit: QuarantineRow| {
         // Of versions elsewhere those who may not read them learn nothing.

@@ -20,6 +20,7 @@ use crate::{
 use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
+    sync::Arc,
 };
 
 /// Most contents and files that are followed: some times as many as a version has files.
@@ -40,22 +41,34 @@ impl Steps {
     }
 }
 
-/// Which of some roots each file is, that are versions: what is the same file has the same faults, whatever else it has.
+/// What content is made of.
+type Content = Option<Arc<(Vec<Part>, Tier)>>;
+/// What somebody says of files, and whether that is all.
+type Said = Arc<(Vec<Part>, bool)>;
+
+/// What is asked of the index for one version after another, each once.
 #[derive(Default)]
-pub(in crate::ops) struct BadFiles {
-    by_file: BTreeMap<String, Vec<String>>,
-    /// There are more.
+pub(in crate::ops) struct Lookups {
+    /// Which of the roots each file is, that are versions: what is the same file has the same faults, whatever else it has.
+    bad_files: BTreeMap<String, Vec<String>>,
+    /// There are more of these.
     is_cut: bool,
+    contents: BTreeMap<String, Content>,
+    said: BTreeMap<(Namespace, Vec<String>), Said>,
 }
 
-impl BadFiles {
+/// Most files of versions in quarantine.
+const BAD_FILES_MAX: usize = 300_000;
+
+impl Lookups {
+    /// For asking whether any of some roots is in versions.
     pub async fn of(tx: &mut Tx, roots: impl Iterator<Item = &Root> + Send) -> Result<Self> {
         let mut all = Self::default();
         let mut room = BAD_FILES_MAX;
         for root in roots.filter(|root| root.kind == RootKind::Version) {
             let Some((parts, _)) = rows::of_content(tx, &root.value).await? else { continue };
             for file in parts.into_iter().filter(|part| part.body) {
-                all.by_file.entry(file.value).or_default().push(root.value.clone());
+                all.bad_files.entry(file.value).or_default().push(root.value.clone());
                 room = room.saturating_sub(1);
             }
             if room == 0 {
@@ -65,10 +78,27 @@ impl BadFiles {
         }
         Ok(all)
     }
-}
 
-/// Most files of versions in quarantine.
-const BAD_FILES_MAX: usize = 300_000;
+    async fn content(&mut self, tx: &mut Tx, digest: String) -> Result<Content> {
+        if let Some(known) = self.contents.get(&digest) {
+            return Ok(known.clone());
+        }
+        let found = rows::of_content(tx, &digest).await?.map(Arc::new);
+        self.contents.insert(digest, found.clone());
+        Ok(found)
+    }
+
+    /// What a namespace says of files.
+    async fn said(&mut self, tx: &mut Tx, namespace: &Namespace, files: &[String]) -> Result<Said> {
+        let asked = (namespace.clone(), files.to_vec());
+        if let Some(known) = self.said.get(&asked) {
+            return Ok(known.clone());
+        }
+        let found = Arc::new(rows::of_bodies(tx, files, namespace).await?);
+        self.said.insert(asked, found.clone());
+        Ok(found)
+    }
+}
 
 /// Everything a version is made of, and what is the same as it.
 #[derive(Default)]
@@ -86,12 +116,12 @@ pub(in crate::ops) struct Ancestry {
 
 impl Ancestry {
     /// Goes all the way, up to a bound that no honest version comes near.
-    pub async fn of(tx: &mut Tx, row: &VersionRow, bad: &BadFiles) -> Result<Self> {
-        let mut all = Self { is_cut: bad.is_cut, ..Self::default() };
+    pub async fn of(tx: &mut Tx, row: &VersionRow, lookups: &mut Lookups) -> Result<Self> {
+        let mut all = Self { is_cut: lookups.is_cut, ..Self::default() };
         let namespace = row.workload.namespace();
         all.names.insert((RootKind::Version, row.digest.to_string()));
         match index::own(tx, row).await? {
-            Some(own) => all.take(own, row.tier),
+            Some(own) => all.take(&own, row.tier),
             None => all.is_cut = true,
         }
         // Few bases lead to many files, so they come first.
@@ -105,13 +135,13 @@ impl Ancestry {
                 return Ok(all);
             }
             if !all.contents.next.is_empty() {
-                all.contents(tx).await?;
+                all.contents(tx, lookups).await?;
             } else if !all.bodies.next.is_empty() {
                 let files = mem::take(&mut all.bodies.next);
-                all.files(tx, &files, &namespace, (Tier::Weights, bad)).await?;
+                all.files(tx, &files, &namespace, (Tier::Weights, lookups)).await?;
             } else if !all.templates.next.is_empty() {
                 let files = mem::take(&mut all.templates.next);
-                all.files(tx, &files, &namespace, (Tier::Prompt, bad)).await?;
+                all.files(tx, &files, &namespace, (Tier::Prompt, lookups)).await?;
             } else {
                 return Ok(all);
             }
@@ -122,11 +152,12 @@ impl Ancestry {
         self.names.contains(&(root.kind, root.value.clone()))
     }
 
-    async fn contents(&mut self, tx: &mut Tx) -> Result<()> {
+    async fn contents(&mut self, tx: &mut Tx, lookups: &mut Lookups) -> Result<()> {
         for digest in mem::take(&mut self.contents.next) {
-            if let Some((parts, tier)) = rows::of_content(tx, &digest).await? {
+            if let Some(content) = lookups.content(tx, digest).await? {
+                let (parts, tier) = &*content;
                 self.is_cut |= parts.len() as i64 >= rows::PARTS_MAX;
-                self.take(parts, tier);
+                self.take(parts, *tier);
             }
         }
         Ok(())
@@ -137,23 +168,23 @@ impl Ancestry {
         tx: &mut Tx,
         files: &[String],
         namespace: &Namespace,
-        (tier, bad): (Tier, &BadFiles),
+        (tier, lookups): (Tier, &mut Lookups),
     ) -> Result<()> {
-        let roots = files.iter().filter_map(|file| bad.by_file.get(file)).flatten();
+        let roots = files.iter().filter_map(|file| lookups.bad_files.get(file)).flatten();
         self.names.extend(roots.map(|digest| (RootKind::Version, digest.clone())));
         for some in files.chunks(MANY) {
-            let (mut parts, is_all) = rows::of_bodies(tx, some, namespace).await?;
+            let said = lookups.said(tx, namespace, some).await?;
+            let (parts, is_all) = &*said;
             self.is_cut |= !is_all;
-            if tier == Tier::Prompt {
-                parts.retain(|part| part.relation == Relation::Dataset);
-            }
-            self.take(parts, tier);
+            let counts = |part: &&Part| tier != Tier::Prompt || part.relation == Relation::Dataset;
+            self.take(parts.iter().filter(counts), tier);
         }
         Ok(())
     }
 
-    fn take(&mut self, parts: Vec<Part>, tier: Tier) {
+    fn take<'a>(&mut self, parts: impl IntoIterator<Item = &'a Part>, tier: Tier) {
         for Part { relation, value, body } in parts {
+            let value = value.clone();
             match relation {
                 Relation::Base => {
                     if value.parse::<Digest>().is_ok() {
@@ -169,7 +200,7 @@ impl Ancestry {
                     self.names.insert((RootKind::Dataset, value));
                 }
                 Relation::File => {
-                    match (body, tier) {
+                    match (*body, tier) {
                         (true, Tier::Prompt) => self.templates.go(value.clone()),
                         (true, _) => self.bodies.go(value.clone()),
                         (false, _) => {}

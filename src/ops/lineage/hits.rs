@@ -2,7 +2,7 @@
 
 use super::{
     DEPTH_MAX,
-    ancestry::{Ancestry, BadFiles},
+    ancestry::{Ancestry, Lookups},
     down::down,
     nodes::Node,
 };
@@ -11,7 +11,13 @@ use crate::{
     error::Result,
     model::{lineage::Root, name::Namespace},
 };
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
+
+/// How long is counted: what is bad is to be stopped soon.
+const COUNTING_MAX: Duration = Duration::from_secs(5);
 
 /// Versions that a root hits.
 #[derive(Debug, Default)]
@@ -26,14 +32,15 @@ pub(in crate::ops) struct Hits {
 }
 
 impl Hits {
-    /// Counts what is asked about. It may take a while where there are thousands.
+    /// Counts what is asked about, as far as that goes in some seconds.
     pub async fn count(
         tx: &mut Tx,
         root: &Root,
         asked: &(dyn Fn(&Key) -> bool + Send + Sync),
     ) -> Result<Self> {
+        let begun = Instant::now();
         let tree = down(tx, root, None, DEPTH_MAX, &|_| true).await?;
-        let bad = BadFiles::of(tx, std::iter::once(root)).await?;
+        let mut lookups = Lookups::of(tx, std::iter::once(root)).await?;
         let mut hits = Self { more: tree.cut, ..Self::default() };
         // The same content is hit in a namespace under all names, or under none.
         let mut known = BTreeMap::new();
@@ -43,6 +50,10 @@ impl Hits {
             if !asked(&version.brief.key) {
                 continue;
             }
+            if begun.elapsed() > COUNTING_MAX {
+                hits.more = true;
+                break;
+            }
             let content = (workload.namespace(), digest.clone());
             let is_hit = match known.get(&content) {
                 Some(is_hit) => *is_hit,
@@ -50,7 +61,7 @@ impl Hits {
                     let Some(row) = versions::find(tx, workload, &version.brief.version).await? else {
                         continue;
                     };
-                    let ancestry = Ancestry::of(tx, &row, &bad).await?;
+                    let ancestry = Ancestry::of(tx, &row, &mut lookups).await?;
                     let is_hit = ancestry.has(root) || ancestry.is_cut;
                     known.insert(content.clone(), is_hit);
                     is_hit
