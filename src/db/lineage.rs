@@ -231,6 +231,31 @@ pub async fn of_bodies(tx: &mut Tx, files: &[String], namespace: &Namespace) -> 
     Ok((rows.into_iter().map(part).collect::<Result<_>>()?, is_all))
 }
 
+/// The files that contents are themselves, at most [`AT_ONCE`] of these: content and file. One version is asked for all that
+/// have the same.
+pub async fn bodies_of_contents(tx: &mut Tx, digests: &[String]) -> Result<Vec<(String, String)>> {
+    macro_rules! first {
+        ($column:literal) => {
+            concat!(
+                "(SELECT ",
+                $column,
+                " FROM versions v WHERE v.digest = wanted.column1 AND EXISTS (SELECT 1 FROM lineage o
+                  WHERE o.workload = v.workload AND o.sequence = v.sequence) ORDER BY v.workload, v.sequence LIMIT 1)"
+            )
+        };
+    }
+    let sql = concat!(
+        "SELECT one.digest, l.value FROM (SELECT column1 AS digest, ",
+        first!("workload"),
+        " AS workload, ",
+        first!("sequence"),
+        " AS sequence FROM (VALUES ($1), ($2), ($3), ($4), ($5), ($6), ($7), ($8), ($9), ($10), ($11), ($12), ($13), ($14), ($15), ($16))
+             AS wanted LIMIT 16) AS one
+         CROSS JOIN lineage l WHERE l.workload = one.workload AND l.sequence = one.sequence AND l.relation = 'file' AND l.body"
+    );
+    Ok(by_texts!(tx, sql, digests))
+}
+
 /// The files that versions are themselves.
 pub async fn bodies(tx: &mut Tx, keys: &[Key]) -> Result<Vec<(Key, String)>> {
     let sql = numbered!(

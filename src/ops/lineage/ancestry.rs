@@ -6,7 +6,7 @@ use super::index;
 use crate::{
     db::{
         Tx,
-        lineage::{self as rows, MANY},
+        lineage::{self as rows, AT_ONCE, MANY},
         versions::VersionRow,
     },
     error::Result,
@@ -64,14 +64,15 @@ impl Lookups {
     /// For asking whether any of some roots is in versions.
     pub async fn of(tx: &mut Tx, roots: impl Iterator<Item = &Root> + Send) -> Result<Self> {
         let mut all = Self::default();
-        let mut room = BAD_FILES_MAX;
-        for root in roots.filter(|root| root.kind == RootKind::Version) {
-            let Some((parts, _)) = rows::of_content(tx, &root.value).await? else { continue };
-            for file in parts.into_iter().filter(|part| part.body) {
-                all.bad_files.entry(file.value).or_default().push(root.value.clone());
-                room = room.saturating_sub(1);
+        let versions = roots.filter(|root| root.kind == RootKind::Version);
+        let digests: Vec<String> = versions.map(|root| root.value.clone()).collect();
+        let mut count = 0;
+        for some in digests.chunks(AT_ONCE) {
+            for (digest, file) in rows::bodies_of_contents(tx, some).await? {
+                all.bad_files.entry(file).or_default().push(digest);
+                count += 1;
             }
-            if room == 0 {
+            if count > BAD_FILES_MAX {
                 all.is_cut = true;
                 break;
             }
