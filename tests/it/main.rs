@@ -13,8 +13,12 @@ mod audit_recovery;
 mod backups;
 /// What is said of workloads, and the review that is overdue.
 mod cards;
-/// Versions by a folder, or straight, to another registry.
+/// Versions by a folder, or straight, to another registry: what travels.
 mod carry;
+/// The same by the command line, and with other tools' layouts.
+mod carry_commands;
+/// What lies on its way there, and what is refused.
+mod carry_refused;
 /// The command line.
 mod cli;
 /// A server killed while clients push.

@@ -6,6 +6,7 @@
 #![allow(dead_code, clippy::print_stderr)]
 
 mod call;
+pub mod carry;
 pub mod certificate;
 pub mod files;
 pub mod govern;
