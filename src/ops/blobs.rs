@@ -182,17 +182,23 @@ pub struct Present {
     pub sizes: Vec<u64>,
     /// Of the digests asked for: those the repository has now.
     pub digests: Vec<Digest>,
+    /// Of the files asked for: those that need room in a quota.
+    pub files: Vec<Digest>,
 }
 
-/// Tells what is there already, and refuses what there is no room for, before it is sent. A blob of another repository of the same namespace is linked here by the way.
-pub async fn present(
-    cx: &Context,
-    actor: &Actor,
-    repository: &Workload,
-    sizes: &[u64],
-    digests: &[Digest],
-    files: &BTreeMap<Digest, u64>,
-) -> Result<Present> {
+/// What a client asks of what it is about to send.
+pub struct Asked {
+    pub sizes: Vec<u64>,
+    pub digests: Vec<Digest>,
+    pub files: BTreeMap<Digest, u64>,
+    /// All that is to come, where that is more than these files.
+    pub needs: Option<quotas::Needs>,
+}
+
+/// Tells what is there already, and refuses what there is no room for, before it is sent. A blob of another repository of the
+/// same namespace is linked here by the way.
+pub async fn present(cx: &Context, actor: &Actor, repository: &Workload, asked: &Asked) -> Result<Present> {
+    let Asked { sizes, digests, files, needs } = asked;
     let namespace = repository.namespace();
     let (mut known, mut new) = (Vec::new(), Vec::new());
     {
@@ -205,7 +211,7 @@ pub async fn present(
             }
         }
     }
-    quotas::expect_files(cx, repository, &new, files).await?;
+    let lacking = quotas::expect_files(cx, repository, &new, files, *needs).await?;
     let mut here = Vec::new();
     for digest in digests {
         let found = match stat(cx, repository, digest).await {
@@ -219,7 +225,7 @@ pub async fn present(
             here.push(digest.clone());
         }
     }
-    Ok(Present { sizes: known, digests: here })
+    Ok(Present { sizes: known, digests: here, files: lacking })
 }
 
 /// Most repositories looked at when none is named to mount from.

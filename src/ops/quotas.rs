@@ -17,10 +17,15 @@ use crate::{
         size::SIZE_MAX,
     },
 };
+use chrono::{DateTime, TimeDelta, Utc};
 use std::collections::BTreeMap;
 
 /// Not counted since the quota was set.
 const UNCOUNTED: u64 = SIZE_MAX;
+/// An upload that has not moved for that long takes no room from others: longer than clients go on trying (ours gives up
+/// after some thirteen minutes of a server's silence), and short enough to wait for after one was killed. Whoever comes
+/// back to it later takes room again.
+const MOVED: TimeDelta = TimeDelta::minutes(15);
 
 /// How a namespace stands.
 pub struct Standing {
@@ -28,7 +33,7 @@ pub struct Standing {
     pub quota: Option<QuotaRow>,
     pub used: Used,
     pub versions: u64,
-    /// Bytes of uploads that have not ended, which do not count yet.
+    /// Bytes of uploads that are under way, which have their room already.
     pub uploading: u64,
 }
 
@@ -87,7 +92,7 @@ pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Resul
 pub async fn show(cx: &Context, actor: &Actor, namespace: &Namespace) -> Result<Standing> {
     ops_namespaces::show(cx, namespace).await?;
     let others = readable(cx, actor).await?;
-    standing(&mut cx.db.read().await?, namespace.clone(), others.as_deref()).await
+    standing(&mut cx.db.read().await?, namespace.clone(), others.as_deref(), cx.clock.now()).await
 }
 
 /// The namespaces that the actor may read; `None`: all. What others have is not told of otherwise.
@@ -99,14 +104,23 @@ async fn readable(cx: &Context, actor: &Actor) -> Result<Option<String>> {
     Ok(Some(all.into_iter().map(|row| format!(",{},", row.name)).collect()))
 }
 
-async fn standing(tx: &mut Tx, namespace: Namespace, others: Option<&str>) -> Result<Standing> {
+async fn standing(
+    tx: &mut Tx,
+    namespace: Namespace,
+    others: Option<&str>,
+    now: DateTime<Utc>,
+) -> Result<Standing> {
     Ok(Standing {
         quota: quotas::find(tx, &namespace).await?,
         used: quotas::used(tx, &namespace, others).await?,
         versions: quotas::versions(tx, &namespace).await?,
-        uploading: quotas::uploading(tx, &namespace).await?,
+        uploading: uploading(tx, &namespace, now).await?,
         namespace,
     })
+}
+
+async fn uploading(tx: &mut Tx, namespace: &Namespace, now: DateTime<Utc>) -> Result<u64> {
+    quotas::uploading(tx, namespace, now - MOVED, now).await
 }
 
 /// How the namespaces that the actor may see stand, after a name.
@@ -116,7 +130,7 @@ pub async fn list(cx: &Context, actor: &Actor, after: &str, limit: i64) -> Resul
     let mut tx = cx.db.read().await?;
     let mut standings = Vec::with_capacity(namespaces.len());
     for row in namespaces {
-        standings.push(standing(&mut tx, row.name, others.as_deref()).await?);
+        standings.push(standing(&mut tx, row.name, others.as_deref(), cx.clock.now()).await?);
     }
     Ok(standings)
 }
@@ -124,47 +138,68 @@ pub async fn list(cx: &Context, actor: &Actor, after: &str, limit: i64) -> Resul
 /// Refusal code of what a quota does not let in.
 pub const EXCEEDED: &str = "quota_exceeded";
 
-/// 403, as other registries answer it: clients of the distribution-spec show its message and do not try again.
-fn exceeded(namespace: &Namespace, what: &str, used: u64, asked: u64, allowed: u64) -> Error {
-    Error::forbidden(
-        EXCEEDED,
-        format!("the quota of {namespace} is {allowed} {what}; it has {used}, and this needs {asked} more"),
-    )
-    .hint(format!(
-        "an admin of the registry can raise it: gradus quota set {namespace} --{what} NUMBER; what is used shows: gradus quota show {namespace}"
-    ))
-    .details(serde_json::json!({ "namespace": namespace, "of": what, "used": used, "asked": asked, "allowed": allowed }))
+/// What there is no room for.
+struct Excess<'a> {
+    namespace: &'a Namespace,
+    what: &'a str,
+    used: u64,
+    /// What other uploads have brought, which are under way.
+    others: u64,
+    asked: u64,
+    allowed: u64,
 }
 
-/// Refuses what a quota has no room for. Answers what is counted now, which may be more than there is.
-async fn fits(tx: &mut Tx, quota: &QuotaRow, asked: u64) -> Result<u64> {
-    let Some(allowed) = quota.bytes else { return Ok(quota.counted) };
-    let has_room = |used: u64| used.checked_add(asked).is_some_and(|all| all <= allowed);
+impl Excess<'_> {
+    /// 403, as other registries answer it: clients of the distribution-spec show its message and do not try again.
+    fn refuse(&self) -> Error {
+        let Self { namespace, what, used, others, asked, allowed } = *self;
+        let mut details = serde_json::json!({
+            "namespace": namespace, "of": what, "used": used, "asked": asked, "allowed": allowed
+        });
+        let (mut also, mut wait) = (String::new(), "");
+        if others > 0 {
+            details["under_way"] = others.into();
+            also = format!(", {others} more are on their way in other uploads");
+            wait = "wait until other uploads have ended; ";
+        }
+        Error::forbidden(
+            EXCEEDED,
+            format!("the quota of {namespace} is {allowed} {what}; it has {used}{also}, and this needs {asked} more"),
+        )
+        .hint(format!(
+            "{wait}an admin of the registry can raise it: gradus quota set {namespace} --{what} NUMBER; what is used shows: gradus quota show {namespace}"
+        ))
+        .details(details)
+    }
+}
+
+/// Refuses what a quota has no room for beside what others are bringing. Answers what is counted now, which may be more
+/// than there is. Nothing always has room.
+async fn fits(tx: &mut Tx, quota: &QuotaRow, others: u64, asked: u64) -> Result<u64> {
+    let Some(allowed) = quota.bytes.filter(|_| asked > 0) else { return Ok(quota.counted) };
+    let has_room =
+        |used: u64| used.saturating_add(others).checked_add(asked).is_some_and(|all| all <= allowed);
     if has_room(quota.counted) {
         return Ok(quota.counted);
     }
     // Counted anew: what was removed since has not been subtracted.
     let used = quotas::bytes(tx, &quota.namespace).await?;
-    if has_room(used) { Ok(used) } else { Err(exceeded(&quota.namespace, "bytes", used, asked, allowed)) }
-}
-
-/// The same for what is to be received: what other uploads have brought by now has its room already. `own`: of these
-/// bytes that of the upload itself.
-async fn expect(tx: &mut Tx, quota: &QuotaRow, own: u64, asked: u64) -> Result<()> {
-    let others = quotas::uploading(tx, &quota.namespace).await?.saturating_sub(own);
-    fits(tx, quota, others.saturating_add(asked)).await.map(drop)
+    if has_room(used) {
+        return Ok(used);
+    }
+    Err(Excess { namespace: &quota.namespace, what: "bytes", used, others, asked, allowed }.refuse())
 }
 
 /// Refuses so many more bytes where there is no room for them, before they are received.
 pub(super) async fn expect_bytes(cx: &Context, namespace: &Namespace, asked: u64) -> Result<()> {
     let mut tx = cx.db.read().await?;
-    match quotas::find(&mut tx, namespace).await? {
-        Some(quota) => expect(&mut tx, &quota, 0, asked).await,
-        None => Ok(()),
-    }
+    let Some(quota) = quotas::find(&mut tx, namespace).await? else { return Ok(()) };
+    let others = uploading(&mut tx, namespace, cx.clock.now()).await?;
+    fits(&mut tx, &quota, others, asked).await.map(drop)
 }
 
-/// The same of one blob, of which an upload has brought `own` bytes. What the namespace has, needs no room.
+/// The same of one blob, of which an upload has brought `own` bytes: what other uploads have brought by now has its room
+/// already. What the namespace has, needs no room.
 pub(super) async fn expect_blob(
     cx: &Context,
     repository: &Workload,
@@ -181,25 +216,32 @@ pub(super) async fn expect_blob(
     {
         return Ok(Room(None));
     }
-    expect(&mut tx, &quota, own, size.unwrap_or(1)).await?;
+    let others = uploading(&mut tx, &namespace, cx.clock.now()).await?.saturating_sub(own);
+    fits(&mut tx, &quota, others, size.unwrap_or(1)).await?;
     if size.is_some() {
         return Ok(Room(None));
     }
-    let others = quotas::uploading(&mut tx, &namespace).await?.saturating_sub(own);
-    let used = quotas::bytes(&mut tx, &namespace).await?.saturating_add(others);
-    Ok(Room(Some((quota, used))))
+    let used = quotas::bytes(&mut tx, &namespace).await?;
+    Ok(Room(Some(Unsized { quota, used, others })))
 }
 
 /// How much may come where nobody said how much will.
-pub(super) struct Room(Option<(QuotaRow, u64)>);
+pub(super) struct Room(Option<Unsized>);
+
+struct Unsized {
+    quota: QuotaRow,
+    used: u64,
+    others: u64,
+}
 
 impl Room {
     /// Refuses a blob of that size.
     pub(super) fn check(&self, size: u64) -> Result<()> {
-        let Some((quota, used)) = &self.0 else { return Ok(()) };
+        let Some(Unsized { quota, used, others }) = &self.0 else { return Ok(()) };
+        let (namespace, used, others) = (&quota.namespace, *used, *others);
         match quota.bytes {
-            Some(allowed) if used.saturating_add(size) > allowed => {
-                Err(exceeded(&quota.namespace, "bytes", *used, size, allowed))
+            Some(allowed) if used.saturating_add(others).saturating_add(size) > allowed => {
+                Err(Excess { namespace, what: "bytes", used, others, asked: size, allowed }.refuse())
             }
             _ => Ok(()),
         }
@@ -223,34 +265,44 @@ pub(super) async fn admit_blob(tx: &mut Tx, repository: &Workload, digest: &Dige
     if quotas::has_blob(tx, &namespace, digest).await? {
         return Ok(());
     }
-    let counted = fits(tx, &quota, size).await?;
+    let counted = fits(tx, &quota, 0, size).await?;
     quotas::set_counted(tx, &namespace, counted.saturating_add(size)).await
 }
 
-/// Refuses a push that needs more than there is room for. `new`: sizes of files that no file of the namespace has; `files`:
-/// those whose digest is known. If one of them is certainly new, so is the version.
+/// What is to come altogether.
+#[derive(Clone, Copy, Debug)]
+pub struct Needs {
+    pub bytes: u64,
+    pub versions: u64,
+}
+
+/// Refuses what needs more than there is room for. `new`: sizes of files that no file of the namespace has; `files`: those
+/// whose digest is known. Without `needs` they are all that is to come, and if one of them is certainly new, so is the version.
+/// Answers which of `files` need room.
 pub(super) async fn expect_files(
     cx: &Context,
     repository: &Workload,
     new: &[u64],
     files: &BTreeMap<Digest, u64>,
-) -> Result<()> {
+    needs: Option<Needs>,
+) -> Result<Vec<Digest>> {
     let namespace = repository.namespace();
     let mut tx = cx.db.read().await?;
-    let Some(quota) = quotas::find(&mut tx, &namespace).await? else { return Ok(()) };
-    let mut asked = new.iter().fold(0_u64, |sum, size| sum.saturating_add(*size));
-    let mut is_new = !new.is_empty();
-    for (digest, size) in files {
+    let Some(quota) = quotas::find(&mut tx, &namespace).await? else { return Ok(Vec::new()) };
+    let mut lacking = Vec::new();
+    for digest in files.keys() {
         if !quotas::has_blob(&mut tx, &namespace, digest).await? {
-            asked = asked.saturating_add(*size);
-            is_new = true;
+            lacking.push(digest.clone());
         }
     }
-    if !is_new {
-        return Ok(());
-    }
-    fits(&mut tx, &quota, asked).await?;
-    one_more(&mut tx, &quota).await
+    let sizes = new.iter().chain(lacking.iter().filter_map(|digest| files.get(digest)));
+    let needs = needs.unwrap_or_else(|| Needs {
+        bytes: sizes.fold(0, |sum, size| sum.saturating_add(*size)),
+        versions: u64::from(!new.is_empty() || !lacking.is_empty()),
+    });
+    fits(&mut tx, &quota, 0, needs.bytes).await?;
+    more_versions(&mut tx, &quota, needs.versions).await?;
+    Ok(lacking)
 }
 
 /// Refuses a version before the registry makes its own blobs for it.
@@ -264,7 +316,7 @@ pub(super) async fn expect_version(
     let mut tx = cx.db.read().await?;
     let Some(quota) = quotas::find(&mut tx, &namespace).await? else { return Ok(()) };
     if versions::of_manifest(&mut tx, workload, digest).await?.is_none() {
-        one_more(&mut tx, &quota).await?;
+        more_versions(&mut tx, &quota, 1).await?;
     }
     let mut asked = 0;
     for bytes in own {
@@ -272,22 +324,23 @@ pub(super) async fn expect_version(
             asked += bytes.len() as u64;
         }
     }
-    fits(&mut tx, &quota, asked).await.map(drop)
+    fits(&mut tx, &quota, 0, asked).await.map(drop)
 }
 
 /// Lets one more version in, in the transaction that makes it, whose repository is locked.
 pub(super) async fn admit_version(tx: &mut Tx, namespace: &Namespace) -> Result<()> {
     match lock(tx, namespace).await? {
-        Some(quota) => one_more(tx, &quota).await,
+        Some(quota) => more_versions(tx, &quota, 1).await,
         None => Ok(()),
     }
 }
 
-async fn one_more(tx: &mut Tx, quota: &QuotaRow) -> Result<()> {
-    let Some(allowed) = quota.versions else { return Ok(()) };
+async fn more_versions(tx: &mut Tx, quota: &QuotaRow, asked: u64) -> Result<()> {
+    let Some(allowed) = quota.versions.filter(|_| asked > 0) else { return Ok(()) };
     let used = quotas::versions(tx, &quota.namespace).await?;
-    if used < allowed {
+    if used.checked_add(asked).is_some_and(|all| all <= allowed) {
         return Ok(());
     }
-    Err(exceeded(&quota.namespace, "versions", used, 1, allowed))
+    let namespace = &quota.namespace;
+    Err(Excess { namespace, what: "versions", used, others: 0, asked, allowed }.refuse())
 }

@@ -137,15 +137,29 @@ pub struct Whoami {
 #[serde(deny_unknown_fields)]
 pub struct Present {
     /// File sizes in bytes, of each file that is to be sent: refused where the namespace's quota has no room for those that
-    /// no file of it has. Answered are those that some file of the namespace has: worth hashing first.
+    /// no file of it has (see `needs`). Answered are those that some file of the namespace has: worth hashing first.
     #[serde(default)]
     pub sizes: Vec<u64>,
     /// Answered are those the workload's repository can use now.
     #[serde(default)]
     pub digests: Vec<Digest>,
-    /// Files that are to be sent and whose digests are known: refused where there is no room for them. None is answered.
+    /// Files that are to be sent and whose digests are known: refused where there is no room for them (see `needs`).
+    /// Answered are those that need room: where the namespace has a quota, those it does not have.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<PresentFile>,
+    /// What is to come altogether, where that is not these files for one version: refused where there is no room for it, while
+    /// `sizes` and `files` are only asked about. So the sum over several calls, workloads and versions of a namespace can be asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<PresentNeeds>,
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PresentNeeds {
+    /// Of files that the namespace does not have.
+    pub bytes: u64,
+    /// That are to be made.
+    pub versions: u64,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -1,21 +1,17 @@
-//! Quotas of namespaces, and how much one principal may ask for.
+//! Quotas of namespaces.
 
 use crate::harness::{
-    Answer, Backend, Call, Env, backends,
+    Answer, Env, backends,
     files::{self, noise, push, push_prompt, upload},
     home::Home,
     oci,
-    server::{Setup, get},
     session::{Session, objects, streamed},
 };
-use axum::body::Body;
-use futures_util::{future::join_all, stream};
+use futures_util::future::join_all;
 use gradus::{
-    client::Client,
-    model::{
-        access::{Role, Scope},
-        digest::Digest,
-    },
+    clock::Clock as _,
+    db,
+    model::{access::Role, digest::Digest},
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -98,11 +94,75 @@ backends! {
         set(&env, "acme", json!({ "bytes": 1000 })).await;
         let (first, second) = (Session::begin(&env, W).await, Session::begin(&env, W).await);
         assert_eq!(first.chunk(&env, 0, &noise(60, 700)).await.status, 202);
-        assert!(is_refused(&second.chunk(&env, 0, &noise(61, 400)).await));
+        let refused = second.chunk(&env, 0, &noise(61, 400)).await;
+        assert!(is_refused(&refused));
+        // What this one asks for is not mixed up with what others have brought.
+        assert_eq!(refused.value()["errors"][0]["detail"]["details"], json!({
+            "namespace": "acme", "of": "bytes", "used": 0, "under_way": 700, "asked": 400, "allowed": 1000
+        }));
+        assert!(refused.text().contains("700 more are on their way in other uploads, and this needs 400 more"), "{}", refused.text());
         assert!(is_refused(&put(&env, W, &noise(61, 400)).await));
         assert_eq!(second.chunk(&env, 0, &noise(62, 300)).await.status, 202);
         assert_eq!(first.finish(&env, &Digest::sha256(&noise(60, 700))).await.status, 201);
         assert_eq!(second.finish(&env, &Digest::sha256(&noise(62, 300))).await.status, 201);
+    }
+
+    async fn an_upload_that_stands_still_takes_no_room_from_others(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let minutes = |minutes: u64| env.clock.advance(Duration::from_secs(60 * minutes));
+        let idle = Session::begin(&env, W).await;
+        assert_eq!(idle.chunk(&env, 0, &noise(90, 700)).await.status, 202);
+        minutes(14);
+        assert!(is_refused(&put(&env, W, &noise(91, 400)).await), "it may go on any moment");
+        assert_eq!(used(&env, "acme").await["uploading_bytes"], 700);
+        minutes(2);
+        assert_eq!(used(&env, "acme").await["uploading_bytes"], 0);
+        assert!(!is_refused(&put(&env, W, &noise(91, 400)).await));
+        // Whoever comes back to it needs room again, and has it again.
+        assert!(is_refused(&idle.chunk(&env, 700, b"x").await));
+        set(&env, "acme", json!({ "bytes": 1101 })).await;
+        assert_eq!(idle.chunk(&env, 700, b"x").await.status, 202);
+        assert!(is_refused(&put(&env, W, b"y").await));
+        // One that is being written to counts however long that takes.
+        let id = idle.at.rsplit('/').next().unwrap();
+        let (mut tx, now) = (env.cx.db.write().await.unwrap(), env.clock.now());
+        assert!(db::uploads::lease(&mut tx, id, "somebody", now, now + Duration::from_secs(3600)).await.unwrap());
+        tx.commit().await.unwrap();
+        minutes(20);
+        assert!(is_refused(&put(&env, W, b"y").await));
+        minutes(60);
+        assert!(!is_refused(&put(&env, W, b"y").await));
+    }
+
+    async fn what_is_there_needs_no_room_however_little_is_allowed(env: Env) {
+        env.namespace("acme").await;
+        assert_eq!(push_prompt(&env, W, "one", json!({})).await.status, 201);
+        set(&env, "acme", json!({ "bytes": 1, "versions": 1 })).await;
+        let again = push_prompt(&env, W, "one", json!({})).await;
+        assert_eq!(again.status, 200, "{}", again.text());
+        let file = json!({ "digest": Digest::sha256(&files::prompt("one")), "size": files::prompt("one").len() });
+        env.call("POST", &format!("/v1/workloads/{W}/present")).json(json!({ "files": [file] })).expect(200).await;
+    }
+
+    async fn what_takes_several_questions_is_asked_as_a_sum(env: Env) {
+        env.namespace("acme").await;
+        let ask = |body: Value| env.call("POST", &format!("/v1/workloads/{W}/present")).json(body);
+        let file = |seed: u64| json!({ "digest": Digest::sha256(&noise(seed, 600)), "size": 600 });
+        assert!(!is_refused(&put(&env, "acme/y", &noise(95, 600)).await));
+        let nothing = json!({ "bytes": 0, "versions": 0 });
+        let all = json!({ "files": [file(95), file(96), file(97)], "needs": nothing });
+        assert_eq!(ask(all.clone()).expect(200).await.value().get("files"), None, "without a quota none needs room");
+        set(&env, "acme", json!({ "bytes": 1000, "versions": 2 })).await;
+        let lacking = ask(all).expect(200).await.value()["files"].clone();
+        let digests: std::collections::BTreeSet<_> = lacking.as_array().unwrap().iter().map(Value::to_string).collect();
+        assert_eq!(digests, [file(96), file(97)].iter().map(Value::to_string).collect());
+        for (bytes, versions, of, asked) in [(401, 0, "bytes", 401), (u64::MAX, 0, "bytes", u64::MAX), (0, 3, "versions", 3), (0, u64::MAX, "versions", u64::MAX)] {
+            let refused = ask(json!({ "needs": { "bytes": bytes, "versions": versions } })).expect(403).await.value();
+            assert_eq!((&refused["details"]["of"], &refused["details"]["asked"]), (&json!(of), &json!(asked)));
+        }
+        ask(json!({ "needs": { "bytes": 400, "versions": 2 } })).expect(200).await;
+        ask(json!({ "needs": { "bytes": 400 } })).expect(400).await;
     }
 
     async fn what_others_have_is_told_to_who_may_see_it(env: Env) {
@@ -329,92 +389,4 @@ fn quotas_by_the_command_line() {
         log.contains("limited acme to 16 B and 5 versions") && log.contains("took the quota of acme away"),
         "{log}"
     );
-}
-
-async fn with_limits(change: impl FnOnce(&mut gradus::config::Limits)) -> Env {
-    let env = Env::with(Backend::SqliteLocal, |config| change(&mut config.limits)).await;
-    env.namespace("acme").await;
-    env
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn who_asks_too_often_is_told_when_to_ask_again() {
-    let env = with_limits(|limits| (limits.requests_per_second, limits.burst) = (2, 3)).await;
-    let rita = env.person("rita", "acme", Role::Reader).await;
-    let another = env.token("rita", Scope::default()).await;
-    // All tokens of one principal are one; refused for another reason counts as well.
-    env.get("/v1/whoami").token(&rita).expect(200).await;
-    env.get("/v1/whoami").token(&another).expect(200).await;
-    env.call("POST", "/v1/gc").token(&rita).expect(403).await;
-    let refused = env.get("/v1/whoami").token(&another).expect(429).await;
-    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("rate_limited", "1"));
-    let oci = env.get("/v2/").token(&rita).expect(429).await;
-    assert_eq!(oci.value()["errors"][0]["code"], "TOOMANYREQUESTS");
-    assert_eq!(oci.header("retry-after"), "1");
-    // Neither what is not there is free, nor a token for a token.
-    for (method, path) in
-        [("GET", "/v1/nothing"), ("GET", "/v2/a/b/c/nothing"), ("PATCH", "/v1/whoami"), ("GET", "/v2/token")]
-    {
-        env.call(method, path).token(&rita).expect(429).await;
-    }
-    // Others have their own share, and health has none.
-    env.get("/v1/whoami").expect(200).await;
-    for _ in 0..10 {
-        Call::new(&env.router, "GET", "/healthz").expect(200).await;
-    }
-    let metrics = Call::new(&env.router, "GET", "/metrics").expect(200).await.text();
-    assert!(metrics.contains("gradus_rate_limited_total 6\n"), "{metrics}");
-    env.clock.advance(Duration::from_secs(1));
-    for status in [200, 200, 429] {
-        env.get("/v1/whoami").token(&rita).expect(status).await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_under_way_of_one_principal_are_limited() {
-    let env = with_limits(|limits| limits.concurrent_per_principal = 1).await;
-    let rita = env.person("rita", "acme", Role::Reader).await;
-    let session = Session::begin(&env, W).await;
-    let (router, admin) = (env.router.clone(), env.admin.clone());
-    let endless = tokio::spawn(async move {
-        // Until it is the one that is under way.
-        loop {
-            let body = Body::from_stream(stream::pending::<std::io::Result<Vec<u8>>>());
-            let answer = Call::new(&router, "PATCH", &session.at).token(&admin).body(body).send().await;
-            assert_eq!(answer.status, 429, "{}", answer.text());
-        }
-    });
-    let until = async |wanted: u16| {
-        for _ in 0..500 {
-            let answer = env.get("/v1/whoami").send().await;
-            if answer.status == wanted {
-                return answer;
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-        panic!("never answered {wanted}");
-    };
-    let refused = until(429).await;
-    assert_eq!((refused.code().as_str(), refused.header("retry-after")), ("rate_limited", "1"));
-    env.get("/v1/whoami").token(&rita).expect(200).await;
-    endless.abort();
-    until(200).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_waits_as_long_as_it_is_told() {
-    let directory = tempfile::tempdir().unwrap();
-    let setup = Setup::with(Backend::SqliteLocal, directory.path(), |config| {
-        config.limits.requests_per_second = 4;
-    })
-    .await;
-    let server = setup.start();
-    let token = server.bootstrap_token().expect("the first start prints a token");
-    let client = Client::remote(&setup.url, Some(token), false).unwrap();
-    for _ in 0..12 {
-        assert_eq!(client.whoami().await.unwrap().principal.as_str(), "admin");
-    }
-    let metrics = get(&setup.url, "/metrics").unwrap();
-    let refused = metrics.lines().find_map(|line| line.strip_prefix("gradus_rate_limited_total "));
-    assert!(refused.is_some_and(|refused| refused != "0"), "it was told to wait");
 }

@@ -56,7 +56,7 @@ mod hooks_locks;
 mod inventory;
 /// Tokens for identities of other systems.
 mod keyless;
-/// Quotas of namespaces, and how much one principal may ask for.
+/// Quotas of namespaces.
 mod limits;
 /// What versions are made of, and what is made of them.
 mod lineage;
@@ -87,6 +87,8 @@ mod quarantine;
 mod quarantine_hits;
 /// Many promotions and rollbacks at once.
 mod races;
+/// How much one principal may ask for.
+mod rates;
 /// Pages, entity tags, freshness, bad input.
 mod reads;
 /// Large downloads straight from the bucket.

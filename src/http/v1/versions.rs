@@ -12,14 +12,15 @@ use crate::{
     model::{
         access::{Actor, Permission},
         contract::Contract,
+        digest::Digest,
         name::{Namespace, Workload},
         read::How,
         reference::{Reference, Selector},
         resolution::Resolution,
     },
     ops::{
-        aliases, blobs, compose::Wanted, listing, push, reads, render as ops_render, resolve as ops_resolve,
-        yank as ops_yank,
+        aliases, blobs, compose::Wanted, listing, push, quotas, reads, render as ops_render,
+        resolve as ops_resolve, yank as ops_yank,
     },
     wire,
 };
@@ -30,6 +31,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
+use std::collections::BTreeMap;
 
 type TwoSegments = Path<(String, String)>;
 type ThreeSegments = Path<(String, String, String)>;
@@ -87,9 +89,15 @@ pub async fn present(
     JsonBody(asked): JsonBody<wire::Present>,
 ) -> Answer<wire::Present> {
     let workload = workload(&namespace, &name)?;
-    let files = asked.files.into_iter().map(|file| (file.digest, file.size)).collect();
-    let present = blobs::present(&app, &actor, &workload, &asked.sizes, &asked.digests, &files).await?;
-    Ok(Json(wire::Present { sizes: present.sizes, digests: present.digests, files: Vec::new() }))
+    let wire::Present { sizes, digests, files, needs } = asked;
+    let files: BTreeMap<_, _> = files.into_iter().map(|file| (file.digest, file.size)).collect();
+    let needs = needs.map(|needs| quotas::Needs { bytes: needs.bytes, versions: needs.versions });
+    let asked = blobs::Asked { sizes, digests, files, needs };
+    let blobs::Present { sizes, digests, files: lacking } =
+        blobs::present(&app, &actor, &workload, &asked).await?;
+    let sized = |digest: Digest| Some(wire::PresentFile { size: *asked.files.get(&digest)?, digest });
+    let files = lacking.into_iter().filter_map(sized).collect();
+    Ok(Json(wire::Present { sizes, digests, files, needs: None }))
 }
 
 pub async fn list(
