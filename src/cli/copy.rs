@@ -79,12 +79,16 @@ impl Copy {
         let registry = client.registry_name().await;
         let mut carried = client.carry(&resolved, !self.no_evidence, registry).await?;
         carried.workload = workload;
-        let standing = target.standing(&carried).await?;
+        let work = target.standings(vec![carried]).await?;
         let source = Source::Registry(client, &resolved.workload);
-        let (progress, done) = out.progress("copying", standing.size());
-        let delivered = target.deliver(&carried, standing, &source, &progress).await;
+        target.expect_room(&work, &source).await?;
+        let (progress, done) = out.progress("copying", work.iter().map(|(_, it)| it.size()).sum());
+        let mut delivered = Vec::new();
+        for (carried, standing) in work {
+            delivered.push(target.deliver(&carried, standing, &source, &progress).await);
+        }
         done();
-        report(&[delivered?], out)
+        report(&delivered.into_iter().collect::<Result<Vec<_>>>()?, out)
     }
 }
 

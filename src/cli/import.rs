@@ -42,7 +42,7 @@ impl Import {
         let (versions, notes) = layout.versions(&wanted)?;
         notes.iter().for_each(|note| out.note(format!("note: {note}")));
 
-        // All of it is verified, and all numbers are free, before anything is sent.
+        // All of it is verified, all numbers are free, and there is room for it, before anything is sent.
         let mut blobs: Vec<_> = versions.iter().flat_map(Carried::blobs).collect();
         blobs.sort_by(|a, b| (&a.digest, a.size).cmp(&(&b.digest, b.size)));
         blobs.dedup_by(|a, b| (&a.digest, a.size) == (&b.digest, b.size));
@@ -50,17 +50,18 @@ impl Import {
         let verified = layout.verify(blobs, progress).await;
         done();
         verified?;
-        let mut work = Vec::new();
-        for carried in versions {
-            let standing = client.standing(&carried).await?;
-            work.push((carried, standing));
-        }
-        if self.dry_run {
-            return would(&work, out);
-        }
-
+        let work = client.standings(versions).await?;
         let digests = Digests::open(Config::default_cache_dir().ok());
         let source = Source::Layout(&layout, &digests);
+        let room = client.expect_room(&work, &source).await;
+        if self.dry_run {
+            would(&work, out)?;
+            return room.map_err(|mut error| {
+                error.message = format!("the import would be refused: {}", error.message);
+                error
+            });
+        }
+        room?;
         let (progress, done) = out.progress("importing", work.iter().map(|(_, it)| it.size()).sum());
         let mut all = Vec::new();
         let mut failed = None;

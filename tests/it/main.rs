@@ -19,6 +19,8 @@ mod carry;
 mod carry_commands;
 /// What lies on its way there, and what is refused.
 mod carry_refused;
+/// Whether there is room for it there.
+mod carry_room;
 /// The command line.
 mod cli;
 /// A server killed while clients push.

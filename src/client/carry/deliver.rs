@@ -29,6 +29,8 @@ pub struct Standing {
     pub missing: Vec<Descriptor>,
     /// How many blobs it has.
     pub known: usize,
+    /// What is said about the version, or about that, and is not there.
+    pub(super) news: BTreeSet<Digest>,
 }
 
 impl Standing {
@@ -75,12 +77,14 @@ impl Client {
             Err(error) => return Err(head_failed(self, carried, error).await),
         };
         // Of what is there already, evidence may still be new.
-        let documents: Vec<&Document> = match is_there {
+        let said: Vec<&Document> = match is_there {
             true => self.news(carried).await?.into_iter().map(|(document, _)| document).collect(),
-            false => std::iter::once(&carried.document).chain(&carried.said).collect(),
+            false => carried.said.iter().collect(),
         };
+        let news = said.iter().map(|document| document.digest.clone()).collect();
+        let documents = Some(document).filter(|_| !is_there).into_iter().chain(said);
         let mut seen = BTreeSet::new();
-        let blobs = documents.into_iter().filter(|document| !is_reserved(&document.manifest));
+        let blobs = documents.filter(|document| !is_reserved(&document.manifest));
         let blobs = blobs
             .flat_map(Document::blobs)
             .filter(|blob| seen.insert(blob.digest.clone()))
@@ -90,7 +94,22 @@ impl Client {
             Err(error) if error.code == "namespace_unknown" && self.is_local() => (blobs, 0),
             found => found?,
         };
-        Ok(Standing { is_there, missing, known })
+        Ok(Standing { is_there, missing, known, news })
+    }
+
+    /// The same of several versions, of which those that come later are sent nothing that the namespace gets with the first.
+    pub async fn standings(&self, versions: Vec<Carried>) -> Result<Vec<(Carried, Standing)>> {
+        let mut work = Vec::with_capacity(versions.len());
+        let mut coming = BTreeSet::new();
+        for carried in versions {
+            let mut standing = self.standing(&carried).await?;
+            let before = standing.missing.len();
+            let namespace = carried.workload.namespace();
+            standing.missing.retain(|blob| coming.insert((namespace.clone(), blob.digest.clone())));
+            standing.known += before - standing.missing.len();
+            work.push((carried, standing));
+        }
+        Ok(work)
     }
 
     /// Brings a version in, with what is said about it.
@@ -243,6 +262,14 @@ impl Client {
     }
 
     async fn import(&self, carried: &Carried, document: &Document, source: &Source<'_>) -> Result<()> {
+        let bytes = carried.imported(document, source).await?;
+        self.attach(&exactly(carried), Some(EvidenceKind::Imported), None, bytes).await.map(drop)
+    }
+}
+
+impl Carried {
+    /// The file that brings along what a registry only takes from a verb of its own.
+    pub(super) async fn imported(&self, document: &Document, source: &Source<'_>) -> Result<Vec<u8>> {
         let manifest = String::from_utf8(document.bytes.clone())
             .map_err(|_| Error::invalid("manifest_invalid", "the manifest is no text"))?;
         let payload = match document.manifest.layers.first() {
@@ -251,10 +278,8 @@ impl Client {
             }
             _ => None,
         };
-        let subject = &carried.document.digest;
-        let file = ImportedFile::new(subject, manifest, payload, carried.registry.clone());
-        let bytes = file.to_bytes(MAX_BYTES)?;
-        self.attach(&exactly(carried), Some(EvidenceKind::Imported), None, bytes).await.map(drop)
+        let subject = &self.document.digest;
+        ImportedFile::new(subject, manifest, payload, self.registry.clone()).to_bytes(MAX_BYTES)
     }
 }
 

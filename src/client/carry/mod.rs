@@ -6,6 +6,7 @@ mod folder;
 mod gather;
 mod layout;
 mod names;
+mod room;
 mod source;
 mod write;
 

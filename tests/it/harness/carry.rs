@@ -4,7 +4,7 @@ use super::{Env, files, govern::W, oci};
 use gradus::{
     client::{
         Client, Digests, Progress,
-        carry::{Delivered, Exported, Layout, Source, Wanted, Writer},
+        carry::{Carried, Delivered, Exported, Layout, Source, Wanted, Writer},
     },
     error::Result,
     model::digest::Digest,
@@ -41,16 +41,23 @@ pub async fn export(env: &Env, references: &[&str], folder: &Path) -> Vec<Export
 }
 
 pub async fn import(env: &Env, folder: &Path, wanted: Wanted) -> Result<Vec<Delivered>> {
-    let client = client(env);
+    bring(&client(env), folder, wanted).await
+}
+
+/// Imports all of a layout as the command does.
+pub async fn bring(client: &Client, folder: &Path, wanted: Wanted) -> Result<Vec<Delivered>> {
     let layout = Layout::open(folder)?;
     let (versions, _) = layout.versions(&wanted)?;
+    layout.verify(versions.iter().flat_map(Carried::blobs).collect(), Arc::new(|_| ())).await?;
+    let work = client.standings(versions).await?;
     let digests = Digests::open(None);
+    let source = Source::Layout(&layout, &digests);
+    client.expect_room(&work, &source).await?;
+    let progress: Progress = Arc::new(|_| ());
     let mut all = Vec::new();
-    for carried in versions {
-        layout.verify(carried.blobs(), Arc::new(|_| ())).await?;
-        let standing = client.standing(&carried).await?;
-        let progress: Progress = Arc::new(|_| ());
-        all.push(client.deliver(&carried, standing, &Source::Layout(&layout, &digests), &progress).await?);
+    for (carried, standing) in work {
+        let standing = if all.is_empty() { standing } else { client.standing(&carried).await? };
+        all.push(client.deliver(&carried, standing, &source, &progress).await?);
     }
     Ok(all)
 }
