@@ -95,15 +95,26 @@ impl Digests {
 
     /// The session in which the file, unchanged since, was being sent to a place.
     pub fn unfinished(&self, place: &str, path: &Path) -> Option<String> {
+        self.session(place, path).filter(|(is_same, _)| *is_same).map(|(_, session)| session)
+    }
+
+    /// The session in which a file was being sent to a place that has changed since.
+    pub fn outdated(&self, place: &str, path: &Path) -> Option<String> {
+        self.session(place, path).filter(|(is_same, _)| !is_same).map(|(_, session)| session)
+    }
+
+    /// The session of a file, and whether the file has not changed since.
+    fn session(&self, place: &str, path: &Path) -> Option<(bool, String)> {
         let stamp = Stamp::of(&fs::metadata(path).ok()?);
         let uploads = self.uploads();
         let (known, session) = uploads.get(&upload_key(place, path)?)?;
-        (*known == stamp).then(|| session.clone())
+        Some((*known == stamp, session.clone()))
     }
 
-    /// Remembers, or with `None` forgets, the session in which a file is being sent.
-    pub fn set_unfinished(&self, place: &str, path: &Path, session: Option<&str>) {
-        let (Some(key), Ok(metadata)) = (upload_key(place, path), fs::metadata(path)) else { return };
+    /// Remembers, or with `None` forgets, the session in which a file is being sent. Answers whether it is remembered beyond
+    /// this process.
+    pub fn set_unfinished(&self, place: &str, path: &Path, session: Option<&str>) -> bool {
+        let (Some(key), Ok(metadata)) = (upload_key(place, path), fs::metadata(path)) else { return false };
         let mut uploads = self.uploads();
         match session {
             Some(session) => {
@@ -116,7 +127,8 @@ impl Digests {
             None => drop(uploads.remove(&key)),
         }
         // A help, not a duty, as with digests.
-        let _ = write(self.directory.as_deref(), UPLOADS, &*uploads);
+        let written = write(self.directory.as_deref(), UPLOADS, &*uploads);
+        session.is_some() && self.directory.is_some() && written.is_ok()
     }
 
     /// Writes the digests.

@@ -16,6 +16,7 @@ pub mod oidc;
 mod patience;
 mod pull;
 mod removal;
+mod sessions;
 mod transport;
 mod upload;
 mod watch;

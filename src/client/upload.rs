@@ -1,13 +1,17 @@
 //! Sending files to a repository: what is there is not sent, what is cut is taken up again.
 
-use super::{Call, Client, Digests, Progress, hash_file, hashing::stream_file};
+use super::{
+    Call, Client, Digests, Progress, hash_file,
+    hashing::stream_file,
+    sessions::{Open, Sending},
+};
 use crate::{
     error::{Error, Kind, Result},
     model::{artifact::File, digest::Digest, name::Workload, path::FilePath},
     wire,
 };
 use axum::body::Body;
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, header};
 use std::{
     fs::Metadata,
@@ -17,8 +21,6 @@ use std::{
 
 /// Files up to this size go in one request.
 pub(super) const SMALL: u64 = 1024 * 1024;
-/// From this size on a session is remembered beyond the push.
-pub(super) const REMEMBERED: u64 = 64 * 1024 * 1024;
 /// Files sent at a time.
 pub(super) const AT_A_TIME: usize = 4;
 /// Times a cut upload is taken up again.
@@ -36,15 +38,11 @@ pub struct Upload {
 }
 
 /// A large file on its way.
-struct Sending<'a> {
+struct Large<'a> {
     source: &'a Path,
     size: u64,
     /// Its digest, if it was hashed before.
     known: Option<Digest>,
-    /// The session of an earlier push that did not end.
-    unfinished: Option<String>,
-    /// Told of the session, for a later push to go on with.
-    note: &'a (dyn Fn(Option<&str>) + Sync),
 }
 
 /// What became of a file.
@@ -87,11 +85,13 @@ impl Client {
             }
         }
         self.present(workload, asked).await?;
+        let open = Open::default();
         let work = hashed.into_iter().map(|(file, metadata, digest)| {
-            let progress = progress.clone();
-            async move { self.upload_one(workload, file, &metadata, digest, digests, progress).await }
+            let (progress, open) = (progress.clone(), &open);
+            async move { self.upload_one(workload, file, &metadata, digest, digests, open, progress).await }
         });
         let sent = stream::iter(work).buffered(AT_A_TIME).try_collect().await;
+        self.give_up(open).await;
         // Remembering is a help, not a duty: without a writable cache directory a push is as good.
         let _ = digests.save();
         sent
@@ -104,6 +104,7 @@ impl Client {
         metadata: &Metadata,
         digest: Option<Digest>,
         digests: &Digests,
+        open: &Open,
         progress: Progress,
     ) -> Result<Sent> {
         let Upload { path, source, size } = upload;
@@ -123,16 +124,12 @@ impl Client {
                 digest
             }
             digest => {
-                let place = format!("{} {workload}", self.server().unwrap_or("local"));
-                let is_worth_it = size >= REMEMBERED;
-                let unfinished = digests.unfinished(&place, &source).filter(|_| is_worth_it);
-                let note = |session: Option<&str>| {
-                    if is_worth_it {
-                        digests.set_unfinished(&place, &source, session);
-                    }
+                let file = Large { source: &source, size, known: digest };
+                let sending = Sending { workload, size, file: Some((digests, source.clone())) };
+                let send = |session, offset| {
+                    self.send_in(workload, &file, session, offset, progress.clone()).boxed()
                 };
-                let file = Sending { source: &source, size, known: digest, unfinished, note: &note };
-                let digest = self.send_file(workload, file, progress).await?;
+                let digest = self.in_session(&sending, open, &progress, send).await?;
                 digests.put(&source, metadata, &digest);
                 digest
             }
@@ -159,44 +156,16 @@ impl Client {
         Ok(begun.header("docker-upload-uuid").ok_or_else(no_session)?.to_owned())
     }
 
-    /// Sends a large file, hashing it on the way unless its digest is known. Goes on with the session of a push that was
-    /// stopped, if the registry still has it and it still works.
-    async fn send_file(&self, workload: &Workload, file: Sending<'_>, progress: Progress) -> Result<Digest> {
-        let path = |session: &str| format!("/v2/{workload}/blobs/uploads/{session}");
-        if let Some(session) = file.unfinished.as_deref().map(path)
-            && let Ok(received) = self.received(&session).await
-            && received <= file.size
-        {
-            progress(received);
-            match self.send_in(workload, &file, session, received, progress.clone()).await {
-                // What may pass is left for another time; what will not, a session of our own does without.
-                Err(error) if !can_go_on(&error) && error.code != "file_changed" => {}
-                outcome => return self.note_end(&file, outcome),
-            }
-        }
-        let id = self.begin(workload).await?;
-        (file.note)(Some(&id));
-        let outcome = self.send_in(workload, &file, path(&id), 0, progress).await;
-        self.note_end(&file, outcome)
-    }
-
-    /// Forgets the session unless it can be gone on with.
-    fn note_end(&self, file: &Sending<'_>, outcome: Result<Digest>) -> Result<Digest> {
-        if !outcome.as_ref().is_err_and(can_go_on) {
-            (file.note)(None);
-        }
-        outcome
-    }
-
+    /// Sends a file from an offset on, hashing it on the way unless its digest is known.
     async fn send_in(
         &self,
         workload: &Workload,
-        file: &Sending<'_>,
+        file: &Large<'_>,
         session: String,
         mut offset: u64,
         progress: Progress,
     ) -> Result<Digest> {
-        let Sending { source, size, ref known, .. } = *file;
+        let Large { source, size, ref known } = *file;
         let mut patience = Patience::default();
         let digest = loop {
             // In-process the registry's own hash will do: it is the same memory and the same code.
@@ -222,7 +191,7 @@ impl Client {
                     if !patience.wait(&error).await {
                         return Err(error);
                     }
-                    offset = self.received(&session).await?;
+                    offset = self.received(&session, size).await?;
                 }
             }
         };
@@ -249,14 +218,14 @@ impl Client {
         }
     }
 
-    /// How many bytes of a session the registry has.
-    pub(super) async fn received(&self, session: &str) -> Result<u64> {
+    /// How many bytes of a session the registry has: at most those that were sent.
+    pub(super) async fn received(&self, session: &str, sent: u64) -> Result<u64> {
         let mut tries = 0;
         loop {
             match self.send(Call::new(Method::GET, session)).await {
                 Ok(reply) => {
                     let received = reply.header("gradus-received").and_then(|received| received.parse().ok());
-                    return received.ok_or_else(no_session);
+                    return received.filter(|received| *received <= sent).ok_or_else(no_session);
                 }
                 Err(error) if error.kind == Kind::Unavailable && tries < RESUMES => {
                     tries += 1;
@@ -266,11 +235,6 @@ impl Client {
             }
         }
     }
-}
-
-/// Whether a session that ended so can be gone on with another time: when the server is there again, or has room again.
-fn can_go_on(error: &Error) -> bool {
-    error.kind == Kind::Unavailable || error.code == "quota_exceeded"
 }
 
 /// How often an upload is tried again, and why.

@@ -44,6 +44,8 @@ mod evidence;
 mod faults;
 /// What goes and what stays; rot found and healed.
 mod garbage;
+/// Uploads that the client gives up, and those it comes back to.
+mod given_up;
 /// Hooks: what is queued, sent, tried again and given up.
 mod hooks;
 /// A server killed while hooks are told.

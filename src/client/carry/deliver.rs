@@ -3,7 +3,7 @@
 
 use super::{Carried, Document, Source, about, layout::is_reserved, source::missing};
 use crate::{
-    client::{Call, Client, Progress, upload::AT_A_TIME},
+    client::{Call, Client, Progress, sessions::Open, upload::AT_A_TIME},
     error::{Error, Kind, Result},
     evidence::imported::ImportedFile,
     model::{
@@ -122,8 +122,11 @@ impl Client {
     ) -> Result<Delivered> {
         let Carried { workload, version, document, .. } = carried;
         let (blobs_sent, bytes_sent) = (standing.missing.len(), standing.size());
-        let work = standing.missing.iter().map(|blob| source.send(blob, self, workload, progress));
-        stream::iter(work).buffer_unordered(AT_A_TIME).try_collect::<Vec<()>>().await?;
+        let open = Open::default();
+        let work = standing.missing.iter().map(|blob| source.send(blob, self, workload, &open, progress));
+        let sent = stream::iter(work).buffer_unordered(AT_A_TIME).try_collect::<Vec<()>>().await;
+        self.give_up(open).await;
+        sent?;
         if !standing.is_there {
             self.put_manifest(workload, &version.to_string(), document).await?;
         }

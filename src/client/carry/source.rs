@@ -6,13 +6,14 @@ use crate::{
     blobs::{ByteStream, Hasher},
     client::{
         Call, Client, Digests, Progress,
-        upload::{Patience, REMEMBERED, SMALL},
+        sessions::{Open, Sending},
+        upload::{Patience, SMALL},
     },
-    error::{Error, Kind, Result},
+    error::{Error, Result},
     model::{digest::Digest, manifest::Descriptor, name::Workload},
 };
 use axum::body::Body;
-use futures_util::{StreamExt as _, TryStreamExt as _};
+use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use http::{Method, StatusCode, header};
 use std::{
     io::{Seek as _, SeekFrom},
@@ -92,6 +93,7 @@ impl Source<'_> {
         blob: &Descriptor,
         target: &Client,
         to: &Workload,
+        open: &Open,
         progress: &Progress,
     ) -> Result<()> {
         let sent = match blob.size <= SMALL {
@@ -100,7 +102,7 @@ impl Source<'_> {
                 progress(blob.size);
                 target.put_blob(to, &blob.digest, bytes).await
             }
-            false => self.stream(blob, target, to, progress).await,
+            false => self.stream(blob, target, to, open, progress).await,
         };
         sent.map_err(|error| about(&blob.digest, error))
     }
@@ -110,25 +112,17 @@ impl Source<'_> {
         blob: &Descriptor,
         target: &Client,
         to: &Workload,
+        open: &Open,
         progress: &Progress,
     ) -> Result<()> {
-        let path = |session: &str| format!("/v2/{to}/blobs/uploads/{session}");
-        let place = format!("{} {to}", target.server().unwrap_or("local"));
-        if let Some(session) = self.unfinished(&place, blob)
-            && let Ok(received) = target.received(&path(&session)).await
-            && received <= blob.size
-        {
-            progress(received);
-            match self.stream_in(blob, target, to, &path(&session), received, progress).await {
-                // What may pass is left for another time; what will not, a session of our own does without.
-                Err(error) if error.kind != Kind::Unavailable && error.kind != Kind::Integrity => {}
-                outcome => return self.note_end(&place, blob, outcome),
-            }
-        }
-        let session = target.begin(to).await?;
-        self.note(&place, blob, Some(&session));
-        let outcome = self.stream_in(blob, target, to, &path(&session), 0, progress).await;
-        self.note_end(&place, blob, outcome)
+        let file = match self {
+            Self::Layout(layout, digests) => Some((*digests, layout.folder.path_of(&blob.digest))),
+            Self::Registry(..) => None,
+        };
+        let send = |session: String, offset| {
+            async move { self.stream_in(blob, target, to, &session, offset, progress).await }.boxed()
+        };
+        target.in_session(&Sending { workload: to, size: blob.size, file }, open, progress, send).await
     }
 
     async fn stream_in(
@@ -159,7 +153,9 @@ impl Source<'_> {
             };
             match sent {
                 Ok(()) => break,
-                Err(error) if patience.wait(&error).await => offset = target.received(session).await?,
+                Err(error) if patience.wait(&error).await => {
+                    offset = target.received(session, blob.size).await?;
+                }
                 Err(error) => return Err(error),
             }
         }
@@ -169,35 +165,9 @@ impl Source<'_> {
             begun > 0 || tally.hasher.digest() == blob.digest
         };
         if !is_right {
-            let _ = target.send(Call::new(Method::DELETE, session)).await;
             return Err(rotten(&blob.digest));
         }
         target.finish(to, session, &blob.digest).await
-    }
-
-    fn unfinished(&self, place: &str, blob: &Descriptor) -> Option<String> {
-        match self {
-            Self::Layout(layout, digests) if blob.size >= REMEMBERED => {
-                digests.unfinished(place, &layout.folder.path_of(&blob.digest))
-            }
-            _ => None,
-        }
-    }
-
-    fn note(&self, place: &str, blob: &Descriptor, session: Option<&str>) {
-        if let Self::Layout(layout, digests) = self
-            && blob.size >= REMEMBERED
-        {
-            digests.set_unfinished(place, &layout.folder.path_of(&blob.digest), session);
-        }
-    }
-
-    /// Forgets the session unless it can be gone on with.
-    fn note_end(&self, place: &str, blob: &Descriptor, outcome: Result<()>) -> Result<()> {
-        if !outcome.as_ref().is_err_and(|error| error.kind == Kind::Unavailable) {
-            self.note(place, blob, None);
-        }
-        outcome
     }
 }
 

@@ -9,6 +9,7 @@ mod call;
 pub mod carry;
 pub mod certificate;
 pub mod files;
+pub mod front;
 pub mod govern;
 pub mod home;
 pub mod issuer;
