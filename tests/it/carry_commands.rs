@@ -2,10 +2,11 @@
 
 use crate::harness::{
     Backend, Env,
-    carry::{add, change, copy_folder, index_of, nest, push_entry, served, some_blob, strip},
+    carry::{add, add_blob, blob, change, copy_folder, index_of, nest, push_entry, served, some_blob, strip},
     home::Home,
     oci,
 };
+use gradus::model::digest::Digest;
 use serde_json::{Value, json};
 use std::fs;
 
@@ -158,4 +159,66 @@ fn what_is_left_out_is_told_by_import() {
     let done = home.run(&["--data-dir", "other", "import", "layout", "--json"]).expect(0);
     let told: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(told[0]["left_out"].as_array().unwrap().len(), 1, "{told}");
+}
+
+/// An index over the version, with something said about that index: as skopeo and oras write images with attestations.
+fn attested(layout: &std::path::Path) {
+    nest(layout, 1);
+    let whole = index_of(layout)["manifests"][0].clone();
+    let note = json!({
+        "schemaVersion": 2, "mediaType": oci::IMAGE, "artifactType": "application/vnd.example.attestation",
+        "config": add_blob(layout, b"{}"), "layers": [], "subject": strip(&whole),
+    });
+    push_entry(layout, add(layout, &note, oci::IMAGE));
+}
+
+#[test]
+fn what_is_said_about_an_index_keeps_no_version_out() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["export", "acme/x:1.0.0", "--out", "layout"]).expect(0);
+    attested(&home.path("layout"));
+    let import = |more: &[&str]| home.run(&[&["--data-dir", "other", "import", "layout"], more].concat());
+    for more in [&["--dry-run"][..], &[], &["1.0.0", "--to", "acme/named"]] {
+        let done = import(more).expect(0);
+        assert!(done.stderr.contains("about an index that lists it"), "{more:?}: {}", done.stderr);
+    }
+    // The manifest is listed beside the index as well, without a name.
+    let layout = home.path("layout");
+    let index = index_of(&layout)["manifests"][0].clone();
+    let bytes = fs::read(blob(&layout, index["digest"].as_str().unwrap())).unwrap();
+    let inner: Value = serde_json::from_slice(&bytes).unwrap();
+    push_entry(&layout, inner["manifests"][0].clone());
+    let done = import(&["--to", "acme/twice"]).expect(0);
+    assert!(done.stderr.contains("about an index that lists it"), "{}", done.stderr);
+    assert!(!done.stderr.contains("is no version number"), "{}", done.stderr);
+    home.run(&["--data-dir", "other", "resolve", "acme/twice:1.0.0"]).expect(0);
+}
+
+#[test]
+fn what_is_about_nothing_keeps_out_only_what_it_comes_with() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["export", "acme/x:1.0.0", "--out", "layout"]).expect(0);
+    let layout = home.path("layout");
+    let about = |subject: &Value| {
+        json!({
+            "schemaVersion": 2, "mediaType": oci::IMAGE, "artifactType": "application/vnd.example.note",
+            "config": add_blob(&layout, b"{}"), "layers": [], "subject": subject,
+        })
+    };
+    // What an index about the version lists may be there, though it is not read.
+    let version = strip(&index_of(&layout)["manifests"][0]);
+    let child = json!({ "mediaType": oci::IMAGE, "digest": Digest::sha256(b"child"), "size": 2 });
+    let list =
+        json!({ "schemaVersion": 2, "mediaType": oci::INDEX, "manifests": [child], "subject": version });
+    push_entry(&layout, add(&layout, &list, oci::INDEX));
+    push_entry(&layout, add(&layout, &about(&child), oci::IMAGE));
+    let import = |more: &[&str]| home.run(&[&["--data-dir", "other", "import", "layout"], more].concat());
+    import(&["--dry-run"]).expect(0);
+    let nobody = json!({ "mediaType": oci::IMAGE, "digest": Digest::sha256(b"nobody"), "size": 2 });
+    push_entry(&layout, add(&layout, &about(&nobody), oci::IMAGE));
+    let refused = import(&[]).expect(6);
+    assert!(refused.stderr.contains("[subject_missing]"), "{}", refused.stderr);
+    import(&["1.0.0"]).expect(0);
 }

@@ -1,9 +1,10 @@
 //! Reading an OCI image layout: what versions are in it, and whether all of it is what it says.
 
 use super::{
-    Carried, Document, REGISTRY, Version, Workload, about,
+    Carried, Document, Version, Workload, about,
     folder::{Folder, INDEX, LAYOUT},
     gather::Gathered,
+    index::{INDEX_MAX, JSON_DEPTH, Listed, MANIFESTS_MAX, Root, listed, too_much},
     names::Named,
 };
 use crate::{
@@ -14,24 +15,14 @@ use crate::{
         digest::{Algorithm, Digest, shorten},
         evidence::EvidenceKind,
         json,
-        manifest::{self, Descriptor, Manifest},
+        manifest::{Descriptor, Manifest},
     },
 };
-use serde::Deserialize as _;
-use serde_json::Value;
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, btree_map::Entry},
     path::Path,
 };
 
-/// Most bytes of the index, and entries of it and of all that it lists.
-pub(super) const INDEX_MAX: u64 = 64 << 20;
-const ENTRIES_MAX: usize = 100_000;
-/// Most bytes of all manifests together, which are kept in memory.
-const MANIFESTS_MAX: u64 = 512 << 20;
-/// How deep indexes may list indexes.
-const DEPTH_MAX: usize = 4;
-const JSON_DEPTH: usize = 32;
 /// Entries that a message names.
 const SHOWN: usize = 5;
 const VERSION: &str = "1.0.0";
@@ -55,65 +46,57 @@ pub struct Layout {
     roots: Vec<Root>,
     /// By the manifest they are about.
     referrers: BTreeMap<Digest, Vec<Document>>,
-}
-
-/// A manifest that stands for itself, with the names and the registry that its entry tells.
-#[derive(Debug)]
-struct Root {
-    named: Named,
-    registry: Option<String>,
-    document: Document,
+    /// The first that is about something which is not in the layout: itself, and that.
+    astray: Option<(Digest, Digest)>,
 }
 
 impl Layout {
     /// Reads the index and all manifests. Blobs are read by [`Layout::verify`].
     ///
     /// Errors: `not_a_layout`, `layout_version`, `index_invalid`, `index_too_deep`, `layout_too_large`, `size_mismatch`,
-    /// `digest_mismatch`, `blob_missing`, `docker_manifest`, `subject_missing`, and those of names and manifests.
+    /// `digest_mismatch`, `blob_missing`, `docker_manifest`, and those of names and manifests.
     pub fn open(path: &Path) -> Result<Self> {
         let folder = Folder(path.to_owned());
         check_version(&folder)?;
         let bytes = folder.small(INDEX, INDEX_MAX)?.ok_or_else(|| no_layout(&folder, INDEX))?;
-        let mut reader = Reader { folder: &folder, roots: Vec::new(), said: Vec::new(), seen: 0, size: 0 };
-        for entry in entries(&bytes)? {
-            reader.read(entry, Named::default(), 0)?;
-        }
-        let Reader { roots, said, .. } = reader;
-        let known: BTreeSet<Digest> =
-            roots.iter().map(|root| &root.document).chain(&said).map(|one| one.digest.clone()).collect();
+        let Listed { roots, said, known } = listed(&folder, &bytes)?;
         let mut referrers = BTreeMap::<Digest, Vec<Document>>::new();
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut astray) = (BTreeSet::new(), None);
         for document in said {
             let Some(subject) = document.manifest.subject.as_ref().map(|it| it.digest.clone()) else {
                 continue;
             };
             if !known.contains(&subject) {
-                return Err(Error::integrity(
-                    "subject_missing",
-                    format!("{} is about a manifest that is not in the layout: {subject}", document.digest),
-                )
-                .hint("bring the version along with what is said about it"));
-            }
-            if seen.insert(document.digest.clone()) {
+                astray.get_or_insert((document.digest, subject));
+            } else if seen.insert(document.digest.clone()) {
                 referrers.entry(subject).or_default().push(document);
             }
         }
-        Ok(Self { folder, roots, referrers })
+        Ok(Self { folder, roots, referrers, astray })
     }
 
     /// The versions that are wanted, in the order in which they are to come, and what was left out.
     ///
-    /// Errors: `ref_name_unknown`, `not_a_version`, `not_an_artifact`, `workload_missing`, `workloads_several`,
-    /// `version_ambiguous`, `layout_empty`.
+    /// Errors: `subject_missing`, `ref_name_unknown`, `not_a_version`, `not_an_artifact`, `workload_missing`,
+    /// `workloads_several`, `version_ambiguous`, `layout_empty`.
     pub fn versions(&self, wanted: &Wanted) -> Result<(Vec<Carried>, Vec<String>)> {
+        // Whoever names what they want does not want the rest.
+        if let (Some((said, subject)), true) = (&self.astray, wanted.names.is_empty()) {
+            return Err(Error::integrity(
+                "subject_missing",
+                format!("{said} is about a manifest that is not in the layout: {subject}"),
+            )
+            .hint("bring that along too, or name the versions to bring in; gradus import DIR REF_NAME"));
+        }
         let mut notes = Vec::new();
-        let mut chosen = BTreeMap::<(Workload, Version), Carried>::new();
+        let (mut chosen, mut size) = (BTreeMap::<(Workload, Version), Carried>::new(), 0);
         let mut of = BTreeSet::new();
-        for Root { named, registry, document } in self.choose(wanted)? {
+        for Root { named, registry, document, wholes } in self.choose(wanted)? {
             let version = match (&wanted.version, &named.version) {
                 (Some(version), _) | (None, Some(version)) => version.clone(),
                 (None, None) if wanted.names.is_empty() => {
-                    notes.push(format!("left out: {} is no version number", label(named, document)));
+                    let note = format!("left out: {} is no version number", label(named, document));
+                    notes.push((&document.digest, note));
                     continue;
                 }
                 (None, None) => return Err(no_version(named, document)),
@@ -128,28 +111,35 @@ impl Layout {
                 )
                 .hint("name one: --to NAMESPACE/NAME")
             })?;
-            let (said, left_out) = self.gather(&document.digest);
-            let carried = Carried {
-                workload: workload.clone(),
-                version: version.clone(),
-                document: document.clone(),
-                said,
-                left_out,
-                registry: registry.clone(),
+            let one = match chosen.entry((workload, version)) {
+                Entry::Occupied(place) if place.get().document.digest != document.digest => {
+                    let one = place.get();
+                    let reference = one.reference();
+                    return Err(Error::invalid(
+                        "version_ambiguous",
+                        format!(
+                            "two manifests would be {reference}: {}, {}",
+                            one.document.digest, document.digest
+                        ),
+                    )
+                    .hint("name the one that is meant; gradus import DIR REF_NAME"));
+                }
+                // Listed once more, maybe in an index.
+                Entry::Occupied(place) => place.into_mut(),
+                Entry::Vacant(place) => {
+                    let (workload, version) = place.key().clone();
+                    let (said, left_out) = self.gather(&document.digest);
+                    // Any number of names may be given to one manifest, and each is kept with all that is said about it.
+                    size += said.iter().map(|one| one.bytes.len() as u64).sum::<u64>();
+                    if size > MANIFESTS_MAX {
+                        return Err(too_much());
+                    }
+                    let document = document.clone();
+                    place.insert(Carried { workload, version, document, said, left_out, registry: None })
+                }
             };
-            let reference = carried.reference();
-            if let Some(other) = chosen.insert((workload, version), carried)
-                && other.document.digest != document.digest
-            {
-                return Err(Error::invalid(
-                    "version_ambiguous",
-                    format!(
-                        "two manifests would be {reference}: {}, {}",
-                        other.document.digest, document.digest
-                    ),
-                )
-                .hint("name the one that is meant; gradus import DIR REF_NAME"));
-            }
+            one.registry = one.registry.take().or_else(|| registry.clone());
+            one.left_out.extend(self.about(wholes).filter(|about| !one.left_out.contains(about)));
         }
         if of.len() > 1 && wanted.workload.is_some() {
             let names: Vec<String> = of.iter().map(Workload::to_string).collect();
@@ -159,6 +149,10 @@ impl Layout {
             )
             .hint("name the versions of one of them before --to, or leave --to out"));
         }
+        // A manifest may be listed several times, and have a name only once.
+        let comes: BTreeSet<&Digest> = chosen.values().map(|carried| &carried.document.digest).collect();
+        notes.retain(|(digest, _)| !comes.contains(digest));
+        let notes: Vec<String> = notes.into_iter().map(|(_, note)| note).collect();
         if chosen.is_empty() {
             return Err(empty(&notes));
         }
@@ -177,6 +171,16 @@ impl Layout {
             about = gathered.take(documents.cloned().collect());
         }
         gathered.finish()
+    }
+
+    /// That something is said about the indexes a version is listed in, which do not come along.
+    fn about(&self, indexes: &[Digest]) -> Option<String> {
+        let said: Vec<&Document> =
+            indexes.iter().filter_map(|index| self.referrers.get(index)).flatten().take(SHOWN + 1).collect();
+        let names: Vec<String> = said.iter().take(SHOWN).map(|document| document.label()).collect();
+        let more = if said.len() > SHOWN { ", …" } else { "" };
+        (!said.is_empty())
+            .then(|| format!("{}{more}: about an index that lists it, with all about that", names.join(", ")))
     }
 
     /// What the names choose. With a version to become, exactly one.
@@ -235,110 +239,6 @@ fn no_layout(folder: &Folder, file: &str) -> Error {
     Error::invalid("not_a_layout", format!("not an OCI image layout: {}", folder.0.display())).hint(format!(
         "it needs a file {file}; gradus export and skopeo copy … oci:DIR:TAG write such folders"
     ))
-}
-
-/// The entries of an index's bytes.
-fn entries(bytes: &[u8]) -> Result<Vec<Descriptor>> {
-    let refuse = |why: String| Error::invalid("index_invalid", format!("not a usable index.json: {why}"));
-    let value = json::parse_strict(bytes, JSON_DEPTH).map_err(|error| refuse(error.message))?;
-    if value["schemaVersion"] != 2 {
-        return Err(refuse("schemaVersion must be 2".into()));
-    }
-    if value.get("mediaType").is_some_and(|media_type| media_type != manifest::INDEX) {
-        return Err(refuse(format!("mediaType must be {}", manifest::INDEX)));
-    }
-    let Some(list) = value["manifests"].as_array() else {
-        return Err(refuse("manifests must be a list".into()));
-    };
-    let entry = |(number, value): (usize, &Value)| {
-        let digest = value["digest"].as_str().unwrap_or_default();
-        // An unknown algorithm is told apart from what is no digest.
-        digest.parse::<Digest>().map_err(|mut error| {
-            error.message = format!("entry {number} of index.json: {}", error.message);
-            error
-        })?;
-        if !value.is_object() {
-            return Err(refuse(format!("entry {number} must be an object")));
-        }
-        Descriptor::deserialize(value)
-            .map_err(|error| refuse(format!("entry {number}, {digest}: {}", shorten(&error.to_string()))))
-    };
-    list.iter().enumerate().map(entry).collect()
-}
-
-/// Walks what an index lists.
-struct Reader<'a> {
-    folder: &'a Folder,
-    roots: Vec<Root>,
-    said: Vec<Document>,
-    seen: usize,
-    size: u64,
-}
-
-impl Reader<'_> {
-    /// Reads an entry, which has the name of the whole it is in if it has none of its own. Only of what is about nothing else
-    /// the names are read: whoever may push may say something about a version, and call that whatever they like.
-    fn read(&mut self, entry: Descriptor, whole: Named, depth: usize) -> Result<()> {
-        self.seen += 1;
-        if self.seen > ENTRIES_MAX || self.size > MANIFESTS_MAX {
-            return Err(Error::too_large("layout_too_large", "the layout lists too much")
-                .hint(format!("at most {ENTRIES_MAX} manifests, and {MANIFESTS_MAX} bytes of them")));
-        }
-        check_type(&entry)?;
-        let bytes = self.folder.manifest(&entry)?;
-        self.size += entry.size;
-        let document = Document::read(&entry.digest, Some(&entry.media_type), bytes)?;
-        if entry.artifact_type.is_some() && entry.artifact_type != document.manifest.artifact_type {
-            return Err(Error::invalid(
-                "index_contradicts",
-                format!("{}: its entry says another artifactType than the manifest", entry.digest),
-            ));
-        }
-        if document.manifest.subject.is_some() {
-            self.said.push(document);
-            return Ok(());
-        }
-        let own = Named::of(&entry)?;
-        let named = if own == Named::default() { whole } else { own };
-        if entry.media_type == manifest::INDEX {
-            return self.descend(&document, &named, depth);
-        }
-        let registry = entry.annotations.get(REGISTRY).cloned();
-        self.roots.push(Root { named, registry, document });
-        Ok(())
-    }
-
-    /// What an index within the index lists. A name of the whole is that of the one manifest in it.
-    fn descend(&mut self, document: &Document, named: &Named, depth: usize) -> Result<()> {
-        if depth + 1 >= DEPTH_MAX {
-            return Err(Error::invalid(
-                "index_too_deep",
-                format!("{}: indexes list indexes too deeply", document.digest),
-            )
-            .hint(format!("at most {DEPTH_MAX} levels")));
-        }
-        let listed = &document.manifest.manifests;
-        for entry in listed {
-            let whole = if listed.len() == 1 { named.clone() } else { Named::default() };
-            self.read(entry.clone(), whole, depth + 1)?;
-        }
-        Ok(())
-    }
-}
-
-fn check_type(entry: &Descriptor) -> Result<()> {
-    match entry.media_type.as_str() {
-        manifest::IMAGE | manifest::INDEX => Ok(()),
-        docker if docker.starts_with("application/vnd.docker.distribution.manifest.") => {
-            Err(Error::invalid("docker_manifest", format!("{}: a Docker manifest", entry.digest))
-                .hint("write it as an OCI manifest: skopeo copy --format oci"))
-        }
-        other => Err(Error::invalid(
-            "manifest_invalid",
-            format!("{}: unsupported media type: {}", entry.digest, shorten(other)),
-        )
-        .hint(format!("use {} or {}", manifest::IMAGE, manifest::INDEX))),
-    }
 }
 
 /// Refuses what would not become a version.

@@ -4,6 +4,7 @@
 mod deliver;
 mod folder;
 mod gather;
+mod index;
 mod layout;
 mod names;
 mod room;

@@ -4,7 +4,7 @@
 use super::{
     Carried, Document, NAMES, REF_NAME, REFERENCE, REGISTRY, WORKLOAD, Workload,
     folder::{BLOBS, Folder, INDEX, LAYOUT, unreadable},
-    layout::INDEX_MAX,
+    index::INDEX_MAX,
 };
 use crate::{
     client::{Client, Progress, PullOutcome},
