@@ -4,26 +4,29 @@
 use crate::harness::{
     Backend, Env,
     carry::{
-        add, add_blob, blob, change, client, copy, copy_folder, first_manifest, index_of, large, nest,
-        push_entry, push_weights, served, some_blob, strip,
+        add, add_blob, blob, change, client, copy, copy_folder, digest_of, first_manifest, index_of, large,
+        nest, push_entry, push_weights, served, some_blob, strip,
     },
+    front::{front, pass, status},
     govern::W,
     home::Home,
     oci,
 };
+use axum::extract::Request;
 use gradus::{client::Client, model::digest::Digest};
 use serde_json::{Value, json};
-use std::{fs, path::Path};
-use tower::ServiceExt as _;
+use std::{
+    fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+};
 
 /// A registry whose large blobs have one byte changed, or are cut short.
 async fn damaged(env: &Env, blob: Digest, cut: bool) -> String {
-    let router = env.router.clone();
-    let answer = move |request: axum::extract::Request| {
-        let (router, blob) = (router.clone(), blob.clone());
+    let answer = move |router, request: Request| {
+        let is_it = request.uri().path().ends_with(&format!("/blobs/{blob}"));
         async move {
-            let is_it = request.uri().path().ends_with(&format!("/blobs/{blob}"));
-            let response = router.oneshot(request).await.unwrap();
+            let response = pass(router, request).await;
             if !is_it {
                 return response;
             }
@@ -38,9 +41,7 @@ async fn damaged(env: &Env, blob: Digest, cut: bool) -> String {
             http::Response::from_parts(parts, axum::body::Body::from(bytes))
         }
     };
-    let fallback = axum::Router::new()
-        .fallback(move |request| async move { Ok::<_, std::convert::Infallible>(answer(request).await) });
-    served(fallback).await
+    served(front(env, answer)).await
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -164,6 +165,16 @@ const LIES: &[Lie] = &[
         });
         push_entry(at, add(at, &index, oci::INDEX));
     }),
+    ("a file of two sizes", "size_mismatch", |at| {
+        let (version, file) = (index_of(at)["manifests"][0].clone(), first_manifest(at)["layers"][0].clone());
+        let mut twice = file.clone();
+        twice["size"] = json!(1);
+        let manifest = json!({
+            "schemaVersion": 2, "mediaType": oci::IMAGE, "artifactType": "application/vnd.example.note",
+            "config": add_blob(at, b"{}"), "layers": [file, twice], "subject": strip(&version),
+        });
+        push_entry(at, add(at, &manifest, oci::IMAGE));
+    }),
     ("other content with a number", "not_an_artifact", |at| {
         let config = add_blob(at, b"{}");
         let manifest = json!({
@@ -247,4 +258,79 @@ fn what_is_about_a_thing_that_was_not_taken_is_not_brought_in() {
     assert!(done.code != 0 && done.stderr.contains("[evidence_not_taken]"), "{done:?}");
     assert!(done.stderr.contains("2 pieces") && done.stderr.contains("nor was what it is about"), "{done:?}");
     home.run(&["--data-dir", "other", "resolve", "acme/x:1.0.0"]).expect(0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn registries_that_do_not_say_what_they_should_are_given_up() {
+    let env = Env::new(Backend::SqliteLocal).await;
+    env.namespace("acme").await;
+    push_weights(&env, &[("model.safetensors", &large(5))]).await;
+    let other = Env::new(Backend::SqliteLocal).await;
+    other.namespace("acme").await;
+    // One that has more of an upload than was sent.
+    let boasting = front(&other, |router, request: Request| async move {
+        match (request.method().as_str(), request.uri().path().contains("/uploads/")) {
+            ("PATCH", _) => status(503),
+            ("GET", true) => {
+                let mut response = status(204);
+                response.headers_mut().insert("gradus-received", u64::MAX.to_string().parse().unwrap());
+                response
+            }
+            _ => pass(router, request).await,
+        }
+    });
+    let boasting = Client::local_as(boasting, other.admin.clone());
+    let refused = copy(&client(&env), "acme/x:1.0.0", &boasting, W).await.unwrap_err();
+    assert_eq!(refused.code, "answer_invalid", "{refused:?}");
+    // One whose list of what is said never ends.
+    let version = digest_of(&env, "acme/x:1.0.0").await;
+    let mut note = oci::other(&env, W, "a note").await;
+    note["subject"] = json!({ "mediaType": oci::IMAGE, "digest": version, "size": 2 });
+    assert_eq!(oci::put(&env, W, oci::digest_of(&note).as_str(), &note).await.status, 201);
+    let endless = front(&env, |router, request: Request| async move {
+        let is_list = request.uri().path().contains("/referrers/");
+        let mut response = pass(router, request).await;
+        if is_list {
+            response.headers_mut().insert("link", "<more>; rel=\"next\"".parse().unwrap());
+        }
+        response
+    });
+    let endless = Client::local_as(repeating(endless), env.admin.clone());
+    let refused = copy(&endless, "acme/x:1.0.0", &client(&other), W).await.unwrap_err();
+    assert_eq!(refused.code, "answer_invalid", "{refused:?}");
+}
+
+/// Answers every page of a list with the first.
+fn repeating(router: axum::Router) -> axum::Router {
+    axum::Router::new().fallback(move |mut request: Request| {
+        let router = router.clone();
+        async move {
+            if request.uri().path().contains("/referrers/") {
+                *request.uri_mut() = request.uri().path().parse().unwrap();
+            }
+            pass(router, request).await
+        }
+    })
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_is_sent_again_when_the_server_says_when() {
+    let env = Env::new(Backend::SqliteLocal).await;
+    env.namespace("acme").await;
+    env.root().push("one").await;
+    let other = Env::new(Backend::SqliteLocal).await;
+    other.namespace("acme").await;
+    static REFUSED: AtomicUsize = AtomicUsize::new(0);
+    let busy = front(&other, |router, request: Request| async move {
+        let is_manifest = request.method() == "PUT" && request.uri().path().contains("/manifests/");
+        if is_manifest && REFUSED.fetch_add(1, Ordering::SeqCst) == 0 {
+            let mut response = status(429);
+            response.headers_mut().insert("retry-after", "1".parse().unwrap());
+            return response;
+        }
+        pass(router, request).await
+    });
+    let busy = Client::local_as(busy, other.admin.clone());
+    assert!(copy(&client(&env), "acme/x:1.0.0", &busy, W).await.unwrap().created);
+    assert!(REFUSED.load(Ordering::SeqCst) > 1);
 }

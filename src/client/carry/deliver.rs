@@ -151,7 +151,7 @@ impl Client {
     async fn put_manifest(&self, workload: &Workload, reference: &str, document: &Document) -> Result<()> {
         let call = Call::new(Method::PUT, format!("/v2/{workload}/manifests/{reference}"))
             .header(header::CONTENT_TYPE, &document.manifest.media_type)
-            .body(document.bytes.clone().into());
+            .bytes(document.bytes.clone());
         let reply = self.send(call).await?;
         match reply.header("docker-content-digest") {
             Some(digest) if digest == document.digest.as_str() => Ok(()),

@@ -42,8 +42,9 @@ const NAMES: [&str; 4] = [REFERENCE, WORKLOAD, REGISTRY, REF_NAME];
 
 /// Manifests fetched at a time.
 const AT_A_TIME: usize = 8;
-/// Referrers asked for at a time.
+/// Referrers asked for at a time, and most of one manifest.
 const PAGE: usize = 1000;
+const REFERRERS_MAX: usize = 1_000_000;
 
 /// A manifest on its way: its exact bytes, and what they say.
 #[derive(Clone, Debug)]
@@ -76,10 +77,10 @@ impl Document {
         }
     }
 
-    /// The blobs it needs, each once.
+    /// The blobs it needs, each once, or as often as it is said to have another size.
     pub fn blobs(&self) -> Vec<Descriptor> {
         let mut seen = BTreeSet::new();
-        self.manifest.blobs().filter(|blob| seen.insert(&blob.digest)).cloned().collect()
+        self.manifest.blobs().filter(|blob| seen.insert((&blob.digest, blob.size))).cloned().collect()
     }
 
     /// What it is about.
@@ -110,11 +111,12 @@ impl Carried {
         format!("{}:{}", self.workload, self.version)
     }
 
-    /// All its blobs, each once.
+    /// All its blobs, each once, or as often as it is said to have another size.
     pub fn blobs(&self) -> Vec<Descriptor> {
         let mut seen = BTreeSet::new();
         let documents = std::iter::once(&self.document).chain(&self.said);
-        documents.flat_map(Document::blobs).filter(|blob| seen.insert(blob.digest.clone())).collect()
+        let blobs = documents.flat_map(Document::blobs);
+        blobs.filter(|blob| seen.insert((blob.digest.clone(), blob.size))).collect()
     }
 }
 
@@ -132,7 +134,7 @@ impl Client {
         struct Index {
             manifests: Vec<Descriptor>,
         }
-        let (mut all, mut last) = (Vec::new(), String::new());
+        let (mut all, mut last) = (Vec::<Descriptor>::new(), String::new());
         loop {
             let path = format!("/v2/{workload}/referrers/{subject}?n={PAGE}{last}");
             let reply = self.send(Call::new(Method::GET, path)).await?;
@@ -141,11 +143,18 @@ impl Client {
                 Error::unavailable("answer_invalid", "the server's list of referrers cannot be read")
                     .source(source)
             })?;
-            let Some(end) = index.manifests.last().filter(|_| has_more) else {
+            let Some(end) = index.manifests.last().filter(|_| has_more).map(|end| end.digest.clone()) else {
                 all.extend(index.manifests);
                 return Ok(all);
             };
-            last = format!("&last={}", end.digest);
+            // Pages go up in digests, or there would be no end to them.
+            if all.last().is_some_and(|before| before.digest >= end) || all.len() > REFERRERS_MAX {
+                return Err(Error::unavailable(
+                    "answer_invalid",
+                    format!("the server's list of what is said about {subject} has no end"),
+                ));
+            }
+            last = format!("&last={end}");
             all.extend(index.manifests);
         }
     }
