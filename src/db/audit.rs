@@ -21,8 +21,12 @@ pub const DOCUMENTS: usize = 16;
 
 /// Between entries, which are JSON without line breaks.
 const BREAK: u8 = b'\n';
-/// In the place of a checkpoint where none was kept. No checkpoint begins like that.
+/// In the place of a checkpoint where none was kept.
 const NONE: u8 = b'-';
+/// Before whatever is kept that does not look like what we keep now: this and its length, in so many digits. So nothing can be
+/// taken for something else, or for what is kept with the next entry.
+const OTHER: usize = 1_000_000_000;
+const DIGITS: usize = 10;
 
 /// Entries that follow each other, with what is kept beside them and the tile over them. All entries are in one
 /// text, all checkpoints in another: a row for each would cost more than hashing them does.
@@ -59,11 +63,15 @@ impl Block {
     pub fn checkpoints(&self) -> impl Iterator<Item = &[u8]> {
         let mut rest = &self.checkpoints[..];
         std::iter::from_fn(move || {
-            if let Some(more) = rest.strip_prefix(&[NONE]) {
-                rest = more;
-                return Some(&rest[..0]);
-            }
-            let (one, more) = rest.split_at_checked(Kept::LENGTH)?;
+            let (before, length) = match *rest.first()? {
+                NONE => (1, 0),
+                Kept::FORMAT => (0, Kept::LENGTH),
+                _ => {
+                    let digits = std::str::from_utf8(rest.get(..DIGITS)?).ok()?;
+                    (DIGITS, digits.parse::<usize>().ok()?.checked_sub(OTHER)?)
+                }
+            };
+            let (one, more) = rest.get(before..)?.split_at_checked(length)?;
             rest = more;
             Some(one)
         })
@@ -80,7 +88,9 @@ macro_rules! one_block {
             "SELECT $1 + ",
             $offset,
             ", COUNT(bytes), MIN(position), MAX(position), STRING_AGG(bytes, $3),
-               STRING_AGG(COALESCE(checkpoint, $4), $5),
+               STRING_AGG(CASE WHEN checkpoint IS NULL THEN $4
+                   WHEN OCTET_LENGTH(checkpoint) = $11 AND checkpoint >= $9 AND checkpoint < $10 THEN checkpoint
+                   ELSE CAST(CAST(1000000000 + OCTET_LENGTH(checkpoint) AS TEXT) AS BYTEA) || checkpoint END, $5),
                STRING_AGG(kind || $7 || COALESCE(namespace, '') || $7 || COALESCE(workload, ''), $8),
                (SELECT hashes FROM log_tiles WHERE level = 0 AND number = $6 + ",
             $offset,
@@ -114,7 +124,10 @@ pub async fn blocks(tx: &mut Tx, first: u64, end: u64) -> Result<Vec<Block>> {
         one_block!("1792"),
     );
     let (from, to, number) = (to_sql(first)?, to_sql(end)?, to_sql(first / TILE)?);
-    let rows: Vec<Row> = all!(tx, sql, from, to, &[BREAK][..], &[NONE][..], &b""[..], number, "\t", "\n");
+    let (none, ours, length) = (&[NONE][..], Kept::FORMAT, Kept::LENGTH as i64);
+    let (ours, after) = (&[ours][..], &[ours + 1][..]);
+    let rows: Vec<Row> =
+        all!(tx, sql, from, to, &[BREAK][..], none, &b""[..], number, "\t", "\n", ours, after, length);
     let block = |(first, count, least, most, entries, checkpoints, filed, tile): Row| Block {
         first: super::from_sql(first),
         count: super::from_sql(count),

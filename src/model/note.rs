@@ -49,24 +49,33 @@ impl Checkpoint {
     }
 }
 
-/// The first byte of what is kept: its format.
-const KEPT: u8 = 1;
-
 /// What is kept of a checkpoint with the last entry of a transaction.
 pub struct Kept {
     pub root: Hash,
     pub signature: [u8; 64],
-    seal: [u8; 16],
+    /// `None`: it is bare, as programs of schema 2 kept them.
+    seal: Option<[u8; 16]>,
 }
 
 impl Kept {
+    /// The first byte of what is kept: its format. A bare one has none.
+    pub const FORMAT: u8 = 1;
     /// Bytes of what is kept.
-    pub const LENGTH: usize = 1 + 32 + 64 + 16;
+    pub const LENGTH: usize = 1 + Self::BARE + 16;
+    /// Bytes of a bare one: root and signature.
+    const BARE: usize = 32 + 64;
 
     pub fn read(bytes: &[u8]) -> Option<Self> {
-        let (root, rest) = bytes.strip_prefix(&[KEPT])?.split_first_chunk()?;
+        let is_bare = bytes.len() == Self::BARE;
+        let bytes = if is_bare { bytes } else { bytes.strip_prefix(&[Self::FORMAT])? };
+        let (root, rest) = bytes.split_first_chunk()?;
         let (signature, rest) = rest.split_first_chunk()?;
-        Some(Self { root: *root, signature: *signature, seal: rest.try_into().ok()? })
+        let seal = if is_bare { None } else { Some(rest.try_into().ok()?) };
+        Some(Self { root: *root, signature: *signature, seal })
+    }
+
+    pub fn is_bare(&self) -> bool {
+        self.seal.is_none()
     }
 }
 
@@ -125,13 +134,21 @@ impl Signer {
     /// The checkpoint after a transaction whose first entry is `first`, as it is kept with its last.
     pub fn keep(&self, epoch: u64, first: u64, size: u64, root: &Hash) -> Vec<u8> {
         let signature = self.sign(epoch, size, root);
-        [&[KEPT], &root[..], &signature, &self.seal(first, size, root, &signature)].concat()
+        [&[Kept::FORMAT], &root[..], &signature, &self.seal(first, size, root, &signature)].concat()
     }
 
     /// Whether a kept checkpoint is what we wrote there. Computing the root again at each entry, or checking each
     /// signature, would take many times as long as hashing all entries.
     pub fn sealed(&self, first: u64, size: u64, kept: &Kept) -> bool {
-        self.seal(first, size, &kept.root, &kept.signature) == kept.seal
+        kept.seal == Some(self.seal(first, size, &kept.root, &kept.signature))
+    }
+
+    /// Whether a bare checkpoint is ours. It is to be believed only if the root of the tree of this size is its root. There
+    /// were no later epochs then.
+    pub fn signed(&self, size: u64, kept: &Kept) -> bool {
+        let verifier = self.verifier(1);
+        let said = Checkpoint { origin: verifier.name(), size, root: kept.root };
+        kept.is_bare() && verifier.accepts(&said, &kept.signature)
     }
 
     fn seal(&self, first: u64, size: u64, root: &Hash, signature: &[u8; 64]) -> [u8; 16] {
@@ -332,6 +349,26 @@ mod tests {
         }
         assert!(Kept::read(&bytes[1..]).is_none());
         assert_eq!(bytes.len(), Kept::LENGTH);
+    }
+
+    #[test]
+    fn what_was_kept_before_there_were_seals_goes_by_its_signature() {
+        let signer = signer();
+        let bare = [&[9; 32][..], &signer.sign(1, 42, &[9; 32])].concat();
+        let read = |bytes: &[u8]| Kept::read(bytes).unwrap();
+        assert!(read(&bare).is_bare() && signer.signed(42, &read(&bare)));
+        assert!(!signer.signed(43, &read(&bare)));
+        assert!(!signer.sealed(40, 42, &read(&bare)));
+        for index in 0..bare.len() {
+            let mut changed = bare.clone();
+            changed[index] ^= 1;
+            assert!(!signer.signed(42, &read(&changed)), "{index}");
+        }
+        // A later epoch's is none, nor is one that has a seal, whatever that is.
+        let later = [&[9; 32][..], &signer.sign(2, 42, &[9; 32])].concat();
+        assert!(!signer.signed(42, &read(&later)));
+        assert!(!signer.signed(42, &read(&signer.keep(1, 40, 42, &[9; 32]))));
+        assert!(Kept::read(&bare[1..]).is_none() && Kept::read(&[&bare[..], &[0]].concat()).is_none());
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(super) async fn blame(
 ) -> Result<(u64, String)> {
     let mut tree = Frontier::default();
     let mut since = 0;
+    // Until one that is not: see `Walk`.
+    let mut are_bare = true;
     while tree.size() < size {
         let batch = log::entries(tx, tree.size(), (size - tree.size()).min(BATCH)).await?;
         for (position, bytes, checkpoint) in &batch {
@@ -38,11 +40,15 @@ pub(super) async fn blame(
             let is_accepted = accepted.iter().any(|one| (one.from..one.to).contains(&expected));
             let first = accepted.iter().find(|one| one.to == expected).map_or(since, |one| one.to);
             if let Some(checkpoint) = checkpoint.as_deref().filter(|_| !is_accepted) {
-                let fits = Kept::read(checkpoint)
-                    .is_some_and(|kept| signer.sealed(first, tree.size(), &kept) && kept.root == tree.root());
-                if !fits {
+                let fits = |kept: &Kept| {
+                    let is_ours = signer.sealed(first, tree.size(), kept)
+                        || (are_bare && signer.signed(tree.size(), kept));
+                    is_ours && kept.root == tree.root()
+                };
+                let Some(kept) = Kept::read(checkpoint).filter(fits) else {
                     return suspect(tx, since, tree.size()).await;
-                }
+                };
+                are_bare &= kept.is_bare();
                 since = tree.size();
             }
         }

@@ -77,6 +77,9 @@ pub(super) struct Walk {
     /// Full tiles only; `leaves` come after them.
     tree: Frontier,
     leaves: Vec<Hash>,
+    /// All of the tree, while no checkpoint with a seal was come to: before it there may be bare ones, which are compared
+    /// with the root. After it a bare one is none of ours.
+    bare: Option<Frontier>,
     /// Of the tiles above the lowest: the hashes of the one that is being filled.
     rows: Vec<Vec<Hash>>,
     found: Found,
@@ -113,6 +116,7 @@ impl Walk {
             recoveries: recoveries.collect(),
             tree: Frontier::default(),
             leaves: Vec::new(),
+            bare: Some(Frontier::default()),
             rows: Vec::new(),
             found: Found::default(),
             first: 0,
@@ -162,7 +166,11 @@ impl Walk {
         let (mut checkpoints, mut filed) = (block.checkpoints(), block.filed());
         for entry in block.entries() {
             let position = self.size();
-            self.leaves.push(leaf(entry));
+            let leaf = leaf(entry);
+            self.leaves.push(leaf);
+            if let Some(tree) = &mut self.bare {
+                tree.push(leaf);
+            }
             self.read(position, entry, filed.next().unwrap_or_default());
             self.check_kept(position, checkpoints.next().unwrap_or_default());
             self.check_known();
@@ -255,10 +263,22 @@ impl Walk {
             return;
         }
         match Kept::read(bytes) {
-            Some(kept) if self.signer.sealed(self.first, size, &kept) => self.last = Some(kept),
+            Some(kept) if self.signer.sealed(self.first, size, &kept) => {
+                self.bare = None;
+                self.last = Some(kept);
+            }
+            Some(kept) if self.is_ours_bare(size, &kept) => {
+                // The head did not keep the time then.
+                self.latest.clear();
+                self.last = Some(kept);
+            }
             _ => self.is_bad(position, "the checkpoint kept with this entry, or one before it, was changed"),
         }
         self.first = size;
+    }
+
+    fn is_ours_bare(&self, size: u64, kept: &Kept) -> bool {
+        self.bare.as_ref().is_some_and(|tree| tree.root() == kept.root) && self.signer.signed(size, kept)
     }
 
     /// The hash over what is kept in a range that is being accepted.
