@@ -11,6 +11,8 @@ mod audit;
 mod audit_recovery;
 /// Backups of a running registry, and what is restored from them.
 mod backups;
+/// Logs that programs of schema 2 began, and their checkpoints.
+mod bare_checkpoints;
 /// What is said of workloads, and the review that is overdue.
 mod cards;
 /// Versions by a folder, or straight, to another registry: what travels.

@@ -6,7 +6,10 @@ use crate::harness::{
     home::Home,
     server::{Cli, Setup},
 };
-use gradus::db::Db;
+use gradus::{
+    db::{Db, SCHEMA},
+    ops::start,
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -22,8 +25,13 @@ fn fixtures() -> Vec<(String, PathBuf)> {
         .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
         .collect();
     all.sort_by_key(|(schema, _)| schema.parse::<i64>().unwrap());
-    assert!(all.len() >= 8, "{all:?}");
+    assert!(all.len() >= 9, "{all:?}");
     all
+}
+
+/// The one of a schema.
+pub fn fixture(schema: &str) -> PathBuf {
+    fixtures().into_iter().find(|(number, _)| number == schema).unwrap().1
 }
 
 fn unpack(archive: &Path, into: &Path) -> Value {
@@ -33,27 +41,34 @@ fn unpack(archive: &Path, into: &Path) -> Value {
     serde_json::from_slice(&fs::read(into.join("expected.json")).unwrap()).unwrap()
 }
 
-/// A fixture as it was, in a database of its own.
-async fn place(folder: &Path, is_postgres: bool, into: &Path) -> (Value, Option<String>) {
+/// A fixture as it was, in a database of its own; answers what it said of itself, and where the database is.
+pub async fn place(folder: &Path, is_postgres: bool, into: &Path) -> (Value, String) {
     let name = if is_postgres { "postgresql.tar.gz" } else { "sqlite.tar.gz" };
     let expected = unpack(&folder.join(name), into);
     if !is_postgres {
-        return (expected, None);
+        return (expected, format!("sqlite://{}", into.join("data/gradus.db").display()));
     }
     let url = fresh_database().await;
     load(&url, &fs::read_to_string(into.join("database.sql")).unwrap()).await;
     fs::write(into.join("config.toml"), format!("[database]\nurl = \"{url}\"\n")).unwrap();
-    (expected, Some(url))
+    (expected, url)
 }
 
-async fn load(url: &str, sql: &str) {
+/// Runs SQL on the database of a fixture.
+pub async fn load(url: &str, sql: &str) {
     use sqlx::{Connection as _, Executor as _};
+    let sql = sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()));
+    if url.starts_with("sqlite:") {
+        let mut connection = sqlx::SqliteConnection::connect(url).await.unwrap();
+        connection.execute(sql).await.unwrap();
+        return connection.close().await.unwrap();
+    }
     let mut connection = sqlx::PgConnection::connect(url).await.unwrap();
-    connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql.to_owned()))).await.unwrap();
+    connection.execute(sql).await.unwrap();
     connection.close().await.unwrap();
 }
 
-fn run(home: &Home, place: &Path, arguments: &[&str]) -> crate::harness::server::Done {
+pub fn run(home: &Home, place: &Path, arguments: &[&str]) -> crate::harness::server::Done {
     let data = place.join("data");
     let config = place.join("config.toml");
     let mut all = vec!["--data-dir", data.to_str().unwrap()];
@@ -133,16 +148,20 @@ const NEXT: &str = "CREATE TABLE of_later (id TEXT PRIMARY KEY NOT NULL);
 /// migration once; later a newer one comes, and those that are there serve and write on until they are replaced too.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replicas_are_upgraded_one_after_the_other() {
-    if !Backend::PostgresS3.is_there() {
-        return;
+    if Backend::PostgresS3.is_there() {
+        for (_, folder) in [fixtures().remove(0), fixtures().pop().unwrap()] {
+            upgrade_replicas(&folder).await;
+        }
     }
+}
+
+async fn upgrade_replicas(folder: &Path) {
     let home = Home::new();
     let at = home.path("fixture");
-    let (_, folder) = fixtures().pop().unwrap();
-    let (expected, url) = place(&folder, true, &at).await;
+    let (expected, url) = place(folder, true, &at).await;
     let secret = fs::read_to_string(at.join("data/secret")).unwrap();
     let mut setup = Setup::with(Backend::PostgresS3, home.0.path(), |config| {
-        config.database.url = url.clone();
+        config.database.url = Some(url.clone());
         config.stores.clear();
         config.keys.file = Some(home.path("secret"));
     })
@@ -170,7 +189,7 @@ async fn replicas_are_upgraded_one_after_the_other() {
     };
     push(&one.url, "by one");
     push(&two.url, "by two");
-    load(url.as_ref().unwrap(), NEXT).await;
+    load(&url, NEXT).await;
     push(&one.url, "after the next migration");
     ask(&two.url, &["promote", "acme/x:latest", "--to", "dev", "--override", "-m", "rolling"]).expect(0);
     for server in [&one.url, &two.url] {
@@ -185,6 +204,25 @@ async fn replicas_are_upgraded_one_after_the_other() {
     // Once stopped, the old version does not come back.
     let refused = run(&home, &at, &["list"]).expect(1);
     assert!(refused.stderr.contains("schema_unknown") && refused.stderr.contains("9999"), "{refused:#?}");
+}
+
+/// What a first start leaves behind that broke off between two migrations, which commit one by one: the next goes on from there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_first_start_goes_on_from_each_migration() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("gradus.db");
+    for schema in 1..=SCHEMA {
+        Db::sqlite_at(&file, schema).await.unwrap().close().await;
+    }
+    assert!(start::is_new(&Db::sqlite(&file).await.unwrap()).await.unwrap());
+    if !Backend::PostgresS3.is_there() {
+        return;
+    }
+    let url = fresh_database().await;
+    for schema in 1..=SCHEMA {
+        Db::postgres_at(&url, 1, schema).await.unwrap().close().await;
+    }
+    assert!(start::is_new(&Db::postgres(&url, 1).await.unwrap()).await.unwrap());
 }
 
 backends! {
