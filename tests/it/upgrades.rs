@@ -6,10 +6,7 @@ use crate::harness::{
     home::Home,
     server::{Cli, Setup},
 };
-use gradus::{
-    db::{Db, SCHEMA},
-    ops::start,
-};
+use gradus::db::{Db, SCHEMA};
 use serde_json::Value;
 use std::{
     fs,
@@ -206,23 +203,41 @@ async fn upgrade_replicas(folder: &Path) {
     assert!(refused.stderr.contains("schema_unknown") && refused.stderr.contains("9999"), "{refused:#?}");
 }
 
-/// What a first start leaves behind that broke off between two migrations, which commit one by one: the next goes on from there.
+/// Migrations commit one by one: where a first start or an upgrade broke off between two, the next start goes on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_first_start_goes_on_from_each_migration() {
-    let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("gradus.db");
+async fn what_broke_off_goes_on_from_each_migration() {
+    for is_postgres in [false, true] {
+        if is_postgres && !Backend::PostgresS3.is_there() {
+            continue;
+        }
+        let home = Home::new();
+        let url = match is_postgres {
+            true => fresh_database().await,
+            false => home.path("new.db").display().to_string(),
+        };
+        step_by_step(is_postgres, &url).await;
+        let at = home.path("fixture");
+        let (_, url) = place(&fixture("2"), is_postgres, &at).await;
+        step_by_step(is_postgres, url.trim_start_matches("sqlite://")).await;
+        run(&home, &at, &["audit", "verify"]).expect(0);
+        run(&home, &at, &["user", "add", "later"]).expect(0);
+        run(&home, &at, &["audit", "verify"]).expect(0);
+    }
+}
+
+/// Opens a database as if each time the program died after one more migration.
+async fn step_by_step(is_postgres: bool, place: &str) {
     for schema in 1..=SCHEMA {
-        Db::sqlite_at(&file, schema).await.unwrap().close().await;
+        let opened = match is_postgres {
+            true => Db::postgres_at(place, 1, schema).await,
+            false => Db::sqlite_at(Path::new(place), schema).await,
+        };
+        match opened {
+            Ok(db) => db.close().await,
+            // It has the second one already.
+            Err(error) => assert_eq!((schema, error.code), (1, "schema_unknown"), "{error:?}"),
+        }
     }
-    assert!(start::is_new(&Db::sqlite(&file).await.unwrap()).await.unwrap());
-    if !Backend::PostgresS3.is_there() {
-        return;
-    }
-    let url = fresh_database().await;
-    for schema in 1..=SCHEMA {
-        Db::postgres_at(&url, 1, schema).await.unwrap().close().await;
-    }
-    assert!(start::is_new(&Db::postgres(&url, 1).await.unwrap()).await.unwrap());
 }
 
 backends! {
