@@ -2,7 +2,7 @@
 
 -- A row for each name that may be asked for. relation: base, dataset, file, prompt (the file of a template that comes
 -- along), licence, flag. body: the file is what the version is itself (weights, or the template of a prompt), and
--- whoever has it too has the same. All of it follows from versions, inspections and model cards.
+-- whoever has it too has the same; of a base: its digest was found by the version that was named. All of it follows from versions, inspections and model cards.
 CREATE TABLE lineage (
     relation TEXT NOT NULL,
     value TEXT NOT NULL,

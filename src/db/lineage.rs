@@ -105,7 +105,7 @@ pub async fn insert(tx: &mut Tx, workload: &Workload, sequence: i64, parts: &[Pa
 /// Links what named a version as its base before it was there to its content: all of it, or it would not be found.
 pub async fn link_to(tx: &mut Tx, workload: &Workload, version: &Version, digest: &Digest) -> Result<()> {
     let sql = "INSERT INTO lineage (relation, value, workload, sequence, body)
-               SELECT 'base', CAST($2 AS TEXT), workload, sequence, 1 = 0 FROM lineage
+               SELECT 'base', CAST($2 AS TEXT), workload, sequence, 1 = 1 FROM lineage
                WHERE relation = 'base' AND value = $1 ON CONFLICT DO NOTHING";
     execute!(tx, sql, format!("{workload}:{version}"), digest.as_str());
     Ok(())
@@ -181,21 +181,35 @@ pub async fn of_version(tx: &mut Tx, (workload, sequence): &Key) -> Result<Vec<P
     rows.into_iter().map(part).collect()
 }
 
+/// What is known of content by any of its versions: it is the same for all, as the manifest says it.
+pub struct Content {
+    pub workload: Workload,
+    pub version: Version,
+    pub tier: Tier,
+    /// Empty: nothing is recorded of it yet.
+    pub parts: Vec<Part>,
+}
+
 /// Versions of one content that are looked at: a replica that does not know of the index may have made some of them.
 const SAME_MAX: i64 = 8;
 
-/// What content is made of. It is the same for all versions that have it: the manifest says it. `None`: there is no such
-/// version, or nothing is recorded of it yet.
-pub async fn of_content(tx: &mut Tx, digest: &str) -> Result<Option<(Vec<Part>, Tier)>> {
-    let sql = "SELECT workload, sequence, tier FROM versions WHERE digest = $1 ORDER BY workload, sequence LIMIT $2";
-    let rows: Vec<(String, i64, String)> = all!(tx, sql, digest, SAME_MAX);
-    for (workload, sequence, tier) in rows {
-        let parts = of_version(tx, &key((workload, sequence))?).await?;
-        if !parts.is_empty() {
-            return Ok(Some((parts, read("versions", &tier)?)));
+/// What content is made of. `None`: it is no version's.
+pub async fn of_content(tx: &mut Tx, digest: &str) -> Result<Option<Content>> {
+    let sql = "SELECT workload, sequence, version, tier FROM versions WHERE digest = $1
+               ORDER BY workload, sequence LIMIT $2";
+    let rows: Vec<(String, i64, String, String)> = all!(tx, sql, digest, SAME_MAX);
+    let mut last = None;
+    for (workload, sequence, version, tier) in rows {
+        let key = key((workload, sequence))?;
+        let parts = of_version(tx, &key).await?;
+        let (version, tier) = (read("versions", &version)?, read("versions", &tier)?);
+        let is_recorded = !parts.is_empty();
+        last = Some(Content { workload: key.0, version, tier, parts });
+        if is_recorded {
+            break;
         }
     }
-    Ok(None)
+    Ok(last)
 }
 
 /// Files that one statement asks for: a version may have some thousands.
@@ -295,20 +309,6 @@ pub async fn with_body(tx: &mut Tx, file: &str, limit: i64) -> Result<Vec<Key>> 
                ORDER BY workload, sequence LIMIT $2";
     let rows: Vec<Name> = all!(tx, sql, file, limit);
     rows.into_iter().map(key).collect()
-}
-
-/// A version for each content of a workload that is a file itself and was not purged.
-pub async fn contents_with(
-    tx: &mut Tx,
-    workload: &Workload,
-    file: &Digest,
-    limit: i64,
-) -> Result<Vec<Version>> {
-    let sql = "SELECT MIN(v.version) FROM lineage l JOIN versions v ON v.workload = l.workload AND v.sequence = l.sequence
-               WHERE l.relation = 'file' AND l.value = $1 AND l.workload = $2 AND l.body AND v.purged_at IS NULL
-               GROUP BY v.digest ORDER BY MAX(l.sequence) DESC LIMIT $3";
-    let rows: Vec<(String,)> = all!(tx, sql, file.as_str(), workload.as_str(), limit);
-    rows.into_iter().map(|(version,)| read("versions", &version)).collect()
 }
 
 /// Versions of content, in order.

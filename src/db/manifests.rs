@@ -10,6 +10,7 @@ use crate::{
         digest::Digest,
         manifest::Descriptor,
         name::{Namespace, PrincipalName, Workload},
+        version::Version,
     },
 };
 use chrono::{DateTime, Utc};
@@ -177,4 +178,18 @@ pub async fn add_author(
     let sql = "INSERT INTO authors (namespace, digest, principal) VALUES ($1, $2, $3)
                ON CONFLICT (namespace, digest, principal) DO NOTHING";
     Ok(execute!(tx, sql, repository.namespace().as_str(), digest.as_str(), author.as_str()) == 1)
+}
+
+/// A version for each content of a workload that has a file and was not purged, newest first.
+pub async fn versions_with(
+    tx: &mut Tx,
+    workload: &Workload,
+    file: &Digest,
+    limit: i64,
+) -> Result<Vec<Version>> {
+    let sql = "SELECT MIN(v.version) FROM manifest_uses u JOIN versions v ON v.workload = u.repository AND v.digest = u.manifest
+               WHERE u.repository = $1 AND u.digest = $2 AND v.purged_at IS NULL
+               GROUP BY v.digest ORDER BY MAX(v.sequence) DESC LIMIT $3";
+    let rows: Vec<(String,)> = all!(tx, sql, workload.as_str(), file.as_str(), limit);
+    rows.into_iter().map(|(version,)| read("versions", &version)).collect()
 }

@@ -59,7 +59,8 @@ impl fmt::Display for Relation {
 pub struct Part {
     pub relation: Relation,
     pub value: String,
-    /// Of a file: the version is this itself, so that whoever has it too has the same.
+    /// Of a file: the version is this itself, so that whoever has it too has the same. Of a base: the registry found the digest
+    /// by the version that was named, which not everybody may read.
     pub body: bool,
 }
 

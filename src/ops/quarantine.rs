@@ -16,7 +16,7 @@ use crate::{
     db::{
         Tx,
         lineage::{self, Key},
-        log, promotions, quarantines as rows,
+        log, manifests, promotions, quarantines as rows,
         versions::VersionRow,
     },
     error::{Error, Result},
@@ -203,6 +203,7 @@ fn told_to(row: &QuarantineRow, namespace: &Namespace, hits: i64, more: bool) ->
         scope: namespace.to_string(),
         workload: whole.workload.filter(|_| !elsewhere),
         version: whole.version.filter(|_| !elsewhere),
+        value: if elsewhere { String::new() } else { whole.value },
         hits: Some(hits),
         more,
         ..whole
@@ -325,10 +326,10 @@ pub(super) async fn check_content(
     }
 }
 
-/// Contents of one workload with the same file that are looked at.
+/// Contents of one workload with the same file that are looked at, newest first.
 const SAME_MAX: i64 = 200;
 
-/// The same for a file that versions of the repository are themselves: it is refused if all of these are.
+/// The same for a file of versions of the repository: it is refused if all of them are.
 pub async fn check_file(
     cx: &Context,
     repository: &crate::model::name::Workload,
@@ -341,7 +342,7 @@ pub async fn check_file(
         return Ok(());
     }
     let mut refused = Ok(());
-    for version in lineage::contents_with(&mut tx, repository, file, SAME_MAX).await? {
+    for version in manifests::versions_with(&mut tx, repository, file, SAME_MAX).await? {
         let Some(row) = crate::db::versions::find(&mut tx, repository, &version).await? else { continue };
         match check_pull(cx, &mut tx, &row).await {
             Ok(_) => return Ok(()),

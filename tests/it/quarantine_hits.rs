@@ -195,6 +195,62 @@ backends! {
         assert_eq!((status(&shared).await, status(&bad).await), (403, 403));
     }
 
+    async fn a_file_beside_the_weights_is_kept_back_too(env: Env) {
+        env.namespace("acme").await;
+        let (weights, code) = (files::safetensors(1), b"import os".to_vec());
+        let all = vec![
+            files::upload(&env, "acme/m", "a.safetensors", &weights).await,
+            files::upload(&env, "acme/m", "modeling.py", &code).await,
+        ];
+        pushed(files::push(&env, "acme/m", all, json!({})).await);
+        env.policy("gradus: policy/v1\nquarantine: { pulls: refuse }\n").await;
+        set(&env, json!({ "file": Digest::sha256(&code), "reason": "backdoor" })).await;
+        for bytes in [&weights, &code] {
+            let path = format!("/v2/acme/m/blobs/{}", Digest::sha256(bytes));
+            assert_eq!(env.get(&path).expect(403).await.code(), "quarantined");
+        }
+    }
+
+    async fn what_a_base_is_is_told_only_to_those_who_may_read_it(env: Env) {
+        for namespace in ["acme", "beta"] {
+            env.namespace(namespace).await;
+        }
+        let base = push_weights(&env, "acme/secret", 1, json!({})).await;
+        push_weights(&env, "beta/x", 2, json!({ "base": "acme/secret:1.0.0" })).await;
+        push_weights(&env, "beta/y", 3, json!({ "base": "acme/secret:1.0.1" })).await;
+        let later = push_weights(&env, "acme/secret", 4, json!({})).await;
+        assert_eq!(later["version"], "1.0.1");
+        let eve = env.person("eve", "beta", Role::Auditor).await;
+        for (workload, secret) in [("beta/x", &base), ("beta/y", &later)] {
+            let digest = secret["digest"].as_str().unwrap();
+            let path = format!("/v1/workloads/{workload}/versions/1.0.0/lineage");
+            let seen = lineage(&env, &eve, &path).await;
+            assert!(seen.to_string().contains("acme/secret:1.0."), "{seen}");
+            assert!(!seen.to_string().contains(digest), "{seen}");
+            assert!(lineage(&env, &env.admin, &path).await.to_string().contains(digest));
+            let reference = format!("acme/secret:{}", secret["version"].as_str().unwrap());
+            assert_eq!(set(&env, json!({ "reference": reference, "reason": "r" })).await["hits"], 2);
+            let told = env.get("/v1/events?kind=quarantine_set&namespace=beta").token(&eve).expect(200).await.text();
+            assert!(told.contains("quarantine_set") && !told.contains(digest), "{told}");
+            assert_ne!(warnings(&env, workload).await, "[]");
+        }
+    }
+
+    async fn what_cannot_be_read_counts_as_hit(env: Env) {
+        let (adapter, _) = chain(&env).await;
+        set(&env, json!({ "dataset": "elsewhere", "reason": "r" })).await;
+        assert_eq!(warnings(&env, "acme/m").await, "[]");
+        crate::harness::session::sql(&env, "DELETE FROM lineage WHERE workload = 'acme/a'").await;
+        // As the manifest and the inspection say it.
+        push_weights(&env, "acme/n", 9, json!({})).await;
+        assert_eq!(warnings(&env, "acme/m").await, "[]", "{adapter}");
+        crate::harness::session::sql(&env, "DELETE FROM inspections").await;
+        push_weights(&env, "acme/n", 8, json!({})).await;
+        for workload in ["acme/a", "acme/m"] {
+            assert!(warnings(&env, workload).await.contains("more than can be followed"), "{workload}");
+        }
+    }
+
     async fn those_who_are_not_hit_for_want_of_a_word_are_counted(env: Env) {
         for namespace in ["acme", "beta", "gamma"] {
             env.namespace(namespace).await;

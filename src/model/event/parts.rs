@@ -91,6 +91,7 @@ impl std::fmt::Display for Quarantined {
     fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match (&self.workload, &self.version) {
             (Some(workload), Some(version)) => write!(out, "{workload}:{version}"),
+            _ if self.value.is_empty() => write!(out, "a {} of another namespace", self.root.name()),
             _ => write!(out, "{} {}", self.root.name(), self.value),
         }
     }

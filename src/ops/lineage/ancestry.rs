@@ -7,7 +7,7 @@ use crate::{
     db::{
         Tx,
         lineage::{self as rows, AT_ONCE, MANY},
-        versions::VersionRow,
+        versions::{self, VersionRow},
     },
     error::Result,
     model::{
@@ -21,6 +21,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     mem,
     sync::Arc,
+    time::Instant,
 };
 
 /// Most contents and files that are followed: some times as many as a version has files.
@@ -41,8 +42,8 @@ impl Steps {
     }
 }
 
-/// What content is made of.
-type Content = Option<Arc<(Vec<Part>, Tier)>>;
+/// What content is made of; `None`: it cannot be read, or not in full.
+type Content = Arc<(Option<Vec<Part>>, Tier)>;
 /// What somebody says of files, and whether that is all.
 type Said = Arc<(Vec<Part>, bool)>;
 
@@ -53,7 +54,9 @@ pub(in crate::ops) struct Lookups {
     bad_files: BTreeMap<String, Vec<String>>,
     /// There are more of these.
     is_cut: bool,
-    contents: BTreeMap<String, Content>,
+    contents: BTreeMap<String, Option<Content>>,
+    /// When to give up.
+    pub until: Option<Instant>,
     said: BTreeMap<(Namespace, Vec<String>), Said>,
 }
 
@@ -80,11 +83,24 @@ impl Lookups {
         Ok(all)
     }
 
-    async fn content(&mut self, tx: &mut Tx, digest: String) -> Result<Content> {
+    async fn content(&mut self, tx: &mut Tx, digest: String) -> Result<Option<Content>> {
         if let Some(known) = self.contents.get(&digest) {
             return Ok(known.clone());
         }
-        let found = rows::of_content(tx, &digest).await?.map(Arc::new);
+        let found = match rows::of_content(tx, &digest).await? {
+            None => None,
+            Some(rows::Content { parts, tier, .. }) if !parts.is_empty() => {
+                let is_all = (parts.len() as i64) < rows::PARTS_MAX;
+                Some(Arc::new((Some(parts).filter(|_| is_all), tier)))
+            }
+            Some(rows::Content { workload, version, tier, .. }) => {
+                let parts = match versions::find(tx, &workload, &version).await? {
+                    Some(row) => index::own(tx, &row).await?,
+                    None => None,
+                };
+                Some(Arc::new((parts, tier)))
+            }
+        };
         self.contents.insert(digest, found.clone());
         Ok(found)
     }
@@ -128,7 +144,7 @@ impl Ancestry {
         // Few bases lead to many files, so they come first.
         loop {
             let steps = all.contents.seen.len() + all.bodies.seen.len() + all.templates.seen.len();
-            if steps > STEPS_MAX {
+            if steps > STEPS_MAX || lookups.until.is_some_and(|until| Instant::now() > until) {
                 all.is_cut = true;
             }
             if all.is_cut {
@@ -156,9 +172,10 @@ impl Ancestry {
     async fn contents(&mut self, tx: &mut Tx, lookups: &mut Lookups) -> Result<()> {
         for digest in mem::take(&mut self.contents.next) {
             if let Some(content) = lookups.content(tx, digest).await? {
-                let (parts, tier) = &*content;
-                self.is_cut |= parts.len() as i64 >= rows::PARTS_MAX;
-                self.take(parts, *tier);
+                match &*content {
+                    (Some(parts), tier) => self.take(parts, *tier),
+                    (None, _) => self.is_cut = true,
+                }
             }
         }
         Ok(())

@@ -38,9 +38,10 @@ impl Hits {
         root: &Root,
         asked: &(dyn Fn(&Key) -> bool + Send + Sync),
     ) -> Result<Self> {
-        let begun = Instant::now();
+        let until = Instant::now() + COUNTING_MAX;
         let tree = down(tx, root, None, DEPTH_MAX, &|_| true).await?;
         let mut lookups = Lookups::of(tx, std::iter::once(root)).await?;
+        lookups.until = Some(until);
         let mut hits = Self { more: tree.cut, ..Self::default() };
         // The same content is hit in a namespace under all names, or under none.
         let mut known = BTreeMap::new();
@@ -50,7 +51,7 @@ impl Hits {
             if !asked(&version.brief.key) {
                 continue;
             }
-            if begun.elapsed() > COUNTING_MAX {
+            if Instant::now() > until {
                 hits.more = true;
                 break;
             }
@@ -62,6 +63,9 @@ impl Hits {
                         continue;
                     };
                     let ancestry = Ancestry::of(tx, &row, &mut lookups).await?;
+                    if ancestry.is_cut && Instant::now() > until {
+                        continue;
+                    }
                     let is_hit = ancestry.has(root) || ancestry.is_cut;
                     known.insert(content.clone(), is_hit);
                     is_hit

@@ -51,7 +51,7 @@ async fn parts_of(
     for base in recognised.base.iter().chain(&inspection.base).chain(&finetuned) {
         parts.extend(names_of_base(base).into_iter().map(|name| Part::new(Relation::Base, name)));
         if let Some(digest) = exactly(tx, base).await? {
-            parts.insert(Part::new(Relation::Base, digest.to_string()));
+            parts.insert(Part { body: true, ..Part::new(Relation::Base, digest.to_string()) });
         }
     }
     if let Some(base) = inspection.base.as_ref().filter(|base| is_hub_name(base)) {
@@ -82,9 +82,9 @@ async fn parts_of(
 
 /// What a version is made of, also where that is not recorded yet; `None`: it cannot be read, or not in full.
 pub(super) async fn own(tx: &mut Tx, row: &VersionRow) -> Result<Option<Vec<Part>>> {
-    let is_recorded = lineage::behind_in(tx, &row.workload).await?.is_none_or(|to| row.sequence <= to);
-    if is_recorded {
-        let parts = lineage::of_version(tx, &(row.workload.clone(), row.sequence)).await?;
+    let parts = lineage::of_version(tx, &(row.workload.clone(), row.sequence)).await?;
+    // Every version has a file.
+    if !parts.is_empty() {
         return Ok(Some(parts).filter(|parts| (parts.len() as i64) < lineage::PARTS_MAX));
     }
     match stored(tx, row).await? {

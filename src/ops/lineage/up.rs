@@ -97,10 +97,12 @@ impl Walk<'_> {
 
     /// The bases: versions here where the digest tells which, and names otherwise.
     async fn bases(&mut self, tx: &mut Tx, at: usize, parts: &[Part], next: &mut Vec<usize>) -> Result<()> {
-        let named = parts.iter().filter(|part| part.relation == Relation::Base);
-        let mut names: BTreeSet<String> = named.map(|part| part.value.clone()).collect();
+        let bases = || parts.iter().filter(|part| part.relation == Relation::Base);
         let digests: Vec<String> =
-            names.iter().filter(|name| name.parse::<Digest>().is_ok()).cloned().collect();
+            bases().map(|part| part.value.clone()).filter(|name| name.parse::<Digest>().is_ok()).collect();
+        // The digest of a version is not told to those who may not read it.
+        let mut names: BTreeSet<String> =
+            bases().filter(|part| !part.body).map(|part| part.value.clone()).collect();
         for digest in digests {
             let mut keys = rows::with_content(tx, &digest, SHARING_MAX).await?;
             keys.extend(rows::with_body(tx, &digest, SHARING_MAX).await?);
