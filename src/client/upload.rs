@@ -37,6 +37,13 @@ pub struct Upload {
     pub size: u64,
 }
 
+/// A file to send, what it was like when it was looked at, and its digest if that is known.
+struct Looked {
+    upload: Upload,
+    metadata: Metadata,
+    digest: Option<Digest>,
+}
+
 /// A large file on its way.
 struct Large<'a> {
     source: &'a Path,
@@ -72,23 +79,23 @@ impl Client {
                     None if hash_first => Some(hash_file(&file.source).await?),
                     remembered => remembered,
                 };
-                Ok::<_, Error>((file, metadata, digest))
+                Ok::<_, Error>(Looked { upload: file, metadata, digest })
             }
         });
         let hashed: Vec<_> = stream::iter(hashing).buffered(AT_A_TIME).try_collect().await?;
         // Now that more is known of them than their sizes, all that must be sent has to have room before any is.
         let mut asked = wire::Present::default();
-        for (file, _, digest) in &hashed {
+        for Looked { upload, digest, .. } in &hashed {
             match digest.clone() {
-                Some(digest) => asked.files.push(wire::PresentFile { digest, size: file.size }),
-                None => asked.sizes.push(file.size),
+                Some(digest) => asked.files.push(wire::PresentFile { digest, size: upload.size }),
+                None => asked.sizes.push(upload.size),
             }
         }
         self.present(workload, asked).await?;
         let open = Open::default();
-        let work = hashed.into_iter().map(|(file, metadata, digest)| {
+        let work = hashed.into_iter().map(|looked| {
             let (progress, open) = (progress.clone(), &open);
-            async move { self.upload_one(workload, file, &metadata, digest, digests, open, progress).await }
+            async move { self.upload_one(workload, looked, digests, open, progress).await }
         });
         let sent = stream::iter(work).buffered(AT_A_TIME).try_collect().await;
         self.give_up(open).await;
@@ -100,16 +107,14 @@ impl Client {
     async fn upload_one(
         &self,
         workload: &Workload,
-        upload: Upload,
-        metadata: &Metadata,
-        digest: Option<Digest>,
+        looked: Looked,
         digests: &Digests,
         open: &Open,
         progress: Progress,
     ) -> Result<Sent> {
-        let Upload { path, source, size } = upload;
+        let Looked { upload: Upload { path, source, size }, metadata, digest } = looked;
         if let Some(digest) = &digest {
-            digests.put(&source, metadata, digest);
+            digests.put(&source, &metadata, digest);
             let asked = wire::Present { digests: vec![digest.clone()], ..Default::default() };
             if !self.present(workload, asked).await?.digests.is_empty() {
                 progress(size);
@@ -130,7 +135,7 @@ impl Client {
                     self.send_in(workload, &file, session, offset, progress.clone()).boxed()
                 };
                 let digest = self.in_session(&sending, open, &progress, send).await?;
-                digests.put(&source, metadata, &digest);
+                digests.put(&source, &metadata, &digest);
                 digest
             }
         };
