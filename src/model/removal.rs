@@ -83,6 +83,13 @@ impl Exact {
             .hint(format!("name it by number or digest, as in: gradus list {}", reference.workload))),
         }
     }
+
+    pub fn selector(&self) -> Selector {
+        match self {
+            Self::Version(version) => Selector::Version(version.clone()),
+            Self::Digest(digest) => Selector::Digest(digest.clone()),
+        }
+    }
 }
 
 /// What a hold covers: `acme`, `acme/x`, `acme/x:1.2.3` or `acme/x@sha256:…`.

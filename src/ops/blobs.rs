@@ -1,6 +1,6 @@
 //! Blobs as a repository sees them: always through its link, never by the digest alone.
 
-use super::{Context, hold, purge, quotas, uploads::store_of};
+use super::{Context, hold, purged, quotas, uploads::store_of};
 use crate::{
     blobs::ByteStream,
     db::{blobs, holds, log, namespaces},
@@ -252,7 +252,7 @@ pub async fn mount(
 ) -> Result<Option<Workload>> {
     let store = store_of(cx, repository).await?;
     let mut tx = cx.db.read().await?;
-    purge::refuse_blob(&mut tx, repository, digest).await?;
+    purged::refuse_blob(&mut tx, repository, digest).await?;
     let own = Some(repository.namespace());
     let mut candidates = match &search {
         Search::In(from) => {
@@ -285,7 +285,7 @@ pub async fn mount(
     let healthy = blobs::find(&mut tx, &store.name, digest).await?.filter(|row| row.quarantined_at.is_none());
     let Some(row) = healthy else { return Ok(None) };
     super::namespaces::ensure_repository(&mut tx, repository, cx.clock.now()).await?;
-    purge::refuse_blob(&mut tx, repository, digest).await?;
+    purged::refuse_blob(&mut tx, repository, digest).await?;
     quotas::admit_blob(&mut tx, repository, digest, row.size).await?;
     let linked = blobs::link(&mut tx, repository, &store.name, digest, cx.clock.now()).await?;
     tx.commit().await?;

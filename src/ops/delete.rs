@@ -2,11 +2,15 @@
 //! name is ever given again.
 
 use super::{
-    Context, hold,
+    Context,
+    erase::{Kept, erase},
+    hold,
     namespaces::{refuse_deleted, show},
     promote::check_reason,
-    purge::{self, Decision, Gone, Kept, WAITS},
-    resolve, status, unknown_namespace,
+    resolve, status,
+    take_away::{Decision, Gone, take_away},
+    two_admins::{self, WAITS, check_admin},
+    unknown_namespace,
 };
 use crate::{
     db::{
@@ -62,7 +66,7 @@ pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: 
     let now = cx.clock.now();
     let (mut changes, mut gone, mut request) = (Vec::new(), Vec::new(), None);
     if !whole.is_empty() {
-        purge::check_admin(&mut tx, actor, &workload.namespace()).await?;
+        check_admin(&mut tx, actor, &workload.namespace()).await?;
         let alone = cx.local.as_ref() == Some(&actor.principal);
         if !alone {
             match other_admin(&mut tx, actor, workload, reason, now).await? {
@@ -115,7 +119,7 @@ pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: 
     tx.commit().await?;
     let mut outcome = Outcome { deleted: true, requested_by, ..Outcome::default() };
     for gone in gone {
-        let done = purge::finish(cx, actor, workload, gone).await;
+        let done = erase(cx, actor, workload, gone).await;
         outcome.versions.extend(done.versions);
         outcome.bytes += done.bytes;
         outcome.kept.extend(done.kept);
@@ -133,7 +137,7 @@ pub async fn withdraw(cx: &Context, actor: &Actor, workload: &Workload, reason: 
         return Err(status::unknown_workload(workload));
     }
     log::lock(&mut tx).await?;
-    purge::check_admin(&mut tx, actor, &workload.namespace()).await?;
+    check_admin(&mut tx, actor, &workload.namespace()).await?;
     let now = cx.clock.now();
     let row = purges::find_deletion(&mut tx, workload).await?.filter(|row| row.expires_at > now);
     let row = row.ok_or_else(|| {
@@ -226,7 +230,7 @@ async fn other_admin(
     if let Some(row) = purges::find_deletion(tx, workload).await?
         && row.expires_at > now
         && !purges::has_changed_since(tx, workload, row.position).await?
-        && purge::is_admin(tx, &workload.namespace(), &row.requested_by).await?
+        && two_admins::is_admin(tx, &workload.namespace(), &row.requested_by).await?
     {
         return Ok(match row.requested_by == actor.principal {
             true => Asked::Before(row),
@@ -260,7 +264,7 @@ async fn take_all_away(
             continue; // the same content under another number
         }
         let row = resolve::find(cx, tx, workload, &Selector::Version(version)).await?;
-        let (more, gone) = purge::take_away(tx, actor, &row, decision).await?;
+        let (more, gone) = take_away(tx, actor, &row, decision).await?;
         changes.extend(more);
         all.push(gone);
     }

@@ -1,6 +1,12 @@
 //! Legal holds: what must not be taken away, whoever wants it.
 
-use super::{Context, namespaces::refuse_deleted, promote::check_reason, purge, resolve};
+use super::{
+    Context,
+    namespaces::refuse_deleted,
+    promote::check_reason,
+    resolve,
+    two_admins::{check_still_admin, refuse_service},
+};
 use crate::{
     db::{
         Tx,
@@ -45,7 +51,7 @@ pub async fn set(cx: &Context, actor: &Actor, scope: &HoldScope, reason: &str) -
     super::namespaces::show(cx, &scope.namespace()).await?;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
-    purge::check_still_admin(&mut tx, actor, &scope.namespace()).await?;
+    check_still_admin(&mut tx, actor, &scope.namespace()).await?;
     check_there(cx, &mut tx, scope).await?;
     let digest = content(cx, &mut tx, scope).await?;
     let namespace = scope.namespace();
@@ -83,7 +89,7 @@ pub async fn clear(
 ) -> Result<HoldRow> {
     may(actor, scope)?;
     check_reason(reason)?;
-    purge::refuse_service(
+    refuse_service(
         actor,
         "service_cannot_clear_hold",
         "lift a hold",
@@ -91,7 +97,7 @@ pub async fn clear(
     )?;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
-    purge::check_still_admin(&mut tx, actor, &scope.namespace()).await?;
+    check_still_admin(&mut tx, actor, &scope.namespace()).await?;
     let digest = content(cx, &mut tx, scope).await?;
     let place = scope.workload().map_or_else(|| scope.namespace().to_string(), ToString::to_string);
     let mut rows = holds::of_scope(&mut tx, &place, digest.as_ref()).await?;
@@ -131,8 +137,7 @@ async fn content(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<Option<
             Ok(None)
         }
         HoldScope::Version(workload, exact) => {
-            let selector = purge::selector(exact);
-            Ok(Some(resolve::find_any(cx, tx, workload, &selector).await?.digest))
+            Ok(Some(resolve::find_any(cx, tx, workload, &exact.selector()).await?.digest))
         }
     }
 }
@@ -143,7 +148,7 @@ async fn check_there(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<()>
         refuse_deleted(workload, namespaces::deletion(tx, workload).await?)?;
     }
     if let HoldScope::Version(workload, exact) = scope {
-        resolve::find(cx, tx, workload, &purge::selector(exact)).await?;
+        resolve::find(cx, tx, workload, &exact.selector()).await?;
     }
     Ok(())
 }

@@ -117,7 +117,7 @@ pub(super) async fn judged(
         tx = cx.db.read().await?;
     };
     // It may have been purged since it was looked up.
-    super::purge::refuse_purged(&mut tx, &row.workload, &row.digest).await?;
+    super::purged::refuse_purged(&mut tx, &row.workload, &row.digest).await?;
     let rules = effective.rules(row.tier, stage)?;
     let with_examples = turn.is_some();
     let question = Question { row, effective: &effective, rules: &rules, requester, now, with_examples };

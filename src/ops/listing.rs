@@ -1,7 +1,7 @@
 //! Reading what there is: workloads, versions, one version in full, the difference of two.
 
 use super::{
-    Context, purge, quarantine,
+    Context, purged, quarantine,
     resolve::{contract_of, document_of, find_any},
 };
 use crate::{
@@ -127,7 +127,7 @@ pub async fn diff(cx: &Context, from: &Reference, to: &Reference) -> Result<Diff
     let (from, to) = (show(cx, from).await?, show(cx, to).await?);
     for row in [&from.row, &to.row] {
         if let Some(purged) = &row.purged {
-            return Err(purge::gone(&format!("{}:{}", row.workload, row.version), purged));
+            return Err(purged::gone(&format!("{}:{}", row.workload, row.version), purged));
         }
     }
     let contract = contract::diff(&contract_of(&from.row)?, &contract_of(&to.row)?);

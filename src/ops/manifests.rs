@@ -5,7 +5,7 @@ use super::{
     compose::descriptor_of,
     hold,
     namespaces::{ensure_repository, refuse_deleted, workload_deleted},
-    purge, push,
+    purged, push,
     tags::{all_tags, digest_of_tag, has_versions, is_reserved, set_tag},
 };
 use crate::{
@@ -62,7 +62,7 @@ pub async fn get(cx: &Context, repository: &Workload, wanted: &Wanted) -> Result
         refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
         return Err(unknown(repository, &digest));
     };
-    purge::refuse_purged(&mut tx, repository, &digest).await?;
+    purged::refuse_purged(&mut tx, repository, &digest).await?;
     refuse_deleted(repository, namespaces::deletion(&mut tx, repository).await?)?;
     super::quarantine::check_content(cx, &mut tx, repository, &digest).await?;
     Ok(stored)
@@ -98,7 +98,7 @@ pub async fn put(
         }
         Wanted::Tag(_) => Algorithm::Sha256.digest(bytes),
     };
-    purge::refuse_again(&mut cx.db.read().await?, repository, &digest).await?;
+    purged::refuse_again(&mut cx.db.read().await?, repository, &digest).await?;
     let checked = check_blobs(cx, repository, &manifest).await;
     if checked.is_err() || manifest.blobs().next().is_none() {
         // Nothing is in a namespace that is not there, and that is the better answer.
@@ -125,9 +125,9 @@ pub async fn put(
     if namespaces::lock_repository(&mut tx, repository).await?.is_none() {
         return Err(workload_deleted(repository));
     }
-    purge::refuse_again(&mut tx, repository, &digest).await?;
+    purged::refuse_again(&mut tx, repository, &digest).await?;
     if let Some(subject) = &put.subject {
-        purge::refuse_purged(&mut tx, repository, subject).await?;
+        purged::refuse_purged(&mut tx, repository, subject).await?;
     }
     let mut changes = Vec::new();
     let is_new = insert(&mut tx, repository, &manifest, bytes, &digest, now).await?;
@@ -241,7 +241,7 @@ pub(super) async fn insert(
             manifests::add_use(tx, repository, digest, used).await?;
         }
     }
-    purge::refuse_uses(tx, repository, digest).await?;
+    purged::refuse_uses(tx, repository, digest).await?;
     Ok(true)
 }
 

@@ -14,6 +14,7 @@ pub mod decide;
 pub mod delete;
 pub mod deployments;
 pub mod dossier;
+pub mod erase;
 pub mod events;
 pub mod evidence;
 pub mod follow;
@@ -64,11 +65,14 @@ pub mod compose;
 mod memo;
 mod named;
 mod number;
+mod purged;
 mod referrer;
 mod session;
 mod snapshot;
+mod take_away;
 mod told;
 mod turns;
+mod two_admins;
 mod walk;
 
 use crate::{

@@ -1,37 +1,33 @@
 //! Taking the content of versions away for good. It takes two admins. What stays is a tombstone: number, digest, evidence,
 //! events; the number and the content are never taken in again.
 
-use super::{Context, claim, garbage, hold, promote::check_reason, resolve, tags::all_tags};
+use super::{
+    Context,
+    erase::{Done, erase},
+    hold,
+    promote::check_reason,
+    resolve,
+    take_away::{Decision, take_away},
+    two_admins::{self, WAITS, check_admin},
+};
 use crate::{
     db::{
-        Tx, garbage as garbage_db, holds, log, manifests, namespaces, principals,
-        purges::{self, LinkedBlob, PurgeRow},
-        tags,
-        versions::{self, Purged, VersionRow},
+        Tx, holds, log, namespaces,
+        purges::{self, PurgeRow},
+        versions::VersionRow,
     },
     error::{Error, Result},
     model::{
-        access::{Actor, Permission, PrincipalKind, Role},
-        digest::Digest,
+        access::{Actor, Permission},
         event::Change,
-        manifest::Manifest,
-        name::{Namespace, PrincipalName, Workload},
-        reference::{Reference, Selector},
+        name::Namespace,
+        reference::Reference,
         removal::{Authority, Exact, PurgeState},
-        version::Version,
     },
 };
-use chrono::{DateTime, TimeDelta, Utc};
-use std::collections::BTreeSet;
+use chrono::{DateTime, Utc};
 
 pub use purges::PurgeRow as Purge;
-
-/// How long a request waits for another admin.
-pub(super) const WAITS: TimeDelta = TimeDelta::days(7);
-/// Most versions that one event names.
-const NAMED_MAX: usize = 100;
-/// Most repositories that are looked at for who else uses a blob.
-const OTHERS_MAX: i64 = 100;
 
 /// What became of a call.
 #[derive(Debug)]
@@ -41,88 +37,10 @@ pub struct Outcome {
     pub done: Option<Done>,
 }
 
-#[derive(Debug)]
-pub struct Done {
-    pub versions: Vec<Version>,
-    /// Of the objects that were deleted at once.
-    pub bytes: u64,
-    pub kept: Vec<Kept>,
-    /// What went wrong after it was done, for people.
-    pub notes: Vec<String>,
-}
-
-/// A blob of the content that stays, as others use it.
-#[derive(Debug)]
-pub struct Kept {
-    pub digest: Digest,
-    pub size: u64,
-    /// As far as the actor may read them.
-    pub used_by: Vec<Workload>,
-    /// Something else uses it as well.
-    pub others: bool,
-}
-
-/// That a version's content is gone.
-pub(super) fn gone(reference: &str, purged: &Purged) -> Error {
-    let at = purged.at.format("%Y-%m-%d");
-    Error::gone(
-        "version_purged",
-        format!("the version was purged on {at} by {}: {reference}: {}", purged.by, purged.because),
-    )
-    .hint("its content is gone for good; gradus show still tells of it")
-    .details(serde_json::json!({ "at": purged.at, "by": purged.by, "reason": purged.because }))
-}
-
-/// Refuses content of a workload that was purged.
-pub(super) async fn refuse_purged(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<()> {
-    match versions::purged_of(tx, workload, digest).await? {
-        Some((version, purged)) => Err(gone(&format!("{workload}:{version}"), &purged)),
-        None => Ok(()),
-    }
-}
-
-/// Refuses to take purged content in again.
-pub(super) async fn refuse_again(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<()> {
-    let Some((version, purged)) = versions::purged_of(tx, workload, digest).await? else { return Ok(()) };
-    Err(Error::gone(
-        "content_purged",
-        format!("this content was purged as {workload}:{version} by {}: {}", purged.by, purged.because),
-    )
-    .hint("it is not taken in here again; push what is wanted instead of it"))
-}
-
-/// Refuses to take a file in again that went with a purge.
-pub(super) async fn refuse_blob(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<()> {
-    match purges::blob_purged_at(tx, repository, digest).await? {
-        Some(_) => Err(blob_purged(repository, digest)),
-        None => Ok(()),
-    }
-}
-
-/// The same for all files of a manifest whose uses are noted. The repository is locked.
-pub(super) async fn refuse_uses(tx: &mut Tx, repository: &Workload, manifest: &Digest) -> Result<()> {
-    match purges::purged_use(tx, repository, manifest).await? {
-        Some(digest) => Err(blob_purged(repository, &digest)),
-        None => Ok(()),
-    }
-}
-
-fn blob_purged(repository: &Workload, digest: &Digest) -> Error {
-    Error::gone("content_purged", format!("this file was purged from {repository}: {digest}"))
-        .hint("it is not taken in here again, under no name; push what is wanted instead of it")
-}
-
-pub(super) fn selector(exact: &Exact) -> Selector {
-    match exact {
-        Exact::Version(version) => Selector::Version(version.clone()),
-        Exact::Digest(digest) => Selector::Digest(digest.clone()),
-    }
-}
-
 /// Asks for content to be taken away, or, as another admin than who asked, does it.
 pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &str) -> Result<Outcome> {
     check_reason(reason)?;
-    let selector = selector(&Exact::of(reference)?);
+    let selector = Exact::of(reference)?.selector();
     let workload = &reference.workload;
     super::lineage::write_reads(cx).await;
     let mut tx = cx.db.write().await?;
@@ -166,14 +84,14 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
     purges::save(&mut tx, &request).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    let done = finish(cx, actor, workload, gone).await;
+    let done = erase(cx, actor, workload, gone).await;
     Ok(Outcome { row: request, done: Some(done) })
 }
 
 /// Takes a request back: whoever asked, or another admin.
 pub async fn withdraw(cx: &Context, actor: &Actor, reference: &Reference, reason: &str) -> Result<PurgeRow> {
     check_reason(reason)?;
-    let selector = selector(&Exact::of(reference)?);
+    let selector = Exact::of(reference)?.selector();
     let workload = &reference.workload;
     let mut tx = cx.db.write().await?;
     if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
@@ -230,38 +148,6 @@ pub async fn list(
     }
 }
 
-/// Refuses whoever is no admin of the namespace at this moment, and no person.
-pub(super) async fn check_admin(tx: &mut Tx, actor: &Actor, namespace: &Namespace) -> Result<()> {
-    let hint = "two people who are admins do; what was never promoted goes by a rule: gradus retention set";
-    refuse_service(actor, "service_cannot_purge", "purge", hint)?;
-    check_still_admin(tx, actor, namespace).await
-}
-
-/// Refuses a service: what takes content away for good, or lets it be taken away, is for people.
-pub(super) fn refuse_service(actor: &Actor, code: &'static str, what: &str, hint: &str) -> Result<()> {
-    if actor.kind != PrincipalKind::Service {
-        return Ok(());
-    }
-    Err(Error::forbidden(code, format!("a service cannot {what}: {}", actor.principal)).hint(hint))
-}
-
-/// Refuses whoever is no admin of the namespace at this moment. The log is locked.
-pub(super) async fn check_still_admin(tx: &mut Tx, actor: &Actor, namespace: &Namespace) -> Result<()> {
-    match principals::now_in(tx, actor, namespace).await?.contains(&Role::Admin) {
-        true => Ok(()),
-        false => actor.require(Permission::Administer, namespace).and(Err(Error::forbidden(
-            "forbidden",
-            format!("{} is no admin of {namespace} any more", actor.principal),
-        ))),
-    }
-}
-
-/// Whether somebody is an admin of the namespace at this moment.
-pub(super) async fn is_admin(tx: &mut Tx, namespace: &Namespace, who: &PrincipalName) -> Result<bool> {
-    let people = principals::standing(tx, namespace, &[who.clone()].into()).await?;
-    Ok(people.get(who).is_some_and(|person| person.roles.contains(&Role::Admin)))
-}
-
 /// Refuses what is used or must be kept. The repository and the log are locked.
 pub(super) async fn check_free(tx: &mut Tx, row: &VersionRow) -> Result<()> {
     let VersionRow { workload, version, digest, .. } = row;
@@ -298,7 +184,7 @@ async fn waiting(
         purges::save(tx, &request).await?;
         return Ok((None, Vec::new()));
     }
-    if is_admin(tx, &row.workload.namespace(), &request.requested_by).await? {
+    if two_admins::is_admin(tx, &row.workload.namespace(), &request.requested_by).await? {
         return Ok((Some(request), Vec::new()));
     }
     let reason = "whoever asked for it is no admin any more";
@@ -336,129 +222,4 @@ fn end(row: &mut PurgeRow, state: PurgeState, actor: &Actor, now: DateTime<Utc>,
     row.ended_at = Some(now);
     row.ended_by = Some(actor.principal.clone());
     row.ended_because = because.map(str::to_owned);
-}
-
-/// Why content is taken away, and by what right.
-pub(super) struct Decision<'a> {
-    pub reason: &'a str,
-    pub authority: Authority,
-    pub requested_by: Option<PrincipalName>,
-    /// What the admin said who confirmed it.
-    pub confirmed: Option<&'a str>,
-    pub at: DateTime<Utc>,
-}
-
-/// What has lost its links, to be deleted once that is committed.
-pub(super) struct Gone {
-    pub versions: Vec<Version>,
-    /// All blobs of the content.
-    blobs: Vec<LinkedBlob>,
-}
-
-/// Takes the content of a version away, under all its numbers. The repository and the log are locked.
-pub(super) async fn take_away(
-    tx: &mut Tx,
-    actor: &Actor,
-    row: &VersionRow,
-    decision: &Decision<'_>,
-) -> Result<(Vec<Change>, Gone)> {
-    let VersionRow { workload, digest, .. } = row;
-    let mut changes = Vec::new();
-    for (alias, from) in all_tags(tx, workload, Some(digest)).await? {
-        tags::delete(tx, workload, &alias).await?;
-        changes.push(Change::AliasRemoved { workload: workload.clone(), alias, from });
-    }
-    let purged = Purged { at: decision.at, by: actor.principal.clone(), because: decision.reason.to_owned() };
-    let versions = versions::purge(tx, workload, digest, &purged).await?;
-    let blobs = purges::blobs_of(tx, workload, digest).await?;
-    let own = own_blobs(tx, row).await?;
-    purges::forget_uses(tx, workload, digest).await?;
-    let mut bytes = 0;
-    for blob in &blobs {
-        // What is used here for something else keeps its link; everything else goes, however young.
-        let ever = decision.at + TimeDelta::days(1);
-        if !garbage_db::remove_link(tx, workload, &blob.digest, ever).await? {
-            continue;
-        }
-        if purges::links_to(tx, &blob.store, &blob.digest, 1).await?.is_empty() {
-            bytes += blob.size;
-        }
-        // Nobody objected to what goes by a rule, and what is as short as `{}` is in many files and tells nothing.
-        let is_noted = decision.authority != Authority::Retention && blob.size > SHORT;
-        if is_noted && !own.contains(&blob.digest) {
-            purges::note_blob(tx, workload, &blob.digest, decision.at).await?;
-        }
-    }
-    for (number, some) in versions.chunks(NAMED_MAX).enumerate() {
-        changes.push(Change::Purged {
-            workload: workload.clone(),
-            versions: some.to_vec(),
-            digest: digest.clone(),
-            reason: decision.reason.to_owned(),
-            bytes: if number == 0 { bytes } else { 0 },
-            authority: decision.authority,
-            requested_by: decision.requested_by.clone(),
-            confirmed: decision.confirmed.map(str::to_owned),
-        });
-    }
-    Ok((changes, Gone { versions, blobs }))
-}
-
-/// Bytes of a file that is nobody's in particular. The empty config of evidence has two.
-const SHORT: u64 = 4;
-
-/// What the registry makes itself of a version, which other versions may have as well.
-async fn own_blobs(tx: &mut Tx, row: &VersionRow) -> Result<BTreeSet<Digest>> {
-    let mut own = BTreeSet::from([row.contract.clone()]);
-    if let Some(stored) = manifests::find(tx, &row.workload, &row.digest).await? {
-        let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
-        own.extend(manifest.config.map(|config| config.digest));
-    }
-    Ok(own)
-}
-
-/// Deletes the bytes that nothing needs any more. What cannot be deleted now is left to garbage collection, and told of:
-/// the purge itself is done.
-pub(super) async fn finish(cx: &Context, actor: &Actor, workload: &Workload, gone: Gone) -> Done {
-    let mut done = Done { versions: gone.versions, bytes: 0, kept: Vec::new(), notes: Vec::new() };
-    let mut ours = BTreeSet::new();
-    for blob in gone.blobs {
-        let outcome = async {
-            let others =
-                purges::links_to(&mut cx.db.read().await?, &blob.store, &blob.digest, OTHERS_MAX).await?;
-            match others.is_empty() {
-                true => delete(cx, &blob, &mut ours).await.map(|deleted| (deleted, others)),
-                false => Ok((false, others)),
-            }
-        };
-        match outcome.await {
-            Ok((true, _)) => done.bytes += blob.size,
-            Ok((false, others)) if others.is_empty() => {}
-            Ok((false, others)) => done.kept.push(kept(actor, blob, others)),
-            Err(error) => {
-                tracing::warn!(%workload, digest = %blob.digest, %error, "purged bytes were not deleted; garbage collection will");
-                done.notes.push(format!(
-                    "the bytes of {} could not be deleted now: {error}; gradus gc --delete does it",
-                    blob.digest
-                ));
-            }
-        }
-    }
-    done
-}
-
-/// `ours`: stores that were found to be this registry's.
-async fn delete(cx: &Context, blob: &LinkedBlob, ours: &mut BTreeSet<String>) -> Result<bool> {
-    if !ours.contains(&blob.store) {
-        claim::check(&cx.db, cx.stores.get(&blob.store)?).await?;
-        ours.insert(blob.store.clone());
-    }
-    garbage::drop_blob(cx, &blob.store, &blob.digest, &blob.key).await
-}
-
-fn kept(actor: &Actor, blob: LinkedBlob, others: Vec<Workload>) -> Kept {
-    let all = others.len();
-    let used_by: Vec<Workload> =
-        others.into_iter().filter(|other| actor.may(Permission::Read, &other.namespace())).collect();
-    Kept { digest: blob.digest, size: blob.size, others: used_by.len() < all, used_by }
 }

@@ -8,7 +8,7 @@ use super::{
     judgement::Judgement,
     namespaces::{ensure_repository, workload_deleted},
     number::{decide, revision},
-    policy, promote, purge, quotas, referrer, settle, snapshot, uploads,
+    policy, promote, purged, quotas, referrer, settle, snapshot, uploads,
 };
 use crate::{
     db::{Tx, log, manifests, namespaces, stages, tags, versions},
@@ -144,7 +144,7 @@ async fn commit(
             namespaces::lock_repository(&mut tx, workload).await?.ok_or_else(|| workload_deleted(workload))?
         }
     };
-    purge::refuse_again(&mut tx, workload, &prepared.digest).await?;
+    purged::refuse_again(&mut tx, workload, &prepared.digest).await?;
     if let Some(row) = identical(&mut tx, workload, &prepared, wanted).await? {
         return again(cx, actor, tx, workload, prepared, row).await.map(Some);
     }

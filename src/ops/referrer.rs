@@ -3,7 +3,7 @@
 
 use super::{
     Context, blobs, evidence::files, manifests as ops_manifests, monitors::pushed::MEDIA_TYPE as PROFILE,
-    purge, uploads,
+    purged, uploads,
 };
 use crate::{
     db::{Tx, evidence as rows, log, manifests, namespaces, promotions, versions},
@@ -59,7 +59,7 @@ impl Attach<'_> {
         now: DateTime<Utc>,
     ) -> Result<Vec<Recorded>> {
         let Attach { workload, subject, .. } = *self;
-        purge::refuse_purged(tx, workload, subject).await?;
+        purged::refuse_purged(tx, workload, subject).await?;
         let size = manifests::find(tx, workload, subject).await?.map_or(0, |stored| stored.bytes.len());
         let payload = Digest::sha256(&self.bytes);
         let mut recorded = Vec::new();

@@ -6,7 +6,7 @@ use super::{
     health::{self, Piece},
     policy::effective,
     promote::{Promotion, TRIES},
-    purge,
+    purged,
     referrer::{Recorded, attached},
     resolve,
     rollback::RolledBack,
@@ -179,7 +179,7 @@ async fn record(
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, &new.workload).await?;
     if new.status != Status::Retired {
-        purge::refuse_purged(&mut tx, &new.workload, &new.digest).await?;
+        purged::refuse_purged(&mut tx, &new.workload, &new.digest).await?;
     }
     if rows::find(&mut tx, &new.workload, &new.target).await?.as_ref() != known {
         return Ok(None);

@@ -1,6 +1,6 @@
 //! From a reference to the version it means, and what a consumer needs to run it.
 
-use super::{Context, memo::Resolved, policy::effective, purge};
+use super::{Context, memo::Resolved, policy::effective, purged};
 use crate::{
     db::{Tx, stages, tags, versions},
     error::{Error, Result},
@@ -25,7 +25,7 @@ pub(super) async fn find(
 ) -> Result<VersionRow> {
     let row = find_any(cx, tx, workload, selector).await?;
     match &row.purged {
-        Some(purged) => Err(purge::gone(&format!("{workload}:{}", row.version), purged)),
+        Some(purged) => Err(purged::gone(&format!("{workload}:{}", row.version), purged)),
         None => Ok(row),
     }
 }

@@ -2,8 +2,10 @@
 
 use super::{
     Context,
-    purge::{self, Decision, Done},
+    erase::{Done, erase},
     resolve,
+    take_away::{Decision, take_away},
+    two_admins::{self, check_still_admin},
 };
 use crate::{
     db::{
@@ -62,7 +64,7 @@ pub async fn set(
     };
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
-    purge::check_still_admin(&mut tx, actor, namespace).await?;
+    check_still_admin(&mut tx, actor, namespace).await?;
     if let Some(there) = retention::find(&mut tx, namespace).await?
         && (there.keep_newest, there.older_than_days) == (keep_newest, older_than_days)
     {
@@ -81,7 +83,7 @@ pub async fn show(cx: &Context, namespace: &Namespace) -> Result<RuleRow> {
 
 /// A rule takes content away, which no service does. By the clock the registry does it itself.
 fn refuse_service(actor: &Actor) -> Result<()> {
-    purge::refuse_service(
+    two_admins::refuse_service(
         actor,
         "service_cannot_set_retention",
         "set, remove or run a rule of retention",
@@ -98,7 +100,7 @@ pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Resul
     refuse_service(actor)?;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
-    purge::check_still_admin(&mut tx, actor, namespace).await?;
+    check_still_admin(&mut tx, actor, namespace).await?;
     if !retention::remove(&mut tx, namespace).await? {
         return Err(unknown(namespace));
     }
@@ -262,7 +264,7 @@ async fn let_go(cx: &Context, actor: &Actor, going: &Going, rule: &RuleRow) -> R
     let mut tx = cx.db.write().await?;
     namespaces::lock_repository(&mut tx, workload).await?;
     log::lock(&mut tx).await?;
-    purge::check_still_admin(&mut tx, actor, &rule.namespace).await?;
+    check_still_admin(&mut tx, actor, &rule.namespace).await?;
     if let Some((why, _)) = retention::kept(&mut tx, workload, Some(&going.digest)).await?.pop() {
         return Ok(Err(why));
     }
@@ -290,8 +292,8 @@ async fn let_go(cx: &Context, actor: &Actor, going: &Going, rule: &RuleRow) -> R
     let now = cx.clock.now();
     let authority = Authority::Retention;
     let decision = Decision { reason: &reason, authority, requested_by: None, confirmed: None, at: now };
-    let (changes, gone) = purge::take_away(&mut tx, actor, &row, &decision).await?;
+    let (changes, gone) = take_away(&mut tx, actor, &row, &decision).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
-    Ok(Ok(purge::finish(cx, actor, workload, gone).await))
+    Ok(Ok(erase(cx, actor, workload, gone).await))
 }

@@ -5,7 +5,7 @@ use super::{
     namespaces::refuse_deleted,
     policy::effective,
     promote::{check_may, check_reason},
-    purge,
+    purged,
 };
 use crate::{
     db::{
@@ -180,7 +180,7 @@ async fn target(
         Err(Error::conflict("rollback_target", format!("{workload}:{wanted} {why}")).hint(history.clone()))
     };
     if let Some(purged) = versions::find(tx, workload, wanted).await?.and_then(|row| row.purged) {
-        return Err(purge::gone(&format!("{workload}:{wanted}"), &purged));
+        return Err(purged::gone(&format!("{workload}:{wanted}"), &purged));
     }
     match stages::find_entry(tx, workload, stage, wanted, entered).await? {
         None => refuse("has never been in this stage"),

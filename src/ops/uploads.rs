@@ -6,7 +6,7 @@
 use super::{
     Context,
     namespaces::{ensure_repository, refuse_deleted},
-    purge, quotas,
+    purged, quotas,
     session::{Session, taken_over},
     unknown_namespace,
 };
@@ -129,7 +129,7 @@ pub async fn finish(
     length: Option<u64>,
     body: ByteStream,
 ) -> Result<()> {
-    if let Err(error) = purge::refuse_blob(&mut cx.db.read().await?, repository, digest).await {
+    if let Err(error) = purged::refuse_blob(&mut cx.db.read().await?, repository, digest).await {
         linger(body);
         // Its bytes are not to lie about either.
         if error.code == "content_purged" {
@@ -163,7 +163,7 @@ pub async fn put(
     length: Option<u64>,
     body: ByteStream,
 ) -> Result<()> {
-    if let Err(error) = purge::refuse_blob(&mut cx.db.read().await?, repository, digest).await {
+    if let Err(error) = purged::refuse_blob(&mut cx.db.read().await?, repository, digest).await {
         linger(body);
         return Err(error);
     }
@@ -312,7 +312,7 @@ pub(super) async fn make_visible(
         // Whoever took over may have written to the object since its digest was checked.
         return Err(if uploads::exists(&mut tx, id).await? { taken_over() } else { unknown(id) });
     }
-    purge::refuse_blob(&mut tx, repository, digest).await?;
+    purged::refuse_blob(&mut tx, repository, digest).await?;
     quotas::admit_blob(&mut tx, repository, digest, size).await?;
     let mut surplus = None;
     if !blobs::insert(&mut tx, &row, now).await? {

@@ -1,6 +1,6 @@
 //! Withdrawing a version: it stays for those who pin it, and is no longer found by those who ask for a range.
 
-use super::{Context, check_text, purge};
+use super::{Context, check_text, purged};
 use crate::{
     db::{log, promotions, versions},
     error::{Error, Result},
@@ -26,7 +26,7 @@ pub async fn yank(
             .hint(format!("list them with: gradus list {workload}"))
     })?;
     if let Some(purged) = &row.purged {
-        return Err(purge::gone(&format!("{workload}:{version}"), purged));
+        return Err(purged::gone(&format!("{workload}:{version}"), purged));
     }
     let now = cx.clock.now();
     log::lock(&mut tx).await?;

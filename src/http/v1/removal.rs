@@ -11,7 +11,7 @@ use crate::{
         name::{Namespace, Workload},
         removal::HoldScope,
     },
-    ops::{delete, hold, purge, retention},
+    ops::{delete, erase, hold, purge, retention},
     wire,
 };
 use axum::{
@@ -59,12 +59,12 @@ pub async fn list_holds(
     Ok(Json(page(rows, limit, |row| row.id.clone(), hold_view)))
 }
 
-fn kept_view(kept: purge::Kept) -> wire::KeptBlob {
-    let purge::Kept { digest, size, used_by, others } = kept;
+fn kept_view(kept: erase::Kept) -> wire::KeptBlob {
+    let erase::Kept { digest, size, used_by, others } = kept;
     wire::KeptBlob { digest, size, used_by, others }
 }
 
-fn purge_view(row: purge::Purge, done: Option<purge::Done>) -> wire::PurgeView {
+fn purge_view(row: purge::Purge, done: Option<erase::Done>) -> wire::PurgeView {
     wire::PurgeView {
         id: row.id,
         workload: row.workload,
