@@ -108,6 +108,22 @@ pub async fn find_pending(tx: &mut Tx, workload: &Workload, digest: &Digest) -> 
     row.map(purge).transpose()
 }
 
+/// Ends what waits for another admin to take content away, of all or of one digest, that has gone by another way.
+pub async fn end_pending(
+    tx: &mut Tx,
+    workload: &Workload,
+    digest: Option<&Digest>,
+    at: DateTime<Utc>,
+    by: &PrincipalName,
+    because: &str,
+) -> Result<()> {
+    let sql = "UPDATE purges SET state = CASE WHEN expires_at > $3 THEN 'purged' ELSE 'expired' END,
+                   ended_at = $3, ended_by = $4, ended_because = $5
+               WHERE workload = $1 AND ($2 IS NULL OR digest = $2) AND state = 'pending'";
+    execute!(tx, sql, workload.as_str(), digest.map(Digest::as_str), at, by.as_str(), because);
+    Ok(())
+}
+
 /// Requests after an id that wait for another admin, oldest first, of a namespace or of all.
 pub async fn list_pending(
     tx: &mut Tx,
@@ -241,7 +257,8 @@ pub async fn find_deletion(tx: &mut Tx, workload: &Workload) -> Result<Option<De
     row.map(deletion).transpose()
 }
 
-/// Requests after a workload that wait for another admin, of a namespace or of all.
+/// Requests after a workload that wait for another admin, of a namespace or of all. Those that something came after count
+/// no more (see `has_changed_since`).
 pub async fn list_deletions(
     tx: &mut Tx,
     namespace: Option<&Namespace>,
@@ -252,6 +269,10 @@ pub async fn list_deletions(
     let sql = "SELECT workload, reason, requested_at, requested_by, expires_at, position FROM deletions
                WHERE expires_at > $2 AND workload > $3 AND workload IN
                    (SELECT name FROM repositories WHERE deleted_at IS NULL AND ($1 IS NULL OR namespace = $1))
+               AND NOT EXISTS (SELECT 1 FROM versions v
+                   WHERE v.workload = deletions.workload AND v.position > deletions.position)
+               AND NOT EXISTS (SELECT 1 FROM moves m
+                   WHERE m.workload = deletions.workload AND m.position > deletions.position)
                ORDER BY workload LIMIT $4";
     let rows: Vec<Deletion> = all!(tx, sql, namespace.map(Namespace::as_str), now, after, limit);
     rows.into_iter().map(deletion).collect()

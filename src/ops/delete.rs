@@ -5,11 +5,11 @@ use super::{
     Context,
     erase::{Kept, erase},
     hold,
-    namespaces::{refuse_deleted, show},
+    namespaces::{lock_there, show},
     promote::check_reason,
-    resolve, status,
+    resolve,
     take_away::{Decision, Gone, take_away},
-    two_admins::{self, WAITS, check_admin},
+    two_admins::{self, Lapsed, NO_ADMIN, WAITS, check_admin, check_still_admin, is_alone},
     unknown_namespace,
 };
 use crate::{
@@ -24,7 +24,6 @@ use crate::{
         event::Change,
         name::{Namespace, PrincipalName, Workload},
         reference::Selector,
-        removal::Authority,
         version::Version,
     },
 };
@@ -34,6 +33,8 @@ pub use purges::DeletionRow as Deletion;
 
 /// Most versions that may still be in a workload that is deleted; there are not more stages.
 const IN_STAGES_MAX: i64 = 100;
+/// What is said of a request that is not for what is in the workload now.
+const CHANGED: &str = "a version or a move has come since it was asked for";
 
 /// What became of a call.
 #[derive(Debug, Default)]
@@ -57,41 +58,25 @@ pub struct Outcome {
 pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: &str) -> Result<Outcome> {
     check_reason(reason)?;
     let mut tx = cx.db.write().await?;
-    if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
-        refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
-        return Err(status::unknown_workload(workload));
-    }
+    lock_there(&mut tx, workload).await?;
     log::lock(&mut tx).await?;
     let whole = check_unused(&mut tx, workload).await?;
     let now = cx.clock.now();
     let (mut changes, mut gone, mut request) = (Vec::new(), Vec::new(), None);
-    if !whole.is_empty() {
+    if whole.is_empty() {
+        check_still_admin(&mut tx, actor, &workload.namespace()).await?;
+    } else {
         check_admin(&mut tx, actor, &workload.namespace()).await?;
-        let alone = cx.local.as_ref() == Some(&actor.principal);
-        if !alone {
-            match other_admin(&mut tx, actor, workload, reason, now).await? {
-                Asked::By(row) => request = Some(row),
-                Asked::Now(row) => {
-                    let change = Change::DeletionRequested {
-                        workload: workload.clone(),
-                        reason: row.reason.clone(),
-                        expires_at: row.expires_at,
-                    };
-                    log::append(&mut tx, now, &actor.principal, vec![change]).await?;
-                    tx.commit().await?;
-                    return Ok(waits(row));
-                }
-                Asked::Before(row) => return Ok(waits(row)),
+        if !is_alone(cx, actor) {
+            let (asked, lapsed) = waiting(&mut tx, workload, now).await?;
+            match asked {
+                Some(row) if row.requested_by == actor.principal => return Ok(waits(row)),
+                Some(row) => request = Some(row),
+                None => return ask(tx, actor, workload, reason, lapsed, now).await.map(waits),
             }
         }
-        let authority = if alone { Authority::LocalUser } else { Authority::TwoAdmins };
-        let decision = Decision {
-            reason: request.as_ref().map_or(reason, |request| &request.reason),
-            authority,
-            requested_by: request.as_ref().map(|request| request.requested_by.clone()),
-            confirmed: request.is_some().then_some(reason),
-            at: now,
-        };
+        let asked = request.as_ref().map(|request| (&request.requested_by, request.reason.as_str()));
+        let decision = two_admins::decide(cx, actor, asked, reason, now);
         (changes, gone) = take_all_away(cx, &mut tx, actor, workload, whole, &decision).await?;
         // Those beyond the first hundred are no stage's.
         if let Some(Candidate { version, .. }) =
@@ -101,6 +86,8 @@ pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: 
         }
     }
     purges::forget_deletion(&mut tx, workload).await?;
+    // Nothing is left for them to take away.
+    purges::end_pending(&mut tx, workload, None, now, &actor.principal, reason).await?;
     for digest in namespaces::delete_repository(&mut tx, workload, now, &actor.principal).await? {
         changes.push(Change::ManifestDeleted { repository: workload.clone(), digest });
     }
@@ -132,10 +119,7 @@ pub async fn workload(cx: &Context, actor: &Actor, workload: &Workload, reason: 
 pub async fn withdraw(cx: &Context, actor: &Actor, workload: &Workload, reason: &str) -> Result<DeletionRow> {
     check_reason(reason)?;
     let mut tx = cx.db.write().await?;
-    if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
-        refuse_deleted(workload, namespaces::deletion(&mut tx, workload).await?)?;
-        return Err(status::unknown_workload(workload));
-    }
+    lock_there(&mut tx, workload).await?;
     log::lock(&mut tx).await?;
     check_admin(&mut tx, actor, &workload.namespace()).await?;
     let now = cx.clock.now();
@@ -211,33 +195,34 @@ fn still_in_it(workload: &Workload, version: &Version) -> Error {
         .hint(format!("purge what no stage points at first: gradus purge {workload}:{version} -m WHY"))
 }
 
-enum Asked {
-    /// Another admin has asked for it.
-    By(DeletionRow),
-    /// Only this one, now or before.
-    Now(DeletionRow),
-    Before(DeletionRow),
+/// The request that counts, of who still is an admin and for what is still in the workload as it was then; or the event
+/// of one that does not any more.
+async fn waiting(
+    tx: &mut Tx,
+    workload: &Workload,
+    now: DateTime<Utc>,
+) -> Result<(Option<DeletionRow>, Option<Change>)> {
+    let Some(row) = purges::find_deletion(tx, workload).await? else { return Ok((None, None)) };
+    let namespace = workload.namespace();
+    let why = match two_admins::lapsed(tx, &namespace, &row.requested_by, row.expires_at, now).await? {
+        Some(Lapsed::Expired) => return Ok((None, None)),
+        Some(Lapsed::NoAdmin) => NO_ADMIN,
+        None if purges::has_changed_since(tx, workload, row.position).await? => CHANGED,
+        None => return Ok((Some(row), None)),
+    };
+    Ok((None, Some(Change::DeletionWithdrawn { workload: workload.clone(), reason: why.to_owned() })))
 }
 
-/// The request that counts: of who still is an admin, and for what is still in the workload as it was then.
-async fn other_admin(
-    tx: &mut Tx,
+/// Asks for a workload to be deleted, in the place of a request that does not count any more.
+async fn ask(
+    mut tx: Tx,
     actor: &Actor,
     workload: &Workload,
     reason: &str,
+    lapsed: Option<Change>,
     now: DateTime<Utc>,
-) -> Result<Asked> {
-    if let Some(row) = purges::find_deletion(tx, workload).await?
-        && row.expires_at > now
-        && !purges::has_changed_since(tx, workload, row.position).await?
-        && two_admins::is_admin(tx, &workload.namespace(), &row.requested_by).await?
-    {
-        return Ok(match row.requested_by == actor.principal {
-            true => Asked::Before(row),
-            false => Asked::By(row),
-        });
-    }
-    let (position, _) = log::lock(tx).await?;
+) -> Result<DeletionRow> {
+    let (position, _) = log::lock(&mut tx).await?;
     let row = DeletionRow {
         workload: workload.clone(),
         reason: reason.to_owned(),
@@ -246,8 +231,15 @@ async fn other_admin(
         expires_at: now + WAITS,
         position,
     };
-    purges::save_deletion(tx, &row).await?;
-    Ok(Asked::Now(row))
+    purges::save_deletion(&mut tx, &row).await?;
+    let change = Change::DeletionRequested {
+        workload: workload.clone(),
+        reason: row.reason.clone(),
+        expires_at: row.expires_at,
+    };
+    log::append(&mut tx, now, &actor.principal, lapsed.into_iter().chain([change]).collect()).await?;
+    tx.commit().await?;
+    Ok(row)
 }
 
 async fn take_all_away(

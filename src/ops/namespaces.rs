@@ -1,6 +1,6 @@
 //! Namespaces and who belongs to them.
 
-use super::{Context, unknown_namespace, users};
+use super::{Context, status, unknown_namespace, users};
 use crate::{
     db::{Tx, log, namespaces, principals, promotions},
     error::{Error, Result},
@@ -39,6 +39,15 @@ pub(super) fn workload_deleted(workload: &Workload) -> Error {
         format!("the workload was deleted, and its name is not given again: {workload}"),
     )
     .hint(format!("choose another name: gradus push PATH --to {}/NAME", workload.namespace()))
+}
+
+/// Locks a workload or other repository until commit, and says so where there is none, or none any more.
+pub(super) async fn lock_there(tx: &mut Tx, workload: &Workload) -> Result<()> {
+    if namespaces::lock_repository(tx, workload).await?.is_none() {
+        refuse_deleted(workload, namespaces::deletion(tx, workload).await?)?;
+        return Err(status::unknown_workload(workload));
+    }
+    Ok(())
 }
 
 /// Makes the repository if it is not there, unless its name was given up.

@@ -5,14 +5,15 @@ use super::{
     Context,
     erase::{Done, erase},
     hold,
+    namespaces::lock_there,
     promote::check_reason,
     resolve,
-    take_away::{Decision, take_away},
-    two_admins::{self, WAITS, check_admin},
+    take_away::take_away,
+    two_admins::{self, Lapsed, NO_ADMIN, WAITS, check_admin, is_alone},
 };
 use crate::{
     db::{
-        Tx, holds, log, namespaces,
+        Tx, holds, log,
         purges::{self, PurgeRow},
         versions::VersionRow,
     },
@@ -22,7 +23,7 @@ use crate::{
         event::Change,
         name::Namespace,
         reference::Reference,
-        removal::{Authority, Exact, PurgeState},
+        removal::{Exact, PurgeState},
     },
 };
 use chrono::{DateTime, Utc};
@@ -40,25 +41,22 @@ pub struct Outcome {
 /// Asks for content to be taken away, or, as another admin than who asked, does it.
 pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &str) -> Result<Outcome> {
     check_reason(reason)?;
-    let selector = Exact::of(reference)?.selector();
     let workload = &reference.workload;
     super::lineage::write_reads(cx).await;
     let mut tx = cx.db.write().await?;
-    if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
-        return Err(super::status::unknown_workload(workload));
-    }
+    lock_there(&mut tx, workload).await?;
+    let selector = Exact::of(reference)?.selector();
     // From here on nobody's roles change, no stage moves, no hold is set.
     log::lock(&mut tx).await?;
     check_admin(&mut tx, actor, &workload.namespace()).await?;
     let row = resolve::find(cx, &mut tx, workload, &selector).await?;
     check_free(&mut tx, &row).await?;
     let now = cx.clock.now();
-    let alone = cx.local.as_ref() == Some(&actor.principal);
     let (asked, mut changes) = waiting(&mut tx, actor, &row, now).await?;
     let is_first = asked.is_none();
     let mut request = asked.unwrap_or_else(|| new_request(cx, actor, &row, reason, now));
     // The same person's word a second time is not another's.
-    if !alone && request.requested_by == actor.principal {
+    if request.requested_by == actor.principal && !is_alone(cx, actor) {
         if is_first {
             purges::save(&mut tx, &request).await?;
             changes.push(Change::PurgeRequested {
@@ -74,14 +72,12 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
         }
         return Ok(Outcome { row: request, done: None });
     }
-    let authority = if alone { Authority::LocalUser } else { Authority::TwoAdmins };
-    let requested_by = (request.requested_by != actor.principal).then(|| request.requested_by.clone());
-    let confirmed = requested_by.is_some().then_some(reason);
-    let decision = Decision { reason: &request.reason, authority, requested_by, confirmed, at: now };
+    let (by, first) = (request.requested_by.clone(), request.reason.clone());
+    let decision = two_admins::decide(cx, actor, Some((&by, &first)), reason, now);
+    end(&mut request, PurgeState::Purged, actor, now, decision.confirmed);
+    purges::save(&mut tx, &request).await?;
     let (more, gone) = take_away(&mut tx, actor, &row, &decision).await?;
     changes.extend(more);
-    end(&mut request, PurgeState::Purged, actor, now, confirmed);
-    purges::save(&mut tx, &request).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
     let done = erase(cx, actor, workload, gone).await;
@@ -91,32 +87,22 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
 /// Takes a request back: whoever asked, or another admin.
 pub async fn withdraw(cx: &Context, actor: &Actor, reference: &Reference, reason: &str) -> Result<PurgeRow> {
     check_reason(reason)?;
-    let selector = Exact::of(reference)?.selector();
     let workload = &reference.workload;
     let mut tx = cx.db.write().await?;
-    if namespaces::lock_repository(&mut tx, workload).await?.is_none() {
-        return Err(super::status::unknown_workload(workload));
-    }
+    lock_there(&mut tx, workload).await?;
+    let selector = Exact::of(reference)?.selector();
     log::lock(&mut tx).await?;
     check_admin(&mut tx, actor, &workload.namespace()).await?;
     let row = resolve::find(cx, &mut tx, workload, &selector).await?;
     let now = cx.clock.now();
-    let mut request = purges::find_pending(&mut tx, workload, &row.digest)
+    let request = purges::find_pending(&mut tx, workload, &row.digest)
         .await?
-        .filter(|request| request.expires_at > now)
-        .ok_or_else(|| {
-            Error::not_found("purge_unknown", format!("nobody has asked to purge it: {reference}"))
-                .hint("see what waits with: gradus purge --list")
-        })?;
-    end(&mut request, PurgeState::Withdrawn, actor, now, Some(reason));
-    purges::save(&mut tx, &request).await?;
-    let change = Change::PurgeWithdrawn {
-        workload: workload.clone(),
-        version: request.version.clone(),
-        digest: request.digest.clone(),
-        purge: request.id.clone(),
-        reason: reason.to_owned(),
-    };
+        .filter(|request| request.expires_at > now);
+    let mut request = request.ok_or_else(|| {
+        Error::not_found("purge_unknown", format!("nobody has asked to purge it: {reference}"))
+            .hint("see what waits with: gradus purge --list")
+    })?;
+    let change = take_back(&mut tx, &mut request, actor, now, reason).await?;
     log::append(&mut tx, now, &actor.principal, vec![change]).await?;
     tx.commit().await?;
     Ok(request)
@@ -179,25 +165,37 @@ async fn waiting(
     let Some(mut request) = purges::find_pending(tx, &row.workload, &row.digest).await? else {
         return Ok((None, Vec::new()));
     };
-    if request.expires_at <= now {
-        end(&mut request, PurgeState::Expired, actor, now, None);
-        purges::save(tx, &request).await?;
-        return Ok((None, Vec::new()));
+    let namespace = row.workload.namespace();
+    match two_admins::lapsed(tx, &namespace, &request.requested_by, request.expires_at, now).await? {
+        None => Ok((Some(request), Vec::new())),
+        Some(Lapsed::Expired) => {
+            end(&mut request, PurgeState::Expired, actor, now, None);
+            purges::save(tx, &request).await?;
+            Ok((None, Vec::new()))
+        }
+        Some(Lapsed::NoAdmin) => {
+            let change = take_back(tx, &mut request, actor, now, NO_ADMIN).await?;
+            Ok((None, vec![change]))
+        }
     }
-    if two_admins::is_admin(tx, &row.workload.namespace(), &request.requested_by).await? {
-        return Ok((Some(request), Vec::new()));
-    }
-    let reason = "whoever asked for it is no admin any more";
-    end(&mut request, PurgeState::Withdrawn, actor, now, Some(reason));
-    purges::save(tx, &request).await?;
-    let change = Change::PurgeWithdrawn {
-        workload: request.workload,
-        version: request.version,
-        digest: request.digest,
-        purge: request.id,
+}
+
+async fn take_back(
+    tx: &mut Tx,
+    request: &mut PurgeRow,
+    actor: &Actor,
+    now: DateTime<Utc>,
+    reason: &str,
+) -> Result<Change> {
+    end(request, PurgeState::Withdrawn, actor, now, Some(reason));
+    purges::save(tx, request).await?;
+    Ok(Change::PurgeWithdrawn {
+        workload: request.workload.clone(),
+        version: request.version.clone(),
+        digest: request.digest.clone(),
+        purge: request.id.clone(),
         reason: reason.to_owned(),
-    };
-    Ok((None, vec![change]))
+    })
 }
 
 fn new_request(cx: &Context, actor: &Actor, row: &VersionRow, reason: &str, now: DateTime<Utc>) -> PurgeRow {

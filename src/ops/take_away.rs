@@ -52,6 +52,8 @@ pub(super) async fn take_away(
     }
     let purged = Purged { at: decision.at, by: actor.principal.clone(), because: decision.reason.to_owned() };
     let versions = versions::purge(tx, workload, digest, &purged).await?;
+    let because = decision.confirmed.unwrap_or(decision.reason);
+    purges::end_pending(tx, workload, Some(digest), decision.at, &actor.principal, because).await?;
     let blobs = purges::blobs_of(tx, workload, digest).await?;
     let own = own_blobs(tx, row).await?;
     purges::forget_uses(tx, workload, digest).await?;

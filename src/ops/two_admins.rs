@@ -1,14 +1,16 @@
 //! What takes admins, and of what takes two: whose word counts.
 
+use super::{Context, take_away::Decision};
 use crate::{
     db::{Tx, principals},
     error::{Error, Result},
     model::{
         access::{Actor, Permission, PrincipalKind, Role},
         name::{Namespace, PrincipalName},
+        removal::Authority,
     },
 };
-use chrono::TimeDelta;
+use chrono::{DateTime, TimeDelta, Utc};
 
 /// How long a request waits for another admin.
 pub(super) const WAITS: TimeDelta = TimeDelta::days(7);
@@ -39,8 +41,50 @@ pub(super) async fn check_still_admin(tx: &mut Tx, actor: &Actor, namespace: &Na
     }
 }
 
-/// Whether somebody is an admin of the namespace at this moment.
-pub(super) async fn is_admin(tx: &mut Tx, namespace: &Namespace, who: &PrincipalName) -> Result<bool> {
-    let people = principals::standing(tx, namespace, &[who.clone()].into()).await?;
-    Ok(people.get(who).is_some_and(|person| person.roles.contains(&Role::Admin)))
+/// Why a request counts no more.
+pub(super) enum Lapsed {
+    Expired,
+    NoAdmin,
+}
+
+/// What is said of a request of who is no admin any more.
+pub(super) const NO_ADMIN: &str = "whoever asked for it is no admin any more";
+
+/// Whether a request still counts: it does for a week, and for who is an admin at this moment. The log is locked.
+pub(super) async fn lapsed(
+    tx: &mut Tx,
+    namespace: &Namespace,
+    requested_by: &PrincipalName,
+    expires_at: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Option<Lapsed>> {
+    if expires_at <= now {
+        return Ok(Some(Lapsed::Expired));
+    }
+    let people = principals::standing(tx, namespace, &[requested_by.clone()].into()).await?;
+    let is_admin = people.get(requested_by).is_some_and(|person| person.roles.contains(&Role::Admin));
+    Ok((!is_admin).then_some(Lapsed::NoAdmin))
+}
+
+/// Whether one person is enough: whoever has the data directory could delete the files by hand.
+pub(super) fn is_alone(cx: &Context, actor: &Actor) -> bool {
+    cx.local.as_ref() == Some(&actor.principal)
+}
+
+/// What is decided by whoever says `reason` now and whoever asked for it before, who and why.
+pub(super) fn decide<'a>(
+    cx: &Context,
+    actor: &Actor,
+    asked: Option<(&PrincipalName, &'a str)>,
+    reason: &'a str,
+    at: DateTime<Utc>,
+) -> Decision<'a> {
+    let other = asked.map(|(by, _)| by).filter(|by| **by != actor.principal);
+    Decision {
+        reason: asked.map_or(reason, |(_, first)| first),
+        authority: if is_alone(cx, actor) { Authority::LocalUser } else { Authority::TwoAdmins },
+        requested_by: other.cloned(),
+        confirmed: other.map(|_| reason),
+        at,
+    }
 }

@@ -5,7 +5,7 @@ use crate::harness::{
     files::{self, noise},
     govern::{Someone, W, production},
     home::Home,
-    session::Session,
+    session::{Session, sql},
 };
 use gradus::model::{access::Role, digest::Digest};
 use serde_json::{Value, json};
@@ -140,14 +140,74 @@ backends! {
 
         ada.post(&at, "nobody uses it").await;
         env.root().push("two").await;
+        assert_eq!(env.get("/v1/deletions").expect(200).await.value()["items"], json!([]), "it counts no more");
         let path = format!("/v1/workloads/{W}/versions/1.0.0/purge");
         ada.post(&path, "old").await;
         bob.post(&path, "old").await;
         let anew = bob.post(&at, "yes").await.value();
+        let told = events(&env, "deletion_withdrawn").await;
+        assert!(told.len() == 3 && told.iter().any(|one| one["data"]["reason"].as_str().unwrap().contains("has come since")), "{told:?}");
         assert_eq!((&anew["deleted"], &anew["requested_by"]), (&json!(false), &json!("bob")), "she never asked for 1.0.1");
         assert_eq!(ada.post(&at, "yes, that too").await.value()["deleted"], json!(true));
         let told = &events(&env, "workload_deleted").await[0]["data"];
         assert_eq!((&told["reason"], &told["requested_by"], &told["confirmed"]), (&json!("yes"), &json!("bob"), &json!("yes, that too")));
+        assert_sound(&env).await;
+    }
+
+    async fn a_request_ends_with_what_it_is_about(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        env.policy(&production("[]")).await;
+        for text in ["one", "two", "three"] {
+            env.root().push(text).await;
+        }
+        let path = |version: &str| format!("/v1/workloads/{W}/versions/{version}/purge");
+        let waiting = async || env.get("/v1/purges").expect(200).await.value()["items"].as_array().unwrap().len();
+        ada.post(&path("1.0.0"), "bad").await;
+        ada.post(&path("1.0.1"), "bad").await;
+        assert_eq!(waiting().await, 2);
+        assert_eq!(env.root().promote("1.0.1", "production").await.value()["state"], "promoted");
+        env.clock.advance(6 * DAY);
+        env.call("PUT", "/v1/namespaces/acme/retention").json(json!({ "older_than_days": 5, "keep_newest": 0 })).expect(200).await;
+        let run = env.call("POST", "/v1/namespaces/acme/retention/run").json(json!({ "delete": true })).expect(200).await.value();
+        assert_eq!(run["versions"], 1, "{run}");
+        assert_eq!(waiting().await, 1, "a rule took the first away");
+        let ended = "UPDATE purges SET reason = 'seen' WHERE state = 'purged' AND ended_by = 'admin' AND ended_because LIKE 'retention of acme%'";
+        assert_eq!(sql(&env, ended).await, 1);
+
+        let at = format!("/v1/workloads/{W}/delete");
+        ada.post(&at, "old").await;
+        assert_eq!(bob.post(&at, "not used").await.value()["deleted"], json!(true));
+        assert_eq!(waiting().await, 0, "the workload's deletion took the second away");
+        assert_eq!(sql(&env, "UPDATE purges SET reason = 'seen' WHERE state = 'purged' AND ended_because = 'not used'").await, 1);
+
+        // What was left pending by what took the content away.
+        files::push_prompt(&env, "acme/y", "one", json!({})).await;
+        files::push_prompt(&env, "acme/y", "two", json!({})).await;
+        for admin in [&ada, &bob] {
+            admin.post("/v1/workloads/acme/y/versions/1.0.0/purge", "bad").await;
+        }
+        assert_eq!(sql(&env, "UPDATE purges SET state = 'pending' WHERE workload = 'acme/y'").await, 1);
+        assert_eq!(waiting().await, 1);
+        for admin in [&ada, &bob] {
+            admin.post("/v1/workloads/acme/y/delete", "old").await;
+        }
+        assert_eq!(waiting().await, 0);
+        assert_sound(&env).await;
+    }
+
+    async fn a_request_of_who_is_no_admin_any_more_is_told_to_be_over(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        env.root().push("one").await;
+        let at = format!("/v1/workloads/{W}/delete");
+        ada.post(&at, "old").await;
+        env.call("DELETE", "/v1/members/acme/ada/admin").expect(204).await;
+        let anew = bob.post(&at, "old").await.value();
+        assert_eq!((&anew["deleted"], &anew["requested_by"]), (&json!(false), &json!("bob")));
+        let told = events(&env, "deletion_withdrawn").await;
+        assert!(told.len() == 1 && told[0]["data"]["reason"] == "whoever asked for it is no admin any more", "{told:?}");
+        assert_eq!(env.root().post(&at, "yes").await.value()["deleted"], json!(true));
         assert_sound(&env).await;
     }
 
@@ -191,6 +251,11 @@ backends! {
         assert_eq!(said(&env.root().rollback("dev", None).await), gone);
         let freeze = env.call("POST", &format!("/v1/freezes/{W}")).json(json!({ "reason": "r" })).send().await;
         assert_eq!(said(&freeze), gone);
+        for tag in ["1.0.0", "1.0.1", "7.0.0", "latest"] {
+            let path = format!("/v1/workloads/{W}/versions/{tag}/purge");
+            assert_eq!(said(&ada.post(&path, "r").await), gone, "{tag}");
+            assert_eq!(said(&ada.post(&format!("{path}/withdraw"), "r").await), gone, "{tag}");
+        }
         assert_eq!(env.root().post("/v1/namespaces/acme/delete", "empty").await.status, 204);
         assert_sound(&env).await;
     }
