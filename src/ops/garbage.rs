@@ -42,17 +42,18 @@ pub async fn collect(cx: &Context, actor: &Actor, grace: TimeDelta, delete: bool
         backup::check_none(cx, &mut cx.db.read().await?).await?;
     }
     let mut report = Report { deleted: delete, ..Report::default() };
-    match collect_all(cx, before, delete, &mut report).await {
-        // What went until then is told of.
-        Err(error) if error.code == "backup_running" => report.stopped = Some(error.message),
-        outcome => outcome?,
-    }
+    let outcome = collect_all(cx, before, delete, &mut report).await;
+    // However it ended, what went until then is told of.
     if delete && report.bytes > 0 {
         let objects = (report.blobs.len() + report.orphans.len()) as u64;
         let mut tx = cx.db.write().await?;
         let change = Change::GarbageCollected { objects, bytes: report.bytes };
         log::append(&mut tx, cx.clock.now(), &actor.principal, vec![change]).await?;
         tx.commit().await?;
+    }
+    match outcome {
+        Err(error) if error.code == "backup_running" => report.stopped = Some(error.message),
+        outcome => outcome?,
     }
     Ok(report)
 }
@@ -77,7 +78,7 @@ async fn collect_all(cx: &Context, before: DateTime<Utc>, delete: bool, report: 
 
 async fn links(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut Report) -> Result<()> {
     loop {
-        let found = garbage::unused_links(&mut cx.db.read().await?, before, BATCH).await?;
+        let mut found = garbage::unused_links(&mut cx.db.read().await?, before, BATCH).await?;
         let count = found.len();
         if delete {
             let mut tx = cx.db.write().await?;
@@ -88,10 +89,14 @@ async fn links(cx: &Context, before: DateTime<Utc>, delete: bool, report: &mut R
             }
             log::lock(&mut tx).await?;
             backup::check_none(cx, &mut tx).await?;
-            for (repository, digest, _) in &found {
-                garbage::remove_link(&mut tx, repository, digest, before).await?;
+            let mut gone = Vec::new();
+            for (repository, digest, size) in found {
+                if garbage::remove_link(&mut tx, &repository, &digest, before).await? {
+                    gone.push((repository, digest, size));
+                }
             }
             tx.commit().await?;
+            found = gone;
         }
         report.links.extend(found);
         // A dry run deletes nothing, so it would read the same page for ever.

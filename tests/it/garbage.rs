@@ -273,3 +273,23 @@ all_backends! {
         assert_eq!(scrub(&env, true).await["reindexed"], 0, "nothing is left to do");
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_went_before_it_failed_is_told_of() {
+    let env = Env::new(crate::harness::Backend::SqliteLocal).await;
+    env.namespace("acme").await;
+    let mut loose = [noise(1, 5000), noise(2, 6000)];
+    loose.sort_by_key(|bytes| Digest::sha256(bytes).to_string());
+    for bytes in &loose {
+        blob(&env, bytes).await;
+    }
+    // The object of the second cannot be deleted.
+    let object = crate::harness::session::object_file(&env, loose[1].len() as u64);
+    std::fs::remove_file(&object).unwrap();
+    std::fs::create_dir(&object).unwrap();
+    env.clock.advance(HOUR);
+    let failed = env.call("POST", "/v1/gc").json(json!({ "delete": true, "grace_hours": 0 })).send().await;
+    assert!(failed.status.is_server_error(), "{}", failed.text());
+    let log = env.get("/v1/events?kind=garbage_collected").expect(200).await.value();
+    assert_eq!(log["items"][0]["data"]["bytes"], json!(loose[0].len()), "{log}");
+}

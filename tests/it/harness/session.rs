@@ -98,7 +98,8 @@ pub async fn sql(env: &Env, statement: &str) -> u64 {
 /// The local file of a blob. Only on a local store.
 pub fn object_file(env: &Env, size: u64) -> std::path::PathBuf {
     let fans = std::fs::read_dir(env.directory.path().join("blobs")).expect("the store's folder");
-    let files = fans.flat_map(|fan| std::fs::read_dir(fan.expect("a folder").path()).expect("a folder"));
+    let fans = fans.map(|fan| fan.expect("a folder").path()).filter(|fan| fan.is_dir());
+    let files = fans.flat_map(|fan| std::fs::read_dir(fan).expect("a folder"));
     let mut of_size = files
         .map(|file| file.expect("a file").path())
         .filter(|file| std::fs::metadata(file).expect("a file").len() == size);
