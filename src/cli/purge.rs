@@ -94,6 +94,11 @@ fn tell(purge: &wire::PurgeView, out: &Out) {
     for version in &done.versions {
         out.line(format!("purged {workload}:{version} {digest}"));
     }
+    for along in &done.manifests {
+        let tags =
+            if along.tags.is_empty() { String::new() } else { format!(" ({})", along.tags.join(", ")) };
+        out.line(format!("along went {workload}@{}{tags}", along.digest));
+    }
     out.line(format!("{} deleted", bytes(done.bytes)));
     tell_kept(&done.kept, out);
     done.notes.iter().for_each(|note| out.note(note));

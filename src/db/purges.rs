@@ -188,6 +188,25 @@ pub async fn forget_uses(tx: &mut Tx, workload: &Workload, manifest: &Digest) ->
     Ok(())
 }
 
+/// Forgets that evidence about purged content needs a file, so that it is not kept for it. What gates read of it stays.
+pub async fn forget_evidence_uses(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<()> {
+    let sql = "DELETE FROM manifest_uses WHERE repository = $1 AND digest = $2 AND manifest IN (
+                   SELECT e.digest FROM evidence e JOIN versions v ON v.workload = e.repository AND v.digest = e.subject
+                   WHERE e.repository = $1 AND v.purged_at IS NOT NULL)";
+    execute!(tx, sql, workload.as_str(), file.as_str());
+    Ok(())
+}
+
+/// Whether a version of the repository, or evidence, needs a file.
+pub async fn is_needed(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<bool> {
+    let sql = "SELECT u.manifest FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2 AND (
+                   EXISTS (SELECT 1 FROM versions v WHERE v.workload = u.repository AND v.digest = u.manifest)
+                   OR EXISTS (SELECT 1 FROM evidence e WHERE e.repository = u.repository AND e.digest = u.manifest))
+               LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), file.as_str());
+    Ok(row.is_some())
+}
+
 /// Repositories that link to a blob of a store.
 pub async fn links_to(tx: &mut Tx, store: &str, digest: &Digest, limit: i64) -> Result<Vec<Workload>> {
     let sql =

@@ -1,6 +1,9 @@
 //! Deleting the bytes of what was taken away, once that is committed.
 
-use super::{Context, claim, garbage, take_away::Gone};
+use super::{
+    Context, claim, garbage,
+    take_away::{Gone, TakenAlong},
+};
 use crate::{
     db::purges::{self, LinkedBlob},
     error::Result,
@@ -19,7 +22,11 @@ const OTHERS_MAX: i64 = 100;
 #[derive(Debug)]
 pub struct Done {
     pub versions: Vec<Version>,
-    /// Of the objects that were deleted at once.
+    /// Other OCI content that went along.
+    pub manifests: Vec<TakenAlong>,
+    /// The files whose bytes were deleted at once.
+    pub deleted: Vec<Digest>,
+    /// Of these.
     pub bytes: u64,
     pub kept: Vec<Kept>,
     /// What went wrong after it was done, for people.
@@ -40,9 +47,11 @@ pub struct Kept {
 /// Deletes the bytes that nothing needs any more. What cannot be deleted now is left to garbage collection, and told of:
 /// the purge itself is done.
 pub(super) async fn erase(cx: &Context, actor: &Actor, workload: &Workload, gone: Gone) -> Done {
-    let mut done = Done { versions: gone.versions, bytes: 0, kept: Vec::new(), notes: Vec::new() };
+    let Gone { versions, manifests, blobs } = gone;
+    let mut done =
+        Done { versions, manifests, deleted: Vec::new(), bytes: 0, kept: Vec::new(), notes: Vec::new() };
     let mut ours = BTreeSet::new();
-    for blob in gone.blobs {
+    for blob in blobs {
         let outcome = async {
             let others =
                 purges::links_to(&mut cx.db.read().await?, &blob.store, &blob.digest, OTHERS_MAX).await?;
@@ -52,7 +61,10 @@ pub(super) async fn erase(cx: &Context, actor: &Actor, workload: &Workload, gone
             }
         };
         match outcome.await {
-            Ok((true, _)) => done.bytes += blob.size,
+            Ok((true, _)) => {
+                done.bytes += blob.size;
+                done.deleted.push(blob.digest);
+            }
             Ok((false, others)) if others.is_empty() => {}
             Ok((false, others)) => done.kept.push(kept(actor, blob, others)),
             Err(error) => {

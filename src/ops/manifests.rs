@@ -126,8 +126,9 @@ pub async fn put(
         return Err(workload_deleted(repository));
     }
     purged::refuse_again(&mut tx, repository, &digest).await?;
-    if let Some(subject) = &put.subject {
-        purged::refuse_purged(&mut tx, repository, subject).await?;
+    // What is said of purged content, or lists it, would be about nothing.
+    for named in put.subject.iter().chain(manifest.manifests.iter().map(|listed| &listed.digest)) {
+        purged::refuse_purged(&mut tx, repository, named).await?;
     }
     let mut changes = Vec::new();
     let is_new = insert(&mut tx, repository, &manifest, bytes, &digest, now).await?;
@@ -257,7 +258,6 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
             .hint(format!("withdraw it with: gradus yank {what}")))
     };
     let mut changes = Vec::new();
-    let untagged = |tag, digest| Change::Untagged { repository: repository.clone(), tag, digest };
     match wanted {
         Wanted::Digest(digest) => {
             let held = holds::over_manifest(&mut tx, repository, digest).await?;
@@ -272,12 +272,7 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
                 )
                 .hint("what it says can be answered by newer evidence"));
             }
-            let tags = all_tags(&mut tx, repository, Some(digest)).await?;
-            changes.extend(tags.into_iter().map(|(tag, digest)| untagged(tag, digest)));
-            if !manifests::delete(&mut tx, repository, digest).await? {
-                return Err(unknown(repository, digest));
-            }
-            changes.push(Change::ManifestDeleted { repository: repository.clone(), digest: digest.clone() });
+            take_manifest(&mut tx, repository, digest, &mut changes).await?;
         }
         Wanted::Tag(tag) => {
             if let Ok(version) = tag.parse()
@@ -299,12 +294,31 @@ pub async fn delete(cx: &Context, actor: &Actor, repository: &Workload, wanted: 
             tags::delete(&mut tx, repository, tag).await?;
             changes.push(match versions::of_manifest(&mut tx, repository, &from).await? {
                 Some(_) => Change::AliasRemoved { workload: repository.clone(), alias: tag.clone(), from },
-                None => untagged(tag.clone(), from),
+                None => Change::Untagged { repository: repository.clone(), tag: tag.clone(), digest: from },
             });
         }
     }
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await
+}
+
+/// Takes a manifest away that is no version's and no evidence, with the tags on it, which are answered.
+pub(super) async fn take_manifest(
+    tx: &mut Tx,
+    repository: &Workload,
+    digest: &Digest,
+    changes: &mut Vec<Change>,
+) -> Result<Vec<String>> {
+    let mut tags = Vec::new();
+    for (tag, digest) in all_tags(tx, repository, Some(digest)).await? {
+        changes.push(Change::Untagged { repository: repository.clone(), tag: tag.clone(), digest });
+        tags.push(tag);
+    }
+    if !manifests::delete(tx, repository, digest).await? {
+        return Err(unknown(repository, digest));
+    }
+    changes.push(Change::ManifestDeleted { repository: repository.clone(), digest: digest.clone() });
+    Ok(tags)
 }
 
 pub async fn referrers(

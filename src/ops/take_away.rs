@@ -1,17 +1,17 @@
 //! Taking content away, in the transaction that tells of it: names, uses and links. The bytes go after it (`erase`).
 
-use super::tags::all_tags;
+use super::{hold, manifests::take_manifest, tags::all_tags};
 use crate::{
     db::{
-        Tx, garbage, manifests,
+        Tx, garbage, holds, manifests,
         purges::{self, LinkedBlob},
         tags,
         versions::{self, Purged, VersionRow},
     },
     error::Result,
     model::{
-        access::Actor, digest::Digest, event::Change, manifest::Manifest, name::PrincipalName,
-        removal::Authority, version::Version,
+        access::Actor, artifact::Artifact, digest::Digest, event::Change, kind::Kind, manifest::Manifest,
+        name::PrincipalName, removal::Authority, version::Version,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -19,6 +19,8 @@ use std::collections::BTreeSet;
 
 /// Most versions that one event names.
 const NAMED_MAX: usize = 100;
+/// Manifests that are looked up at a time.
+const PAGE: i64 = 100;
 
 /// Why content is taken away, and by what right.
 pub(super) struct Decision<'a> {
@@ -33,8 +35,17 @@ pub(super) struct Decision<'a> {
 /// What has lost its links, to be deleted once that is committed.
 pub(super) struct Gone {
     pub versions: Vec<Version>,
+    /// Other OCI content that went along.
+    pub manifests: Vec<TakenAlong>,
     /// All blobs of the content.
     pub blobs: Vec<LinkedBlob>,
+}
+
+/// A manifest that was no version's and no evidence.
+#[derive(Debug)]
+pub struct TakenAlong {
+    pub digest: Digest,
+    pub tags: Vec<String>,
 }
 
 /// Takes the content of a version away, under all its numbers. The repository and the log are locked.
@@ -55,8 +66,13 @@ pub(super) async fn take_away(
     let because = decision.confirmed.unwrap_or(decision.reason);
     purges::end_pending(tx, workload, Some(digest), decision.at, &actor.principal, because).await?;
     let blobs = purges::blobs_of(tx, workload, digest).await?;
-    let own = own_blobs(tx, row).await?;
     purges::forget_uses(tx, workload, digest).await?;
+    let (mut told, mut along) = (BTreeSet::new(), Vec::new());
+    // Nobody objected to what goes by a rule: other content keeps what it has of it, and it may come again.
+    if decision.authority != Authority::Retention {
+        told = telling(tx, row, &blobs).await?;
+        along = take_along(tx, row, &told, &mut changes).await?;
+    }
     let mut bytes = 0;
     for blob in &blobs {
         // What is used here for something else keeps its link; everything else goes, however young.
@@ -67,9 +83,7 @@ pub(super) async fn take_away(
         if purges::links_to(tx, &blob.store, &blob.digest, 1).await?.is_empty() {
             bytes += blob.size;
         }
-        // Nobody objected to what goes by a rule, and what is as short as `{}` is in many files and tells nothing.
-        let is_noted = decision.authority != Authority::Retention && blob.size > SHORT;
-        if is_noted && !own.contains(&blob.digest) {
+        if told.contains(&blob.digest) {
             purges::note_blob(tx, workload, &blob.digest, decision.at).await?;
         }
     }
@@ -85,18 +99,62 @@ pub(super) async fn take_away(
             confirmed: decision.confirmed.map(str::to_owned),
         });
     }
-    Ok((changes, Gone { versions, blobs }))
+    Ok((changes, Gone { versions, manifests: along, blobs }))
+}
+
+/// Takes away what else would keep files of the content, or lists it: manifests that an OCI client pushed, and indexes of
+/// those. What is said of purged content stays as it was read, without these files. Files that other versions need stay, and
+/// so does what else uses them.
+async fn take_along(
+    tx: &mut Tx,
+    row: &VersionRow,
+    files: &BTreeSet<Digest>,
+    changes: &mut Vec<Change>,
+) -> Result<Vec<TakenAlong>> {
+    let workload = &row.workload;
+    let mut used = vec![row.digest.clone()];
+    for file in files {
+        purges::forget_evidence_uses(tx, workload, file).await?;
+        if !purges::is_needed(tx, workload, file).await? {
+            used.push(file.clone());
+        }
+    }
+    let mut all = Vec::new();
+    while let Some(digest) = used.pop() {
+        loop {
+            let page = manifests::others_using(tx, workload, &digest, PAGE).await?;
+            if page.is_empty() {
+                break;
+            }
+            for digest in page {
+                let held = holds::over_manifest(tx, workload, &digest).await?;
+                hold::refuse(held, &format!("{workload}@{digest}, which would go along,"))?;
+                let tags = take_manifest(tx, workload, &digest, changes).await?;
+                used.push(digest.clone());
+                all.push(TakenAlong { digest, tags });
+            }
+        }
+    }
+    Ok(all)
 }
 
 /// Bytes of a file that is nobody's in particular. The empty config of evidence has two.
 const SHORT: u64 = 4;
 
-/// What the registry makes itself of a version, which other versions may have as well.
-async fn own_blobs(tx: &mut Tx, row: &VersionRow) -> Result<BTreeSet<Digest>> {
+/// The files of the content that tell something: not what is as short as `{}`, which is in many files, and not what the
+/// registry makes itself of a version, which other versions may have as well.
+async fn telling(tx: &mut Tx, row: &VersionRow, blobs: &[LinkedBlob]) -> Result<BTreeSet<Digest>> {
     let mut own = BTreeSet::from([row.contract.clone()]);
     if let Some(stored) = manifests::find(tx, &row.workload, &row.digest).await? {
         let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
-        own.extend(manifest.config.map(|config| config.digest));
+        own.extend(own_config(&manifest, row.kind));
     }
-    Ok(own)
+    let long = blobs.iter().filter(|blob| blob.size > SHORT).map(|blob| blob.digest.clone());
+    Ok(long.filter(|digest| !own.contains(digest)).collect())
+}
+
+/// The config that the registry would write for these files. Another one, of an OCI client, is content like any file.
+fn own_config(manifest: &Manifest, kind: Kind) -> Option<Digest> {
+    let artifact = Artifact::recognise(manifest).ok()??.into_artifact(kind).ok()?;
+    Some(Digest::sha256(&artifact.compose().ok()?.config))
 }

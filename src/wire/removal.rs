@@ -81,12 +81,22 @@ pub struct PurgeView {
 pub struct PurgeDone {
     /// All versions of the content.
     pub versions: Vec<Version>,
+    /// Manifests of the repository that used files of the content or listed it, and went along: no versions and no evidence.
+    #[serde(default)]
+    pub manifests: Vec<TakenAlong>,
     /// Of the objects that were deleted at once.
     pub bytes: u64,
     /// Blobs of the content that stay, as others use them.
     pub kept: Vec<KeptBlob>,
     /// What went wrong after it was done.
     pub notes: Vec<String>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct TakenAlong {
+    pub digest: Digest,
+    /// That were on it.
+    pub tags: Vec<String>,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

@@ -103,6 +103,8 @@ mod redirects;
 mod removal;
 /// What was taken away does not come back, and no more is taken away than was asked for.
 mod removal_again;
+/// What goes along with a purge.
+mod removal_along;
 /// Names that were given up.
 mod removal_names;
 /// What goes by a rule, and what one takes away alone.

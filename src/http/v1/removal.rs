@@ -11,7 +11,7 @@ use crate::{
         name::{Namespace, Workload},
         removal::HoldScope,
     },
-    ops::{delete, erase, hold, purge, retention},
+    ops::{delete, erase, hold, purge, retention, take_away},
     wire,
 };
 use axum::{
@@ -64,6 +64,10 @@ fn kept_view(kept: erase::Kept) -> wire::KeptBlob {
     wire::KeptBlob { digest, size, used_by, others }
 }
 
+fn along_view(along: take_away::TakenAlong) -> wire::TakenAlong {
+    wire::TakenAlong { digest: along.digest, tags: along.tags }
+}
+
 fn purge_view(row: purge::Purge, done: Option<erase::Done>) -> wire::PurgeView {
     wire::PurgeView {
         id: row.id,
@@ -80,6 +84,7 @@ fn purge_view(row: purge::Purge, done: Option<erase::Done>) -> wire::PurgeView {
         ended_because: row.ended_because,
         done: done.map(|done| wire::PurgeDone {
             versions: done.versions,
+            manifests: done.manifests.into_iter().map(along_view).collect(),
             bytes: done.bytes,
             kept: done.kept.into_iter().map(kept_view).collect(),
             notes: done.notes,

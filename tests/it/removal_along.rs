@@ -1,0 +1,224 @@
+//! What goes along with a purge: everything else in the repository that would keep what two people took away.
+
+use crate::{
+    harness::{
+        Answer, Env, backends, files,
+        govern::{Someone, W},
+        home::Home,
+        oci,
+        session::objects,
+    },
+    removal::{assert_sound, events, is, resolve, said},
+};
+use gradus::model::{access::Role, digest::Digest};
+use serde_json::{Value, json};
+
+async fn admins(env: &Env) -> (Someone<'_>, Someone<'_>) {
+    (env.someone("ada", &[Role::Admin]).await, env.someone("bob", &[Role::Admin]).await)
+}
+
+async fn purge(by: &Someone<'_>, version: &str) -> Answer {
+    let path = format!("/v1/workloads/{W}/versions/{version}/purge");
+    by.call("POST", &path).json(json!({ "reason": "a customer's name" })).send().await
+}
+
+async fn digest_of(env: &Env, version: &str) -> String {
+    resolve(env, version).await.value()["digest"].as_str().unwrap().to_owned()
+}
+
+fn layer(bytes: &[u8]) -> Value {
+    json!({ "mediaType": "text/plain", "digest": Digest::sha256(bytes), "size": bytes.len() })
+}
+
+/// Other OCI content with these layers, all of which are there.
+fn plain(artifact_type: &str, layers: &[&[u8]]) -> Value {
+    let layers: Vec<Value> = layers.iter().map(|bytes| layer(bytes)).collect();
+    json!({ "schemaVersion": 2, "mediaType": oci::IMAGE, "artifactType": artifact_type, "config": layer(b"{}"), "layers": layers })
+}
+
+fn entry(digest: &str) -> Value {
+    json!({ "mediaType": oci::IMAGE, "digest": digest, "size": 7 })
+}
+
+async fn put_index(env: &Env, tag: &str, listed: &[&str]) -> (String, Answer) {
+    let listed: Vec<Value> = listed.iter().map(|digest| entry(digest)).collect();
+    let index = json!({ "schemaVersion": 2, "mediaType": oci::INDEX, "manifests": listed });
+    let put = env.call("PUT", &format!("/v2/{W}/manifests/{tag}")).header("content-type", oci::INDEX);
+    (oci::digest_of(&index).to_string(), put.body(index.to_string()).send().await)
+}
+
+async fn blob(env: &Env, bytes: &[u8]) -> u16 {
+    env.get(&format!("/v2/{W}/blobs/{}", Digest::sha256(bytes))).send().await.status.as_u16()
+}
+
+async fn manifest(env: &Env, reference: &str) -> u16 {
+    env.get(&format!("/v2/{W}/manifests/{reference}")).send().await.status.as_u16()
+}
+
+backends! {
+    async fn other_content_that_would_keep_the_bytes_goes_along(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for text in [&"x".repeat(30_011), "clean"] {
+            env.root().push(text).await;
+        }
+        let bytes = files::prompt(&"x".repeat(30_011));
+        let purged = digest_of(&env, "1.0.0").await;
+        let note = oci::other(&env, W, "a note").await;
+        assert_eq!(oci::put(&env, W, "note", &note).await.status, 201);
+        let copy = plain("application/vnd.example.copy", &[&bytes, b"a note"]);
+        for tag in ["copy", "again"] {
+            assert_eq!(oci::put(&env, W, tag, &copy).await.status, 201);
+        }
+        let untagged = plain("application/vnd.example.other", &[&bytes]);
+        let at = oci::digest_of(&untagged).to_string();
+        assert_eq!(oci::put(&env, W, &at, &untagged).await.status, 201);
+        let (all, put) = put_index(&env, "all", &[&purged, &digest_of(&env, "1.0.1").await]).await;
+        assert_eq!(put.status, 201, "{}", put.text());
+        let (nested, put) = put_index(&env, "nested", &[&oci::digest_of(&copy).to_string()]).await;
+        assert_eq!(put.status, 201, "{}", put.text());
+
+        purge(&ada, "1.0.0").await;
+        assert_eq!(manifest(&env, "copy").await, 200, "a request changes nothing");
+        let done = purge(&bob, "1.0.0").await.value();
+        let mut along: Vec<(String, Value)> = done["done"]["manifests"].as_array().unwrap().iter()
+            .map(|one| (one["digest"].as_str().unwrap().to_owned(), one["tags"].clone())).collect();
+        along.sort_by(|a, b| a.0.cmp(&b.0));
+        let mut expected = vec![
+            (oci::digest_of(&copy).to_string(), json!(["again", "copy"])), (at.clone(), json!([])),
+            (all.clone(), json!(["all"])), (nested.clone(), json!(["nested"])),
+        ];
+        expected.sort_by(|a, b| a.0.cmp(&b.0));
+        assert_eq!(along, expected, "{done}");
+        assert!(done["done"]["bytes"].as_u64().unwrap() >= bytes.len() as u64, "{done}");
+        assert!(!objects(&env).await.0.contains(&(bytes.len() as u64)), "the bytes go");
+        assert_eq!(blob(&env, &bytes).await, 404);
+        for reference in ["copy", "again", "all", "nested", &at, &all] {
+            assert_eq!(manifest(&env, reference).await, 404, "{reference}");
+        }
+        for reference in ["note", "1.0.1"] {
+            assert_eq!(manifest(&env, reference).await, 200, "{reference}");
+        }
+        let deleted: Vec<Value> = events(&env, "manifest_deleted").await.iter().map(|event| event["data"]["digest"].clone()).collect();
+        assert!(deleted.len() == 4 && expected.iter().all(|(digest, _)| deleted.contains(&json!(digest))), "{deleted:?}");
+        assert_eq!(events(&env, "untagged").await.len(), 4);
+
+        assert!(oci::put(&env, W, "copy", &copy).await.status.is_client_error());
+        let upload = env.call("POST", &format!("/v2/{W}/blobs/uploads/?digest={}", Digest::sha256(&bytes))).body(bytes).send().await;
+        assert_eq!(said(&upload), is(410, "content_purged"));
+        assert_eq!(said(&put_index(&env, "all", &[&purged]).await.1), is(410, "version_purged"), "nothing lists it again");
+        assert_sound(&env).await;
+    }
+
+    async fn what_another_version_needs_stays_with_what_else_uses_it(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        let tokenizer = files::noise(7, 4000);
+        for fill in [1, 2] {
+            let files = vec![
+                files::upload(&env, W, "model.safetensors", &files::safetensors(fill)).await,
+                files::upload(&env, W, "tokenizer.model", &tokenizer).await,
+            ];
+            assert_eq!(files::push(&env, W, files, json!({})).await.status, 201);
+        }
+        files::upload(&env, W, "config", b"{}").await;
+        for (tag, bytes) in [("shared", &tokenizer), ("weights", &files::safetensors(1))] {
+            assert_eq!(oci::put(&env, W, tag, &plain("application/vnd.example.copy", &[bytes])).await.status, 201);
+        }
+        purge(&ada, "1.0.0").await;
+        let done = purge(&bob, "1.0.0").await.value();
+        let along = done["done"]["manifests"].as_array().unwrap();
+        assert!(along.len() == 1 && along[0]["tags"] == json!(["weights"]), "{done}");
+        let kept = done["done"]["kept"].as_array().unwrap().iter().find(|kept| kept["size"] == json!(4000));
+        assert_eq!(kept.expect("the tokenizer stays")["used_by"], json!([W]));
+        assert_eq!((blob(&env, &tokenizer).await, blob(&env, &files::safetensors(1)).await), (200, 404));
+        assert_eq!((manifest(&env, "shared").await, manifest(&env, "1.0.1").await), (200, 200));
+        assert_sound(&env).await;
+    }
+
+    async fn a_hold_of_what_would_go_along_stops_it(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for text in ["a name", "clean"] {
+            env.root().push(text).await;
+        }
+        files::upload(&env, W, "config", b"{}").await;
+        let mut copy = plain("application/vnd.example.copy", &[&files::prompt("a name")]);
+        copy["subject"] = entry(&digest_of(&env, "1.0.1").await);
+        assert_eq!(oci::put(&env, W, "copy", &copy).await.status, 201);
+        ada.hold("acme/x:1.0.1").await;
+        purge(&ada, "1.0.0").await;
+        let held = purge(&bob, "1.0.0").await;
+        assert_eq!(said(&held), is(409, "held"));
+        assert!(held.text().contains(&format!("{W}@{}", oci::digest_of(&copy))), "{}", held.text());
+        assert_eq!((resolve(&env, "1.0.0").await.status.as_u16(), manifest(&env, "copy").await), (200, 200), "nothing is half done");
+        env.call("POST", "/v1/holds/clear").json(json!({ "scope": "acme/x:1.0.1", "reason": "settled" })).expect(200).await;
+        assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
+        assert_eq!(manifest(&env, "copy").await, 404);
+        assert_sound(&env).await;
+    }
+
+    async fn evidence_stays_without_the_files_of_what_it_is_about(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for text in ["a name", "clean"] {
+            env.root().push(text).await;
+        }
+        let bytes = files::prompt("a name");
+        let card = json!({ "gradus": "model_card/v1", "parts": { "license": "apache-2.0" } }).to_string();
+        for bytes in [&b"{}"[..], card.as_bytes()] {
+            files::upload(&env, W, "f", bytes).await;
+        }
+        let mut evidence = plain("application/vnd.gradus.evidence.model-card.v1+json", &[card.as_bytes(), &bytes]);
+        let kinds = gradus::model::evidence::EvidenceKind::ModelCard.artifact_type();
+        evidence["artifactType"] = json!(kinds);
+        evidence["subject"] = entry(&digest_of(&env, "1.0.0").await);
+        let put = oci::put(&env, W, &oci::digest_of(&evidence).to_string(), &evidence).await;
+        assert_eq!(put.status, 201, "{}", put.text());
+        purge(&ada, "1.0.0").await;
+        let done = purge(&bob, "1.0.0").await.value();
+        assert_eq!(done["done"]["manifests"], json!([]), "{done}");
+        assert_eq!((blob(&env, &bytes).await, blob(&env, card.as_bytes()).await), (404, 200));
+        let listed = env.get(&format!("/v1/workloads/{W}/versions/1.0.0/evidence")).expect(200).await.value();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+        assert_sound(&env).await;
+    }
+
+    async fn a_config_of_an_oci_client_is_content(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        let config = json!({ "author": "a customer's name" }).to_string().into_bytes();
+        files::upload(&env, W, "config", &config).await;
+        let mut version = oci::prompt(&env, W, "by OCI").await;
+        version["config"] = layer(&config);
+        assert_eq!(oci::put(&env, W, "1.0.0", &version).await.status, 201);
+        env.root().push("later").await;
+        purge(&ada, "1.0.0").await;
+        assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
+        let at = format!("/v2/{W}/blobs/uploads/?digest={}", Digest::sha256(&config));
+        assert_eq!(said(&env.call("POST", &at).body(config).send().await), is(410, "content_purged"));
+        assert_sound(&env).await;
+    }
+}
+
+#[test]
+fn the_command_says_what_went_along() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.push("prompts/triage-2.prompt.yaml").expect(0);
+    let digest = format!("sha256:{}", "c".repeat(64));
+    home.sql(&format!("INSERT INTO manifest_bytes (digest, bytes) VALUES ('{digest}', 'x')"));
+    home.sql(&format!(
+        "INSERT INTO manifests (repository, digest, descriptor, created_at, media_type)
+         VALUES ('acme/x', '{digest}', '{{}}', '2026-01-01T00:00:00+00:00', 'x')"
+    ));
+    home.sql(&format!(
+        "INSERT INTO manifest_uses (repository, manifest, digest)
+         SELECT workload, '{digest}', digest FROM versions WHERE version = '1.0.0'"
+    ));
+    home.sql(&format!(
+        "INSERT INTO tags (repository, tag, digest, updated_at) VALUES ('acme/x', 'all', '{digest}', '2026-01-01T00:00:00+00:00')"
+    ));
+    let done = home.run(&["purge", "acme/x:1.0.0", "-m", "a name in it"]).expect(0);
+    assert!(done.stdout.contains(&format!("along went acme/x@{digest} (all)")), "{}", done.stdout);
+}
