@@ -104,7 +104,7 @@ fn tell(purge: &wire::PurgeView, out: &Out) {
     done.notes.iter().for_each(|note| out.note(note));
 }
 
-fn tell_kept(kept: &[wire::KeptBlob], out: &Out) {
+pub(super) fn tell_kept(kept: &[wire::KeptBlob], out: &Out) {
     for kept in kept {
         let mut users: Vec<String> = kept.used_by.iter().map(ToString::to_string).collect();
         if kept.others {

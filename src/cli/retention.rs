@@ -3,6 +3,7 @@
 use super::{
     argument,
     print::{Out, bytes, count, time},
+    purge::tell_kept,
 };
 use crate::{client::Client, error::Result, model::name::Namespace, wire};
 use clap::Subcommand;
@@ -45,6 +46,9 @@ pub enum Retention {
     },
 }
 
+/// How a run ends in which something went wrong; the rest is done.
+const FAILED: u8 = 1;
+
 fn days(text: &str) -> Result<i64, String> {
     let days = text.strip_suffix('d').unwrap_or(text).parse().ok().filter(|days| (1..=36_500).contains(days));
     days.ok_or_else(|| "a number of days from 1 to 36500 is needed, for example 90d".to_owned())
@@ -86,6 +90,14 @@ impl Retention {
             Self::Run { namespace, delete } => {
                 let run = client.run_retention(&namespace, delete).await?;
                 out.data(&run, |out| tell(&run, out))?;
+                run.notes.iter().for_each(|note| out.note(note));
+                for wire::RetentionFailed { scope, versions, code, message } in &run.failed {
+                    let left = count(*versions, "version");
+                    out.note(format!("failed in {scope}, {left} left: {message} ({code})"));
+                }
+                if !run.failed.is_empty() {
+                    out.end_with(FAILED);
+                }
                 if !run.deleted {
                     out.note("nothing was changed");
                     if run.versions > 0 {
@@ -120,6 +132,7 @@ fn tell(run: &wire::RetentionRun, out: &Out) {
     for (why, number) in &run.kept {
         out.line(format!("stay  {number}  {}", reason(why)));
     }
+    tell_kept(&run.files, out);
 }
 
 /// Why versions stay, for people.
@@ -130,10 +143,12 @@ fn reason(why: &str) -> &str {
         "promoted" => "were promoted, or may have been",
         "in_stage" => "are in a stage",
         "aliased" => "have an alias",
+        "listed" => "are listed by an OCI index",
         "held" => "are under hold",
         "pending" => "wait to enter a stage",
         "running" => "run somewhere",
         "purged" => "somebody else purged at the same moment",
+        "failed" => "could not be taken away",
         "rule_changed" => "the rule was changed at the same moment",
         other => other,
     }

@@ -101,6 +101,14 @@ pub async fn candidates(
         .collect()
 }
 
+/// How many whole versions are above another one, counted up to a number.
+pub async fn count_above(tx: &mut Tx, workload: &Workload, version: &Version, up_to: i64) -> Result<i64> {
+    let sql = "SELECT COUNT(*) FROM (SELECT sort_key FROM versions
+                   WHERE workload = $1 AND sort_key > $2 AND purged_at IS NULL LIMIT $3) AS higher";
+    let row: Option<(i64,)> = optional!(tx, sql, workload.as_str(), version.sort_key(), up_to);
+    Ok(row.map_or(0, |(count,)| count))
+}
+
 /// What keeps content of a workload, of all or of one digest: why, and the digest; none means all content. Whatever moved
 /// it, but for a push by itself, was a promotion, whatever the policy says by now.
 pub async fn kept(
@@ -117,6 +125,9 @@ pub async fn kept(
                UNION SELECT 'pending', digest FROM promotions
                    WHERE workload = $1 AND state = 'pending' AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'aliased', digest FROM tags WHERE repository = $1 AND ($2 IS NULL OR digest = $2)
+               UNION SELECT 'listed', v.digest FROM versions v
+                   JOIN manifest_uses u ON u.repository = v.workload AND u.digest = v.digest
+                   WHERE v.workload = $1 AND ($2 IS NULL OR v.digest = $2)
                UNION SELECT 'running', digest FROM deployments
                    WHERE workload = $1 AND status <> 'retired' AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'running', running_digest FROM deployments

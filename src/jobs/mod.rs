@@ -60,8 +60,17 @@ impl Task {
                 tracing::info!(checked = report.checked, rotten = report.rotten.len(), "scrubbed");
             }
             Self::Retention => {
-                let (versions, bytes) = retention::run_all(cx, &actor).await?;
-                tracing::info!(versions, bytes, "retention was applied");
+                let total = retention::run_all(cx, &actor).await;
+                for retention::Failed { scope, versions, error } in &total.failed {
+                    tracing::error!(scope, versions, ?error, "retention has failed somewhere");
+                }
+                let failed = total.failed.len();
+                tracing::info!(
+                    versions = total.versions,
+                    bytes = total.bytes,
+                    failed,
+                    "retention was applied"
+                );
             }
         }
         Ok(())

@@ -2,7 +2,7 @@
 
 use super::{
     Context,
-    erase::{Done, erase},
+    erase::{Done, Kept, erase},
     resolve,
     take_away::{Decision, take_away},
     two_admins::{self, check_still_admin},
@@ -12,9 +12,9 @@ use crate::{
         log, namespaces,
         retention::{self, RuleRow},
     },
-    error::{Error, Result},
+    error::{Error, Kind, Result},
     model::{
-        access::Actor,
+        access::{Actor, EVERYWHERE},
         digest::Digest,
         event::Change,
         name::{Namespace, Workload},
@@ -133,59 +133,136 @@ pub struct Report {
     pub kept: BTreeMap<String, u64>,
     /// Of the objects that were deleted at once.
     pub bytes: u64,
+    /// Files of what went that stay, as others use them. At most a thousand.
+    pub files: BTreeMap<Digest, Kept>,
+    /// What went wrong after something was done, for people. At most a thousand.
+    pub notes: Vec<String>,
+    pub failed: Vec<Failed>,
 }
 
-/// Says what would go by the namespace's rule; with `delete`, lets it go.
+/// What could not be looked at, or let go.
+#[derive(Debug)]
+pub struct Failed {
+    /// A workload, or a namespace whose workloads could not be listed.
+    pub scope: String,
+    /// How many versions stay that would go.
+    pub versions: u64,
+    /// What went wrong first.
+    pub error: Error,
+}
+
+impl Failed {
+    fn new(scope: impl ToString, error: Error) -> Self {
+        Self { scope: scope.to_string(), versions: 0, error }
+    }
+}
+
+/// Says what would go by the namespace's rule; with `delete`, lets it go. What goes wrong in one workload keeps nothing
+/// in others, and is told of with what was done.
 pub async fn run(cx: &Context, actor: &Actor, namespace: &Namespace, delete: bool) -> Result<Report> {
     if delete {
         refuse_service(actor)?;
     }
-    let rule = show(cx, namespace).await?;
-    let mut report =
-        Report { rule, deleted: delete, going: Vec::new(), count: 0, kept: BTreeMap::new(), bytes: 0 };
-    let (mut after, mut failed) = (String::new(), None);
+    let mut report = Report {
+        rule: show(cx, namespace).await?,
+        deleted: delete,
+        going: Vec::new(),
+        count: 0,
+        kept: BTreeMap::new(),
+        bytes: 0,
+        files: BTreeMap::new(),
+        notes: Vec::new(),
+        failed: Vec::new(),
+    };
+    let mut after = String::new();
     loop {
-        let mut tx = cx.db.read().await?;
-        let page = namespaces::list_workloads(&mut tx, Some(namespace), &after, super::PAGE_MAX).await?;
-        drop(tx);
-        let Some((last, _)) = page.last() else { return failed.map_or(Ok(report), Err) };
+        let page = match workloads(cx, namespace, &after).await {
+            Ok(page) => page,
+            Err(error) => {
+                report.failed.push(Failed::new(namespace, error));
+                return Ok(report);
+            }
+        };
+        let Some((last, _)) = page.last() else { return Ok(report) };
         after = last.to_string();
         for (workload, _) in page {
-            // What is wrong with one keeps nothing else.
-            if let Err(error) = run_in(cx, actor, &workload, &mut report).await {
-                tracing::warn!(%workload, %error, "retention of a workload has failed");
-                failed = failed.or(Some(error));
+            if let Some(failed) = run_in(cx, actor, &workload, &mut report).await {
+                tracing::warn!(%workload, error = %failed.error, "retention of a workload has failed");
+                report.failed.push(failed);
             }
         }
     }
 }
 
-async fn run_in(cx: &Context, actor: &Actor, workload: &Workload, report: &mut Report) -> Result<()> {
-    for going in sort(cx, workload, report).await? {
-        take(cx, actor, going, report).await?;
-    }
-    Ok(())
+async fn workloads(cx: &Context, namespace: &Namespace, after: &str) -> Result<Vec<(Workload, i64)>> {
+    namespaces::list_workloads(&mut cx.db.read().await?, Some(namespace), after, super::PAGE_MAX).await
 }
 
-/// Lets go in all namespaces that have a rule. Where one fails, the others are gone on with, and the first error is answered.
-pub async fn run_all(cx: &Context, actor: &Actor) -> Result<(u64, u64)> {
-    let (mut after, mut count, mut bytes, mut failed) = (String::new(), 0, 0, None);
+/// Each content goes whole, or stays whole.
+async fn run_in(cx: &Context, actor: &Actor, workload: &Workload, report: &mut Report) -> Option<Failed> {
+    let all = match sort(cx, workload, report).await {
+        Ok(all) => all,
+        Err(error) => return Some(Failed::new(workload, error)),
+    };
+    let mut failed: Option<Failed> = None;
+    for going in all {
+        let versions = going.versions.len() as u64;
+        let error = match &failed {
+            // Whoever does not answer is not asked once for each of thousands.
+            Some(before) if before.error.kind == Kind::Unavailable => None,
+            _ => match take(cx, actor, going, report).await {
+                Ok(()) => continue,
+                Err(error) => Some(error),
+            },
+        };
+        *report.kept.entry("failed".to_owned()).or_default() += versions;
+        match (&mut failed, error) {
+            (Some(failed), _) => failed.versions += versions,
+            (None, Some(error)) => failed = Some(Failed { versions, ..Failed::new(workload, error) }),
+            (None, None) => {}
+        }
+    }
+    failed
+}
+
+/// What a run in all namespaces came to.
+#[derive(Debug, Default)]
+pub struct Total {
+    pub versions: u64,
+    pub bytes: u64,
+    pub failed: Vec<Failed>,
+}
+
+/// Lets go in all namespaces that have a rule.
+pub async fn run_all(cx: &Context, actor: &Actor) -> Total {
+    let (mut after, mut total) = (String::new(), Total::default());
     loop {
-        let page = retention::list(&mut cx.db.read().await?, &after, super::PAGE_MAX).await?;
-        let Some(last) = page.last() else { return failed.map_or(Ok((count, bytes)), Err) };
+        let page = match rules(cx, &after).await {
+            Ok(page) => page,
+            Err(error) => {
+                total.failed.push(Failed::new(EVERYWHERE, error));
+                return total;
+            }
+        };
+        let Some(last) = page.last() else { return total };
         after = last.namespace.to_string();
         for rule in page {
             match run(cx, actor, &rule.namespace, true).await {
-                Ok(report) => (count, bytes) = (count + report.count, bytes + report.bytes),
+                Ok(report) => {
+                    total.versions += report.count;
+                    total.bytes += report.bytes;
+                    total.failed.extend(report.failed);
+                }
                 // Taken away at the same moment.
                 Err(error) if error.code == "retention_unknown" => {}
-                Err(error) => {
-                    tracing::warn!(namespace = %rule.namespace, %error, "retention of a namespace has failed");
-                    failed = failed.or(Some(error));
-                }
+                Err(error) => total.failed.push(Failed::new(rule.namespace, error)),
             }
         }
     }
+}
+
+async fn rules(cx: &Context, after: &str) -> Result<Vec<RuleRow>> {
+    retention::list(&mut cx.db.read().await?, after, super::PAGE_MAX).await
 }
 
 /// Tells what of a workload goes; counts what stays.
@@ -244,7 +321,7 @@ async fn sort(cx: &Context, workload: &Workload, report: &mut Report) -> Result<
 async fn take(cx: &Context, actor: &Actor, going: Going, report: &mut Report) -> Result<()> {
     if report.deleted {
         match let_go(cx, actor, &going, &report.rule).await? {
-            Ok(done) => report.bytes += done.bytes,
+            Ok(done) => report.note(done),
             Err(why) => {
                 *report.kept.entry(why).or_default() += going.versions.len() as u64;
                 return Ok(());
@@ -256,6 +333,22 @@ async fn take(cx: &Context, actor: &Actor, going: Going, report: &mut Report) ->
         report.going.push(going);
     }
     Ok(())
+}
+
+impl Report {
+    fn note(&mut self, done: Done) {
+        self.bytes += done.bytes;
+        let room = NAMED_MAX.saturating_sub(self.notes.len());
+        self.notes.extend(done.notes.into_iter().take(room));
+        for deleted in &done.deleted {
+            self.files.remove(deleted);
+        }
+        for kept in done.kept {
+            if self.files.len() < NAMED_MAX {
+                self.files.insert(kept.digest.clone(), kept);
+            }
+        }
+    }
 }
 
 /// Purges by the rule, in a transaction that looks again. `Err`: why it stays.
@@ -281,9 +374,14 @@ async fn let_go(cx: &Context, actor: &Actor, going: &Going, rule: &RuleRow) -> R
         Err(error) if error.code == "version_purged" => return Ok(Err("purged".to_owned())),
         Err(error) => return Err(error),
     };
-    // Somebody may have pushed the content once more, under another number.
+    // Somebody may have pushed the content once more, under another number, or purged what was newer.
     if row.created_at > going.created_at {
         return Ok(Err("young".to_owned()));
+    }
+    if let Some(highest) = going.versions.first()
+        && retention::count_above(&mut tx, workload, highest, rule.keep_newest).await? < rule.keep_newest
+    {
+        return Ok(Err("newest".to_owned()));
     }
     let reason = format!(
         "retention of {}: never promoted, older than {} days, not among the newest {}",

@@ -178,11 +178,31 @@ pub struct RetentionRun {
     pub going: Vec<GoingView>,
     /// How many versions go.
     pub versions: u64,
-    /// Versions that stay, by why: newest, young, promoted, in_stage, aliased, held, pending, running; `purged` and
-    /// `rule_changed` where somebody else was faster.
+    /// Versions that stay, by why: newest, young, promoted, in_stage, aliased, listed (in an OCI index), held, pending,
+    /// running; `purged` and `rule_changed` where somebody else was faster; `failed`.
     pub kept: BTreeMap<String, u64>,
     /// Of the objects that were deleted at once.
     pub bytes: u64,
+    /// Files of what went that stay, as others use them; at most a thousand.
+    #[serde(default)]
+    pub files: Vec<KeptBlob>,
+    /// What went wrong after it was done.
+    #[serde(default)]
+    pub notes: Vec<String>,
+    /// Where something went wrong. The rest was gone on with.
+    #[serde(default)]
+    pub failed: Vec<RetentionFailed>,
+}
+
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+pub struct RetentionFailed {
+    /// A workload, or the namespace, whose workloads could not be listed.
+    pub scope: String,
+    /// How many versions stay that would go.
+    pub versions: u64,
+    /// Of what went wrong first.
+    pub code: String,
+    pub message: String,
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]

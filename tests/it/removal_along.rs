@@ -8,7 +8,7 @@ use crate::{
         oci,
         session::objects,
     },
-    removal::{assert_sound, events, is, resolve, said},
+    removal::{DAY, assert_sound, events, is, resolve, said},
 };
 use gradus::model::{access::Role, digest::Digest};
 use serde_json::{Value, json};
@@ -197,6 +197,31 @@ backends! {
         assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
         let at = format!("/v2/{W}/blobs/uploads/?digest={}", Digest::sha256(&config));
         assert_eq!(said(&env.call("POST", &at).body(config).send().await), is(410, "content_purged"));
+        assert_sound(&env).await;
+    }
+
+    async fn a_rule_takes_no_other_content_along(env: Env) {
+        env.namespace("acme").await;
+        for text in ["one", "two", "three", "four"] {
+            env.root().push(text).await;
+        }
+        files::upload(&env, W, "config", b"{}").await;
+        let bytes = files::prompt("one");
+        assert_eq!(oci::put(&env, W, "copy", &plain("application/vnd.example.copy", &[&bytes])).await.status, 201);
+        assert_eq!(put_index(&env, "list", &[&digest_of(&env, "1.0.1").await]).await.1.status, 201);
+        env.clock.advance(6 * DAY);
+        env.call("PUT", "/v1/namespaces/acme/retention").json(json!({ "older_than_days": 5, "keep_newest": 0 })).expect(200).await;
+        let run = env.call("POST", "/v1/namespaces/acme/retention/run").json(json!({ "delete": true })).expect(200).await.value();
+        assert_eq!((&run["versions"], &run["kept"]), (&json!(2), &json!({ "in_stage": 1, "listed": 1 })), "{run}");
+        let file = run["files"].as_array().unwrap().iter().find(|file| file["digest"] == json!(Digest::sha256(&bytes)));
+        assert_eq!(file.expect("it stays with the copy")["used_by"], json!([W]));
+        assert_eq!((blob(&env, &bytes).await, manifest(&env, "copy").await, manifest(&env, "list").await), (200, 200, 200));
+        assert_eq!((said(&resolve(&env, "1.0.0").await), resolve(&env, "1.0.1").await.status.as_u16()), (is(410, "version_purged"), 200));
+        // Nobody asks for it any more.
+        env.call("DELETE", &format!("/v2/{W}/manifests/list")).expect(202).await;
+        env.call("DELETE", &format!("/v2/{W}/manifests/{}", put_index(&env, "gone", &[&digest_of(&env, "1.0.1").await]).await.0)).expect(202).await;
+        let run = env.call("POST", "/v1/namespaces/acme/retention/run").json(json!({ "delete": true })).expect(200).await.value();
+        assert_eq!(run["versions"], 1, "{run}");
         assert_sound(&env).await;
     }
 }

@@ -176,6 +176,12 @@ pub async fn run_retention(
         digest: going.digest,
         created_at: going.created_at,
     };
+    let failed = |failed: retention::Failed| wire::RetentionFailed {
+        scope: failed.scope,
+        versions: failed.versions,
+        code: failed.error.code.to_owned(),
+        message: failed.error.message,
+    };
     Ok(Json(wire::RetentionRun {
         rule: rule_view(report.rule),
         deleted: report.deleted,
@@ -183,6 +189,9 @@ pub async fn run_retention(
         versions: report.count,
         kept: report.kept,
         bytes: report.bytes,
+        files: report.files.into_values().map(kept_view).collect(),
+        notes: report.notes,
+        failed: report.failed.into_iter().map(failed).collect(),
     }))
 }
 
