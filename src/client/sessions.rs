@@ -1,5 +1,5 @@
 //! Sessions of uploads as the client sees them: begun, remembered for another time, or given up. What is given up is deleted,
-//! since for a while it would take its room from others in the namespace's quota.
+//! since its bytes would take their room from others in the namespace's quota.
 
 use super::{Call, Client, Digests, Progress};
 use crate::{
@@ -17,7 +17,7 @@ use std::{
 
 /// From this size on a session is remembered beyond the command.
 const REMEMBERED: u64 = 64 * 1024 * 1024;
-/// How long deleting may take: what is left after all stops counting by itself.
+/// How long deleting may take: what is left after all gives way by itself.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// Sessions of one command that are not remembered, so that nobody could come back to them.

@@ -116,17 +116,12 @@ pub async fn has_blob(tx: &mut Tx, namespace: &Namespace, digest: &Digest) -> Re
     Ok(row.is_some())
 }
 
-/// Bytes of uploads that have not ended, and have moved since or are being written to.
-pub async fn uploading(
-    tx: &mut Tx,
-    namespace: &Namespace,
-    since: DateTime<Utc>,
-    now: DateTime<Utc>,
-) -> Result<u64> {
+/// Bytes of uploads that have not ended.
+pub async fn uploading(tx: &mut Tx, namespace: &Namespace) -> Result<u64> {
     let sql = "SELECT CAST(COALESCE(SUM(u.received), 0) AS BIGINT) FROM uploads u
                JOIN repositories r ON r.name = u.repository
-               WHERE r.namespace = $1 AND (u.updated_at >= $2 OR u.lease_until >= $3)";
-    let row: Option<(i64,)> = optional!(tx, sql, namespace.as_str(), since, now);
+               WHERE r.namespace = $1";
+    let row: Option<(i64,)> = optional!(tx, sql, namespace.as_str());
     Ok(row.map_or(0, |(bytes,)| from_sql(bytes)))
 }
 

@@ -6,7 +6,10 @@ use super::{
 };
 use crate::{
     error::Result,
-    model::{digest::Algorithm, name::Workload},
+    model::{
+        digest::Algorithm,
+        name::{Namespace, Workload},
+    },
 };
 use chrono::{DateTime, Utc};
 
@@ -173,6 +176,22 @@ pub async fn list_idle(
     let sql = "SELECT id, repository, store, algorithm, received, hash_state, multipart, tail, updated_at FROM uploads
                WHERE updated_at < $1 AND (lease_until IS NULL OR lease_until < $2) ORDER BY id LIMIT $3";
     let rows: Vec<Row> = all!(tx, sql, before, now, limit);
+    rows.into_iter().map(upload).collect()
+}
+
+/// Those of one namespace that have bytes, the longest idle first.
+pub async fn list_idle_of(
+    tx: &mut Tx,
+    namespace: &Namespace,
+    before: DateTime<Utc>,
+    now: DateTime<Utc>,
+) -> Result<Vec<UploadRow>> {
+    let sql = "SELECT u.id, u.repository, u.store, u.algorithm, u.received, u.hash_state, u.multipart, u.tail, u.updated_at
+               FROM uploads u JOIN repositories r ON r.name = u.repository
+               WHERE r.namespace = $1 AND u.received > 0 AND u.updated_at < $2
+                   AND (u.lease_until IS NULL OR u.lease_until < $3)
+               ORDER BY u.updated_at, u.id LIMIT 1000";
+    let rows: Vec<Row> = all!(tx, sql, namespace.as_str(), before, now);
     rows.into_iter().map(upload).collect()
 }
 

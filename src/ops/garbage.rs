@@ -2,7 +2,7 @@
 //! row knows. Safe beside running pushes on any replica: rows go first, in transactions that check again;
 //! an object goes after its row, and its key is never used again. Nothing goes while a backup is being taken.
 
-use super::{Context, backup};
+use super::{Context, backup, uploads::remove_idle};
 use crate::{
     blobs::Store,
     db::{blobs, garbage, log, namespaces, uploads},
@@ -145,14 +145,8 @@ async fn idle_uploads(cx: &Context, before: DateTime<Utc>, delete: bool, report:
         let found = uploads::list_idle(&mut cx.db.read().await?, before, now, BATCH).await?;
         let count = found.len();
         for row in found {
-            if delete {
-                let mut tx = cx.db.write().await?;
-                let removed = uploads::delete_idle(&mut tx, &row.id, before, now).await?;
-                tx.commit().await?;
-                if !removed {
-                    continue;
-                }
-                cx.stores.get(&row.store)?.abort(row.id.parse()?, row.multipart.as_deref()).await?;
+            if delete && !remove_idle(cx, &row, before).await? {
+                continue;
             }
             report.bytes += row.received;
             report.uploads.push(row.id);

@@ -1,12 +1,12 @@
 //! What a namespace may have at most: bytes and versions. Asked before anything is received, and decided under the quota's
 //! lock in the transaction that adds it, so that no two find room in the same place. Who has no quota is asked nothing.
 
-use super::{Context, namespaces as ops_namespaces};
+use super::{Context, namespaces as ops_namespaces, uploads::remove_idle};
 use crate::{
     db::{
         Tx, log, namespaces,
         quotas::{self, QuotaRow, Used},
-        versions,
+        uploads, versions,
     },
     error::{Error, Result},
     model::{
@@ -17,14 +17,13 @@ use crate::{
         size::SIZE_MAX,
     },
 };
-use chrono::{DateTime, TimeDelta, Utc};
+use chrono::TimeDelta;
 use std::collections::BTreeMap;
 
 /// Not counted since the quota was set.
 const UNCOUNTED: u64 = SIZE_MAX;
-/// An upload that has not moved for that long takes no room from others: longer than clients go on trying (ours gives up
-/// after some thirteen minutes of a server's silence), and short enough to wait for after one was killed. Whoever comes
-/// back to it later takes room again.
+/// An upload that has not moved for that long gives way to others that need its room: longer than clients go on trying (ours
+/// gives up after some thirteen minutes of a server's silence), and short enough to wait for after one was killed.
 const MOVED: TimeDelta = TimeDelta::minutes(15);
 
 /// How a namespace stands.
@@ -92,7 +91,7 @@ pub async fn remove(cx: &Context, actor: &Actor, namespace: &Namespace) -> Resul
 pub async fn show(cx: &Context, actor: &Actor, namespace: &Namespace) -> Result<Standing> {
     ops_namespaces::show(cx, namespace).await?;
     let others = readable(cx, actor).await?;
-    standing(&mut cx.db.read().await?, namespace.clone(), others.as_deref(), cx.clock.now()).await
+    standing(&mut cx.db.read().await?, namespace.clone(), others.as_deref()).await
 }
 
 /// The namespaces that the actor may read; `None`: all. What others have is not told of otherwise.
@@ -104,23 +103,14 @@ async fn readable(cx: &Context, actor: &Actor) -> Result<Option<String>> {
     Ok(Some(all.into_iter().map(|row| format!(",{},", row.name)).collect()))
 }
 
-async fn standing(
-    tx: &mut Tx,
-    namespace: Namespace,
-    others: Option<&str>,
-    now: DateTime<Utc>,
-) -> Result<Standing> {
+async fn standing(tx: &mut Tx, namespace: Namespace, others: Option<&str>) -> Result<Standing> {
     Ok(Standing {
         quota: quotas::find(tx, &namespace).await?,
         used: quotas::used(tx, &namespace, others).await?,
         versions: quotas::versions(tx, &namespace).await?,
-        uploading: uploading(tx, &namespace, now).await?,
+        uploading: quotas::uploading(tx, &namespace).await?,
         namespace,
     })
-}
-
-async fn uploading(tx: &mut Tx, namespace: &Namespace, now: DateTime<Utc>) -> Result<u64> {
-    quotas::uploading(tx, namespace, now - MOVED, now).await
 }
 
 /// How the namespaces that the actor may see stand, after a name.
@@ -130,7 +120,7 @@ pub async fn list(cx: &Context, actor: &Actor, after: &str, limit: i64) -> Resul
     let mut tx = cx.db.read().await?;
     let mut standings = Vec::with_capacity(namespaces.len());
     for row in namespaces {
-        standings.push(standing(&mut tx, row.name, others.as_deref(), cx.clock.now()).await?);
+        standings.push(standing(&mut tx, row.name, others.as_deref()).await?);
     }
     Ok(standings)
 }
@@ -190,62 +180,68 @@ async fn fits(tx: &mut Tx, quota: &QuotaRow, others: u64, asked: u64) -> Result<
     Err(Excess { namespace: &quota.namespace, what: "bytes", used, others, asked, allowed }.refuse())
 }
 
-/// Refuses so many more bytes where there is no room for them, before they are received.
-pub(super) async fn expect_bytes(cx: &Context, namespace: &Namespace, asked: u64) -> Result<()> {
+/// Refuses so many more bytes where there is no room for them beside what uploads under way have brought, but for `own`. Those that
+/// stand still give way, the longest first, if that makes room. Answers how much there is room for.
+async fn make_room(cx: &Context, quota: &QuotaRow, own: u64, asked: u64) -> Result<u64> {
+    let room = |used: u64, others: u64| {
+        quota.bytes.map_or(u64::MAX, |allowed| allowed.saturating_sub(used).saturating_sub(others))
+    };
+    let namespace = &quota.namespace;
     let mut tx = cx.db.read().await?;
-    let Some(quota) = quotas::find(&mut tx, namespace).await? else { return Ok(()) };
-    let others = uploading(&mut tx, namespace, cx.clock.now()).await?;
-    fits(&mut tx, &quota, others, asked).await.map(drop)
+    let mut others = quotas::uploading(&mut tx, namespace).await?.saturating_sub(own);
+    let refused = match fits(&mut tx, quota, others, asked).await {
+        Ok(used) => return Ok(room(used, others)),
+        Err(refused) if refused.code == EXCEEDED => refused,
+        Err(error) => return Err(error),
+    };
+    let now = cx.clock.now();
+    let idle = uploads::list_idle_of(&mut tx, namespace, now - MOVED, now).await?;
+    let given = idle.iter().fold(0u64, |sum, row| sum.saturating_add(row.received));
+    if fits(&mut tx, quota, others.saturating_sub(given), asked).await.is_err() {
+        return Err(refused);
+    }
+    drop(tx);
+    for row in idle {
+        if !remove_idle(cx, &row, now - MOVED).await? {
+            continue;
+        }
+        others = others.saturating_sub(row.received);
+        if let Ok(used) = fits(&mut cx.db.read().await?, quota, others, asked).await {
+            return Ok(room(used, others));
+        }
+    }
+    Err(refused)
 }
 
-/// The same of one blob, of which an upload has brought `own` bytes: what other uploads have brought by now has its room
-/// already. What the namespace has, needs no room.
+/// Refuses so many more bytes where there is no room for them, before they are received.
+pub(super) async fn expect_bytes(cx: &Context, namespace: &Namespace, asked: u64) -> Result<()> {
+    let quota = quotas::find(&mut cx.db.read().await?, namespace).await?;
+    match quota {
+        Some(quota) => make_room(cx, &quota, 0, asked).await.map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The same of one blob, of which an upload has brought `own` bytes. What the namespace has, needs no room. Answers up to
+/// which size there is room.
 pub(super) async fn expect_blob(
     cx: &Context,
     repository: &Workload,
     digest: Option<&Digest>,
-    size: Option<u64>,
+    size: u64,
     own: u64,
-) -> Result<Room> {
+) -> Result<u64> {
     let namespace = repository.namespace();
     let mut tx = cx.db.read().await?;
     let quota = quotas::find(&mut tx, &namespace).await?.filter(|quota| quota.bytes.is_some());
-    let Some(quota) = quota else { return Ok(Room(None)) };
+    let Some(quota) = quota else { return Ok(u64::MAX) };
     if let Some(digest) = digest
         && quotas::has_blob(&mut tx, &namespace, digest).await?
     {
-        return Ok(Room(None));
+        return Ok(u64::MAX);
     }
-    let others = uploading(&mut tx, &namespace, cx.clock.now()).await?.saturating_sub(own);
-    fits(&mut tx, &quota, others, size.unwrap_or(1)).await?;
-    if size.is_some() {
-        return Ok(Room(None));
-    }
-    let used = quotas::bytes(&mut tx, &namespace).await?;
-    Ok(Room(Some(Unsized { quota, used, others })))
-}
-
-/// How much may come where nobody said how much will.
-pub(super) struct Room(Option<Unsized>);
-
-struct Unsized {
-    quota: QuotaRow,
-    used: u64,
-    others: u64,
-}
-
-impl Room {
-    /// Refuses a blob of that size.
-    pub(super) fn check(&self, size: u64) -> Result<()> {
-        let Some(Unsized { quota, used, others }) = &self.0 else { return Ok(()) };
-        let (namespace, used, others) = (&quota.namespace, *used, *others);
-        match quota.bytes {
-            Some(allowed) if used.saturating_add(others).saturating_add(size) > allowed => {
-                Err(Excess { namespace, what: "bytes", used, others, asked: size, allowed }.refuse())
-            }
-            _ => Ok(()),
-        }
-    }
+    drop(tx);
+    make_room(cx, &quota, own, size).await
 }
 
 /// Locks the quota; where there is none, the namespace, so that none is set before what is added now can be counted.

@@ -108,20 +108,27 @@ impl Session {
         length: Option<u64>,
         mut body: ByteStream,
     ) -> Result<()> {
-        let size = length.map(|length| writer.received().saturating_add(length));
-        // What ends makes room for others if it is refused, and need not wait for theirs.
-        let own = if digest.is_some() { u64::MAX } else { self.saved };
-        let room = match quotas::expect_blob(&self.cx, &self.repository, digest, size, own).await {
-            Ok(room) => room,
-            Err(error) => {
-                linger(body);
-                return Err(error);
-            }
-        };
+        // Without a length it is asked as the bytes come; what is there has its room.
+        let mut room = writer.received();
+        if let Some(length) = length {
+            room = match self.room(digest, room.saturating_add(length)).await {
+                Ok(room) => room,
+                Err(error) => {
+                    linger(body);
+                    return Err(error);
+                }
+            };
+        }
         while let Some(bytes) = next(&self.cx, &mut body).await? {
-            if let Err(error) = room.check(writer.received().saturating_add(bytes.len() as u64)) {
-                linger(body);
-                return Err(error);
+            let size = writer.received().saturating_add(bytes.len() as u64);
+            if size > room {
+                room = match self.room(digest, size).await {
+                    Ok(room) => room,
+                    Err(error) => {
+                        linger(body);
+                        return Err(error);
+                    }
+                };
             }
             self.cx.metrics.bytes_received.inc_by(bytes.len() as u64);
             writer.write(bytes).await?;
@@ -134,6 +141,13 @@ impl Session {
             }
         }
         Ok(())
+    }
+
+    /// Up to which size the upload may grow; refuses `size` if that is more.
+    async fn room(&self, digest: Option<&Digest>, size: u64) -> Result<u64> {
+        // What only ends need not wait for others: it makes room for them if it is refused.
+        let own = if size > self.saved { self.saved } else { u64::MAX };
+        quotas::expect_blob(&self.cx, &self.repository, digest, size, own).await
     }
 
     async fn note_multipart(&mut self, writer: &Writer) -> Result<()> {

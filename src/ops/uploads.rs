@@ -19,6 +19,7 @@ use crate::{
         name::Workload,
     },
 };
+use chrono::{DateTime, Utc};
 use futures_util::StreamExt as _;
 use std::{sync::Arc, time::Duration};
 use uploads::UploadRow;
@@ -92,6 +93,17 @@ pub async fn cancel(cx: &Context, repository: &Workload, id: &str) -> Result<()>
     uploads::delete(&mut tx, id).await?;
     tx.commit().await?;
     cx.stores.get(&row.store)?.abort(id.parse()?, row.multipart.as_deref()).await
+}
+
+/// Removes a session and its bytes, if still nobody has written to it since `before`, or is about to.
+pub(super) async fn remove_idle(cx: &Context, row: &UploadRow, before: DateTime<Utc>) -> Result<bool> {
+    let mut tx = cx.db.write().await?;
+    let removed = uploads::delete_idle(&mut tx, &row.id, before, cx.clock.now()).await?;
+    tx.commit().await?;
+    if removed {
+        cx.stores.get(&row.store)?.abort(row.id.parse()?, row.multipart.as_deref()).await?;
+    }
+    Ok(removed)
 }
 
 /// Appends a body, of `length` bytes where that is known, to a session. `offset`, where given, must be where the session
@@ -168,7 +180,7 @@ pub async fn put(
         return Err(error);
     }
     if let Some(size) = length
-        && let Err(error) = quotas::expect_blob(cx, repository, Some(digest), Some(size), 0).await
+        && let Err(error) = quotas::expect_blob(cx, repository, Some(digest), size, 0).await
     {
         linger(body);
         return Err(error);

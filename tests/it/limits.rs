@@ -107,7 +107,7 @@ backends! {
         assert_eq!(second.finish(&env, &Digest::sha256(&noise(62, 300))).await.status, 201);
     }
 
-    async fn an_upload_that_stands_still_takes_no_room_from_others(env: Env) {
+    async fn an_upload_that_stands_still_gives_way(env: Env) {
         env.namespace("acme").await;
         set(&env, "acme", json!({ "bytes": 1000 })).await;
         let minutes = |minutes: u64| env.clock.advance(Duration::from_secs(60 * minutes));
@@ -117,15 +117,19 @@ backends! {
         assert!(is_refused(&put(&env, W, &noise(91, 400)).await), "it may go on any moment");
         assert_eq!(used(&env, "acme").await["uploading_bytes"], 700);
         minutes(2);
-        assert_eq!(used(&env, "acme").await["uploading_bytes"], 0);
+        // Nobody loses anything to what has no room either way, or needs none of theirs.
+        assert!(is_refused(&put(&env, W, &noise(91, 1001)).await));
+        assert!(!is_refused(&put(&env, W, &noise(92, 300)).await));
+        assert_eq!(used(&env, "acme").await["uploading_bytes"], 700, "it lies in the store");
+        assert_eq!(idle.chunk(&env, 700, b"").await.status, 202, "and may go on");
+        minutes(16);
         assert!(!is_refused(&put(&env, W, &noise(91, 400)).await));
-        // Whoever comes back to it needs room again, and has it again.
-        assert!(is_refused(&idle.chunk(&env, 700, b"x").await));
-        set(&env, "acme", json!({ "bytes": 1101 })).await;
-        assert_eq!(idle.chunk(&env, 700, b"x").await.status, 202);
-        assert!(is_refused(&put(&env, W, b"y").await));
-        // One that is being written to counts however long that takes.
-        let id = idle.at.rsplit('/').next().unwrap();
+        assert_eq!((idle.received(&env).await, &used(&env, "acme").await["uploading_bytes"]), (None, &json!(0)));
+        assert_eq!(objects(&env).await, (vec![300, 400], 0), "its bytes are gone with it");
+        // One that is being written to keeps its room however long that takes.
+        let slow = Session::begin(&env, W).await;
+        assert_eq!(slow.chunk(&env, 0, &noise(93, 300)).await.status, 202);
+        let id = slow.at.rsplit('/').next().unwrap();
         let (mut tx, now) = (env.cx.db.write().await.unwrap(), env.clock.now());
         assert!(db::uploads::lease(&mut tx, id, "somebody", now, now + Duration::from_secs(3600)).await.unwrap());
         tx.commit().await.unwrap();
@@ -133,6 +137,41 @@ backends! {
         assert!(is_refused(&put(&env, W, b"y").await));
         minutes(60);
         assert!(!is_refused(&put(&env, W, b"y").await));
+    }
+
+    async fn no_more_than_needed_gives_way_and_the_longest_idle_first(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let mut idle = Vec::new();
+        for seed in 0..3 {
+            let session = Session::begin(&env, W).await;
+            assert_eq!(session.chunk(&env, 0, &noise(80 + seed, 300)).await.status, 202);
+            env.clock.advance(Duration::from_secs(1));
+            idle.push(session);
+        }
+        env.clock.advance(Duration::from_secs(60 * 20));
+        // A stream of unknown length takes their room as it needs it.
+        let bytes = noise(85, 600);
+        let session = Session::begin(&env, W).await;
+        assert_eq!(session.stream(&env, streamed(&bytes, 100)).await.status, 202);
+        let mut left = Vec::new();
+        for session in &idle {
+            left.push(session.received(&env).await);
+        }
+        assert_eq!(left, [None, None, Some(300)]);
+        assert_eq!(session.finish(&env, &Digest::sha256(&bytes)).await.status, 201);
+    }
+
+    async fn what_is_sent_with_its_end_needs_room_beside_others(env: Env) {
+        env.namespace("acme").await;
+        set(&env, "acme", json!({ "bytes": 1000 })).await;
+        let first = Session::begin(&env, W).await;
+        let second = Session::begin(&env, W).await;
+        assert_eq!(first.chunk(&env, 0, &noise(86, 700)).await.status, 202);
+        let bytes = noise(87, 400);
+        assert!(is_refused(&second.finish_with(&env, &Digest::sha256(&bytes), bytes.clone()).await));
+        assert_eq!(second.received(&env).await, Some(0), "nothing of it is kept");
+        assert_eq!(first.finish(&env, &Digest::sha256(&noise(86, 700))).await.status, 201);
     }
 
     async fn what_is_there_needs_no_room_however_little_is_allowed(env: Env) {
