@@ -19,6 +19,8 @@ use std::{
 const REMEMBERED: u64 = 64 * 1024 * 1024;
 /// How long deleting may take: what is left after all gives way by itself.
 const LONGEST: Duration = Duration::from_secs(5);
+/// How long to wait between two tries of it: the registry notices after us that we do not send any more.
+const AGAIN: Duration = Duration::from_millis(200);
 
 /// Sessions of one command that are not remembered, so that nobody could come back to them.
 #[derive(Default)]
@@ -63,7 +65,8 @@ impl Client {
         };
         if let Some((digests, file)) = sending.remembered() {
             if let Some(outdated) = digests.outdated(&place, file) {
-                self.delete_session(&path(outdated)).await;
+                // Another command may be sending its own file from that path: then the registry refuses this.
+                let _ = self.send(Call::new(Method::DELETE, path(outdated))).await;
             }
             if let Some(earlier) = digests.unfinished(&place, file).map(path)
                 && let Ok(received) = self.received(&earlier, u64::MAX).await
@@ -115,8 +118,16 @@ impl Client {
         join_all(sessions.iter().map(|session| self.delete_session(session))).await;
     }
 
+    /// Deletes a session that nobody else writes to.
     async fn delete_session(&self, session: &str) {
-        let _ = tokio::time::timeout(LONGEST, self.send(Call::new(Method::DELETE, session))).await;
+        let _ = tokio::time::timeout(LONGEST, async {
+            while let Err(error) = self.send(Call::new(Method::DELETE, session)).await
+                && error.code == "upload_busy"
+            {
+                tokio::time::sleep(AGAIN).await;
+            }
+        })
+        .await;
     }
 }
 

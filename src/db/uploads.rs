@@ -154,9 +154,10 @@ pub async fn delete_held(tx: &mut Tx, id: &str, holder: &str) -> Result<bool> {
     Ok(execute!(tx, "DELETE FROM uploads WHERE id = $1 AND lease = $2", id, holder) == 1)
 }
 
-pub async fn delete(tx: &mut Tx, id: &str) -> Result<bool> {
-    execute!(tx, "DELETE FROM upload_parts WHERE upload = $1", id);
-    Ok(execute!(tx, "DELETE FROM uploads WHERE id = $1", id) == 1)
+/// Removes an upload unless somebody is writing to it.
+pub async fn delete_unheld(tx: &mut Tx, id: &str, now: DateTime<Utc>) -> Result<bool> {
+    let sql = "DELETE FROM uploads WHERE id = $1 AND (lease_until IS NULL OR lease_until < $2)";
+    Ok(execute!(tx, sql, id, now) == 1)
 }
 
 /// Removes an upload if still nobody has written to it since `before`, or is about to.

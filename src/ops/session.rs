@@ -50,8 +50,7 @@ impl Session {
         let leased = uploads::lease(&mut tx, id, &holder, now, now + LEASE).await?;
         let row = uploads::find(&mut tx, repository, id).await?.ok_or_else(|| unknown(id))?;
         if !leased {
-            return Err(Error::conflict("upload_busy", "somebody else is writing to this upload")
-                .hint("wait until they are done, then ask where the upload stands"));
+            return Err(busy());
         }
         if offset.is_some_and(|offset| offset != row.received) {
             return Err(Error::new(
@@ -275,6 +274,11 @@ impl Session {
             tracing::warn!(upload = %self.id, %error, "an upload was not released; its lease will run out");
         }
     }
+}
+
+pub(super) fn busy() -> Error {
+    Error::conflict("upload_busy", "somebody else is writing to this upload")
+        .hint("wait until they are done, then ask where the upload stands")
 }
 
 pub(super) fn taken_over() -> Error {

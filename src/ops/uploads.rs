@@ -7,7 +7,7 @@ use super::{
     Context,
     namespaces::{ensure_repository, refuse_deleted},
     purged, quotas,
-    session::{Session, taken_over},
+    session::{Session, busy, taken_over},
     unknown_namespace,
 };
 use crate::{
@@ -86,11 +86,13 @@ pub async fn status(cx: &Context, repository: &Workload, id: &str) -> Result<Sta
     Ok(Status { received: row.received, digest })
 }
 
-/// Ends a session without a blob.
+/// Ends a session without a blob. Refused while somebody is writing to it.
 pub async fn cancel(cx: &Context, repository: &Workload, id: &str) -> Result<()> {
     let mut tx = cx.db.write().await?;
     let row = uploads::find(&mut tx, repository, id).await?.ok_or_else(|| unknown(id))?;
-    uploads::delete(&mut tx, id).await?;
+    if !uploads::delete_unheld(&mut tx, id, cx.clock.now()).await? {
+        return Err(busy());
+    }
     tx.commit().await?;
     cx.stores.get(&row.store)?.abort(id.parse()?, row.multipart.as_deref()).await
 }
@@ -144,8 +146,11 @@ pub async fn finish(
     if let Err(error) = purged::refuse_blob(&mut cx.db.read().await?, repository, digest).await {
         linger(body);
         // Its bytes are not to lie about either.
-        if error.code == "content_purged" {
-            cancel(cx, repository, id).await?;
+        if error.code == "content_purged"
+            && let Err(kept) = cancel(cx, repository, id).await
+            && kept.code != "upload_busy"
+        {
+            return Err(kept);
         }
         return Err(error);
     }

@@ -6,17 +6,19 @@ use crate::harness::{
     files::noise,
     front::{front, pass, status},
     govern::W,
-    session::{objects, sql},
+    session::{Session, objects, sql},
 };
 use axum::extract::Request;
 use gradus::{
     client::{Client, Digests, Sent, Upload, carry::Wanted},
-    error::Result,
+    clock::Clock as _,
+    db,
+    error::{Kind, Result},
     model::digest::Digest,
 };
 use http::Method;
 use serde_json::json;
-use std::{path::Path, sync::Arc};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::sync::Notify;
 
 const MIB: usize = 1024 * 1024;
@@ -89,6 +91,26 @@ backends! {
         assert_eq!(sessions(&other).await, 0, "imported");
         bring(&client(&other), &folder, Wanted::default()).await.unwrap();
     }
+}
+
+/// Two containers with one cache directory, and another file each at the same path.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_another_command_is_at_is_left_to_it() {
+    let env = Env::new(Backend::SqliteLocal).await;
+    env.namespace("acme").await;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("model.bin");
+    let digests = Digests::open(Some(home.path().join("cache")));
+    std::fs::write(&file, noise(6, 64 * MIB)).unwrap();
+    let theirs = Session::begin(&env, W).await;
+    let id = theirs.at.rsplit('/').next().unwrap();
+    assert!(digests.set_unfinished(&format!("local {W}"), &file, Some(id)));
+    let (mut tx, now) = (env.cx.db.write().await.unwrap(), env.clock.now());
+    assert!(db::uploads::lease(&mut tx, id, "another", now, now + Duration::from_secs(60)).await.unwrap());
+    tx.commit().await.unwrap();
+    std::fs::write(&file, noise(7, 64 * MIB + 1)).unwrap();
+    push(&client(&env), &[&file], &digests).await.unwrap();
+    assert_eq!(theirs.received(&env).await, Some(0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

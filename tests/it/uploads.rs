@@ -307,6 +307,8 @@ all_backends! {
             let second = session.chunk(replica, 0, b"second").await;
             assert_eq!((second.status.as_u16(), second.code().as_str()), (409, "upload_busy"));
             assert_eq!(session.finish(replica, &Digest::sha256(b"")).await.status, 409);
+            let deleted = replica.call("DELETE", &session.at).expect(409).await;
+            assert_eq!(deleted.code(), "upload_busy", "nobody takes it away from who is at it");
         }
         go_on.send(()).unwrap();
         assert_eq!(first.await.unwrap().status, 202);
