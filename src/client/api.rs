@@ -166,6 +166,18 @@ impl Client {
         self.json(Call::new(Method::POST, path).json(&asked)?).await
     }
 
+    /// Asks whether there is room. `None`: a registry older than the question; what has no room it refuses when it comes.
+    pub(super) async fn ask_room(
+        &self,
+        workload: &Workload,
+        asked: wire::Present,
+    ) -> Result<Option<wire::Present>> {
+        match self.present(workload, asked).await {
+            Err(error) if error.code == "body_invalid" => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+
     pub async fn create_version(
         &self,
         workload: &Workload,

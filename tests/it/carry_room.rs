@@ -4,16 +4,19 @@ use crate::harness::{
     Backend, Env, backends,
     carry::{add, add_blob, bring, client, export, index_of, push_entry, served},
     files::{self, push_prompt},
+    front::{front, pass},
     govern::{W, production},
     home::Home,
     oci,
     session::objects,
 };
+use axum::{body::Body, extract::Request, response::IntoResponse as _};
 use gradus::{
-    client::carry::Wanted,
+    client::{Client, carry::Wanted},
     error::Error,
     model::{access::Role, digest::Digest},
 };
+use http::StatusCode;
 use serde_json::{Value, json};
 use std::path::Path;
 
@@ -80,6 +83,35 @@ backends! {
         // Nothing of it is new any more, so a quota that is full does not matter.
         set(&other, json!({ "bytes": 1, "versions": 1 })).await;
         assert!(import().await.unwrap().iter().all(|one| !one.created && one.bytes_sent == 0));
+    }
+
+    async fn a_registry_that_does_not_know_the_question_is_not_asked(env: Env) {
+        let folder = env.directory.path().join("layout");
+        three_versions(&env, &folder).await;
+        let other = Env::new(env.backend).await;
+        other.namespace("acme").await;
+        let older = front(&other, |router, request: Request| async move {
+            if !request.uri().path().ends_with("/present") {
+                return pass(router, request).await;
+            }
+            let (head, body) = request.into_parts();
+            let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
+            let asked: Value = serde_json::from_slice(&bytes).unwrap();
+            if asked.get("needs").is_some() {
+                let refused = json!({ "code": "body_invalid", "message": "unknown field `needs`" });
+                return (StatusCode::BAD_REQUEST, axum::Json(refused)).into_response();
+            }
+            pass(router, Request::from_parts(head, Body::from(bytes))).await
+        });
+        let older = Client::local_as(older, other.admin.clone());
+        set(&other, json!({ "bytes": 10 })).await;
+        let refused = bring(&older, &folder, Wanted::default()).await.unwrap_err();
+        assert_eq!(refused.code, "quota_exceeded", "when it comes");
+        set(&other, json!({ "bytes": 100_000 })).await;
+        bring(&older, &folder, Wanted::default()).await.unwrap();
+        // What only asks may be asked more by later clients.
+        let later = json!({ "sizes": [], "later": 1, "needs": { "bytes": 1, "versions": 0, "later": 1 } });
+        other.call("POST", "/v1/workloads/acme/x/present").json(later).expect(200).await;
     }
 
     async fn more_files_than_fit_in_one_question_are_summed_up(env: Env) {

@@ -53,12 +53,14 @@ impl Client {
                 |(digest, size): &(&Digest, &u64)| PresentFile { digest: (*digest).clone(), size: **size };
             let files = some.iter().map(file).collect();
             let asked = Present { files, needs: Some(PresentNeeds::default()), ..Present::default() };
-            let lacking = self.present(coming.workload, asked).await?.files;
+            let Some(Present { files: lacking, .. }) = self.ask_room(coming.workload, asked).await? else {
+                return Ok(());
+            };
             needs.bytes = lacking.iter().fold(needs.bytes, |sum, file| sum.saturating_add(file.size));
         }
         if needs.bytes > 0 || needs.versions > 0 {
             let asked = Present { needs: Some(needs), ..Present::default() };
-            self.present(coming.workload, asked).await?;
+            self.ask_room(coming.workload, asked).await?;
         }
         Ok(())
     }
