@@ -14,6 +14,7 @@ use axum::body::Body;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _, stream};
 use http::{Method, header};
 use std::{
+    collections::{BTreeMap, BTreeSet},
     fs::Metadata,
     path::{Path, PathBuf},
     time::Duration,
@@ -37,12 +38,8 @@ pub struct Upload {
     pub size: u64,
 }
 
-/// A file to send, what it was like when it was looked at, and its digest if that is known.
-struct Looked {
-    upload: Upload,
-    metadata: Metadata,
-    digest: Option<Digest>,
-}
+/// A file, how it was before it was read, and its digest if that is known.
+type Hashed = (Upload, Metadata, Option<Digest>);
 
 /// A large file on its way.
 struct Large<'a> {
@@ -68,7 +65,9 @@ impl Client {
         digests: &Digests,
         progress: Progress,
     ) -> Result<Vec<Sent>> {
-        let sizes = files.iter().map(|file| file.size).collect();
+        // Files of one size may be one file, so this asks for what is needed at least.
+        let sizes: BTreeSet<u64> = files.iter().map(|file| file.size).collect();
+        let sizes = sizes.into_iter().collect();
         let known = self.present(workload, wire::Present { sizes, ..Default::default() }).await?.sizes;
         let hashing = files.into_iter().map(|file| {
             // Small files are hashed at once; of large ones only those that may be there already.
@@ -79,42 +78,58 @@ impl Client {
                     None if hash_first => Some(hash_file(&file.source).await?),
                     remembered => remembered,
                 };
-                Ok::<_, Error>(Looked { upload: file, metadata, digest })
+                Ok::<_, Error>((file, metadata, digest))
             }
         });
-        let hashed: Vec<_> = stream::iter(hashing).buffered(AT_A_TIME).try_collect().await?;
+        let mut hashed: Vec<_> = stream::iter(hashing).buffered(AT_A_TIME).try_collect().await?;
         // Now that more is known of them than their sizes, all that must be sent has to have room before any is.
-        let mut asked = wire::Present::default();
-        for Looked { upload, digest, .. } in &hashed {
-            match digest.clone() {
-                Some(digest) => asked.files.push(wire::PresentFile { digest, size: upload.size }),
-                None => asked.sizes.push(upload.size),
+        match self.ask_room(workload, room_for(&hashed)).await {
+            Err(refused) if refused.code == "quota_exceeded" => {
+                // Only now is it worth reading large files of one size twice.
+                if !hash_alike(&mut hashed).await? {
+                    return Err(refused);
+                }
+                self.ask_room(workload, room_for(&hashed)).await?;
             }
+            answer => drop(answer?),
         }
-        self.present(workload, asked).await?;
         let open = Open::default();
-        let work = hashed.into_iter().map(|looked| {
+        let send = |(at, (file, metadata, digest)): (usize, Hashed)| {
             let (progress, open) = (progress.clone(), &open);
-            async move { self.upload_one(workload, looked, digests, open, progress).await }
-        });
-        let sent = stream::iter(work).buffered(AT_A_TIME).try_collect().await;
+            async move {
+                let sent =
+                    self.upload_one(workload, file, &metadata, digest, digests, open, progress).await?;
+                Ok::<_, Error>((at, sent))
+            }
+        };
+        // The same file again waits until it is there, and need not be sent then.
+        let mut seen = BTreeSet::new();
+        let (first, again): (Vec<_>, Vec<_>) =
+            hashed.into_iter().enumerate().partition(|(_, (_, _, digest))| {
+                digest.as_ref().is_none_or(|digest| seen.insert(digest.clone()))
+            });
+        let first = stream::iter(first).map(send).buffered(AT_A_TIME);
+        let again = stream::iter(again).map(send).buffered(AT_A_TIME);
+        let sent = first.chain(again).try_collect::<BTreeMap<_, _>>().await;
         self.give_up(open).await;
         // Remembering is a help, not a duty: without a writable cache directory a push is as good.
         let _ = digests.save();
-        sent
+        Ok(sent?.into_values().collect())
     }
 
     async fn upload_one(
         &self,
         workload: &Workload,
-        looked: Looked,
+        upload: Upload,
+        metadata: &Metadata,
+        digest: Option<Digest>,
         digests: &Digests,
         open: &Open,
         progress: Progress,
     ) -> Result<Sent> {
-        let Looked { upload: Upload { path, source, size }, metadata, digest } = looked;
+        let Upload { path, source, size } = upload;
         if let Some(digest) = &digest {
-            digests.put(&source, &metadata, digest);
+            digests.put(&source, metadata, digest);
             let asked = wire::Present { digests: vec![digest.clone()], ..Default::default() };
             if !self.present(workload, asked).await?.digests.is_empty() {
                 progress(size);
@@ -135,7 +150,7 @@ impl Client {
                     self.send_in(workload, &file, session, offset, progress.clone()).boxed()
                 };
                 let digest = self.in_session(&sending, open, &progress, send).await?;
-                digests.put(&source, &metadata, &digest);
+                digests.put(&source, metadata, &digest);
                 digest
             }
         };
@@ -269,6 +284,33 @@ impl Patience {
             _ => false,
         }
     }
+}
+
+fn room_for(files: &[Hashed]) -> wire::Present {
+    let mut asked = wire::Present::default();
+    for (file, _, digest) in files {
+        match digest.clone() {
+            Some(digest) => asked.files.push(wire::PresentFile { digest, size: file.size }),
+            None => asked.sizes.push(file.size),
+        }
+    }
+    asked
+}
+
+/// Hashes the files that may be the same as others, since they have the same size. Answers whether there were any.
+async fn hash_alike(files: &mut [Hashed]) -> Result<bool> {
+    let mut sizes = BTreeMap::<u64, usize>::new();
+    for (file, ..) in files.iter() {
+        *sizes.entry(file.size).or_default() += 1;
+    }
+    let mut any = false;
+    for (file, _, digest) in files {
+        if digest.is_none() && sizes[&file.size] > 1 {
+            *digest = Some(hash_file(&file.source).await?);
+            any = true;
+        }
+    }
+    Ok(any)
 }
 
 fn file_changed(source: &Path) -> Error {

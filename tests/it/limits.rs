@@ -9,12 +9,13 @@ use crate::harness::{
 };
 use futures_util::future::join_all;
 use gradus::{
+    client::{Digests, Upload},
     clock::Clock as _,
     db,
     model::{access::Role, digest::Digest},
 };
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 const W: &str = "acme/x";
 
@@ -310,6 +311,31 @@ backends! {
         assert!(!is_refused(&mount().send().await));
         assert_eq!(used(&env, "other").await, view(0, 1, 0, 50, 40));
         assert_eq!(used(&env, "acme").await, view(0, 2, 100, 50, 0));
+    }
+
+    async fn the_same_file_twice_in_a_push_needs_room_once(env: Env) {
+        env.namespace("acme").await;
+        let (client, home) = (env.client().await, tempfile::tempdir().unwrap());
+        let workload = W.parse().unwrap();
+        // What is hashed at once, and what is hashed on the way unless there is no room otherwise.
+        for (seed, size) in [(100, 200_000), (101, 2_000_000)] {
+            let quota = used(&env, "acme").await["bytes"].as_u64().unwrap() + size * 3 / 2;
+            set(&env, "acme", json!({ "bytes": quota })).await;
+            let names = ["a.bin", "b.bin"];
+            let files = |second: u64| {
+                names.iter().zip([seed, second]).map(|(name, seed)| {
+                    let source = home.path().join(name);
+                    std::fs::write(&source, noise(seed, size as usize)).unwrap();
+                    Upload { path: name.parse().unwrap(), source, size }
+                }).collect::<Vec<_>>()
+            };
+            let send = |files| client.upload(&workload, files, &Digests::open(None), Arc::new(|_| {}));
+            let refused = send(files(seed + 10)).await.err().unwrap();
+            assert_eq!((refused.code, &refused.details.unwrap()["asked"]), ("quota_exceeded", &json!(2 * size)));
+            let sent = send(files(seed)).await.unwrap();
+            let told: Vec<_> = sent.iter().map(|sent| (sent.file.path.as_str(), sent.sent)).collect();
+            assert_eq!(told, [("a.bin", true), ("b.bin", false)]);
+        }
     }
 
     async fn versions_are_limited_by_whatever_door_they_come(env: Env) {
