@@ -131,7 +131,22 @@ impl Client {
     }
 }
 
-/// Whether a session that ended so can be gone on with another time: when the server is there again, or has room again.
+/// Whether a session that ended so can be gone on with another time: when the server or the line is there again, or has room
+/// again, or with a token that is valid.
 fn can_go_on(error: &Error) -> bool {
-    error.kind == Kind::Unavailable || error.code == "quota_exceeded"
+    matches!(error.kind, Kind::Unavailable | Kind::TooMany | Kind::Unauthenticated)
+        || matches!(error.code, "quota_exceeded" | "body_incomplete")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Error, Kind, can_go_on};
+
+    #[test]
+    fn what_may_pass_keeps_a_session() {
+        let is_kept = |kind, code| can_go_on(&Error::new(kind, code, ""));
+        assert!(is_kept(Kind::TooMany, "rate_limited") && is_kept(Kind::Unauthenticated, "token_expired"));
+        assert!(is_kept(Kind::Invalid, "body_incomplete") && is_kept(Kind::Forbidden, "quota_exceeded"));
+        assert!(!is_kept(Kind::Invalid, "digest_mismatch") && !is_kept(Kind::Forbidden, "forbidden"));
+    }
 }

@@ -146,3 +146,25 @@ async fn a_large_session_stays_only_where_it_is_remembered() {
     assert_eq!(sent[0].file.digest, Digest::sha256(&noise(4, 64 * MIB + 1)));
     assert_eq!(sessions(&env).await, 0);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_session_outlives_the_token_it_was_begun_with() {
+    let env = Env::new(Backend::SqliteLocal).await;
+    env.namespace("acme").await;
+    let home = tempfile::tempdir().unwrap();
+    let file = home.path().join("model.bin");
+    std::fs::write(&file, noise(5, 64 * MIB)).unwrap();
+    let expired = front(&env, |router, request: Request| async move {
+        if request.method() == Method::PUT { status(401) } else { pass(router, request).await }
+    });
+    let expired = Client::local_as(expired, env.admin.clone());
+    let digests = Digests::open(Some(home.path().join("cache")));
+    assert_eq!(
+        push(&expired, &[&file], &digests).await.err().map(|error| error.kind),
+        Some(Kind::Unauthenticated)
+    );
+    assert_eq!(sessions(&env).await, 1);
+    push(&client(&env), &[&file], &digests).await.unwrap();
+    assert_eq!(sessions(&env).await, 0);
+    assert_eq!(env.cx.metrics.bytes_received.get(), 64 * MIB as u64, "nothing was sent twice");
+}
