@@ -67,7 +67,10 @@ fn show(view: &wire::QuotaView, out: &Out) -> Result<()> {
         out.line(format!("  own: {}", bytes(used.own_bytes)));
         out.line(format!("  shared with other namespaces: {}", bytes(used.shared_bytes)));
         if used.uploading_bytes > 0 {
-            out.line(format!("  on their way, for which room is kept: {}", bytes(used.uploading_bytes)));
+            out.line(format!(
+                "  on their way, which have their room already: {}",
+                bytes(used.uploading_bytes)
+            ));
         }
         let plain = |number: u64| number.to_string();
         out.line(format!("versions: {} {}", used.versions, of(view.versions, plain)));

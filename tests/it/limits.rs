@@ -1,7 +1,8 @@
 //! Quotas of namespaces.
 
 use crate::harness::{
-    Answer, Env, backends,
+    Answer, Backend, Env, backends,
+    carry::served,
     files::{self, noise, push, push_prompt, upload},
     home::Home,
     oci,
@@ -454,4 +455,19 @@ fn quotas_by_the_command_line() {
         log.contains("limited acme to 16 B and 5 versions") && log.contains("took the quota of acme away"),
         "{log}"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_on_its_way_is_said_to_count() {
+    let env = Env::new(Backend::SqliteLocal).await;
+    env.namespace("acme").await;
+    assert_eq!(Session::begin(&env, W).await.chunk(&env, 0, &noise(110, 700)).await.status, 202);
+    let (url, token) = (served(env.router.clone()).await, env.admin.clone());
+    let shown = tokio::task::spawn_blocking(move || {
+        let home = Home::new();
+        let call = home.cli(&["quota", "show", "acme"]);
+        call.environment("GRADUS_SERVER", &url).environment("GRADUS_TOKEN", &token).run().expect(0)
+    });
+    let shown = shown.await.unwrap().stdout;
+    assert!(shown.contains("on their way, which have their room already: 700 B"), "{shown}");
 }
