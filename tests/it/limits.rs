@@ -330,7 +330,7 @@ backends! {
                     Upload { path: name.parse().unwrap(), source, size }
                 }).collect::<Vec<_>>()
             };
-            let send = |files| client.upload(&workload, files, &Digests::open(None), Arc::new(|_| {}));
+            let send = async |files| client.upload(&workload, files, &Digests::open(None), Arc::new(|_| {})).await;
             let refused = send(files(seed + 10)).await.err().unwrap();
             assert_eq!((refused.code, &refused.details.unwrap()["asked"]), ("quota_exceeded", &json!(2 * size)));
             let sent = send(files(seed)).await.unwrap();
