@@ -98,7 +98,10 @@ backends! {
             let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
             let asked: Value = serde_json::from_slice(&bytes).unwrap();
             if asked.get("needs").is_some() {
-                let refused = json!({ "code": "body_invalid", "message": "unknown field `needs`" });
+                let refused = json!({
+                    "type": "urn:gradus:error:body_invalid", "title": "Bad Request", "status": 400,
+                    "code": "body_invalid", "detail": "unknown field `needs`", "request_id": "1"
+                });
                 return (StatusCode::BAD_REQUEST, axum::Json(refused)).into_response();
             }
             pass(router, Request::from_parts(head, Body::from(bytes))).await
