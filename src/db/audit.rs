@@ -2,7 +2,7 @@
 
 use super::{
     to_sql,
-    tx::{Tx, all, execute, on, optional},
+    tx::{Inner, Tx, all, execute, on, optional},
 };
 use crate::{
     error::{Error, Result},
@@ -78,20 +78,32 @@ impl Block {
     }
 }
 
-type Row =
-    (i64, i64, Option<i64>, Option<i64>, Option<Vec<u8>>, Option<Vec<u8>>, Option<String>, Option<Vec<u8>>);
+type Row = (
+    i64,
+    i64,
+    Option<i64>,
+    Option<i64>,
+    Option<Vec<u8>>,
+    Option<Vec<u8>>,
+    Option<String>,
+    bool,
+    Option<Vec<u8>>,
+);
 
-/// One block of several that are read by one statement.
+/// One block of several that are read by one statement. SQLite takes values of any type: a fraction as a position, and in the
+/// place of text bytes, which are more than any text, and are not found where text is asked for.
 macro_rules! one_block {
     ($offset:literal) => {
         concat!(
             "SELECT $1 + ",
             $offset,
-            ", COUNT(bytes), MIN(position), MAX(position), STRING_AGG(bytes, $3),
+            ", COUNT(bytes), CAST(MIN(position) AS BIGINT), CAST(MAX(position) AS BIGINT), STRING_AGG(bytes, $3),
                STRING_AGG(CASE WHEN checkpoint IS NULL THEN $4
                    WHEN OCTET_LENGTH(checkpoint) = $11 AND checkpoint >= $9 AND checkpoint < $10 THEN checkpoint
                    ELSE CAST(CAST(1000000000 + OCTET_LENGTH(checkpoint) AS TEXT) AS BYTEA) || checkpoint END, $5),
                STRING_AGG(kind || $7 || COALESCE(namespace, '') || $7 || COALESCE(workload, ''), $8),
+               COALESCE(MAX(kind) <> MAX(kind) || '' OR MAX(namespace) <> MAX(namespace) || ''
+                   OR MAX(workload) <> MAX(workload) || '', FALSE),
                (SELECT hashes FROM log_tiles WHERE level = 0 AND number = $6 + ",
             $offset,
             " / 256) FROM (SELECT * FROM events
@@ -126,9 +138,15 @@ pub async fn blocks(tx: &mut Tx, first: u64, end: u64) -> Result<Vec<Block>> {
     let (from, to, number) = (to_sql(first)?, to_sql(end)?, to_sql(first / TILE)?);
     let (none, ours, length) = (&[NONE][..], Kept::FORMAT, Kept::LENGTH as i64);
     let (ours, after) = (&[ours][..], &[ours + 1][..]);
-    let rows: Vec<Row> =
+    let mut rows: Vec<Row> =
         all!(tx, sql, from, to, &[BREAK][..], none, &b""[..], number, "\t", "\n", ours, after, length);
-    let block = |(first, count, least, most, entries, checkpoints, filed, tile): Row| Block {
+    for (first, count, _, _, _, _, filed, is_no_text, _) in &mut rows {
+        let breaks = memchr::memchr_iter(b'\n', filed.as_deref().unwrap_or_default().as_bytes()).count();
+        if *is_no_text || breaks as i64 != (*count - 1).max(0) {
+            *filed = filed_apart(tx, *first, to).await?;
+        }
+    }
+    let block = |(first, count, least, most, entries, checkpoints, filed, _, tile): Row| Block {
         first: super::from_sql(first),
         count: super::from_sql(count),
         ends: least.zip(most),
@@ -142,11 +160,35 @@ pub async fn blocks(tx: &mut Tx, first: u64, end: u64) -> Result<Vec<Block>> {
     Ok(blocks)
 }
 
+/// What the entries of a block are found by, where that is not what it must be: a tab more is with each that has a line break in
+/// it or is no text, which no entry says of itself.
+async fn filed_apart(tx: &mut Tx, first: i64, end: i64) -> Result<Option<String>> {
+    let sql = "SELECT STRING_AGG(REPLACE(kind || $3 || COALESCE(namespace, '') || $3 || COALESCE(workload, '')
+                   || CASE WHEN kind <> kind || '' OR namespace <> namespace || '' OR workload <> workload || ''
+                      THEN $3 ELSE '' END, $4, $3), $4)
+               FROM (SELECT * FROM events WHERE position >= $1 AND position < $1 + 256 AND position < $2
+                     ORDER BY position) AS ordered";
+    let row: Option<(Option<String>,)> = optional!(tx, sql, first, end, "\t", "\n");
+    Ok(row.and_then(|(filed,)| filed))
+}
+
 /// The first and the last position there is.
 pub async fn ends(tx: &mut Tx) -> Result<Option<(i64, i64)>> {
-    let sql = "SELECT MIN(position), MAX(position) FROM events";
+    let sql = "SELECT CAST(MIN(position) AS BIGINT), CAST(MAX(position) AS BIGINT) FROM events";
     let row: Option<(Option<i64>, Option<i64>)> = optional!(tx, sql);
     Ok(row.and_then(|(least, most)| least.zip(most)))
+}
+
+/// The first position that is no whole number, cut to one, and as it is: what is no number at all comes last. Only SQLite takes
+/// such a thing.
+pub async fn fraction(tx: &mut Tx) -> Result<Option<(i64, String)>> {
+    if let Inner::Postgres(_) = tx.inner {
+        return Ok(None);
+    }
+    let sql = "SELECT CASE WHEN position < 9223372036854775807 THEN CAST(position AS BIGINT) ELSE 9223372036854775807 END,
+                      CAST(position AS TEXT) FROM events
+               WHERE position <> CAST(position AS BIGINT) ORDER BY position LIMIT 1";
+    Ok(optional!(tx, sql))
 }
 
 /// A tile that no tree of the log's size has, if there is one.
@@ -167,7 +209,8 @@ pub async fn raw_tile(tx: &mut Tx, level: u32, number: u64) -> Result<Option<Vec
 
 /// The entries that began an epoch, by position.
 pub async fn recoveries(tx: &mut Tx) -> Result<Vec<(i64, Vec<u8>)>> {
-    let sql = "SELECT position, bytes FROM events WHERE kind = 'log_recovered' ORDER BY position LIMIT 10000";
+    let sql = "SELECT position, bytes FROM events WHERE kind = 'log_recovered'
+               AND position = CAST(position AS BIGINT) ORDER BY position LIMIT 10000";
     Ok(all!(tx, sql))
 }
 

@@ -146,10 +146,11 @@ pub async fn leaves(tx: &mut Tx, first: u64, count: u64) -> Result<Vec<Hash>> {
     Ok(entries.iter().map(|(_, bytes, _)| merkle::leaf(bytes)).collect())
 }
 
-/// Events from `first` on as stored: position, bytes, and the checkpoint where one was made.
+/// Events from `first` on as stored: position, bytes, and the checkpoint where one was made. In SQLite somebody may have made a
+/// position a fraction, which is none.
 pub async fn entries(tx: &mut Tx, first: u64, count: u64) -> Result<Vec<(i64, Vec<u8>, Option<Vec<u8>>)>> {
-    let sql =
-        "SELECT position, bytes, checkpoint FROM events WHERE position >= $1 ORDER BY position LIMIT $2";
+    let sql = "SELECT position, bytes, checkpoint FROM events
+               WHERE position >= $1 AND position = CAST(position AS BIGINT) ORDER BY position LIMIT $2";
     Ok(all!(tx, sql, to_sql(first)?, to_sql(count)?))
 }
 

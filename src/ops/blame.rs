@@ -21,6 +21,22 @@ pub(super) async fn blame(
     accepted: &[Accepted],
     size: u64,
 ) -> Result<(u64, String)> {
+    let found = go_through(tx, signer, accepted, size).await?;
+    // An entry there is passed over where entries are read.
+    Ok(fraction(tx).await?.filter(|fraction| fraction.0 <= found.0).unwrap_or(found))
+}
+
+/// An entry at a position that is no whole number: the first.
+pub(super) async fn fraction(tx: &mut Tx) -> Result<Option<(u64, String)>> {
+    let found = audit::fraction(tx).await?;
+    let named = |(whole, at)| {
+        let what = format!("an entry is kept at a position that is no whole number: {at}");
+        (u64::try_from(whole).unwrap_or_default(), what)
+    };
+    Ok(found.map(named))
+}
+
+async fn go_through(tx: &mut Tx, signer: &Signer, accepted: &[Accepted], size: u64) -> Result<(u64, String)> {
     let mut tree = Frontier::default();
     let mut since = 0;
     // Until one that is not: see `Walk`.

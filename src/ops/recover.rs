@@ -4,6 +4,7 @@
 use super::{
     Context,
     audit::signer,
+    blame::fraction,
     promote::check_reason,
     verify::{Damage, Examined, examine, go_through},
     walk::{Accepted, Walk},
@@ -136,6 +137,9 @@ async fn repair(
     let size = found.head.size.max(u64::try_from(most).map_or(0, |most| most.saturating_add(1)));
     if size - found.head.size > BEYOND_MAX {
         return Err(refuse(format!("an entry is far beyond the end of {} entries: {most}", found.head.size)));
+    }
+    if let Some((_, what)) = fraction(tx).await? {
+        return Err(refuse(what));
     }
     let missing = fill(tx, size, lost).await?;
     audit::drop_tiles(tx).await?;

@@ -3,7 +3,7 @@
 use super::{
     Context,
     audit::signer,
-    blame::blame,
+    blame::{blame, fraction},
     named::{Lost, Named},
     told::Told,
     walk::{Accepted, Found, Mention, Walk},
@@ -305,6 +305,9 @@ async fn lost(tx: &mut Tx, mut named: Named, from: u64) -> Result<Vec<Lost>> {
 
 /// Entries and tiles where none can be: before the first position, or after the end.
 async fn stray(tx: &mut Tx) -> Result<Option<(u64, String)>> {
+    if let Some(fraction) = fraction(tx).await? {
+        return Ok(Some(fraction));
+    }
     let ends = audit::ends(tx).await?;
     let stray = audit::stray_tile(tx).await?;
     // Read after them: what others append meanwhile only makes it longer.

@@ -178,6 +178,15 @@ impl Walk {
                 self.end_tile(block);
             }
         }
+        // Else one of them was read as if it were of another entry.
+        if let Some(last) = block.count.checked_sub(1)
+            && (checkpoints.next().is_some() || filed.next().is_some())
+        {
+            self.is_bad(
+                block.first + last,
+                "more is kept beside the entries up to here than there are entries",
+            );
+        }
         let dense = |(least, most): (i64, i64)| {
             u64::try_from(least) == Ok(block.first) && u64::try_from(most) == Ok(self.size() - 1)
         };

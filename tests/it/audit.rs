@@ -192,6 +192,58 @@ backends! {
         assert_eq!(refused.code(), "corrupt_row");
     }
 
+    async fn how_entries_are_filed_cannot_be_hidden(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        fill(&env, 300).await;
+        unguard(&env).await;
+        tamper(&env, &["CREATE TABLE kept AS SELECT * FROM events"]).await;
+        let rows = entries(&env).await;
+        let about = rows.iter().rposition(|entry| entry.windows(8).any(|part| part == b"\"acme/x\"")).unwrap();
+        let (last, is_postgres) = (rows.len() - 1, env.backend.is_postgres());
+        let line = if is_postgres { r"E'\n'" } else { "char(10)" };
+        let tab = if is_postgres { r"E'\t'" } else { "char(9)" };
+        // The one row says what the next ones would, which say what their next ones would, and the last is free.
+        let shifted = format!(
+            "UPDATE events SET workload = COALESCE(workload, '') || {line}
+                 || (SELECT n.kind || {tab} || COALESCE(n.namespace, '') || {tab} || COALESCE(n.workload, '') FROM kept n WHERE n.position = 41)
+                 WHERE position = 40;
+             UPDATE events SET kind = (SELECT n.kind FROM kept n WHERE n.position = events.position + 1),
+                 namespace = (SELECT n.namespace FROM kept n WHERE n.position = events.position + 1),
+                 workload = (SELECT n.workload FROM kept n WHERE n.position = events.position + 1)
+                 WHERE position > 40 AND position < 255;
+             UPDATE events SET kind = 'yanked', namespace = 'evil', workload = 'evil/x' WHERE position = 255"
+        );
+        let mut harms = vec![
+            (format!("UPDATE events SET workload = COALESCE(workload, '') || {line} || 'x' WHERE position = {last}"), last),
+            (format!("UPDATE events SET namespace = 'acme' || {line} WHERE position = {about}"), about),
+            (format!("UPDATE events SET kind = kind || {tab} WHERE position = 0"), 0),
+            (shifted, 40),
+        ];
+        if !is_postgres {
+            // Bytes are not found by text, and a fraction is read nowhere as a position.
+            harms.extend([
+                (format!("UPDATE events SET workload = CAST(workload AS BLOB) WHERE position = {about}"), about),
+                (format!("UPDATE events SET namespace = CAST(namespace AS BLOB) WHERE position = {about}"), about),
+                ("UPDATE events SET kind = CAST(kind AS BLOB) WHERE position = 270".to_owned(), 270),
+            ]);
+            harms.extend(
+                [("3.5", 3), ("255.5", 255), ("256.5", 256), ("-0.5", 0), ("'x'", 9), ("1e300", 9)]
+                    .map(|(at, position)| (format!("UPDATE events SET position = {at} WHERE position = {position}"), position)),
+            );
+            harms.extend([("3.5", 3), ("-0.5", 0), ("1000000.5", 1_000_000)].map(|(at, position)| {
+                (format!("INSERT INTO events SELECT {at}, bytes, checkpoint, kind, namespace, workload FROM kept WHERE position = 4"), position)
+            }));
+        }
+        for (harm, position) in harms {
+            tamper(&env, &[&harm]).await;
+            let report = verify(&env, None).await;
+            assert_eq!(report["first_bad"]["position"], position, "{harm}: {report}");
+            tamper(&env, &["DELETE FROM events", "INSERT INTO events SELECT * FROM kept"]).await;
+            assert_eq!(verify(&env, None).await["first_bad"], Value::Null, "{harm}");
+        }
+    }
+
     async fn what_follows_from_the_log_is_compared_with_it(env: Env) {
         env.namespace("acme").await;
         let root = env.root();
