@@ -121,3 +121,13 @@ pub async fn stage_without_move(tx: &mut Tx) -> Result<Option<(String, String)>>
 pub async fn members(tx: &mut Tx) -> Result<Vec<(String, String, String)>> {
     Ok(all!(tx, "SELECT namespace, principal, role FROM members"))
 }
+
+/// What stands of quarantines and of holds: the id, and what the events say of it.
+pub async fn standing(tx: &mut Tx) -> Result<Vec<(String, String)>> {
+    let sql = "SELECT id, 'quarantine ' || scope || ' ' || root || ' ' || value || ' ' || COALESCE(workload, '') || ':'
+                   || COALESCE(version, '') || ' ' || reason FROM quarantines WHERE cleared_at IS NULL
+               UNION ALL
+               SELECT id, 'hold ' || namespace || ' ' || scope || COALESCE('@' || digest, '') || ' ' || reason
+               FROM holds WHERE cleared_at IS NULL";
+    Ok(all!(tx, sql))
+}

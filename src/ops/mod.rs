@@ -70,6 +70,7 @@ mod purged;
 mod referrer;
 mod session;
 mod snapshot;
+mod standing;
 mod told;
 mod turns;
 mod two_admins;

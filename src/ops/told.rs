@@ -1,7 +1,8 @@
 //! Whether the tables that follow from the log are what it tells: versions, moves of stages, evidence, policies, roles, cards of
-//! workloads.
+//! workloads, quarantines and holds.
 //! Whoever changes one of them behind the registry's back changes what it answers.
 
+use super::standing::{Standing, touched};
 use crate::{
     db::{
         Tx, cards, evidence, log,
@@ -27,6 +28,7 @@ pub(super) struct Told {
     /// Of versions whose content was taken away.
     purged: u64,
     members: BTreeSet<Member>,
+    standing: Standing,
     /// Workloads with a card that was not said otherwise since.
     described: i64,
     /// What is not as it was told: the first place.
@@ -124,7 +126,10 @@ impl Told {
                     let card = Card { owner, purpose, limits, risk, review_on };
                     self.check_card(tx, position, &workload, &card).await?;
                 }
-                other => follow(&mut self.members, &other),
+                other => {
+                    follow(&mut self.members, &other);
+                    self.standing.follow(position, &other);
+                }
             }
         }
         self.check_versions(tx, &versions).await?;
@@ -242,10 +247,11 @@ impl Told {
         if let Some((workload, stage)) = told::stage_without_move(tx).await? {
             self.is_bad(size, format!("{workload}:{stage} does not hold what its last move brought there"));
         }
+        let standing = told::standing(tx).await?;
         let now: BTreeSet<Member> = told::members(tx).await?.into_iter().collect();
         // Counted before what was done meanwhile is read, so that nothing is missed between.
         let purged = told::count_purged(tx).await?;
-        let Later { members: later, purged: purged_later } = later(tx, size).await?;
+        let Later { members: later, purged: purged_later, touched } = later(tx, size).await?;
         if purged > self.purged + purged_later {
             self.is_bad(
                 size,
@@ -262,6 +268,9 @@ impl Told {
                 false => format!("{who} has not the role {role} in {namespace}, which entries tell of"),
             };
             self.is_bad(size, what);
+        }
+        if let Some((position, what)) = std::mem::take(&mut self.standing).differs(standing, &touched, size) {
+            self.is_bad(position, what);
         }
         Ok(self.bad)
     }
@@ -287,6 +296,8 @@ struct Later {
     members: BTreeSet<Member>,
     /// Versions whose content was taken away.
     purged: u64,
+    /// Quarantines and holds that were set or cleared.
+    touched: BTreeSet<String>,
 }
 
 async fn later(tx: &mut Tx, size: u64) -> Result<Later> {
@@ -299,6 +310,7 @@ async fn later(tx: &mut Tx, size: u64) -> Result<Later> {
         at += entries.len() as u64;
         for (_, bytes, _) in entries {
             let Ok(event) = Event::from_bytes(&bytes) else { continue };
+            later.touched.extend(touched(&event.change).cloned());
             match event.change {
                 Change::MemberAdded { namespace, principal, role }
                 | Change::MemberRemoved { namespace, principal, role } => {

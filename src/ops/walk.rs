@@ -38,8 +38,6 @@ const SILENT: &[&str] = &[
     "purge_withdrawn",
     "deletion_requested",
     "deletion_withdrawn",
-    "quarantine_set",
-    "quarantine_cleared",
 ];
 
 /// What an entry says of documents.

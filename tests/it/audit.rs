@@ -292,6 +292,45 @@ backends! {
         }
     }
 
+    async fn quarantines_and_holds_are_compared_with_the_log(env: Env) {
+        env.namespace("acme").await;
+        files::push_prompt(&env, "acme/x", "one", json!({})).await;
+        for of in [json!({ "reference": "acme/x:1.0.0" }), json!({ "base": "hf:org/llama" })] {
+            let mut body = of;
+            body["reason"] = json!("bad");
+            env.call("POST", "/v1/quarantines").json(body).expect(200).await;
+        }
+        for scope in ["acme/x:1.0.0", "acme"] {
+            env.call("POST", "/v1/holds").json(json!({ "scope": scope, "reason": "case 14" })).expect(201).await;
+        }
+        let hold = json!({ "scope": "acme", "reason": "over" });
+        env.call("POST", "/v1/holds/clear").json(hold).expect(200).await;
+        let report = verify(&env, None).await;
+        assert_eq!(report["first_bad"], Value::Null, "{report}");
+        let size = report["size"].as_u64().unwrap();
+        tamper(&env, &["CREATE TABLE kept_quarantines AS SELECT * FROM quarantines", "CREATE TABLE kept_holds AS SELECT * FROM holds"]).await;
+        for (harm, says) in [
+            ("DELETE FROM quarantines", "does not stand"),
+            ("UPDATE quarantines SET cleared_at = set_at WHERE root = 'base'", "does not stand"),
+            ("UPDATE quarantines SET value = 'other' WHERE root = 'base'", "is not what it tells"),
+            ("UPDATE quarantines SET scope = 'acme'", "is not what it tells"),
+            ("DELETE FROM holds", "does not stand"),
+            ("UPDATE holds SET digest = NULL", "is not what it tells"),
+            ("UPDATE holds SET cleared_at = NULL WHERE digest IS NULL", "no entry tells of: hold acme acme case 14"),
+            ("INSERT INTO quarantines (id, scope, root, value, reason, set_at, set_by) SELECT 'x', '*', 'file', 'y', reason, set_at, set_by FROM kept_quarantines WHERE root = 'base'", "no entry tells of: quarantine * file y"),
+        ] {
+            tamper(&env, &[harm]).await;
+            let report = verify(&env, None).await;
+            let bad = &report["first_bad"];
+            assert!(bad["reason"].as_str().unwrap_or_default().contains(says), "{harm}: {report}");
+            assert_eq!(bad["position"] == size, says.starts_with("no entry"), "{harm}: {report}");
+            for table in ["quarantines", "holds"] {
+                tamper(&env, &[&format!("DELETE FROM {table}"), &format!("INSERT INTO {table} SELECT * FROM kept_{table}")]).await;
+            }
+            assert_eq!(verify(&env, None).await["first_bad"], Value::Null, "{harm}");
+        }
+    }
+
     async fn what_others_write_meanwhile_is_no_damage(env: Env) {
         env.namespace("acme").await;
         fill(&env, 230).await;
