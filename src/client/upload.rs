@@ -94,12 +94,10 @@ impl Client {
             answer => drop(answer?),
         }
         let open = Open::default();
-        let send = |(at, (file, metadata, digest)): (usize, Hashed)| {
+        let send = |(at, hashed): (usize, Hashed)| {
             let (progress, open) = (progress.clone(), &open);
             async move {
-                let sent =
-                    self.upload_one(workload, file, &metadata, digest, digests, open, progress).await?;
-                Ok::<_, Error>((at, sent))
+                Ok::<_, Error>((at, self.upload_one(workload, hashed, digests, open, progress).await?))
             }
         };
         // The same file again waits until it is there, and need not be sent then.
@@ -120,16 +118,14 @@ impl Client {
     async fn upload_one(
         &self,
         workload: &Workload,
-        upload: Upload,
-        metadata: &Metadata,
-        digest: Option<Digest>,
+        (upload, metadata, digest): Hashed,
         digests: &Digests,
         open: &Open,
         progress: Progress,
     ) -> Result<Sent> {
         let Upload { path, source, size } = upload;
         if let Some(digest) = &digest {
-            digests.put(&source, metadata, digest);
+            digests.put(&source, &metadata, digest);
             let asked = wire::Present { digests: vec![digest.clone()], ..Default::default() };
             if !self.present(workload, asked).await?.digests.is_empty() {
                 progress(size);
@@ -150,7 +146,7 @@ impl Client {
                     self.send_in(workload, &file, session, offset, progress.clone()).boxed()
                 };
                 let digest = self.in_session(&sending, open, &progress, send).await?;
-                digests.put(&source, metadata, &digest);
+                digests.put(&source, &metadata, &digest);
                 digest
             }
         };
