@@ -96,9 +96,7 @@ impl Client {
         let open = Open::default();
         let send = |(at, hashed): (usize, Hashed)| {
             let (progress, open) = (progress.clone(), &open);
-            async move {
-                Ok::<_, Error>((at, self.upload_one(workload, hashed, digests, open, progress).await?))
-            }
+            async move { Ok::<_, Error>((at, self.upload_one(workload, hashed, digests, open, progress).await?)) }
         };
         // The same file again waits until it is there, and need not be sent then.
         let mut seen = BTreeSet::new();
