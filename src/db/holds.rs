@@ -125,6 +125,19 @@ pub async fn over_manifest(tx: &mut Tx, workload: &Workload, manifest: &Digest) 
     row.map(hold).transpose()
 }
 
+/// The same for what goes along with other content: of what the manifest says something about, only holds that were set when
+/// it was there. Else whoever may push could keep anything by saying it about what is under hold.
+pub async fn over_older(tx: &mut Tx, workload: &Workload, manifest: &Digest) -> Result<Option<HoldRow>> {
+    let sql = select!(
+        "AND ((digest IS NULL AND scope IN ($1, $2)) OR (scope = $1 AND (digest = $3 OR EXISTS (
+             SELECT 1 FROM manifests m WHERE m.repository = $1 AND m.digest = $3
+                 AND m.subject = holds.digest AND m.created_at <= holds.set_at)))) ORDER BY id LIMIT 1"
+    );
+    let row: Option<Row> =
+        optional!(tx, sql, workload.as_str(), workload.namespace().as_str(), manifest.as_str());
+    row.map(hold).transpose()
+}
+
 /// A hold that covers a blob of a workload: by itself, or by a manifest that needs it.
 pub async fn over_blob(tx: &mut Tx, workload: &Workload, blob: &Digest) -> Result<Option<HoldRow>> {
     let sql = select!(

@@ -188,12 +188,21 @@ pub async fn forget_uses(tx: &mut Tx, workload: &Workload, manifest: &Digest) ->
     Ok(())
 }
 
-/// Forgets that evidence about purged content needs a file, so that it is not kept for it. What gates read of it stays.
-pub async fn forget_evidence_uses(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<()> {
-    let sql = "DELETE FROM manifest_uses WHERE repository = $1 AND digest = $2 AND manifest IN (
-                   SELECT e.digest FROM evidence e JOIN versions v ON v.workload = e.repository AND v.digest = e.subject
-                   WHERE e.repository = $1 AND v.purged_at IS NOT NULL)";
-    execute!(tx, sql, workload.as_str(), file.as_str());
+/// Evidence that needs a file, and whether it is about purged content.
+pub async fn evidence_with(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<Vec<(Digest, bool)>> {
+    let sql = "SELECT u.manifest, EXISTS (SELECT 1 FROM evidence e JOIN versions v ON v.workload = e.repository AND v.digest = e.subject
+                   WHERE e.repository = u.repository AND e.digest = u.manifest AND v.purged_at IS NOT NULL)
+               FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2 AND EXISTS (
+                   SELECT 1 FROM evidence e WHERE e.repository = u.repository AND e.digest = u.manifest)
+               ORDER BY u.manifest";
+    let rows: Vec<(String, bool)> = all!(tx, sql, workload.as_str(), file.as_str());
+    rows.into_iter().map(|(digest, is_purged)| Ok((read("manifest_uses", &digest)?, is_purged))).collect()
+}
+
+/// Forgets that a manifest needs a file.
+pub async fn forget_use(tx: &mut Tx, workload: &Workload, manifest: &Digest, file: &Digest) -> Result<()> {
+    let sql = "DELETE FROM manifest_uses WHERE repository = $1 AND manifest = $2 AND digest = $3";
+    execute!(tx, sql, workload.as_str(), manifest.as_str(), file.as_str());
     Ok(())
 }
 

@@ -10,8 +10,15 @@ use crate::{
     },
     error::Result,
     model::{
-        access::Actor, artifact::Artifact, digest::Digest, event::Change, kind::Kind, manifest::Manifest,
-        name::PrincipalName, removal::Authority, version::Version,
+        access::Actor,
+        artifact::Artifact,
+        digest::Digest,
+        event::Change,
+        kind::Kind,
+        manifest::Manifest,
+        name::{PrincipalName, Workload},
+        removal::Authority,
+        version::Version,
     },
 };
 use chrono::{DateTime, TimeDelta, Utc};
@@ -114,7 +121,7 @@ async fn take_along(
     let workload = &row.workload;
     let mut used = vec![row.digest.clone()];
     for file in files {
-        purges::forget_evidence_uses(tx, workload, file).await?;
+        forget_evidence(tx, workload, file).await?;
         if !purges::is_needed(tx, workload, file).await? {
             used.push(file.clone());
         }
@@ -127,7 +134,7 @@ async fn take_along(
                 break;
             }
             for digest in page {
-                let held = holds::over_manifest(tx, workload, &digest).await?;
+                let held = holds::over_older(tx, workload, &digest).await?;
                 hold::refuse(held, &format!("{workload}@{digest}, which would go along,"))?;
                 let tags = take_manifest(tx, workload, &digest, changes).await?;
                 used.push(digest.clone());
@@ -138,19 +145,43 @@ async fn take_along(
     Ok(all)
 }
 
+/// Lets evidence go of a file, so that it is not kept for it, whatever version it is about. What gates read of it stays; what
+/// says something about another version keeps the file that says it.
+async fn forget_evidence(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<()> {
+    for (evidence, is_about_purged) in purges::evidence_with(tx, workload, file).await? {
+        let says_it = match manifests::find(tx, workload, &evidence).await? {
+            Some(stored) if !is_about_purged => {
+                let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
+                manifest.layers.first().is_some_and(|layer| layer.digest == *file)
+            }
+            _ => false,
+        };
+        if !says_it {
+            purges::forget_use(tx, workload, &evidence, file).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Bytes of a file that is nobody's in particular. The empty config of evidence has two.
 const SHORT: u64 = 4;
 
-/// The files of the content that tell something: not what is as short as `{}`, which is in many files, and not what the
-/// registry makes itself of a version, which other versions may have as well.
+/// The files of the content that tell something: not what is as short as `{}`, which is in many files, not what the registry
+/// makes itself of a version, which other versions may have as well, and not what is a manifest of the repository: what lists
+/// that does so for the manifest.
 async fn telling(tx: &mut Tx, row: &VersionRow, blobs: &[LinkedBlob]) -> Result<BTreeSet<Digest>> {
     let mut own = BTreeSet::from([row.contract.clone()]);
     if let Some(stored) = manifests::find(tx, &row.workload, &row.digest).await? {
         let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
         own.extend(own_config(&manifest, row.kind));
     }
-    let long = blobs.iter().filter(|blob| blob.size > SHORT).map(|blob| blob.digest.clone());
-    Ok(long.filter(|digest| !own.contains(digest)).collect())
+    let mut told = BTreeSet::new();
+    for blob in blobs.iter().filter(|blob| blob.size > SHORT && !own.contains(&blob.digest)) {
+        if !manifests::exists(tx, &row.workload, &blob.digest).await? {
+            told.insert(blob.digest.clone());
+        }
+    }
+    Ok(told)
 }
 
 /// The config that the registry would write for these files. Another one, of an OCI client, is content like any file.

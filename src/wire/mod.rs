@@ -132,8 +132,9 @@ pub struct Whoami {
     pub expires_at: Option<DateTime<Utc>>,
 }
 
-/// Asks what need not be sent. It only asks, so fields that a registry does not know yet are passed over.
+/// Asks what need not be sent.
 #[derive(Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct Present {
     /// File sizes in bytes, of each file that is to be sent: refused where the namespace's quota has no room for those that
     /// no file of it has (see `needs`). Answered are those that some file of the namespace has: worth hashing first.
@@ -153,6 +154,7 @@ pub struct Present {
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PresentNeeds {
     /// Of files that the namespace does not have.
     pub bytes: u64,
@@ -161,6 +163,7 @@ pub struct PresentNeeds {
 }
 
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub struct PresentFile {
     pub digest: Digest,
     pub size: u64,

@@ -112,9 +112,6 @@ backends! {
         assert_eq!(refused.code, "quota_exceeded", "when it comes");
         set(&other, json!({ "bytes": 100_000 })).await;
         bring(&older, &folder, Wanted::default()).await.unwrap();
-        // What only asks may be asked more by later clients.
-        let later = json!({ "sizes": [], "later": 1, "needs": { "bytes": 1, "versions": 0, "later": 1 } });
-        other.call("POST", "/v1/workloads/acme/x/present").json(later).expect(200).await;
     }
 
     async fn more_files_than_fit_in_one_question_are_summed_up(env: Env) {

@@ -184,6 +184,69 @@ backends! {
         assert_sound(&env).await;
     }
 
+    async fn evidence_about_another_version_lets_go_of_it_too(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for text in ["a name", "clean"] {
+            env.root().push(text).await;
+        }
+        let bytes = files::prompt("a name");
+        let card = json!({ "gradus": "model_card/v1", "parts": { "license": "apache-2.0" } }).to_string();
+        for bytes in [&b"{}"[..], card.as_bytes()] {
+            files::upload(&env, W, "f", bytes).await;
+        }
+        let mut evidence = plain("", &[card.as_bytes(), &bytes]);
+        evidence["artifactType"] = json!(gradus::model::evidence::EvidenceKind::ModelCard.artifact_type());
+        evidence["subject"] = entry(&digest_of(&env, "1.0.1").await);
+        let put = oci::put(&env, W, &oci::digest_of(&evidence).to_string(), &evidence).await;
+        assert_eq!(put.status, 201, "{}", put.text());
+        purge(&ada, "1.0.0").await;
+        assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
+        assert_eq!((blob(&env, &bytes).await, blob(&env, card.as_bytes()).await), (404, 200));
+        let listed = env.get(&format!("/v1/workloads/{W}/versions/1.0.1/evidence")).expect(200).await.value();
+        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+        assert_sound(&env).await;
+    }
+
+    async fn a_file_that_is_a_manifest_takes_nothing_along_that_lists_the_manifest(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        env.root().push("good").await;
+        let good = digest_of(&env, "1.0.0").await;
+        let bytes = env.get(&format!("/v2/{W}/manifests/{good}")).expect(200).await.bytes.to_vec();
+        let files = vec![
+            files::upload(&env, W, "model.safetensors", &files::safetensors(1)).await,
+            files::upload(&env, W, "layout/manifest.json", &bytes).await,
+        ];
+        assert_eq!(files::push(&env, W, files, json!({})).await.status, 201);
+        env.root().push("later").await;
+        assert_eq!(put_index(&env, "release", &[&good]).await.1.status, 201);
+        purge(&ada, "1.0.1").await;
+        let done = purge(&bob, "1.0.1").await.value();
+        assert_eq!(done["done"]["manifests"], json!([]), "{done}");
+        assert_eq!((manifest(&env, "release").await, blob(&env, &files::safetensors(1)).await), (200, 404));
+        assert_eq!(put_index(&env, "again", &[&good]).await.1.status, 201);
+        assert_sound(&env).await;
+    }
+
+    async fn nobody_keeps_it_by_saying_it_about_what_is_under_hold(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for text in ["a name", "clean"] {
+            env.root().push(text).await;
+        }
+        files::upload(&env, W, "config", b"{}").await;
+        ada.hold("acme/x:1.0.1").await;
+        env.clock.advance(DAY);
+        let mut copy = plain("application/vnd.example.copy", &[&files::prompt("a name")]);
+        copy["subject"] = entry(&digest_of(&env, "1.0.1").await);
+        assert_eq!(oci::put(&env, W, "copy", &copy).await.status, 201);
+        purge(&ada, "1.0.0").await;
+        assert_eq!(purge(&bob, "1.0.0").await.value()["done"]["manifests"].as_array().unwrap().len(), 1);
+        assert_eq!((manifest(&env, "copy").await, resolve(&env, "1.0.1").await.status.as_u16()), (404, 200));
+        assert_sound(&env).await;
+    }
+
     async fn a_config_of_an_oci_client_is_content(env: Env) {
         env.namespace("acme").await;
         let (ada, bob) = admins(&env).await;
