@@ -70,7 +70,7 @@ pub(super) async fn erase(cx: &Context, actor: &Actor, workload: &Workload, gone
             Err(error) => {
                 tracing::warn!(%workload, digest = %blob.digest, %error, "purged bytes were not deleted; garbage collection will");
                 done.notes.push(format!(
-                    "the bytes of {} could not be deleted now: {error}; gradus gc --delete does it",
+                    "the bytes of {} could not be deleted now: {error}; gradus gc --delete does it, when they are a day old",
                     blob.digest
                 ));
             }
