@@ -208,7 +208,15 @@ async fn waiting(
         Some(Lapsed::Expired) => return Ok((None, None)),
         Some(Lapsed::NoAdmin) => NO_ADMIN,
         None if purges::has_changed_since(tx, workload, row.position).await? => CHANGED,
-        None => return Ok((Some(row), None)),
+        None => {
+            let told = |change: &Change| {
+                matches!(change, Change::DeletionRequested { reason, expires_at, .. }
+                    if *reason == row.reason
+                        && expires_at.timestamp_micros() == row.expires_at.timestamp_micros())
+            };
+            two_admins::check_asked(tx, workload, "deletion_requested", &row.requested_by, told).await?;
+            return Ok((Some(row), None));
+        }
     };
     Ok((None, Some(Change::DeletionWithdrawn { workload: workload.clone(), reason: why.to_owned() })))
 }

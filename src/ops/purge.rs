@@ -73,6 +73,14 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
         return Ok(Outcome { row: request, done: None });
     }
     let (by, first) = (request.requested_by.clone(), request.reason.clone());
+    if !is_first {
+        let told = |change: &Change| {
+            matches!(change, Change::PurgeRequested { purge, digest, reason, expires_at, .. }
+                if (purge, digest, reason) == (&request.id, &request.digest, &request.reason)
+                    && expires_at.timestamp_micros() == request.expires_at.timestamp_micros())
+        };
+        two_admins::check_asked(&mut tx, workload, "purge_requested", &by, told).await?;
+    }
     let decision = two_admins::decide(cx, actor, Some((&by, &first)), reason, now);
     end(&mut request, PurgeState::Purged, actor, now, decision.confirmed);
     purges::save(&mut tx, &request).await?;

@@ -2,11 +2,12 @@
 
 use super::{Context, take_away::Decision};
 use crate::{
-    db::{Tx, principals},
+    db::{Tx, log, principals},
     error::{Error, Result},
     model::{
         access::{Actor, Permission, PrincipalKind, Role},
-        name::{Namespace, PrincipalName},
+        event::{Change, Event},
+        name::{Namespace, PrincipalName, Workload},
         removal::Authority,
     },
 };
@@ -64,6 +65,39 @@ pub(super) async fn lapsed(
     let people = principals::standing(tx, namespace, &[requested_by.clone()].into()).await?;
     let is_admin = people.get(requested_by).is_some_and(|person| person.roles.contains(&Role::Admin));
     Ok((!is_admin).then_some(Lapsed::NoAdmin))
+}
+
+/// Events that are read at a time.
+const PAGE: i64 = 100;
+
+/// Refuses a request that the log does not tell of: whoever can write the database must not make two admins of one. `is_it`
+/// tells its event from others of the workload.
+pub(super) async fn check_asked(
+    tx: &mut Tx,
+    workload: &Workload,
+    kind: &str,
+    by: &PrincipalName,
+    is_it: impl Fn(&Change) -> bool,
+) -> Result<()> {
+    let filter = log::Filter { workload: Some(workload.as_str()), kind: Some(kind), namespace: None };
+    let mut from = 0;
+    loop {
+        let page = log::list(tx, &filter, from, PAGE).await?;
+        let Some((last, _)) = page.last() else {
+            return Err(Error::conflict(
+                "request_unknown_to_log",
+                format!("the log tells of no such request by {by}: {workload}"),
+            )
+            .hint("somebody may have changed the database; take the request back with --withdraw, then ask anew"));
+        };
+        from = last + 1;
+        for (_, bytes) in &page {
+            let event = Event::from_bytes(bytes)?;
+            if event.actor == *by && is_it(&event.change) {
+                return Ok(());
+            }
+        }
+    }
 }
 
 /// Whether one person is enough: whoever has the data directory could delete the files by hand.

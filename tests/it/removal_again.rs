@@ -211,6 +211,25 @@ backends! {
         assert_sound(&env).await;
     }
 
+    async fn nobody_is_made_another_admin_by_a_row(env: Env) {
+        env.namespace("acme").await;
+        let (ada, _) = admins(&env).await;
+        env.root().push("one").await;
+        let there = async || env.get("/v1/workloads/acme/x/resolve/1.0.0").expect(200).await;
+        let delete = async || ada.post("/v1/workloads/acme/x/delete", "over").await;
+        assert_eq!(delete().await.value()["deleted"], false);
+        sql(&env, "UPDATE deletions SET requested_by = 'bob'").await;
+        assert_eq!(said(&delete().await), is(409, "request_unknown_to_log"));
+        there().await;
+        assert_eq!(ada.post("/v1/workloads/acme/x/delete/withdraw", "no").await.status, 200);
+        env.root().push("two").await;
+        let purge = async || ada.post("/v1/workloads/acme/x/versions/1.0.0/purge", "a name").await;
+        assert_eq!(purge().await.value()["state"], "pending");
+        sql(&env, "UPDATE purges SET requested_by = 'bob'").await;
+        assert_eq!(said(&purge().await), is(409, "request_unknown_to_log"));
+        there().await;
+    }
+
     async fn services_neither_lift_holds_nor_set_rules(env: Env) {
         env.namespace("acme").await;
         env.root().push("one").await;
