@@ -157,6 +157,10 @@ async fn forget_evidence(tx: &mut Tx, workload: &Workload, file: &Digest) -> Res
             _ => false,
         };
         if !says_it {
+            if !is_about_purged {
+                let held = holds::over_older(tx, workload, &evidence).await?;
+                hold::refuse(held, &format!("{workload}@{evidence}, which has a file of it,"))?;
+            }
             purges::forget_use(tx, workload, &evidence, file).await?;
         }
     }

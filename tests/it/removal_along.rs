@@ -10,7 +10,7 @@ use crate::{
     },
     removal::{DAY, assert_sound, events, is, resolve, said},
 };
-use gradus::model::{access::Role, digest::Digest};
+use gradus::model::{access::Role, digest::Digest, evidence::EvidenceKind};
 use serde_json::{Value, json};
 
 async fn admins(env: &Env) -> (Someone<'_>, Someone<'_>) {
@@ -53,6 +53,30 @@ async fn blob(env: &Env, bytes: &[u8]) -> u16 {
 
 async fn manifest(env: &Env, reference: &str) -> u16 {
     env.get(&format!("/v2/{W}/manifests/{reference}")).send().await.status.as_u16()
+}
+
+/// Two versions, the first with a name in it, and a model card about one of them that has that file too: file and card.
+async fn card_with_a_name(env: &Env, version: &str) -> (Vec<u8>, Vec<u8>) {
+    env.namespace("acme").await;
+    for text in ["a name", "clean"] {
+        env.root().push(text).await;
+    }
+    let bytes = files::prompt("a name");
+    let card = json!({ "gradus": "model_card/v1", "parts": { "license": "apache-2.0" } }).to_string();
+    for bytes in [&b"{}"[..], card.as_bytes()] {
+        files::upload(env, W, "f", bytes).await;
+    }
+    let mut said = plain(&EvidenceKind::ModelCard.artifact_type(), &[card.as_bytes(), &bytes]);
+    said["subject"] = entry(&digest_of(env, version).await);
+    let put = oci::put(env, W, &oci::digest_of(&said).to_string(), &said).await;
+    assert_eq!(put.status, 201, "{}", put.text());
+    (bytes, card.into_bytes())
+}
+
+/// How much is said about a version.
+async fn evidence(env: &Env, version: &str) -> usize {
+    let listed = env.get(&format!("/v1/workloads/{W}/versions/{version}/evidence")).expect(200).await.value();
+    listed["items"].as_array().unwrap().len()
 }
 
 backends! {
@@ -159,52 +183,27 @@ backends! {
     }
 
     async fn evidence_stays_without_the_files_of_what_it_is_about(env: Env) {
-        env.namespace("acme").await;
+        let (bytes, card) = card_with_a_name(&env, "1.0.0").await;
         let (ada, bob) = admins(&env).await;
-        for text in ["a name", "clean"] {
-            env.root().push(text).await;
-        }
-        let bytes = files::prompt("a name");
-        let card = json!({ "gradus": "model_card/v1", "parts": { "license": "apache-2.0" } }).to_string();
-        for bytes in [&b"{}"[..], card.as_bytes()] {
-            files::upload(&env, W, "f", bytes).await;
-        }
-        let mut evidence = plain("application/vnd.gradus.evidence.model-card.v1+json", &[card.as_bytes(), &bytes]);
-        let kinds = gradus::model::evidence::EvidenceKind::ModelCard.artifact_type();
-        evidence["artifactType"] = json!(kinds);
-        evidence["subject"] = entry(&digest_of(&env, "1.0.0").await);
-        let put = oci::put(&env, W, &oci::digest_of(&evidence).to_string(), &evidence).await;
-        assert_eq!(put.status, 201, "{}", put.text());
         purge(&ada, "1.0.0").await;
         let done = purge(&bob, "1.0.0").await.value();
         assert_eq!(done["done"]["manifests"], json!([]), "{done}");
-        assert_eq!((blob(&env, &bytes).await, blob(&env, card.as_bytes()).await), (404, 200));
-        let listed = env.get(&format!("/v1/workloads/{W}/versions/1.0.0/evidence")).expect(200).await.value();
-        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+        assert_eq!((blob(&env, &bytes).await, blob(&env, &card).await), (404, 200));
+        assert_eq!(evidence(&env, "1.0.0").await, 1);
         assert_sound(&env).await;
     }
 
     async fn evidence_about_another_version_lets_go_of_it_too(env: Env) {
-        env.namespace("acme").await;
+        let (bytes, card) = card_with_a_name(&env, "1.0.1").await;
         let (ada, bob) = admins(&env).await;
-        for text in ["a name", "clean"] {
-            env.root().push(text).await;
-        }
-        let bytes = files::prompt("a name");
-        let card = json!({ "gradus": "model_card/v1", "parts": { "license": "apache-2.0" } }).to_string();
-        for bytes in [&b"{}"[..], card.as_bytes()] {
-            files::upload(&env, W, "f", bytes).await;
-        }
-        let mut evidence = plain("", &[card.as_bytes(), &bytes]);
-        evidence["artifactType"] = json!(gradus::model::evidence::EvidenceKind::ModelCard.artifact_type());
-        evidence["subject"] = entry(&digest_of(&env, "1.0.1").await);
-        let put = oci::put(&env, W, &oci::digest_of(&evidence).to_string(), &evidence).await;
-        assert_eq!(put.status, 201, "{}", put.text());
+        ada.hold("acme/x:1.0.1").await;
         purge(&ada, "1.0.0").await;
+        assert_eq!(said(&purge(&bob, "1.0.0").await), is(409, "held"), "what is under hold stays as it was");
+        assert_eq!(blob(&env, &bytes).await, 200);
+        env.call("POST", "/v1/holds/clear").json(json!({ "scope": "acme/x:1.0.1", "reason": "settled" })).expect(200).await;
         assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
-        assert_eq!((blob(&env, &bytes).await, blob(&env, card.as_bytes()).await), (404, 200));
-        let listed = env.get(&format!("/v1/workloads/{W}/versions/1.0.1/evidence")).expect(200).await.value();
-        assert_eq!(listed["items"].as_array().unwrap().len(), 1, "{listed}");
+        assert_eq!((blob(&env, &bytes).await, blob(&env, &card).await), (404, 200));
+        assert_eq!(evidence(&env, "1.0.1").await, 1);
         assert_sound(&env).await;
     }
 
