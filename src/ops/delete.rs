@@ -9,7 +9,7 @@ use super::{
     promote::check_reason,
     resolve,
     take_away::{Decision, Gone, take_away},
-    two_admins::{self, Lapsed, NO_ADMIN, WAITS, check_admin, check_still_admin, is_alone},
+    two_admins::{self, Asked, Lapsed, NO_ADMIN, WAITS, check_admin, check_still_admin, is_alone},
     unknown_namespace,
 };
 use crate::{
@@ -214,7 +214,15 @@ async fn waiting(
                     if *reason == row.reason
                         && expires_at.timestamp_micros() == row.expires_at.timestamp_micros())
             };
-            two_admins::check_asked(tx, workload, "deletion_requested", &row.requested_by, told).await?;
+            // There is one request for a workload at a time.
+            let back = |_: &Change| true;
+            let asked = Asked {
+                kind: "deletion_requested",
+                is_it: &told,
+                withdrawn: "deletion_withdrawn",
+                takes_back: &back,
+            };
+            two_admins::check_asked(tx, workload, &row.requested_by, asked).await?;
             return Ok((Some(row), None));
         }
     };

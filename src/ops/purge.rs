@@ -9,7 +9,7 @@ use super::{
     promote::check_reason,
     resolve,
     take_away::take_away,
-    two_admins::{self, Lapsed, NO_ADMIN, WAITS, check_admin, is_alone},
+    two_admins::{self, Asked, Lapsed, NO_ADMIN, WAITS, check_admin, is_alone},
 };
 use crate::{
     db::{
@@ -79,7 +79,11 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
                 if (purge, digest, reason) == (&request.id, &request.digest, &request.reason)
                     && expires_at.timestamp_micros() == request.expires_at.timestamp_micros())
         };
-        two_admins::check_asked(&mut tx, workload, "purge_requested", &by, told).await?;
+        let back =
+            |change: &Change| matches!(change, Change::PurgeWithdrawn { purge, .. } if *purge == request.id);
+        let asked =
+            Asked { kind: "purge_requested", is_it: &told, withdrawn: "purge_withdrawn", takes_back: &back };
+        two_admins::check_asked(&mut tx, workload, &by, asked).await?;
     }
     let decision = two_admins::decide(cx, actor, Some((&by, &first)), reason, now);
     end(&mut request, PurgeState::Purged, actor, now, decision.confirmed);

@@ -70,31 +70,62 @@ pub(super) async fn lapsed(
 /// Events that are read at a time.
 const PAGE: i64 = 100;
 
-/// Refuses a request that the log does not tell of: whoever can write the database must not make two admins of one. `is_it`
-/// tells its event from others of the workload.
+/// How the log tells of a request: kinds of events, and which of the workload's are about it.
+pub(super) struct Asked<'a> {
+    pub kind: &'static str,
+    pub is_it: &'a (dyn Fn(&Change) -> bool + Sync),
+    pub withdrawn: &'static str,
+    pub takes_back: &'a (dyn Fn(&Change) -> bool + Sync),
+}
+
+/// Refuses a request that the log does not tell of, or tells to be taken back: whoever can write the database must not make
+/// two admins of one.
 pub(super) async fn check_asked(
     tx: &mut Tx,
     workload: &Workload,
-    kind: &str,
     by: &PrincipalName,
-    is_it: impl Fn(&Change) -> bool,
+    asked: Asked<'_>,
 ) -> Result<()> {
+    let by_them = |event: &Event| event.actor == *by && (asked.is_it)(&event.change);
+    let back = |event: &Event| (asked.takes_back)(&event.change);
+    let (mut from, mut was_asked) = (0, false);
+    while let Some(position) = find_event(tx, workload, asked.kind, from, by_them).await? {
+        was_asked = true;
+        match find_event(tx, workload, asked.withdrawn, position + 1, back).await? {
+            None => return Ok(()),
+            Some(withdrawn) => from = withdrawn + 1,
+        }
+    }
+    let error = match was_asked {
+        true => Error::conflict(
+            "request_withdrawn_in_log",
+            format!("the log tells that the request of {by} was taken back: {workload}"),
+        ),
+        false => Error::conflict(
+            "request_unknown_to_log",
+            format!("the log tells of no such request by {by}: {workload}"),
+        ),
+    };
+    Err(error
+        .hint("somebody may have changed the database; take the request back with --withdraw, then ask anew"))
+}
+
+/// The first event of a workload of a kind, from a position on, that is the one.
+async fn find_event(
+    tx: &mut Tx,
+    workload: &Workload,
+    kind: &str,
+    mut from: i64,
+    is_it: impl Fn(&Event) -> bool,
+) -> Result<Option<i64>> {
     let filter = log::Filter { workload: Some(workload.as_str()), kind: Some(kind), namespace: None };
-    let mut from = 0;
     loop {
         let page = log::list(tx, &filter, from, PAGE).await?;
-        let Some((last, _)) = page.last() else {
-            return Err(Error::conflict(
-                "request_unknown_to_log",
-                format!("the log tells of no such request by {by}: {workload}"),
-            )
-            .hint("somebody may have changed the database; take the request back with --withdraw, then ask anew"));
-        };
+        let Some((last, _)) = page.last() else { return Ok(None) };
         from = last + 1;
-        for (_, bytes) in &page {
-            let event = Event::from_bytes(bytes)?;
-            if event.actor == *by && is_it(&event.change) {
-                return Ok(());
+        for (position, bytes) in &page {
+            if is_it(&Event::from_bytes(bytes)?) {
+                return Ok(Some(*position));
             }
         }
     }
