@@ -113,9 +113,10 @@ pub async fn tell(tx: &mut Tx, workload: &Workload, day: Day) -> Result<bool> {
     Ok(execute!(tx, sql, workload.as_str(), day.to_string()) == 1)
 }
 
-/// How many cards there are of before an entry of the log.
-pub async fn count(tx: &mut Tx, before: i64) -> Result<i64> {
-    let sql = "SELECT COUNT(*) FROM workload_cards WHERE position < $1";
-    let row: Option<(i64,)> = optional!(tx, sql, before);
-    Ok(row.map_or(0, |(count,)| count))
+/// Cards of before an entry of the log, workload and position, that no entry tells of.
+pub async fn untold(tx: &mut Tx, before: i64) -> Result<Vec<(String, i64)>> {
+    let sql = "SELECT c.workload, c.position FROM workload_cards c WHERE c.position < $1 AND NOT EXISTS
+               (SELECT 1 FROM events e WHERE e.position = c.position AND e.kind = 'workload_described'
+                AND e.workload = c.workload)";
+    Ok(all!(tx, sql, before))
 }

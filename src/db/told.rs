@@ -15,6 +15,10 @@ pub type VersionRow = (String, String, String, String, bool, bool);
 pub type MoveRow = (String, String, i64, String, String);
 /// Evidence: repository, digest, subject, statement, and whether there are examples.
 pub type EvidenceRow = (String, String, String, String, bool);
+/// Namespace or `*`, principal, role.
+pub type Member = (String, String, String);
+/// A stage that does not hold what its last move brought there: workload, stage, number of that move, and what it holds.
+pub type Unmoved = (String, String, i64, String);
 
 /// The rows whose two columns are one of the pairs, of which there are at most [`AT_ONCE`]. A place that is left over asks
 /// for nothing.
@@ -52,6 +56,11 @@ pub async fn evidence(tx: &mut Tx, keys: &[(String, String)]) -> Result<Vec<Evid
         "SELECT repository, digest, subject, statement, examples IS NOT NULL FROM evidence WHERE (repository, digest)",
         keys
     )
+}
+
+/// Files that are not taken in again, by repository and digest.
+pub async fn purged_blobs(tx: &mut Tx, keys: &[(String, String)]) -> Result<Vec<(String, String)>> {
+    by_pairs!(tx, "SELECT repository, digest FROM purged_blobs WHERE (repository, digest)", keys)
 }
 
 /// The examples of a piece of evidence, as they are stored.
@@ -102,23 +111,23 @@ pub async fn count_purged(tx: &mut Tx) -> Result<u64> {
     Ok(row.map_or(0, |(count,)| super::from_sql(count)))
 }
 
-/// A stage that does not hold what its last move brought there.
-pub async fn stage_without_move(tx: &mut Tx) -> Result<Option<(String, String)>> {
-    let sql = "SELECT m.workload, m.stage FROM moves m
+/// Stages that do not hold what their last move brought there.
+pub async fn stages_without_move(tx: &mut Tx) -> Result<Vec<Unmoved>> {
+    let sql = "SELECT m.workload, m.stage, m.number,
+                   COALESCE(CAST(s.number AS TEXT) || ' ' || s.version || ' ' || s.digest, '') FROM moves m
                LEFT JOIN stages s ON s.workload = m.workload AND s.stage = m.stage
                WHERE NOT EXISTS (SELECT 1 FROM moves n WHERE n.workload = m.workload AND n.stage = m.stage
                                  AND n.number > m.number)
-               AND (s.number IS NULL OR s.number <> m.number OR s.version <> m.version OR s.digest <> m.digest) LIMIT 1";
-    if let Some(found) = optional!(tx, sql) {
-        return Ok(Some(found));
-    }
-    let sql = "SELECT s.workload, s.stage FROM stages s WHERE NOT EXISTS
-               (SELECT 1 FROM moves m WHERE m.workload = s.workload AND m.stage = s.stage) LIMIT 1";
-    Ok(optional!(tx, sql))
+               AND (s.number IS NULL OR s.number <> m.number OR s.version <> m.version OR s.digest <> m.digest)
+               UNION ALL
+               SELECT s.workload, s.stage, CAST(0 AS BIGINT), CAST(s.number AS TEXT) || ' ' || s.version || ' ' || s.digest
+               FROM stages s WHERE NOT EXISTS
+                   (SELECT 1 FROM moves m WHERE m.workload = s.workload AND m.stage = s.stage)";
+    Ok(all!(tx, sql))
 }
 
-/// All roles there are: namespace or `*`, principal, role.
-pub async fn members(tx: &mut Tx) -> Result<Vec<(String, String, String)>> {
+/// All roles there are.
+pub async fn members(tx: &mut Tx) -> Result<Vec<Member>> {
     Ok(all!(tx, "SELECT namespace, principal, role FROM members"))
 }
 

@@ -441,6 +441,9 @@ pub enum Change {
         /// What the one said who confirmed it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         confirmed: Option<String>,
+        /// A document, a JSON array: the digests of the files that are not taken in again, under whatever name.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        files: Option<Digest>,
     },
     /// Versions of the namespace that were never promoted go by this rule.
     RetentionSet {

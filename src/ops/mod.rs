@@ -8,6 +8,7 @@ mod attempt;
 pub mod audit;
 pub mod backup;
 mod bake;
+mod baseline;
 pub mod blobs;
 pub mod cards;
 pub mod decide;

@@ -4,9 +4,12 @@
 use super::{
     Context,
     audit::signer,
+    baseline::Baseline,
     blame::fraction,
+    named::Named,
     promote::check_reason,
-    verify::{Damage, Examined, examine, go_through},
+    told::Told,
+    verify::{Damage, Examined, examine, go_through, lost},
     walk::{Accepted, Walk},
 };
 use crate::{
@@ -59,7 +62,7 @@ pub async fn recover(
     let (tree, latest, damage) = match &found.damage {
         None => (found.tree, found.latest, None),
         Some((position, what)) => {
-            let from = reach(*position, &found.accepted);
+            let from = reach(*position, &found.forgiven.ranges);
             let (walk, damage) = repair(&mut tx, &signer, from, what, &found, lost).await?;
             (walk.tree(), walk.latest(), Some(damage))
         }
@@ -123,7 +126,7 @@ async fn repair(
     from: u64,
     what: &str,
     found: &Examined,
-    lost: impl Fn(u64) -> Event,
+    filler: impl Fn(u64) -> Event,
 ) -> Result<(Walk, LogDamage)> {
     let refuse = |why: String| {
         Error::conflict("log_unreadable", why).hint(
@@ -141,7 +144,7 @@ async fn repair(
     if let Some((_, what)) = fraction(tx).await? {
         return Err(refuse(what));
     }
-    let missing = fill(tx, size, lost).await?;
+    let missing = fill(tx, size, filler).await?;
     audit::drop_tiles(tx).await?;
     let range = Accepted { from, to: size, kept: None };
     let walk = go_through(tx, &mut [], Walk::rebuilding(signer.clone(), range), size, None).await?;
@@ -151,12 +154,18 @@ async fn repair(
     if walk.is_cut {
         return Err(refuse(format!("the entry is not there: {}", walk.size())));
     }
+    // Once more, now that there is an entry in each place: what they tell otherwise than the tables, and which documents.
+    let (mut named, mut told) = (Named::default(), Told::new(&found.forgiven));
+    let range = Accepted { from, to: size, kept: None };
+    let again = Walk::new(signer.clone(), None, vec![range], std::iter::empty());
+    go_through(tx, &mut [], again, size, Some((&mut named, &mut told))).await?;
     let damage = Damage {
         from,
         found: what.to_owned(),
         kept: walk.kept_hash(),
         missing,
-        documents: found.lost.clone(),
+        documents: found.forgiven.unforgiven(lost(tx, named, size).await?),
+        tables: Some(Baseline::of(tx, size, told.otherwise()).await?),
     };
     let bytes = serde_json::to_vec(&damage).map_err(|source| {
         Error::internal("damage_encoding", "what was damaged could not be written").source(source)

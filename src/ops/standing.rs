@@ -8,6 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 pub(super) struct Standing(BTreeMap<String, (u64, String)>);
 
 impl Standing {
+    /// What stood when an entry was made, by id.
+    pub fn at(position: u64, rows: impl Iterator<Item = (String, String)>) -> Self {
+        Self(rows.map(|(id, says)| (id, (position, says))).collect())
+    }
+
     pub fn follow(&mut self, position: u64, change: &Change) {
         match change {
             Change::QuarantineSet(of) => {

@@ -3,12 +3,12 @@
 use super::{hold, manifests::take_manifest, tags::all_tags};
 use crate::{
     db::{
-        Tx, garbage, holds, manifests,
+        Tx, documents, garbage, holds, manifests,
         purges::{self, LinkedBlob},
         tags,
         versions::{self, Purged, VersionRow},
     },
-    error::Result,
+    error::{Error, Result},
     model::{
         access::Actor,
         artifact::Artifact,
@@ -80,7 +80,7 @@ pub(super) async fn take_away(
         told = telling(tx, row, &blobs).await?;
         along = take_along(tx, row, &told, &mut changes).await?;
     }
-    let mut bytes = 0;
+    let (mut bytes, mut noted) = (0, BTreeSet::new());
     for blob in &blobs {
         // What is used here for something else keeps its link; everything else goes, however young.
         let ever = decision.at + TimeDelta::days(1);
@@ -92,8 +92,10 @@ pub(super) async fn take_away(
         }
         if told.contains(&blob.digest) {
             purges::note_blob(tx, workload, &blob.digest, decision.at).await?;
+            noted.insert(&blob.digest);
         }
     }
+    let mut files = keep_list(tx, &noted).await?;
     for (number, some) in versions.chunks(NAMED_MAX).enumerate() {
         changes.push(Change::Purged {
             workload: workload.clone(),
@@ -104,9 +106,21 @@ pub(super) async fn take_away(
             authority: decision.authority,
             requested_by: decision.requested_by.clone(),
             confirmed: decision.confirmed.map(str::to_owned),
+            files: files.take(),
         });
     }
     Ok((changes, Gone { versions, manifests: along, blobs }))
+}
+
+/// Keeps the list of files that are not taken in again as a document, so that an event can name it.
+async fn keep_list(tx: &mut Tx, files: &BTreeSet<&Digest>) -> Result<Option<Digest>> {
+    if files.is_empty() {
+        return Ok(None);
+    }
+    let bytes = serde_json::to_vec(files).map_err(|source| {
+        Error::internal("list_encoding", "a list of files could not be written").source(source)
+    })?;
+    documents::keep(tx, &bytes).await.map(Some)
 }
 
 /// Takes away what else would keep files of the content, or lists it: manifests that an OCI client pushed, and indexes of

@@ -2,11 +2,16 @@
 //! workloads, quarantines and holds.
 //! Whoever changes one of them behind the registry's back changes what it answers.
 
-use super::standing::{Standing, touched};
+use super::{
+    baseline::Baseline,
+    standing::{Standing, touched},
+    verify::Forgiven,
+    walk::Accepted,
+};
 use crate::{
     db::{
-        Tx, cards, evidence, log,
-        told::{self, AT_ONCE},
+        Tx, cards, documents, evidence, log,
+        told::{self, AT_ONCE, Member},
     },
     error::Result,
     model::{
@@ -16,23 +21,28 @@ use crate::{
         name::Workload,
     },
 };
-use std::collections::BTreeSet;
-
-/// Namespace or `*`, principal, role.
-type Member = (String, String, String);
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::Range,
+};
 
 #[derive(Default)]
 pub(super) struct Told {
+    /// By the positions of the entries that accepted damage.
+    baselines: BTreeMap<u64, Option<Baseline>>,
+    /// The last of them that was come to.
+    base: Option<Option<Baseline>>,
+    /// Entries of which nothing was noted when they were accepted.
+    unknown: Vec<Range<u64>>,
     /// Of versions, moves, evidence and policies.
     counts: [u64; 4],
     /// Of versions whose content was taken away.
     purged: u64,
     members: BTreeSet<Member>,
     standing: Standing,
-    /// Workloads with a card that was not said otherwise since.
-    described: i64,
     /// What is not as it was told: the first place.
     bad: Option<(u64, String)>,
+    otherwise: BTreeSet<u64>,
 }
 
 struct ToldVersion {
@@ -59,6 +69,28 @@ struct ToldEvidence {
 }
 
 impl Told {
+    /// What damage was accepted, and with it what the tables said then.
+    pub fn new(forgiven: &Forgiven) -> Self {
+        let baselines = forgiven.baselines.clone();
+        let otherwise =
+            baselines.values().flatten().flat_map(|baseline| &baseline.otherwise).copied().collect();
+        let is_unknown = |one: &&Accepted| matches!(baselines.get(&one.to), Some(None));
+        let unknown = forgiven.ranges.iter().filter(is_unknown).map(|one| one.from..one.to).collect();
+        Self { otherwise, unknown, baselines, ..Self::default() }
+    }
+
+    /// Entries that tell otherwise than the tables, with those that were accepted before.
+    pub fn otherwise(self) -> BTreeSet<u64> {
+        self.otherwise
+    }
+
+    /// That an entry is not what the tables say.
+    fn tells_otherwise(&mut self, position: u64, what: String) {
+        if !self.unknown.iter().any(|range| range.contains(&position)) && self.otherwise.insert(position) {
+            self.is_bad(position, what);
+        }
+    }
+
     fn is_bad(&mut self, position: u64, what: String) {
         if self.bad.as_ref().is_none_or(|(before, _)| position < *before) {
             self.bad = Some((position, what));
@@ -88,7 +120,10 @@ impl Told {
                     let (document, yanked, purged) = (None, true, false);
                     versions.push(ToldVersion { position, key, digest, document, yanked, purged });
                 }
-                Change::Purged { workload, versions: gone, digest, .. } => {
+                Change::Purged { workload, versions: gone, digest, files, .. } => {
+                    if let Some(files) = files {
+                        self.check_files(tx, position, &workload, &files).await?;
+                    }
                     self.purged += gone.len() as u64;
                     for version in gone {
                         let key = (workload.to_string(), version.to_string());
@@ -116,16 +151,15 @@ impl Told {
                     self.counts[3] += 1;
                     let stored = told::policy(tx, &scope, number).await?;
                     if stored != Some(policy.map(|policy| policy.to_string())) {
-                        self.is_bad(
-                            position,
-                            format!("policy {number} of {scope} is not what the entry tells"),
-                        );
+                        let what = format!("policy {number} of {scope} is not what the entry tells");
+                        self.tells_otherwise(position, what);
                     }
                 }
                 Change::WorkloadDescribed { workload, owner, purpose, limits, risk, review_on } => {
                     let card = Card { owner, purpose, limits, risk, review_on };
                     self.check_card(tx, position, &workload, &card).await?;
                 }
+                Change::LogRecovered { damage: Some(_), .. } => self.begin_anew(position),
                 other => {
                     follow(&mut self.members, &other);
                     self.standing.follow(position, &other);
@@ -135,6 +169,41 @@ impl Told {
         self.check_versions(tx, &versions).await?;
         self.check_moves(tx, &moves).await?;
         self.check_evidence(tx, &said).await
+    }
+
+    /// Damage was accepted with this entry: all before it is as the tables were then.
+    fn begin_anew(&mut self, position: u64) {
+        let Some(baseline) = self.baselines.remove(&position) else { return };
+        if let Some(baseline) = &baseline {
+            self.counts = baseline.counts;
+            self.purged = baseline.purged;
+            self.members = baseline.members.clone();
+            self.standing = Standing::at(position, baseline.standing.iter().cloned());
+        }
+        self.base = Some(baseline);
+    }
+
+    /// Files that a purge took are not taken in again.
+    async fn check_files(
+        &mut self,
+        tx: &mut Tx,
+        position: u64,
+        workload: &Workload,
+        list: &Digest,
+    ) -> Result<()> {
+        // A list that is missing or was changed is told of as every document is.
+        let Ok(bytes) = documents::read(tx, list).await else { return Ok(()) };
+        let files: Vec<String> = serde_json::from_slice(&bytes).unwrap_or_default();
+        let keys: Vec<_> = files.into_iter().map(|file| (workload.to_string(), file)).collect();
+        for some in keys.chunks(AT_ONCE) {
+            let rows = told::purged_blobs(tx, some).await?;
+            if let Some((_, file)) = some.iter().find(|key| !rows.contains(key)) {
+                let what =
+                    format!("the file {file} of {workload} is not refused any more, which the entry tells");
+                self.tells_otherwise(position, what);
+            }
+        }
+        Ok(())
     }
 
     /// Only the last word on a workload is kept.
@@ -148,9 +217,8 @@ impl Told {
         let at = i64::try_from(position).unwrap_or(i64::MAX);
         let row = cards::find(tx, workload).await?;
         let is_last = row.as_ref().is_some_and(|row| row.position == at);
-        self.described += i64::from(is_last);
         if !row.is_some_and(|row| row.position > at || is_last && row.card == *card) {
-            self.is_bad(position, format!("the card of {workload} is not what the entry tells"));
+            self.tells_otherwise(position, format!("the card of {workload} is not what the entry tells"));
         }
         Ok(())
     }
@@ -173,10 +241,8 @@ impl Told {
                 });
                 if !fits {
                     let (workload, version) = &one.key;
-                    self.is_bad(
-                        one.position,
-                        format!("version {workload}:{version} is not what the entry tells"),
-                    );
+                    let what = format!("version {workload}:{version} is not what the entry tells");
+                    self.tells_otherwise(one.position, what);
                 }
             }
         }
@@ -192,7 +258,7 @@ impl Told {
                 let row = rows.iter().find(|row| (&row.0, &row.1, &row.2) == (workload, stage, number));
                 if !row.is_some_and(|row| row.3 == one.version && row.4 == one.digest) {
                     let what = format!("move {number} of {workload}:{stage} is not what the entry tells");
-                    self.is_bad(one.position, what);
+                    self.tells_otherwise(one.position, what);
                 }
             }
         }
@@ -218,19 +284,25 @@ impl Told {
                 };
                 if !fits {
                     let what = format!("evidence {} is not what the entry tells", one.key.1);
-                    self.is_bad(one.position, what);
+                    self.tells_otherwise(one.position, what);
                 }
             }
         }
         Ok(())
     }
 
-    /// What is in the tables and was told by no entry before `size`. Where damage was accepted entries may be lost, and
-    /// what they told of is not missed.
-    pub async fn end(mut self, tx: &mut Tx, size: u64, is_damaged: bool) -> Result<Option<(u64, String)>> {
-        if is_damaged {
-            return Ok(self.bad);
+    /// What is in the tables and was told by no entry before `size`.
+    pub async fn end(mut self, tx: &mut Tx, size: u64) -> Result<Option<(u64, String)>> {
+        match self.base.take() {
+            // What lost entries told of cannot be told from what nobody told of.
+            Some(None) => {}
+            Some(Some(accepted)) => self.check_rows(tx, size, &accepted).await?,
+            None => self.check_rows(tx, size, &Baseline::default()).await?,
         }
+        Ok(self.bad)
+    }
+
+    async fn check_rows(&mut self, tx: &mut Tx, size: u64, accepted: &Baseline) -> Result<()> {
         let there = told::counts(tx, size).await?;
         let tables = ["versions", "moves", "evidence", "policies"];
         for ((there, told), table) in there.into_iter().zip(self.counts).zip(tables) {
@@ -241,10 +313,13 @@ impl Told {
                 );
             }
         }
-        if cards::count(tx, i64::try_from(size).unwrap_or(i64::MAX)).await? > self.described {
-            self.is_bad(size, "the table workload_cards has rows that no entry tells of".to_owned());
+        let untold = cards::untold(tx, i64::try_from(size).unwrap_or(i64::MAX)).await?;
+        if let Some((workload, _)) = untold.into_iter().find(|card| !accepted.cards.contains(card)) {
+            self.is_bad(size, format!("there is a card of {workload} that no entry tells of"));
         }
-        if let Some((workload, stage)) = told::stage_without_move(tx).await? {
+        let stages = told::stages_without_move(tx).await?;
+        if let Some((workload, stage, ..)) = stages.into_iter().find(|stage| !accepted.stages.contains(stage))
+        {
             self.is_bad(size, format!("{workload}:{stage} does not hold what its last move brought there"));
         }
         let standing = told::standing(tx).await?;
@@ -272,7 +347,7 @@ impl Told {
         if let Some((position, what)) = std::mem::take(&mut self.standing).differs(standing, &touched, size) {
             self.is_bad(position, what);
         }
-        Ok(self.bad)
+        Ok(())
     }
 }
 
@@ -304,10 +379,8 @@ async fn later(tx: &mut Tx, size: u64) -> Result<Later> {
     let (mut at, mut later) = (size, Later::default());
     loop {
         let entries = log::entries(tx, at, 1000).await?;
-        if entries.is_empty() {
-            return Ok(later);
-        }
-        at += entries.len() as u64;
+        let Some((last, ..)) = entries.last() else { return Ok(later) };
+        at = u64::try_from(*last).unwrap_or(u64::MAX).saturating_add(1);
         for (_, bytes, _) in entries {
             let Ok(event) = Event::from_bytes(&bytes) else { continue };
             later.touched.extend(touched(&event.change).cloned());

@@ -3,6 +3,7 @@
 use super::{
     Context,
     audit::signer,
+    baseline::Baseline,
     blame::{blame, fraction},
     named::{Lost, Named},
     told::Told,
@@ -25,7 +26,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// What going through the whole log found.
@@ -71,6 +72,9 @@ pub(super) struct Damage {
     /// Positions where no entry was.
     pub missing: u64,
     pub documents: Vec<Lost>,
+    /// What the tables said then; not of damage that an earlier version of the program accepted.
+    #[serde(default)]
+    pub tables: Option<Baseline>,
 }
 
 pub(super) struct Examined {
@@ -79,13 +83,11 @@ pub(super) struct Examined {
     /// The latest time of an entry.
     pub latest: Option<DateTime<Utc>>,
     pub recoveries: Vec<Recovery>,
-    pub accepted: Vec<Accepted>,
+    pub forgiven: Forgiven,
     /// What is wrong inside: the first place.
     pub damage: Option<(u64, String)>,
     /// Where the log is not what the kept checkpoint says.
     pub differs: Option<(u64, String)>,
-    /// Documents that are lost, and were not accepted to be.
-    pub lost: Vec<Lost>,
 }
 
 /// Goes through every entry: positions without gaps, bytes as they were hashed, the root as it was signed, what is kept
@@ -118,37 +120,27 @@ pub(super) async fn examine(
 ) -> Result<Examined> {
     let head = log::stored_head(tx).await?;
     let recoveries = recoveries(tx, head.size).await?;
-    let (accepted, forgiven) = accepted(tx, &recoveries).await?;
+    let forgiven = forgiven(tx, &recoveries).await?;
     let begins = recoveries.iter().map(|recovery| recovery.position);
-    let walk = Walk::new(signer.clone(), known.clone(), accepted.clone(), begins);
-    let (mut named, mut told) = (Named::default(), Told::default());
+    let walk = Walk::new(signer.clone(), known.clone(), forgiven.ranges.clone(), begins);
+    let (mut named, mut told) = (Named::default(), Told::new(&forgiven));
     let mut walk = go_through(tx, readers, walk, head.size, Some((&mut named, &mut told))).await?;
     let epoch = recoveries.last().map_or(1, |recovery| recovery.epoch);
     let is_signed = walk.end(&head, epoch);
-    let mut lost = lost(tx, named, head.size).await?;
-    lost.retain(|lost| !forgiven.iter().any(|one| one.digest == lost.digest && one.found == lost.found));
+    let lost = forgiven.unforgiven(lost(tx, named, head.size).await?);
     let beside = lost.first().map(|lost| (lost.position, describe(lost)));
     let stray = stray(tx).await?;
-    let told = told.end(tx, head.size, !accepted.is_empty()).await?;
+    let told = told.end(tx, head.size).await?;
     let first = |one: Option<(u64, String)>, other: Option<(u64, String)>| {
         one.into_iter().chain(other).min_by_key(|(position, _)| *position)
     };
     let damage = match is_signed {
         true => first(stray, first(walk.bad.take(), first(beside, told))),
         // The root is only compared at the end; where it went wrong, the checkpoints on the way tell.
-        false => Some(blame(tx, signer, &accepted, head.size).await?),
+        false => Some(blame(tx, signer, &forgiven.ranges, head.size).await?),
     };
     let differs = known.and_then(|known| differs(&known, &walk, &recoveries));
-    Ok(Examined {
-        tree: walk.tree(),
-        latest: walk.latest(),
-        head,
-        recoveries,
-        accepted,
-        damage,
-        differs,
-        lost,
-    })
+    Ok(Examined { tree: walk.tree(), latest: walk.latest(), head, recoveries, forgiven, damage, differs })
 }
 
 /// Blocks that are read ahead of the one being hashed.
@@ -253,9 +245,28 @@ async fn recoveries(tx: &mut Tx, size: u64) -> Result<Vec<Recovery>> {
     Ok(rows.into_iter().filter_map(read).collect())
 }
 
-/// The ranges whose damage was accepted, and the documents.
-async fn accepted(tx: &mut Tx, recoveries: &[Recovery]) -> Result<(Vec<Accepted>, Vec<Lost>)> {
-    let (mut ranges, mut documents): (Vec<Accepted>, Vec<Lost>) = (Vec::new(), Vec::new());
+/// What was accepted: ranges of damaged entries, documents that are lost, and what the tables said then.
+#[derive(Default)]
+pub(super) struct Forgiven {
+    pub ranges: Vec<Accepted>,
+    documents: Vec<Lost>,
+    /// By the entries that accepted damage; `None`: it was not noted.
+    pub baselines: BTreeMap<u64, Option<Baseline>>,
+}
+
+impl Forgiven {
+    /// Documents whose loss was not accepted.
+    pub fn unforgiven(&self, mut lost: Vec<Lost>) -> Vec<Lost> {
+        let is_forgiven = |lost: &Lost| {
+            self.documents.iter().any(|one| one.digest == lost.digest && one.found == lost.found)
+        };
+        lost.retain(|lost| !is_forgiven(lost));
+        lost
+    }
+}
+
+async fn forgiven(tx: &mut Tx, recoveries: &[Recovery]) -> Result<Forgiven> {
+    let mut all = Forgiven::default();
     for recovery in recoveries.iter().rev() {
         let Some(damage) = &recovery.damage else { continue };
         // Without the document, which the walk will find to be missing, nothing is known of the rest.
@@ -266,13 +277,16 @@ async fn accepted(tx: &mut Tx, recoveries: &[Recovery]) -> Result<(Vec<Accepted>
             to: recovery.position,
             kept: document.as_ref().map(|document| document.kept.clone()),
         };
-        documents.extend(document.into_iter().flat_map(|document| document.documents));
+        let (documents, tables) =
+            document.map(|document| (document.documents, document.tables)).unwrap_or_default();
+        all.documents.extend(documents);
+        all.baselines.insert(recovery.position, tables);
         // A later one that reaches back over it has taken it in.
-        if !ranges.iter().any(|later| later.from <= range.from) {
-            ranges.push(range);
+        if !all.ranges.iter().any(|later| later.from <= range.from) {
+            all.ranges.push(range);
         }
     }
-    Ok((ranges, documents))
+    Ok(all)
 }
 
 fn describe(lost: &Lost) -> String {
@@ -283,14 +297,12 @@ fn describe(lost: &Lost) -> String {
 }
 
 /// Documents that are lost still, after what was deleted while the log was gone through.
-async fn lost(tx: &mut Tx, mut named: Named, from: u64) -> Result<Vec<Lost>> {
+pub(super) async fn lost(tx: &mut Tx, mut named: Named, from: u64) -> Result<Vec<Lost>> {
     let mut at = from;
     while !named.is_whole() {
         let entries = log::entries(tx, at, 1000).await?;
-        if entries.is_empty() {
-            break;
-        }
-        at += entries.len() as u64;
+        let Some((last, ..)) = entries.last() else { break };
+        at = u64::try_from(*last).unwrap_or(u64::MAX).saturating_add(1);
         let deleted = entries.iter().filter(|(_, bytes, _)| entry::kind(bytes) == Some(b"manifest_deleted"));
         let deleted = deleted.filter_map(|(_, bytes, _)| match Event::from_bytes(bytes).ok()?.change {
             Change::ManifestDeleted { repository, digest } => {

@@ -230,9 +230,7 @@ impl Walk {
                 Mention::Named { position, place, repository: repository.clone(), digest: digest.clone() }
             })),
         }
-        if !self.is_accepted(position) {
-            self.found.told.push((position, event.change));
-        }
+        self.found.told.push((position, event.change));
     }
 
     fn is_accepted(&self, position: u64) -> bool {

@@ -129,6 +129,67 @@ backends! {
         let report = verify(&env, None).await;
         assert!(report["first_bad"].is_null() && report["epochs"].as_array().unwrap().len() == 2, "{report}");
     }
+
+    /// The entry that gave a role is lost, and what came after it up to the recovery was accepted with that.
+    async fn what_follows_from_the_log_is_compared_after_damage_was_accepted(env: Env) {
+        env.namespace("acme").await;
+        env.someone("bo", &[Role::Approver]).await;
+        let root = env.root();
+        let push = async |text| {
+            let version = root.push(text).await;
+            root.evaluate(&version, 80, 100).await;
+            root.promote(&version, "production").await;
+        };
+        push("one").await;
+        for scope in ["acme", "acme/x"] {
+            env.call("POST", "/v1/holds").json(json!({ "scope": scope, "reason": "case 14" })).expect(201).await;
+        }
+        env.call("PATCH", "/v1/workloads/acme/x/card").json(json!({ "purpose": "help" })).expect(200).await;
+        let kept = checkpoint(&env).await;
+        unguard(&env).await;
+        let off = if env.backend.is_postgres() { "SET session_replication_role = replica" } else { "PRAGMA foreign_keys = OFF" };
+        let harm = async |sql: &str| tamper(&env, &[&format!("{off}; {sql}")]).await;
+        harm("DELETE FROM events WHERE position = (SELECT MIN(position) FROM events WHERE kind = 'member_added')").await;
+        harm("UPDATE moves SET version = '9.9.9' WHERE stage = 'production'; UPDATE stages SET version = '9.9.9' WHERE stage = 'production'").await;
+        assert_eq!(recover(&env, &kept, true).await.status, 200);
+        let sound = async |why: &str| {
+            let report = verify(&env, None).await;
+            assert_eq!(report["first_bad"], Value::Null, "{why}: {report}");
+        };
+        sound("what is accepted is over").await;
+        push("two").await;
+        env.call("POST", "/v1/holds/clear").json(json!({ "scope": "acme", "reason": "over" })).expect(200).await;
+        env.call("PATCH", "/v1/workloads/acme/x/card").json(json!({ "purpose": "help all" })).expect(200).await;
+        env.someone("cy", &[Role::Auditor]).await;
+        sound("what was done since is told").await;
+        let tables = ["stages", "moves", "holds", "members", "workload_cards", "versions"];
+        for table in tables {
+            tamper(&env, &[&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")]).await;
+        }
+        for (wrong, says) in [
+            ("INSERT INTO members VALUES ('*', 'bo', 'admin')", "bo has the role admin in *"),
+            ("DELETE FROM members WHERE principal = 'bo'", "bo has not the role approver in acme"),
+            ("DELETE FROM members WHERE principal = 'cy'", "cy has not the role auditor in acme"),
+            ("UPDATE versions SET document = REPLACE(document, '{', '{ ') WHERE version = '1.0.0'", "version acme/x:1.0.0"),
+            ("UPDATE versions SET document = '', purged_at = created_at", "2 versions are purged"),
+            ("UPDATE moves SET version = '1.0.0' WHERE stage = 'production' AND number = 2", "move 2 of acme/x:production"),
+            ("UPDATE stages SET version = '1.0.0' WHERE stage = 'production'", "acme/x:production does not hold"),
+            ("DELETE FROM holds WHERE scope = 'acme/x'", "does not stand"),
+            ("UPDATE holds SET cleared_at = NULL WHERE scope = 'acme'", "no entry tells of: hold acme acme case 14"),
+            ("UPDATE workload_cards SET purpose = 'none'", "the card of acme/x"),
+            ("UPDATE workload_cards SET position = 1", "the card of acme/x"),
+            ("INSERT INTO versions (workload, version, sort_key, prerelease, digest, sequence, revision, tier, kind, contract, document, created_at, created_by) SELECT workload, '3.0.0', CAST('x' AS BYTEA), prerelease, digest, 9, revision, tier, kind, contract, document, created_at, created_by FROM kept_versions WHERE version = '1.0.0'", "versions has 1 rows"),
+        ] {
+            harm(wrong).await;
+            let report = verify(&env, None).await;
+            let reason = report["first_bad"]["reason"].as_str().unwrap_or_default();
+            assert!(reason.contains(says), "{wrong}: {report}");
+            for table in tables {
+                harm(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}")).await;
+            }
+            sound(wrong).await;
+        }
+    }
 }
 
 async fn fill_more_people(env: &Env) {

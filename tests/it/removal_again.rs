@@ -1,5 +1,6 @@
 //! What was taken away does not come back, and nobody takes away more than was asked for.
 
+use super::audit::{tamper, verify};
 use crate::harness::{
     Answer, Env, backends,
     files::{self, noise},
@@ -228,6 +229,51 @@ backends! {
         sql(&env, "UPDATE purges SET requested_by = 'bob'").await;
         assert_eq!(said(&purge().await), is(409, "request_unknown_to_log"));
         there().await;
+    }
+
+    async fn a_request_that_was_taken_back_does_not_count_by_a_row(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        env.root().push("one").await;
+        env.root().push("two").await;
+        for path in ["/v1/workloads/acme/x/versions/1.0.0/purge", "/v1/workloads/acme/x/delete"] {
+            let post = async |who: &Someone<'_>, what: &str| who.post(&format!("{path}{what}"), "a name").await;
+            let kept = "CREATE TABLE kept AS SELECT * FROM deletions";
+            let asked = post(&ada, "").await;
+            assert_eq!(asked.status, 200, "{path}: {}", asked.text());
+            tamper(&env, &[kept]).await;
+            assert_eq!(post(&ada, "/withdraw").await.status, 200);
+            tamper(&env, &["UPDATE purges SET state = 'pending' WHERE NOT EXISTS (SELECT 1 FROM purges p WHERE p.state = 'purged')", "INSERT INTO deletions SELECT * FROM kept", "DROP TABLE kept"]).await;
+            assert_eq!(said(&post(&bob, "").await), is(409, "request_withdrawn_in_log"), "{path}");
+            env.get("/v1/workloads/acme/x/resolve/1.0.1").expect(200).await;
+            assert_eq!(post(&bob, "/withdraw").await.status, 200);
+            // Asked anew at the same moment and with the same words, it counts.
+            assert_eq!(post(&ada, "").await.status, 200);
+            let done = post(&bob, "").await.value();
+            assert!(done["state"] == "purged" || done["deleted"] == true, "{done}");
+        }
+        assert_sound(&env).await;
+    }
+
+    async fn files_that_are_not_taken_in_again_are_compared_with_the_log(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for fill in [1, 2] {
+            let file = files::upload(&env, W, "model.safetensors", &files::safetensors(fill)).await;
+            assert_eq!(files::push(&env, W, vec![file], json!({})).await.status, 201);
+        }
+        for who in [&ada, &bob] {
+            who.post(&format!("/v1/workloads/{W}/versions/1.0.0/purge"), "a name").await;
+        }
+        assert_sound(&env).await;
+        tamper(&env, &["CREATE TABLE kept AS SELECT * FROM purged_blobs", "DELETE FROM purged_blobs"]).await;
+        let report = verify(&env, None).await;
+        let reason = report["first_bad"]["reason"].as_str().unwrap_or_default();
+        let purged = events(&env, "purged").await;
+        assert!(reason.contains("acme/x is not refused any more"), "{report} {purged:?}");
+        assert_eq!(report["first_bad"]["position"], purged[0]["position"], "{report}");
+        tamper(&env, &["INSERT INTO purged_blobs SELECT * FROM kept"]).await;
+        assert_sound(&env).await;
     }
 
     async fn services_neither_lift_holds_nor_set_rules(env: Env) {

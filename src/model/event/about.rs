@@ -241,7 +241,11 @@ impl Change {
             | Self::PromotionRefused { digest, judgement, .. } => {
                 vec![(Manifest, digest), (Document, judgement)]
             }
-            Self::RolledBack { digest, .. } | Self::Purged { digest, .. } => vec![(Manifest, digest)],
+            Self::RolledBack { digest, .. } => vec![(Manifest, digest)],
+            Self::Purged { digest, files, .. } => {
+                let files = files.iter().map(|files| (Document, files));
+                std::iter::once((Manifest, digest)).chain(files).collect()
+            }
             Self::DriftFound(drifted) | Self::DriftEnded(drifted) | Self::RetrainWanted(drifted) => {
                 let evidence = drifted.evidence.iter().map(|evidence| (Manifest, evidence));
                 std::iter::once((Manifest, &drifted.digest)).chain(evidence).collect()
