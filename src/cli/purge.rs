@@ -84,24 +84,38 @@ fn tell(purge: &wire::PurgeView, out: &Out) {
     let wire::PurgeView { workload, version, digest, .. } = purge;
     let Some(done) = &purge.done else {
         let (by, until) = (&purge.requested_by, time(purge.expires_at));
-        return out.line(format!(
+        out.line(format!(
             "{}: {workload}:{version} {} asked for by {by}, until {until}: {}",
             purge.state,
             digest.short(),
             purge.reason
         ));
+        return tell_along(purge, out);
     };
     for version in &done.versions {
         out.line(format!("purged {workload}:{version} {digest}"));
     }
     for along in &done.manifests {
-        let tags =
-            if along.tags.is_empty() { String::new() } else { format!(" ({})", along.tags.join(", ")) };
-        out.line(format!("along went {workload}@{}{tags}", along.digest));
+        out.line(format!("along went {}", named(workload, along)));
     }
     out.line(format!("{} deleted", bytes(done.bytes)));
     tell_kept(&done.kept, out);
     done.notes.iter().for_each(|note| out.note(note));
+}
+
+/// What else has files of it and would go along.
+fn tell_along(purge: &wire::PurgeView, out: &Out) {
+    for along in &purge.along {
+        out.line(format!("  along would go {}", named(&purge.workload, along)));
+    }
+    if purge.along_total > purge.along.len() {
+        out.line(format!("  and {} more", purge.along_total - purge.along.len()));
+    }
+}
+
+fn named(workload: &Workload, along: &wire::TakenAlong) -> String {
+    let tags = if along.tags.is_empty() { String::new() } else { format!(" ({})", along.tags.join(", ")) };
+    format!("{workload}@{}{tags}", along.digest)
 }
 
 pub(super) fn tell_kept(kept: &[wire::KeptBlob], out: &Out) {

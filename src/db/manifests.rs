@@ -114,18 +114,19 @@ pub async fn exists(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Resu
     Ok(row.is_some())
 }
 
-/// Manifests that use a blob or list a manifest, and are no version's and no evidence.
+/// Manifests after a digest that use a blob or list a manifest, and are no version's and no evidence.
 pub async fn others_using(
     tx: &mut Tx,
     repository: &Workload,
     used: &Digest,
+    after: &str,
     limit: i64,
 ) -> Result<Vec<Digest>> {
-    let sql = "SELECT u.manifest FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2
+    let sql = "SELECT u.manifest FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2 AND u.manifest > $3
                    AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.workload = u.repository AND v.digest = u.manifest)
                    AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.repository = u.repository AND e.digest = u.manifest)
-               ORDER BY u.manifest LIMIT $3";
-    let rows: Vec<(String,)> = all!(tx, sql, repository.as_str(), used.as_str(), limit);
+               ORDER BY u.manifest LIMIT $4";
+    let rows: Vec<(String,)> = all!(tx, sql, repository.as_str(), used.as_str(), after, limit);
     rows.into_iter().map(|(digest,)| read("manifest_uses", &digest)).collect()
 }
 

@@ -188,14 +188,20 @@ pub async fn forget_uses(tx: &mut Tx, workload: &Workload, manifest: &Digest) ->
     Ok(())
 }
 
-/// Evidence that needs a file, and whether it is about purged content.
-pub async fn evidence_with(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<Vec<(Digest, bool)>> {
+/// Evidence that needs a file, and whether it is about purged content or about one that is to be.
+pub async fn evidence_with(
+    tx: &mut Tx,
+    workload: &Workload,
+    file: &Digest,
+    to_be: &Digest,
+) -> Result<Vec<(Digest, bool)>> {
     let sql = "SELECT u.manifest, EXISTS (SELECT 1 FROM evidence e JOIN versions v ON v.workload = e.repository AND v.digest = e.subject
-                   WHERE e.repository = u.repository AND e.digest = u.manifest AND v.purged_at IS NOT NULL)
+                   WHERE e.repository = u.repository AND e.digest = u.manifest
+                       AND (v.purged_at IS NOT NULL OR v.digest = $3))
                FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2 AND EXISTS (
                    SELECT 1 FROM evidence e WHERE e.repository = u.repository AND e.digest = u.manifest)
                ORDER BY u.manifest";
-    let rows: Vec<(String, bool)> = all!(tx, sql, workload.as_str(), file.as_str());
+    let rows: Vec<(String, bool)> = all!(tx, sql, workload.as_str(), file.as_str(), to_be.as_str());
     rows.into_iter().map(|(digest, is_purged)| Ok((read("manifest_uses", &digest)?, is_purged))).collect()
 }
 
@@ -206,13 +212,11 @@ pub async fn forget_use(tx: &mut Tx, workload: &Workload, manifest: &Digest, fil
     Ok(())
 }
 
-/// Whether a version of the repository, or evidence, needs a file.
-pub async fn is_needed(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<bool> {
-    let sql = "SELECT u.manifest FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2 AND (
-                   EXISTS (SELECT 1 FROM versions v WHERE v.workload = u.repository AND v.digest = u.manifest)
-                   OR EXISTS (SELECT 1 FROM evidence e WHERE e.repository = u.repository AND e.digest = u.manifest))
-               LIMIT 1";
-    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), file.as_str());
+/// Whether a version of other content of the repository needs a file.
+pub async fn is_in_other(tx: &mut Tx, workload: &Workload, file: &Digest, content: &Digest) -> Result<bool> {
+    let sql = "SELECT u.manifest FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2 AND u.manifest <> $3
+                   AND EXISTS (SELECT 1 FROM versions v WHERE v.workload = u.repository AND v.digest = u.manifest) LIMIT 1";
+    let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), file.as_str(), content.as_str());
     Ok(row.is_some())
 }
 

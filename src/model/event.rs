@@ -417,6 +417,9 @@ pub enum Change {
         purge: String,
         reason: String,
         expires_at: DateTime<Utc>,
+        /// A document, a JSON array: the digests of other manifests that would go along.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        along: Option<Digest>,
     },
     PurgeWithdrawn {
         workload: Workload,

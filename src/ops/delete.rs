@@ -3,6 +3,7 @@
 
 use super::{
     Context,
+    along::Along,
     erase::{Kept, erase},
     hold,
     namespaces::{lock_there, show},
@@ -272,7 +273,9 @@ async fn take_all_away(
             continue; // the same content under another number
         }
         let row = resolve::find(cx, tx, workload, &Selector::Version(version)).await?;
-        let (more, gone) = take_away(tx, actor, &row, decision).await?;
+        let along = Along::of(tx, &row).await?;
+        along.check_holds(tx, workload).await?;
+        let (more, gone) = take_away(tx, actor, &row, along, decision).await?;
         changes.extend(more);
         all.push(gone);
     }

@@ -1,9 +1,6 @@
 //! Deleting the bytes of what was taken away, once that is committed.
 
-use super::{
-    Context, claim, garbage,
-    take_away::{Gone, TakenAlong},
-};
+use super::{Context, along::TakenAlong, claim, garbage, take_away::Gone};
 use crate::{
     db::purges::{self, LinkedBlob},
     error::Result,

@@ -4,6 +4,7 @@
 
 pub mod access;
 pub mod aliases;
+pub mod along;
 mod attempt;
 pub mod audit;
 pub mod backup;

@@ -3,12 +3,13 @@
 
 use super::{
     Context,
+    along::{Along, TakenAlong},
     erase::{Done, erase},
     hold,
     namespaces::lock_there,
     promote::check_reason,
     resolve,
-    take_away::take_away,
+    take_away::{keep_list, read_list, take_away},
     two_admins::{self, Asked, Lapsed, NO_ADMIN, WAITS, check_admin, is_alone},
 };
 use crate::{
@@ -21,28 +22,71 @@ use crate::{
     model::{
         access::{Actor, Permission},
         event::Change,
-        name::Namespace,
-        reference::Reference,
+        name::{Namespace, Workload},
+        reference::{Reference, Selector},
         removal::{Exact, PurgeState},
     },
 };
 use chrono::{DateTime, Utc};
+use std::collections::BTreeSet;
 
 pub use purges::PurgeRow as Purge;
+
+/// Manifests that go along in one transaction.
+const ALONG_AT_ONCE: usize = 500;
+/// Manifests that would go along and are named.
+const NAMED_MAX: usize = 100;
 
 /// What became of a call.
 #[derive(Debug)]
 pub struct Outcome {
     pub row: PurgeRow,
+    /// What would go along, if nothing was taken away yet.
+    pub along: WouldGo,
     /// What was taken away, if it was.
     pub done: Option<Done>,
+}
+
+/// What would go along with a purge: how many manifests, and the first of them.
+#[derive(Debug, Default)]
+pub struct WouldGo {
+    pub total: usize,
+    pub first: Vec<TakenAlong>,
+}
+
+impl WouldGo {
+    async fn of(tx: &mut Tx, workload: &Workload, along: &Along) -> Result<Self> {
+        let first = along.named(tx, workload, NAMED_MAX).await?;
+        Ok(Self { total: along.manifests.len(), first })
+    }
 }
 
 /// Asks for content to be taken away, or, as another admin than who asked, does it.
 pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &str) -> Result<Outcome> {
     check_reason(reason)?;
-    let workload = &reference.workload;
     super::lineage::write_reads(cx).await;
+    let mut taken = Vec::new();
+    loop {
+        if let Some(mut outcome) = step(cx, actor, reference, reason, &mut taken).await? {
+            if let Some(done) = &mut outcome.done {
+                taken.append(&mut done.manifests);
+                done.manifests = taken;
+            }
+            return Ok(outcome);
+        }
+    }
+}
+
+/// One transaction of it. `None`: it took some of what goes along, there is more than one should hold, and all of it is
+/// decided again for the rest.
+async fn step(
+    cx: &Context,
+    actor: &Actor,
+    reference: &Reference,
+    reason: &str,
+    taken: &mut Vec<TakenAlong>,
+) -> Result<Option<Outcome>> {
+    let workload = &reference.workload;
     let mut tx = cx.db.write().await?;
     lock_there(&mut tx, workload).await?;
     let selector = Exact::of(reference)?.selector();
@@ -51,49 +95,87 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
     check_admin(&mut tx, actor, &workload.namespace()).await?;
     let row = resolve::find(cx, &mut tx, workload, &selector).await?;
     check_free(&mut tx, &row).await?;
+    let mut along = Along::of(&mut tx, &row).await?;
+    along.check_holds(&mut tx, workload).await?;
     let now = cx.clock.now();
     let (asked, mut changes) = waiting(&mut tx, actor, &row, now).await?;
     let is_first = asked.is_none();
     let mut request = asked.unwrap_or_else(|| new_request(cx, actor, &row, reason, now));
     // The same person's word a second time is not another's.
     if request.requested_by == actor.principal && !is_alone(cx, actor) {
+        let would_go = WouldGo::of(&mut tx, workload, &along).await?;
         if is_first {
             purges::save(&mut tx, &request).await?;
-            changes.push(Change::PurgeRequested {
-                workload: workload.clone(),
-                version: request.version.clone(),
-                digest: request.digest.clone(),
-                purge: request.id.clone(),
-                reason: request.reason.clone(),
-                expires_at: request.expires_at,
-            });
+            changes.push(requested(&mut tx, &request, &along).await?);
             log::append(&mut tx, now, &actor.principal, changes).await?;
             tx.commit().await?;
         }
-        return Ok(Outcome { row: request, done: None });
+        return Ok(Some(Outcome { row: request, along: would_go, done: None }));
+    }
+    if !is_first {
+        check_asked(&mut tx, &request, &along).await?;
+    }
+    if along.manifests.len() > ALONG_AT_ONCE {
+        taken.extend(along.take(&mut tx, workload, ALONG_AT_ONCE, &mut changes).await?);
+        log::append(&mut tx, now, &actor.principal, changes).await?;
+        tx.commit().await?;
+        return Ok(None);
     }
     let (by, first) = (request.requested_by.clone(), request.reason.clone());
-    if !is_first {
-        let told = |change: &Change| {
-            matches!(change, Change::PurgeRequested { purge, digest, reason, expires_at, .. }
-                if (purge, digest, reason) == (&request.id, &request.digest, &request.reason)
-                    && expires_at.timestamp_micros() == request.expires_at.timestamp_micros())
-        };
-        let back =
-            |change: &Change| matches!(change, Change::PurgeWithdrawn { purge, .. } if *purge == request.id);
-        let asked =
-            Asked { kind: "purge_requested", is_it: &told, withdrawn: "purge_withdrawn", takes_back: &back };
-        two_admins::check_asked(&mut tx, workload, &by, asked).await?;
-    }
     let decision = two_admins::decide(cx, actor, Some((&by, &first)), reason, now);
     end(&mut request, PurgeState::Purged, actor, now, decision.confirmed);
     purges::save(&mut tx, &request).await?;
-    let (more, gone) = take_away(&mut tx, actor, &row, &decision).await?;
+    let (more, gone) = take_away(&mut tx, actor, &row, along, &decision).await?;
     changes.extend(more);
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
     let done = erase(cx, actor, workload, gone).await;
-    Ok(Outcome { row: request, done: Some(done) })
+    Ok(Some(Outcome { row: request, along: WouldGo::default(), done: Some(done) }))
+}
+
+/// The event of a new request, with what would go along.
+async fn requested(tx: &mut Tx, request: &PurgeRow, along: &Along) -> Result<Change> {
+    Ok(Change::PurgeRequested {
+        workload: request.workload.clone(),
+        version: request.version.clone(),
+        digest: request.digest.clone(),
+        purge: request.id.clone(),
+        reason: request.reason.clone(),
+        expires_at: request.expires_at,
+        along: keep_list(tx, along.manifests.iter().collect()).await?,
+    })
+}
+
+/// Refuses a request that the log does not tell of, and more to go along than was asked for.
+async fn check_asked(tx: &mut Tx, request: &PurgeRow, along: &Along) -> Result<()> {
+    let PurgeRow { workload, requested_by, .. } = request;
+    let told = |change: &Change| {
+        matches!(change, Change::PurgeRequested { purge, digest, reason, expires_at, .. }
+            if (purge, digest, reason) == (&request.id, &request.digest, &request.reason)
+                && expires_at.timestamp_micros() == request.expires_at.timestamp_micros())
+    };
+    let back =
+        |change: &Change| matches!(change, Change::PurgeWithdrawn { purge, .. } if *purge == request.id);
+    let asked =
+        Asked { kind: "purge_requested", is_it: &told, withdrawn: "purge_withdrawn", takes_back: &back };
+    let change = two_admins::check_asked(tx, workload, requested_by, asked).await?;
+    let agreed = match change {
+        Change::PurgeRequested { along: Some(list), .. } => read_list(tx, &list).await?,
+        _ => BTreeSet::new(),
+    };
+    let mut more = along.manifests.iter().filter(|digest| !agreed.contains(*digest));
+    let Some(first) = more.next() else { return Ok(()) };
+    Err(Error::conflict(
+        "more_goes_along",
+        format!(
+            "{} manifests came since {requested_by} asked, and would go along: {workload}@{first}",
+            more.count() + 1
+        ),
+    )
+    .hint(format!(
+        "where they may go, ask anew: gradus purge {workload}:{0} --withdraw -m WHY, then gradus purge {workload}:{0} -m WHY",
+        request.version
+    )))
 }
 
 /// Takes a request back: whoever asked, or another admin.
@@ -127,7 +209,7 @@ pub async fn list(
     namespace: Option<&Namespace>,
     after: &str,
     limit: i64,
-) -> Result<Vec<PurgeRow>> {
+) -> Result<Vec<(PurgeRow, WouldGo)>> {
     if let Some(namespace) = namespace {
         actor.require(Permission::Read, namespace)?;
     }
@@ -138,7 +220,12 @@ pub async fn list(
         let Some(last) = page.last() else { return Ok(visible) };
         after = last.id.clone();
         for row in page.into_iter().filter(|row| actor.may(Permission::Read, &row.workload.namespace())) {
-            visible.push(row);
+            let content =
+                resolve::find_any(cx, &mut tx, &row.workload, &Selector::Version(row.version.clone()))
+                    .await?;
+            let along = Along::of(&mut tx, &content).await?;
+            let would_go = WouldGo::of(&mut tx, &row.workload, &along).await?;
+            visible.push((row, would_go));
             if visible.len() as i64 == limit {
                 return Ok(visible);
             }

@@ -1,23 +1,19 @@
 //! Taking content away, in the transaction that tells of it: names, uses and links. The bytes go after it (`erase`).
 
-use super::{hold, manifests::take_manifest, tags::all_tags};
+use super::{
+    along::{Along, TakenAlong},
+    tags::all_tags,
+};
 use crate::{
     db::{
-        Tx, documents, garbage, holds, manifests,
+        Tx, documents, garbage,
         purges::{self, LinkedBlob},
         tags,
         versions::{self, Purged, VersionRow},
     },
     error::{Error, Result},
     model::{
-        access::Actor,
-        artifact::Artifact,
-        digest::Digest,
-        event::Change,
-        kind::Kind,
-        manifest::Manifest,
-        name::{PrincipalName, Workload},
-        removal::Authority,
+        access::Actor, digest::Digest, event::Change, name::PrincipalName, removal::Authority,
         version::Version,
     },
 };
@@ -26,8 +22,6 @@ use std::collections::BTreeSet;
 
 /// Most versions that one event names.
 const NAMED_MAX: usize = 100;
-/// Manifests that are looked up at a time.
-const PAGE: i64 = 100;
 
 /// Why content is taken away, and by what right.
 pub(super) struct Decision<'a> {
@@ -48,18 +42,13 @@ pub(super) struct Gone {
     pub blobs: Vec<LinkedBlob>,
 }
 
-/// A manifest that was no version's and no evidence.
-#[derive(Debug)]
-pub struct TakenAlong {
-    pub digest: Digest,
-    pub tags: Vec<String>,
-}
-
-/// Takes the content of a version away, under all its numbers. The repository and the log are locked.
+/// Takes the content of a version away, under all its numbers, and what goes along. Of what goes by a rule nothing does:
+/// nobody objected to it, other content keeps what it has of it, and it may come again. The repository and the log are locked.
 pub(super) async fn take_away(
     tx: &mut Tx,
     actor: &Actor,
     row: &VersionRow,
+    mut along: Along,
     decision: &Decision<'_>,
 ) -> Result<(Vec<Change>, Gone)> {
     let VersionRow { workload, digest, .. } = row;
@@ -74,12 +63,8 @@ pub(super) async fn take_away(
     purges::end_pending(tx, workload, Some(digest), decision.at, &actor.principal, because).await?;
     let blobs = purges::blobs_of(tx, workload, digest).await?;
     purges::forget_uses(tx, workload, digest).await?;
-    let (mut told, mut along) = (BTreeSet::new(), Vec::new());
-    // Nobody objected to what goes by a rule: other content keeps what it has of it, and it may come again.
-    if decision.authority != Authority::Retention {
-        told = telling(tx, row, &blobs).await?;
-        along = take_along(tx, row, &told, &mut changes).await?;
-    }
+    along.forget_uses(tx, workload).await?;
+    let manifests = along.take(tx, workload, usize::MAX, &mut changes).await?;
     let (mut bytes, mut noted) = (0, BTreeSet::new());
     for blob in &blobs {
         // What is used here for something else keeps its link; everything else goes, however young.
@@ -90,12 +75,12 @@ pub(super) async fn take_away(
         if purges::links_to(tx, &blob.store, &blob.digest, 1).await?.is_empty() {
             bytes += blob.size;
         }
-        if told.contains(&blob.digest) {
+        if along.files.contains(&blob.digest) {
             purges::note_blob(tx, workload, &blob.digest, decision.at).await?;
             noted.insert(&blob.digest);
         }
     }
-    let mut files = keep_list(tx, &noted).await?;
+    let mut files = keep_list(tx, noted).await?;
     for (number, some) in versions.chunks(NAMED_MAX).enumerate() {
         changes.push(Change::Purged {
             workload: workload.clone(),
@@ -109,101 +94,26 @@ pub(super) async fn take_away(
             files: files.take(),
         });
     }
-    Ok((changes, Gone { versions, manifests: along, blobs }))
+    Ok((changes, Gone { versions, manifests, blobs }))
 }
 
-/// Keeps the list of files that are not taken in again as a document, so that an event can name it.
-async fn keep_list(tx: &mut Tx, files: &BTreeSet<&Digest>) -> Result<Option<Digest>> {
-    if files.is_empty() {
+/// Keeps a list as a document, so that an event can name it; of nothing there is none.
+pub(super) async fn keep_list(tx: &mut Tx, digests: BTreeSet<&Digest>) -> Result<Option<Digest>> {
+    if digests.is_empty() {
         return Ok(None);
     }
-    let bytes = serde_json::to_vec(files).map_err(|source| {
-        Error::internal("list_encoding", "a list of files could not be written").source(source)
+    let bytes = serde_json::to_vec(&digests).map_err(|source| {
+        Error::internal("list_encoding", "a list of digests could not be written").source(source)
     })?;
     documents::keep(tx, &bytes).await.map(Some)
 }
 
-/// Takes away what else would keep files of the content, or lists it: manifests that an OCI client pushed, and indexes of
-/// those. What is said of purged content stays as it was read, without these files. Files that other versions need stay, and
-/// so does what else uses them.
-async fn take_along(
-    tx: &mut Tx,
-    row: &VersionRow,
-    files: &BTreeSet<Digest>,
-    changes: &mut Vec<Change>,
-) -> Result<Vec<TakenAlong>> {
-    let workload = &row.workload;
-    let mut used = vec![row.digest.clone()];
-    for file in files {
-        forget_evidence(tx, workload, file).await?;
-        if !purges::is_needed(tx, workload, file).await? {
-            used.push(file.clone());
-        }
+/// What a list names that an event names.
+pub(super) async fn read_list(tx: &mut Tx, list: &Digest) -> Result<BTreeSet<Digest>> {
+    let bytes = documents::read(tx, list).await?;
+    match Digest::sha256(&bytes) == *list {
+        true => serde_json::from_slice(&bytes)
+            .map_err(|_| Error::corrupt("documents", list, "the list cannot be read")),
+        false => Err(Error::corrupt("documents", list, "the list is not what its name says")),
     }
-    let mut all = Vec::new();
-    while let Some(digest) = used.pop() {
-        loop {
-            let page = manifests::others_using(tx, workload, &digest, PAGE).await?;
-            if page.is_empty() {
-                break;
-            }
-            for digest in page {
-                let held = holds::over_older(tx, workload, &digest).await?;
-                hold::refuse(held, &format!("{workload}@{digest}, which would go along,"))?;
-                let tags = take_manifest(tx, workload, &digest, changes).await?;
-                used.push(digest.clone());
-                all.push(TakenAlong { digest, tags });
-            }
-        }
-    }
-    Ok(all)
-}
-
-/// Lets evidence go of a file, so that it is not kept for it, whatever version it is about. What gates read of it stays; what
-/// says something about another version keeps the file that says it.
-async fn forget_evidence(tx: &mut Tx, workload: &Workload, file: &Digest) -> Result<()> {
-    for (evidence, is_about_purged) in purges::evidence_with(tx, workload, file).await? {
-        let says_it = match manifests::find(tx, workload, &evidence).await? {
-            Some(stored) if !is_about_purged => {
-                let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
-                manifest.layers.first().is_some_and(|layer| layer.digest == *file)
-            }
-            _ => false,
-        };
-        if !says_it {
-            if !is_about_purged {
-                let held = holds::over_older(tx, workload, &evidence).await?;
-                hold::refuse(held, &format!("{workload}@{evidence}, which has a file of it,"))?;
-            }
-            purges::forget_use(tx, workload, &evidence, file).await?;
-        }
-    }
-    Ok(())
-}
-
-/// Bytes of a file that is nobody's in particular. The empty config of evidence has two.
-const SHORT: u64 = 4;
-
-/// The files of the content that tell something: not what is as short as `{}`, which is in many files, not what the registry
-/// makes itself of a version, which other versions may have as well, and not what is a manifest of the repository: what lists
-/// that does so for the manifest.
-async fn telling(tx: &mut Tx, row: &VersionRow, blobs: &[LinkedBlob]) -> Result<BTreeSet<Digest>> {
-    let mut own = BTreeSet::from([row.contract.clone()]);
-    if let Some(stored) = manifests::find(tx, &row.workload, &row.digest).await? {
-        let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
-        own.extend(own_config(&manifest, row.kind));
-    }
-    let mut told = BTreeSet::new();
-    for blob in blobs.iter().filter(|blob| blob.size > SHORT && !own.contains(&blob.digest)) {
-        if !manifests::exists(tx, &row.workload, &blob.digest).await? {
-            told.insert(blob.digest.clone());
-        }
-    }
-    Ok(told)
-}
-
-/// The config that the registry would write for these files. Another one, of an OCI client, is content like any file.
-fn own_config(manifest: &Manifest, kind: Kind) -> Option<Digest> {
-    let artifact = Artifact::recognise(manifest).ok()??.into_artifact(kind).ok()?;
-    Some(Digest::sha256(&artifact.compose().ok()?.config))
 }

@@ -5,12 +5,13 @@
 use super::{
     baseline::Baseline,
     standing::{Standing, touched},
+    take_away::read_list,
     verify::Forgiven,
     walk::Accepted,
 };
 use crate::{
     db::{
-        Tx, cards, documents, evidence, log,
+        Tx, cards, evidence, log,
         told::{self, AT_ONCE, Member},
     },
     error::Result,
@@ -192,9 +193,8 @@ impl Told {
         list: &Digest,
     ) -> Result<()> {
         // A list that is missing or was changed is told of as every document is.
-        let Ok(bytes) = documents::read(tx, list).await else { return Ok(()) };
-        let files: Vec<String> = serde_json::from_slice(&bytes).unwrap_or_default();
-        let keys: Vec<_> = files.into_iter().map(|file| (workload.to_string(), file)).collect();
+        let Ok(files) = read_list(tx, list).await else { return Ok(()) };
+        let keys: Vec<_> = files.iter().map(|file| (workload.to_string(), file.to_string())).collect();
         for some in keys.chunks(AT_ONCE) {
             let rows = told::purged_blobs(tx, some).await?;
             if let Some((_, file)) = some.iter().find(|key| !rows.contains(key)) {

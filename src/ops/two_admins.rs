@@ -78,22 +78,22 @@ pub(super) struct Asked<'a> {
     pub takes_back: &'a (dyn Fn(&Change) -> bool + Sync),
 }
 
-/// Refuses a request that the log does not tell of, or tells to be taken back: whoever can write the database must not make
+/// The event of a request. Refuses one that the log does not tell of, or tells to be taken back: whoever can write the database must not make
 /// two admins of one.
 pub(super) async fn check_asked(
     tx: &mut Tx,
     workload: &Workload,
     by: &PrincipalName,
     asked: Asked<'_>,
-) -> Result<()> {
+) -> Result<Change> {
     let by_them = |event: &Event| event.actor == *by && (asked.is_it)(&event.change);
     let back = |event: &Event| (asked.takes_back)(&event.change);
     let (mut from, mut was_asked) = (0, false);
-    while let Some(position) = find_event(tx, workload, asked.kind, from, by_them).await? {
+    while let Some((position, event)) = find_event(tx, workload, asked.kind, from, by_them).await? {
         was_asked = true;
         match find_event(tx, workload, asked.withdrawn, position + 1, back).await? {
-            None => return Ok(()),
-            Some(withdrawn) => from = withdrawn + 1,
+            None => return Ok(event.change),
+            Some((withdrawn, _)) => from = withdrawn + 1,
         }
     }
     let error = match was_asked {
@@ -117,15 +117,16 @@ async fn find_event(
     kind: &str,
     mut from: i64,
     is_it: impl Fn(&Event) -> bool,
-) -> Result<Option<i64>> {
+) -> Result<Option<(i64, Event)>> {
     let filter = log::Filter { workload: Some(workload.as_str()), kind: Some(kind), namespace: None };
     loop {
         let page = log::list(tx, &filter, from, PAGE).await?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         from = last + 1;
         for (position, bytes) in &page {
-            if is_it(&Event::from_bytes(bytes)?) {
-                return Ok(Some(*position));
+            let event = Event::from_bytes(bytes)?;
+            if is_it(&event) {
+                return Ok(Some((*position, event)));
             }
         }
     }

@@ -34,7 +34,6 @@ const SILENT: &[&str] = &[
     "monitor_armed",
     "monitor_failed",
     "review_overdue",
-    "purge_requested",
     "purge_withdrawn",
     "deletion_requested",
     "deletion_withdrawn",

@@ -72,6 +72,13 @@ pub struct PurgeView {
     pub ended_at: Option<DateTime<Utc>>,
     pub ended_by: Option<PrincipalName>,
     pub ended_because: Option<String>,
+    /// Manifests of the repository that use files of the content or list it, no versions and no evidence, and would go along:
+    /// the first hundred.
+    #[serde(default)]
+    pub along: Vec<TakenAlong>,
+    /// How many there are of them.
+    #[serde(default)]
+    pub along_total: usize,
     /// What was taken away, in the answer to what did it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<PurgeDone>,
@@ -95,7 +102,7 @@ pub struct PurgeDone {
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
 pub struct TakenAlong {
     pub digest: Digest,
-    /// That were on it.
+    /// That are on it, or were.
     pub tags: Vec<String>,
 }
 

@@ -80,6 +80,45 @@ async fn evidence(env: &Env, version: &str) -> usize {
 }
 
 backends! {
+    async fn what_came_since_is_asked_anew(env: Env) {
+        let (bytes, _) = card_with_a_name(&env, "1.0.1").await;
+        let (ada, bob) = admins(&env).await;
+        let copy = |kind: &str| plain(&format!("application/vnd.example.{kind}"), &[&bytes]);
+        for kind in ["one", "two"] {
+            assert_eq!(oci::put(&env, W, kind, &copy(kind)).await.status, 201);
+            let answer = purge(&ada, "1.0.0").await.value();
+            assert!(answer["along"].to_string().contains(r#""one""#), "{answer}");
+        }
+        let refused = purge(&bob, "1.0.0").await;
+        assert_eq!(said(&refused), is(409, "more_goes_along"));
+        assert!(refused.text().contains(oci::digest_of(&copy("two")).as_str()), "{}", refused.text());
+        assert_eq!((manifest(&env, "one").await, manifest(&env, "two").await), (200, 200));
+        // Less than was asked for is no reason to ask.
+        let at = format!("/v2/{W}/manifests/{}", oci::digest_of(&copy("two")));
+        env.call("DELETE", &at).expect(202).await;
+        assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
+        assert_eq!(manifest(&env, "one").await, 404);
+        assert_sound(&env).await;
+    }
+
+    async fn much_goes_along_in_several_steps(env: Env) {
+        let (bytes, _) = card_with_a_name(&env, "1.0.1").await;
+        let (ada, bob) = admins(&env).await;
+        let copies: Vec<Value> = (0..520).map(|number| plain(&format!("application/vnd.example.c{number}"), &[&bytes])).collect();
+        for copy in &copies {
+            assert_eq!(oci::put(&env, W, &oci::digest_of(copy).to_string(), copy).await.status, 201);
+        }
+        let (_, put) = put_index(&env, "all", &copies.iter().map(|copy| oci::digest_of(copy).to_string()).collect::<Vec<_>>().iter().map(String::as_str).collect::<Vec<_>>()).await;
+        assert_eq!(put.status, 201, "{}", put.text());
+        let asked = purge(&ada, "1.0.0").await.value();
+        assert_eq!((asked["along"].as_array().unwrap().len(), &asked["along_total"]), (100, &json!(521)));
+        let done = purge(&bob, "1.0.0").await.value();
+        let gone = done["done"]["manifests"].as_array().unwrap();
+        assert_eq!((gone.len(), &gone[0]["tags"]), (521, &json!(["all"])), "the index before what it lists");
+        assert_eq!((blob(&env, &bytes).await, manifest(&env, "all").await), (404, 404));
+        assert_sound(&env).await;
+    }
+
     async fn other_content_that_would_keep_the_bytes_goes_along(env: Env) {
         env.namespace("acme").await;
         let (ada, bob) = admins(&env).await;
@@ -102,12 +141,20 @@ backends! {
         let (nested, put) = put_index(&env, "nested", &[&oci::digest_of(&copy).to_string()]).await;
         assert_eq!(put.status, 201, "{}", put.text());
 
-        purge(&ada, "1.0.0").await;
+        let named = |list: &Value| {
+            let one = |one: &Value| (one["digest"].as_str().unwrap().to_owned(), one["tags"].clone());
+            let mut all: Vec<(String, Value)> = list.as_array().unwrap().iter().map(one).collect();
+            all.sort_by(|a, b| a.0.cmp(&b.0));
+            all
+        };
+        let asked = purge(&ada, "1.0.0").await.value();
         assert_eq!(manifest(&env, "copy").await, 200, "a request changes nothing");
+        let waiting = env.get("/v1/purges").expect(200).await.value()["items"][0].clone();
         let done = purge(&bob, "1.0.0").await.value();
-        let mut along: Vec<(String, Value)> = done["done"]["manifests"].as_array().unwrap().iter()
-            .map(|one| (one["digest"].as_str().unwrap().to_owned(), one["tags"].clone())).collect();
-        along.sort_by(|a, b| a.0.cmp(&b.0));
+        let along = named(&done["done"]["manifests"]);
+        for told in [&asked, &waiting] {
+            assert_eq!((named(&told["along"]), &told["along_total"]), (along.clone(), &json!(4)), "{told}");
+        }
         let mut expected = vec![
             (oci::digest_of(&copy).to_string(), json!(["again", "copy"])), (at.clone(), json!([])),
             (all.clone(), json!(["all"])), (nested.clone(), json!(["nested"])),
@@ -170,8 +217,8 @@ backends! {
         let mut copy = plain("application/vnd.example.copy", &[&files::prompt("a name")]);
         copy["subject"] = entry(&digest_of(&env, "1.0.1").await);
         assert_eq!(oci::put(&env, W, "copy", &copy).await.status, 201);
-        ada.hold("acme/x:1.0.1").await;
         purge(&ada, "1.0.0").await;
+        ada.hold("acme/x:1.0.1").await;
         let held = purge(&bob, "1.0.0").await;
         assert_eq!(said(&held), is(409, "held"));
         assert!(held.text().contains(&format!("{W}@{}", oci::digest_of(&copy))), "{}", held.text());
@@ -197,10 +244,10 @@ backends! {
         let (bytes, card) = card_with_a_name(&env, "1.0.1").await;
         let (ada, bob) = admins(&env).await;
         ada.hold("acme/x:1.0.1").await;
-        purge(&ada, "1.0.0").await;
-        assert_eq!(said(&purge(&bob, "1.0.0").await), is(409, "held"), "what is under hold stays as it was");
+        assert_eq!(said(&purge(&ada, "1.0.0").await), is(409, "held"), "what is under hold stays as it was");
         assert_eq!(blob(&env, &bytes).await, 200);
         env.call("POST", "/v1/holds/clear").json(json!({ "scope": "acme/x:1.0.1", "reason": "settled" })).expect(200).await;
+        purge(&ada, "1.0.0").await;
         assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
         assert_eq!((blob(&env, &bytes).await, blob(&env, &card).await), (404, 200));
         assert_eq!(evidence(&env, "1.0.1").await, 1);

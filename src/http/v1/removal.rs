@@ -11,7 +11,7 @@ use crate::{
         name::{Namespace, Workload},
         removal::HoldScope,
     },
-    ops::{delete, erase, hold, purge, retention, take_away},
+    ops::{along, delete, erase, hold, purge, retention},
     wire,
 };
 use axum::{
@@ -64,11 +64,11 @@ fn kept_view(kept: erase::Kept) -> wire::KeptBlob {
     wire::KeptBlob { digest, size, used_by, others }
 }
 
-fn along_view(along: take_away::TakenAlong) -> wire::TakenAlong {
+fn along_view(along: along::TakenAlong) -> wire::TakenAlong {
     wire::TakenAlong { digest: along.digest, tags: along.tags }
 }
 
-fn purge_view(row: purge::Purge, done: Option<erase::Done>) -> wire::PurgeView {
+fn purge_view(row: purge::Purge, along: purge::WouldGo, done: Option<erase::Done>) -> wire::PurgeView {
     wire::PurgeView {
         id: row.id,
         workload: row.workload,
@@ -82,6 +82,8 @@ fn purge_view(row: purge::Purge, done: Option<erase::Done>) -> wire::PurgeView {
         ended_at: row.ended_at,
         ended_by: row.ended_by,
         ended_because: row.ended_because,
+        along: along.first.into_iter().map(along_view).collect(),
+        along_total: along.total,
         done: done.map(|done| wire::PurgeDone {
             versions: done.versions,
             manifests: done.manifests.into_iter().map(along_view).collect(),
@@ -99,8 +101,8 @@ pub async fn purge(
     JsonBody(body): JsonBody<wire::Removal>,
 ) -> Answer<wire::PurgeView> {
     let reference = reference(&namespace, &name, &tag)?;
-    let purge::Outcome { row, done } = purge::purge(&app, &actor, &reference, &body.reason).await?;
-    Ok(Json(purge_view(row, done)))
+    let purge::Outcome { row, along, done } = purge::purge(&app, &actor, &reference, &body.reason).await?;
+    Ok(Json(purge_view(row, along, done)))
 }
 
 pub async fn withdraw_purge(
@@ -111,7 +113,7 @@ pub async fn withdraw_purge(
 ) -> Answer<wire::PurgeView> {
     let reference = reference(&namespace, &name, &tag)?;
     let row = purge::withdraw(&app, &actor, &reference, &body.reason).await?;
-    Ok(Json(purge_view(row, None)))
+    Ok(Json(purge_view(row, purge::WouldGo::default(), None)))
 }
 
 pub async fn list_purges(
@@ -123,7 +125,7 @@ pub async fn list_purges(
     let namespace: Option<Namespace> = query.parse("namespace")?;
     query.done()?;
     let rows = purge::list(&app, &actor, namespace.as_ref(), &cursor, limit + 1).await?;
-    Ok(Json(page(rows, limit, |row| row.id.clone(), |row| purge_view(row, None))))
+    Ok(Json(page(rows, limit, |(row, _)| row.id.clone(), |(row, along)| purge_view(row, along, None))))
 }
 
 fn rule_view(row: retention::Rule) -> wire::RetentionView {

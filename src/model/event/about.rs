@@ -250,6 +250,7 @@ impl Change {
                 let evidence = drifted.evidence.iter().map(|evidence| (Manifest, evidence));
                 std::iter::once((Manifest, &drifted.digest)).chain(evidence).collect()
             }
+            Self::PurgeRequested { along: Some(list), .. } => vec![(Document, list)],
             Self::PolicyApplied { policy: Some(policy), .. } => vec![(Document, policy)],
             Self::LogRecovered { damage: Some(damage), .. } => vec![(Document, &damage.document)],
             _ => Vec::new(),

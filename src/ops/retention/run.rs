@@ -17,6 +17,7 @@ use crate::{
     },
     ops::{
         Context, PAGE_MAX,
+        along::Along,
         erase::{Done, Kept, erase},
         resolve,
         take_away::{Decision, take_away},
@@ -310,7 +311,7 @@ async fn let_go(cx: &Context, actor: &Actor, going: &Going, rule: &RuleRow) -> R
     let now = cx.clock.now();
     let authority = Authority::Retention;
     let decision = Decision { reason: &reason, authority, requested_by: None, confirmed: None, at: now };
-    let (changes, gone) = take_away(&mut tx, actor, &row, &decision).await?;
+    let (changes, gone) = take_away(&mut tx, actor, &row, Along::default(), &decision).await?;
     log::append(&mut tx, now, &actor.principal, changes).await?;
     tx.commit().await?;
     Ok(Ok(erase(cx, actor, workload, gone).await))
