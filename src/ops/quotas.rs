@@ -189,10 +189,18 @@ async fn make_room(cx: &Context, quota: &QuotaRow, own: u64, asked: u64) -> Resu
     let namespace = &quota.namespace;
     let mut tx = cx.db.read().await?;
     let mut others = quotas::uploading(&mut tx, namespace).await?.saturating_sub(own);
-    let refused = match fits(&mut tx, quota, others, asked).await {
-        Ok(used) => return Ok(room(used, others)),
-        Err(refused) if refused.code == EXCEEDED => refused,
-        Err(error) => return Err(error),
+    let refused = loop {
+        let refused = match fits(&mut tx, quota, others, asked).await {
+            Ok(used) => return Ok(room(used, others)),
+            Err(refused) if refused.code == EXCEEDED => refused,
+            Err(error) => return Err(error),
+        };
+        // An upload that ended between the two questions was counted by both.
+        let later = quotas::uploading(&mut tx, namespace).await?.saturating_sub(own);
+        if later >= others {
+            break refused;
+        }
+        others = later;
     };
     let now = cx.clock.now();
     let idle = uploads::list_idle_of(&mut tx, namespace, now - MOVED, now).await?;
@@ -205,8 +213,9 @@ async fn make_room(cx: &Context, quota: &QuotaRow, own: u64, asked: u64) -> Resu
         if !remove_idle(cx, &row, now - MOVED).await? {
             continue;
         }
-        others = others.saturating_sub(row.received);
-        if let Ok(used) = fits(&mut cx.db.read().await?, quota, others, asked).await {
+        let mut tx = cx.db.read().await?;
+        let others = quotas::uploading(&mut tx, namespace).await?.saturating_sub(own);
+        if let Ok(used) = fits(&mut tx, quota, others, asked).await {
             return Ok(room(used, others));
         }
     }

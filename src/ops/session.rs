@@ -245,7 +245,14 @@ impl Session {
             }
         }
         let session = Some((self.id.as_str(), self.holder.as_str()));
-        make_visible(&self.cx, &self.store, repository, digest, self.key, size, session).await?;
+        let made = make_visible(&self.cx, &self.store, repository, digest, self.key, size, session).await;
+        if let Err(error) = made {
+            // Purged while it was uploaded, or its name given up: nobody comes back for it.
+            if error.kind == Kind::Gone {
+                self.discard().await?;
+            }
+            return Err(error);
+        }
         // Staged only when an earlier request ended between two parts; what is left behind, gc sweeps.
         if self.saved > 0
             && let Err(error) = self.store.delete_tails(self.key).await
