@@ -2,7 +2,9 @@
 //! at leisure: a push of the same digest has made a new object under a new key.
 
 use super::{
-    from_sql, read,
+    from_sql,
+    manifests::is_index,
+    read,
     tx::{Tx, all, execute},
 };
 use crate::{
@@ -36,10 +38,14 @@ pub async fn remove_link(
     digest: &Digest,
     before: DateTime<Utc>,
 ) -> Result<bool> {
-    let sql = "DELETE FROM blob_links WHERE repository = $1 AND digest = $2 AND used_at < $3 AND NOT EXISTS (
-                   SELECT 1 FROM manifest_uses u WHERE u.repository = blob_links.repository AND u.digest = blob_links.digest)
-                   AND NOT EXISTS (SELECT 1 FROM drift_runs r JOIN monitors m ON m.id = r.monitor
-                       WHERE r.profile = blob_links.digest AND m.repository = blob_links.repository AND m.removed_at IS NULL)";
+    let sql = concat!(
+        "DELETE FROM blob_links WHERE repository = $1 AND digest = $2 AND used_at < $3 AND NOT EXISTS (
+             SELECT 1 FROM manifest_uses u JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest
+             WHERE u.repository = blob_links.repository AND u.digest = blob_links.digest AND NOT ",
+        is_index!(),
+        ") AND NOT EXISTS (SELECT 1 FROM drift_runs r JOIN monitors m ON m.id = r.monitor
+             WHERE r.profile = blob_links.digest AND m.repository = blob_links.repository AND m.removed_at IS NULL)"
+    );
     Ok(execute!(tx, sql, repository.as_str(), digest.as_str(), before) == 1)
 }
 

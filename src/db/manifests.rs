@@ -16,6 +16,15 @@ use crate::{
 use chrono::{DateTime, Utc};
 use std::collections::BTreeSet;
 
+/// In SQL, that a manifest `m` is an index: what it uses are manifests, and of all others blobs (see `model::manifest`). A
+/// file may be, byte for byte, a manifest of the repository too.
+macro_rules! is_index {
+    () => {
+        "m.media_type IN ('application/vnd.oci.image.index.v1+json', 'application/vnd.docker.distribution.manifest.list.v2+json')"
+    };
+}
+pub(super) use is_index;
+
 pub struct ManifestRow<'a> {
     pub repository: &'a Workload,
     pub digest: &'a Digest,
@@ -114,19 +123,26 @@ pub async fn exists(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Resu
     Ok(row.is_some())
 }
 
-/// Manifests after a digest that use a blob or list a manifest, and are no version's and no evidence.
+/// Manifests after a digest that have a blob, or that list a manifest, and are no version's and no evidence.
 pub async fn others_using(
     tx: &mut Tx,
     repository: &Workload,
     used: &Digest,
+    is_manifest: bool,
     after: &str,
     limit: i64,
 ) -> Result<Vec<Digest>> {
-    let sql = "SELECT u.manifest FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $2 AND u.manifest > $3
-                   AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.workload = u.repository AND v.digest = u.manifest)
-                   AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.repository = u.repository AND e.digest = u.manifest)
-               ORDER BY u.manifest LIMIT $4";
-    let rows: Vec<(String,)> = all!(tx, sql, repository.as_str(), used.as_str(), after, limit);
+    let sql = concat!(
+        "SELECT u.manifest FROM manifest_uses u
+             JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest
+         WHERE u.repository = $1 AND u.digest = $2 AND u.manifest > $3 AND (",
+        is_index!(),
+        ") = $4
+             AND NOT EXISTS (SELECT 1 FROM versions v WHERE v.workload = u.repository AND v.digest = u.manifest)
+             AND NOT EXISTS (SELECT 1 FROM evidence e WHERE e.repository = u.repository AND e.digest = u.manifest)
+         ORDER BY u.manifest LIMIT $5"
+    );
+    let rows: Vec<(String,)> = all!(tx, sql, repository.as_str(), used.as_str(), after, is_manifest, limit);
     rows.into_iter().map(|(digest,)| read("manifest_uses", &digest)).collect()
 }
 

@@ -1,7 +1,9 @@
 //! Requests to take content away for good, and what stands in their way.
 
 use super::{
-    from_sql, read,
+    from_sql,
+    manifests::is_index,
+    read,
     tx::{Tx, all, execute, optional},
 };
 use crate::{
@@ -249,9 +251,13 @@ pub async fn blob_purged_at(
 
 /// A file that a manifest uses and that is not taken in any more.
 pub async fn purged_use(tx: &mut Tx, workload: &Workload, manifest: &Digest) -> Result<Option<Digest>> {
-    let sql = "SELECT p.digest FROM manifest_uses u
-               JOIN purged_blobs p ON p.repository = u.repository AND p.digest = u.digest
-               WHERE u.repository = $1 AND u.manifest = $2 ORDER BY p.digest LIMIT 1";
+    let sql = concat!(
+        "SELECT p.digest FROM manifest_uses u
+             JOIN purged_blobs p ON p.repository = u.repository AND p.digest = u.digest
+             JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest AND NOT ",
+        is_index!(),
+        " WHERE u.repository = $1 AND u.manifest = $2 ORDER BY p.digest LIMIT 1"
+    );
     let row: Option<(String,)> = optional!(tx, sql, workload.as_str(), manifest.as_str());
     row.map(|(digest,)| read("purged_blobs", &digest)).transpose()
 }

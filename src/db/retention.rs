@@ -1,6 +1,7 @@
 //! Rules for versions that were never promoted, and what there is for them to look at.
 
 use super::{
+    manifests::is_index,
     read,
     tx::{Tx, all, execute, optional},
 };
@@ -116,7 +117,8 @@ pub async fn kept(
     workload: &Workload,
     digest: Option<&Digest>,
 ) -> Result<Vec<(String, Option<Digest>)>> {
-    let sql = "SELECT 'held', digest FROM holds
+    let sql = concat!(
+        "SELECT 'held', digest FROM holds
                    WHERE cleared_at IS NULL AND (scope = $1 OR (scope = $3 AND digest IS NULL))
                    AND ($2 IS NULL OR digest IS NULL OR digest = $2)
                UNION SELECT 'in_stage', digest FROM stages WHERE workload = $1 AND ($2 IS NULL OR digest = $2)
@@ -127,13 +129,17 @@ pub async fn kept(
                UNION SELECT 'aliased', digest FROM tags WHERE repository = $1 AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'listed', v.digest FROM versions v
                    JOIN manifest_uses u ON u.repository = v.workload AND u.digest = v.digest
+                   JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest AND ",
+        is_index!(),
+        "
                    WHERE v.workload = $1 AND ($2 IS NULL OR v.digest = $2)
                UNION SELECT 'running', digest FROM deployments
                    WHERE workload = $1 AND status <> 'retired' AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'running', running_digest FROM deployments
                    WHERE workload = $1 AND status <> 'retired' AND running_digest IS NOT NULL
                    AND ($2 IS NULL OR running_digest = $2)
-               ORDER BY 1, 2";
+               ORDER BY 1, 2"
+    );
     let rows: Vec<(String, Option<String>)> =
         all!(tx, sql, workload.as_str(), digest.map(Digest::as_str), workload.namespace().as_str());
     rows.into_iter()

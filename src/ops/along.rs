@@ -50,7 +50,8 @@ impl Along {
         let workload = &row.workload;
         let blobs = purges::blobs_of(tx, workload, &row.digest).await?;
         let files = telling(tx, row, &blobs).await?;
-        let (mut used, mut stripped) = (vec![row.digest.clone()], Vec::new());
+        // With whether it is a manifest.
+        let (mut used, mut stripped) = (vec![(row.digest.clone(), true)], Vec::new());
         for file in &files {
             let mut is_needed = purges::is_in_other(tx, workload, file, &row.digest).await?;
             for (evidence, is_about_it) in purges::evidence_with(tx, workload, file, &row.digest).await? {
@@ -62,22 +63,24 @@ impl Along {
                 }
             }
             if !is_needed {
-                used.push(file.clone());
+                used.push((file.clone(), false));
             }
         }
         let mut known = BTreeSet::new();
         let (mut at, seeds) = (0, used.len());
-        while let Some(digest) = used.get(at).cloned() {
+        while let Some((digest, is_manifest)) = used.get(at).cloned() {
             at += 1;
             let mut after = String::new();
             loop {
-                let page = manifests::others_using(tx, workload, &digest, &after, PAGE).await?;
+                let page = manifests::others_using(tx, workload, &digest, is_manifest, &after, PAGE).await?;
                 let Some(last) = page.last() else { break };
                 after = last.to_string();
-                used.extend(page.into_iter().filter(|digest| known.insert(digest.clone())));
+                let new = page.into_iter().filter(|digest| known.insert(digest.clone()));
+                used.extend(new.map(|digest| (digest, true)));
             }
         }
-        Ok(Self { files, stripped, manifests: used.split_off(seeds) })
+        let manifests = used.split_off(seeds).into_iter().map(|(digest, _)| digest).collect();
+        Ok(Self { files, stripped, manifests })
     }
 
     /// Refuses where a hold is on something of it.
@@ -139,22 +142,16 @@ async fn says(tx: &mut Tx, workload: &Workload, evidence: &Digest, file: &Digest
 /// Bytes of a file that is nobody's in particular. The empty config of evidence has two.
 const SHORT: u64 = 4;
 
-/// The files of the content that tell something: not what is as short as `{}`, which is in many files, not what the registry
-/// makes itself of a version, which other versions may have as well, and not what is a manifest of the repository: what lists
-/// that does so for the manifest.
+/// The files of the content that tell something: not what is as short as `{}`, which is in many files, and not what the
+/// registry makes itself of a version, which other versions may have as well.
 async fn telling(tx: &mut Tx, row: &VersionRow, blobs: &[LinkedBlob]) -> Result<BTreeSet<Digest>> {
     let mut own = BTreeSet::from([row.contract.clone()]);
     if let Some(stored) = manifests::find(tx, &row.workload, &row.digest).await? {
         let manifest = Manifest::parse(&stored.bytes, Some(&stored.media_type))?;
         own.extend(own_config(&manifest, row.kind));
     }
-    let mut told = BTreeSet::new();
-    for blob in blobs.iter().filter(|blob| blob.size > SHORT && !own.contains(&blob.digest)) {
-        if !manifests::exists(tx, &row.workload, &blob.digest).await? {
-            told.insert(blob.digest.clone());
-        }
-    }
-    Ok(told)
+    let told = blobs.iter().filter(|blob| blob.size > SHORT && !own.contains(&blob.digest));
+    Ok(told.map(|blob| blob.digest.clone()).collect())
 }
 
 /// The config that the registry would write for these files. Another one, of an OCI client, is content like any file.

@@ -267,10 +267,16 @@ backends! {
         assert_eq!(files::push(&env, W, files, json!({})).await.status, 201);
         env.root().push("later").await;
         assert_eq!(put_index(&env, "release", &[&good]).await.1.status, 201);
+        files::upload(&env, W, "config", b"{}").await;
+        assert_eq!(oci::put(&env, W, "copy", &plain("application/vnd.example.copy", &[&bytes])).await.status, 201);
         purge(&ada, "1.0.1").await;
         let done = purge(&bob, "1.0.1").await.value();
-        assert_eq!(done["done"]["manifests"], json!([]), "{done}");
+        assert_eq!(done["done"]["manifests"][0]["tags"], json!(["copy"]), "{done}");
+        assert_eq!(done["done"]["manifests"].as_array().unwrap().len(), 1, "{done}");
         assert_eq!((manifest(&env, "release").await, blob(&env, &files::safetensors(1)).await), (200, 404));
+        assert_eq!((blob(&env, &bytes).await, manifest(&env, &good).await), (404, 200), "the file is gone, the manifest is not");
+        let again = env.call("POST", &format!("/v2/{W}/blobs/uploads/?digest={}", Digest::sha256(&bytes)));
+        assert_eq!(said(&again.body(bytes.clone()).send().await), is(410, "content_purged"));
         assert_eq!(put_index(&env, "again", &[&good]).await.1.status, 201);
         assert_sound(&env).await;
     }
@@ -318,6 +324,11 @@ backends! {
         let bytes = files::prompt("one");
         assert_eq!(oci::put(&env, W, "copy", &plain("application/vnd.example.copy", &[&bytes])).await.status, 201);
         assert_eq!(put_index(&env, "list", &[&digest_of(&env, "1.0.1").await]).await.1.status, 201);
+        // Whoever has the manifest of a version as a file does not list the version.
+        let named = digest_of(&env, "1.0.0").await;
+        let text = env.get(&format!("/v2/{W}/manifests/{named}")).expect(200).await.bytes.to_vec();
+        files::upload(&env, W, "manifest.json", &text).await;
+        assert_eq!(oci::put(&env, W, "archive", &plain("application/vnd.example.archive", &[&text])).await.status, 201);
         env.clock.advance(6 * DAY);
         env.call("PUT", "/v1/namespaces/acme/retention").json(json!({ "older_than_days": 5, "keep_newest": 0 })).expect(200).await;
         let run = env.call("POST", "/v1/namespaces/acme/retention/run").json(json!({ "delete": true })).expect(200).await.value();
@@ -344,7 +355,7 @@ fn the_command_says_what_went_along() {
     home.sql(&format!("INSERT INTO manifest_bytes (digest, bytes) VALUES ('{digest}', 'x')"));
     home.sql(&format!(
         "INSERT INTO manifests (repository, digest, descriptor, created_at, media_type)
-         VALUES ('acme/x', '{digest}', '{{}}', '2026-01-01T00:00:00+00:00', 'x')"
+         VALUES ('acme/x', '{digest}', '{{}}', '2026-01-01T00:00:00+00:00', 'application/vnd.oci.image.index.v1+json')"
     ));
     home.sql(&format!(
         "INSERT INTO manifest_uses (repository, manifest, digest)
