@@ -177,6 +177,12 @@ pub async fn head(tx: &mut Tx) -> Result<(i64, Option<DateTime<Utc>>)> {
     row.ok_or_else(no_head)
 }
 
+/// Gives the head the time of the latest event.
+pub async fn put_latest(tx: &mut Tx, at: DateTime<Utc>) -> Result<()> {
+    execute!(tx, "UPDATE log_head SET latest = $1 WHERE id = 1", at);
+    Ok(())
+}
+
 /// The head as it is stored.
 pub struct Head {
     pub size: u64,

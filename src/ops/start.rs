@@ -8,6 +8,7 @@ use crate::{
     model::{
         access::{EVERYWHERE, PrincipalKind, Role, Scope},
         digest::{hex, unhex},
+        entry,
         event::Change,
         name::PrincipalName,
         note::Signer,
@@ -53,7 +54,7 @@ impl Secret {
     fn parse(text: &str) -> Result<Self> {
         unhex(text.trim()).map(Self).ok_or_else(|| {
             Error::invalid("secret_invalid", "the registry's secret is not 64 hexadecimal digits")
-                .hint("make one with: openssl rand -hex 32")
+                .hint("give the secret this registry was first started with; only a new registry takes a new one: openssl rand -hex 32")
         })
     }
 
@@ -109,6 +110,27 @@ pub async fn is_new(db: &Db) -> Result<bool> {
     Ok(log::key_id(&mut db.read().await?).await?.is_none())
 }
 
+/// Gives the log's head the time of the latest entry where it has none, as programs of schema 2 did not keep it.
+pub async fn fill_latest(tx: &mut Tx) -> Result<()> {
+    if log::head(tx).await?.1.is_some() {
+        return Ok(());
+    }
+    let (size, None) = log::lock(tx).await? else { return Ok(()) };
+    let (mut at, mut latest) = (0, None);
+    while at < size {
+        let page = log::list(tx, &log::Filter::default(), at, 10_000).await?;
+        let Some((last, _)) = page.last() else { break };
+        at = last + 1;
+        let text = |bytes| std::str::from_utf8(entry::time(bytes)?).ok();
+        let times = page.iter().filter_map(|(_, bytes)| text(bytes)?.parse::<DateTime<Utc>>().ok());
+        latest = times.chain(latest).max();
+    }
+    match latest {
+        Some(latest) => log::put_latest(tx, latest).await,
+        None => Ok(()),
+    }
+}
+
 /// Binds the database to the secret, or refuses another one. From then on the log is signed.
 pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
     let mut tx = db.write().await?;
@@ -118,6 +140,7 @@ pub async fn check_secret(db: &Db, secret: &Secret) -> Result<()> {
         return Err(Error::invalid("secret_mismatch", "this database belongs to another secret")
             .hint("give the secret the registry was first started with: GRADUS_SECRET, or [keys] file in the configuration"));
     }
+    fill_latest(&mut tx).await?;
     tx.commit().await?;
     db.use_keys(secret.signer()?, secret.sealer()?);
     Ok(())

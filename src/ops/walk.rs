@@ -84,6 +84,8 @@ pub(super) struct Walk {
     first: u64,
     /// The latest time of an entry.
     latest: Vec<u8>,
+    /// The same of those after the last bare checkpoint: programs that went on from one kept only that.
+    latest_since_bare: Vec<u8>,
     last: Option<Kept>,
     kept_hash: Sha256,
     /// No entry here, or one that cannot be read as what it must be.
@@ -118,6 +120,7 @@ impl Walk {
             found: Found::default(),
             first: 0,
             latest: Vec::new(),
+            latest_since_bare: Vec::new(),
             last: None,
             kept_hash: Sha256::new(),
             is_cut: false,
@@ -191,11 +194,12 @@ impl Walk {
     }
 
     fn read(&mut self, position: u64, entry: &[u8], filed: &str) {
-        if let Some(time) = entry::time(entry)
-            && time > &self.latest[..]
-        {
-            self.latest.clear();
-            self.latest.extend_from_slice(time);
+        let time = entry::time(entry).unwrap_or_default();
+        for latest in [&mut self.latest, &mut self.latest_since_bare] {
+            if time > &latest[..] {
+                latest.clear();
+                latest.extend_from_slice(time);
+            }
         }
         let text = |bytes| std::str::from_utf8(bytes).ok();
         let kind = entry::kind(entry).and_then(text);
@@ -214,13 +218,11 @@ impl Walk {
         let namespace = event.change.namespace().unwrap_or_default();
         self.check_filed(position, filed, [kind.unwrap_or_default(), &namespace, &repository]);
         match &event.change {
-            Change::LogRecovered { .. } => {
-                if !self.recoveries.remove(&position) {
-                    self.is_bad(
-                        position,
-                        "an epoch begins here, and the entry is kept as if it were of another kind",
-                    );
-                }
+            Change::LogRecovered { .. } if !self.recoveries.remove(&position) => {
+                self.is_bad(
+                    position,
+                    "an epoch begins here, and the entry is kept as if it were of another kind",
+                );
             }
             Change::ManifestDeleted { digest, .. } => {
                 self.found.mentions.push(Mention::Deleted { repository, digest: digest.clone() });
@@ -272,8 +274,7 @@ impl Walk {
                 self.last = Some(kept);
             }
             Some(kept) if self.is_ours_bare(size, &kept) => {
-                // The head did not keep the time then.
-                self.latest.clear();
+                self.latest_since_bare.clear();
                 self.last = Some(kept);
             }
             _ => self.is_bad(position, "the checkpoint kept with this entry, or one before it, was changed"),
@@ -352,7 +353,8 @@ impl Walk {
                 self.is_bad(head.size, "the log's right edge, log_head.frontier, was changed");
             }
             let latest = head.latest.map(|at| time_text(&at)).unwrap_or_default();
-            if latest.as_bytes() != self.latest {
+            let (latest, after) = (latest.as_bytes(), &self.latest_since_bare);
+            if latest != self.latest && (after.is_empty() || latest != after) {
                 self.is_bad(head.size, "the time of the last event, log_head.latest, was changed");
             }
             if epoch != head.epoch {

@@ -9,6 +9,7 @@ use crate::harness::{Backend, Env, backends, files, home::Home};
 use gradus::{
     db::log,
     model::{access::PrincipalKind, event::Change},
+    ops::start::fill_latest,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -18,6 +19,13 @@ async fn make_bare(env: &Env) {
     unguard(env).await;
     let bare = "UPDATE events SET checkpoint = SUBSTR(checkpoint, 2, 96)";
     tamper(env, &[bare, "UPDATE log_head SET latest = NULL"]).await;
+}
+
+/// What a program of today does first.
+async fn start(env: &Env) {
+    let mut tx = env.cx.db.write().await.unwrap();
+    fill_latest(&mut tx).await.unwrap();
+    tx.commit().await.unwrap();
 }
 
 async fn rows(env: &Env) -> Vec<(i64, Vec<u8>, Option<Vec<u8>>)> {
@@ -37,12 +45,17 @@ backends! {
         let before = checkpoint(&env).await;
         let proof = env.get("/v1/log/proof/3").expect(200).await.text();
         make_bare(&env).await;
+        let report = verify(&env, None).await;
+        let missing = report["first_bad"]["reason"].as_str().unwrap_or_default().contains("log_head.latest");
+        assert!(missing, "whoever takes all seals and the time away is found: {report}");
+        start(&env).await;
         let old = rows(&env).await;
         assert!(old.iter().flat_map(|(_, _, kept)| kept).all(|kept| kept.len() == 96));
         assert_eq!(verify(&env, None).await["first_bad"], Value::Null);
         assert_eq!(checkpoint(&env).await, before);
         assert_eq!(env.get("/v1/log/proof/3").expect(200).await.text(), proof);
-        // The clock was put back meanwhile: the head keeps the time from here on only.
+        // The clock was put back meanwhile, and a program that kept the time from there on only has gone on.
+        tamper(&env, &["UPDATE log_head SET latest = NULL"]).await;
         let at = gradus::clock::Clock::now(&*env.clock) - Duration::from_secs(3600);
         let mut tx = env.cx.db.write().await.unwrap();
         let change = Change::UserAdded { user: "earlier".parse().unwrap(), kind: PrincipalKind::Person };
@@ -65,6 +78,7 @@ backends! {
         env.namespace("acme").await;
         fill(&env, 300).await;
         make_bare(&env).await;
+        start(&env).await;
         let end = open(&env, &checkpoint(&env).await).await.size;
         fill_more(&env).await;
         let rows = rows(&env).await;
@@ -115,6 +129,7 @@ backends! {
         fill(&env, 300).await;
         let known = checkpoint(&env).await;
         make_bare(&env).await;
+        start(&env).await;
         let short = literal(env.backend.is_postgres(), &[1, 2]);
         tamper(&env, &[&format!("UPDATE events SET checkpoint = {short} WHERE position = 40")]).await;
         assert_eq!(verify(&env, None).await["first_bad"]["position"], 40);
