@@ -112,11 +112,3 @@ pub async fn tell(tx: &mut Tx, workload: &Workload, day: Day) -> Result<bool> {
                AND (told_overdue IS NULL OR told_overdue <> review_on)";
     Ok(execute!(tx, sql, workload.as_str(), day.to_string()) == 1)
 }
-
-/// Cards of before an entry of the log, workload and position, that no entry tells of.
-pub async fn untold(tx: &mut Tx, before: i64) -> Result<Vec<(String, i64)>> {
-    let sql = "SELECT c.workload, c.position FROM workload_cards c WHERE c.position < $1 AND NOT EXISTS
-               (SELECT 1 FROM events e WHERE e.position = c.position AND e.kind = 'workload_described'
-                AND e.workload = c.workload)";
-    Ok(all!(tx, sql, before))
-}

@@ -1,9 +1,6 @@
 //! Rows that follow from events, to be compared with what the events say of them.
 
-use super::{
-    to_sql,
-    tx::{Tx, all, on, optional},
-};
+use super::tx::{Tx, all, on, optional};
 use crate::error::Result;
 
 /// Rows that one statement reads.
@@ -94,15 +91,42 @@ pub async fn policy(tx: &mut Tx, scope: &str, number: i64) -> Result<Option<Opti
     Ok(row.map(|(digest,)| digest))
 }
 
-/// How many versions, moves, pieces of evidence and policies there are of before an entry.
-pub async fn counts(tx: &mut Tx, size: u64) -> Result<[u64; 4]> {
-    let sql = "SELECT (SELECT COUNT(*) FROM versions WHERE position IS NULL OR position < $1),
-                      (SELECT COUNT(*) FROM moves WHERE position < $1),
-                      (SELECT COUNT(*) FROM evidence WHERE position IS NULL OR position < $1),
-                      (SELECT COUNT(*) FROM policies WHERE position IS NULL OR position < $1)";
-    let row: Option<(i64, i64, i64, i64)> = optional!(tx, sql, to_sql(size)?);
+/// How many versions, moves, pieces of evidence and policies there are.
+pub async fn counts(tx: &mut Tx) -> Result<[u64; 4]> {
+    let sql = "SELECT (SELECT COUNT(*) FROM versions), (SELECT COUNT(*) FROM moves),
+                      (SELECT COUNT(*) FROM evidence), (SELECT COUNT(*) FROM policies)";
+    let row: Option<(i64, i64, i64, i64)> = optional!(tx, sql);
     let (versions, moves, evidence, policies) = row.unwrap_or_default();
     Ok([versions, moves, evidence, policies].map(super::from_sql))
+}
+
+/// Table, key, what it says, and of a version that was not purged its document.
+pub type UntoldRow = (String, String, String, Option<String>);
+
+/// Rows that say which entry tells of them, where no entry of that kind is. A few of the oldest do not say it.
+pub async fn untold(tx: &mut Tx) -> Result<Vec<UntoldRow>> {
+    let sql = "SELECT 'versions', workload || ':' || version, digest,
+                   CASE WHEN purged_at IS NULL THEN document END FROM versions v
+               WHERE position IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e
+                   WHERE e.position = v.position AND e.workload = v.workload AND e.kind = 'pushed')
+               UNION ALL
+               SELECT 'moves', workload || ':' || stage || ' ' || CAST(number AS TEXT), version || ' ' || digest, NULL FROM moves m
+               WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.position = m.position AND e.workload = m.workload
+                   AND e.kind IN ('promoted', 'rolled_back'))
+               UNION ALL
+               SELECT 'evidence', repository || '@' || digest, subject, NULL FROM evidence s
+               WHERE position IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e WHERE e.position = s.position
+                   AND e.workload = s.repository AND e.kind IN ('evidence_attached', 'approved', 'rejected'))
+               UNION ALL
+               SELECT 'policies', scope || ' ' || CAST(number AS TEXT), COALESCE(digest, ''), NULL FROM policies p
+               WHERE position IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e WHERE e.position = p.position
+                   AND e.kind = 'policy_applied')
+               UNION ALL
+               SELECT 'workload_cards', workload, COALESCE(owner, '') || ' ' || COALESCE(purpose, '') || ' '
+                   || COALESCE(limits, '') || ' ' || COALESCE(risk, '') || ' ' || COALESCE(review_on, ''), NULL FROM workload_cards c
+               WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.position = c.position AND e.workload = c.workload
+                   AND e.kind = 'workload_described')";
+    Ok(all!(tx, sql))
 }
 
 /// How many versions have had their content taken away.

@@ -4,11 +4,10 @@
 use super::{
     Context,
     audit::signer,
-    baseline::Baseline,
     blame::fraction,
     named::Named,
     promote::check_reason,
-    told::Told,
+    told::{Baseline, Told},
     verify::{Damage, Examined, examine, go_through, lost},
     walk::{Accepted, Walk},
 };
@@ -154,8 +153,9 @@ async fn repair(
     if walk.is_cut {
         return Err(refuse(format!("the entry is not there: {}", walk.size())));
     }
-    // Once more, now that there is an entry in each place: what they tell otherwise than the tables, and which documents.
-    let (mut named, mut told) = (Named::default(), Told::new(&found.forgiven));
+    // Once more, now that there is an entry in each place: what they tell otherwise than the tables and which documents are
+    // lost, with all that was accepted before. Nobody writes as long as that takes.
+    let (mut named, mut told) = (Named::default(), Told::default());
     let range = Accepted { from, to: size, kept: None };
     let again = Walk::new(signer.clone(), None, vec![range], std::iter::empty());
     go_through(tx, &mut [], again, size, Some((&mut named, &mut told))).await?;
@@ -164,8 +164,8 @@ async fn repair(
         found: what.to_owned(),
         kept: walk.kept_hash(),
         missing,
-        documents: found.forgiven.unforgiven(lost(tx, named, size).await?),
-        tables: Some(Baseline::of(tx, size, told.otherwise()).await?),
+        documents: lost(tx, named, size).await?,
+        tables: Some(Baseline::of(tx, told.otherwise()).await?),
     };
     let bytes = serde_json::to_vec(&damage).map_err(|source| {
         Error::internal("damage_encoding", "what was damaged could not be written").source(source)

@@ -3,10 +3,9 @@
 use super::{
     Context,
     audit::signer,
-    baseline::Baseline,
     blame::{blame, fraction},
     named::{Lost, Named},
-    told::Told,
+    told::{Baseline, Told},
     walk::{Accepted, Found, Mention, Walk},
 };
 use crate::{
@@ -16,6 +15,7 @@ use crate::{
     },
     error::{Error, Result},
     model::{
+        digest::Digest,
         entry,
         event::{Change, Event, LogDamage, LogState},
         merkle::{Frontier, Hash},
@@ -26,7 +26,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD as BASE64};
 use chrono::{DateTime, Utc};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// What going through the whole log found.
@@ -250,8 +250,8 @@ async fn recoveries(tx: &mut Tx, size: u64) -> Result<Vec<Recovery>> {
 pub(super) struct Forgiven {
     pub ranges: Vec<Accepted>,
     documents: Vec<Lost>,
-    /// By the entries that accepted damage; `None`: it was not noted.
-    pub baselines: BTreeMap<u64, Option<Baseline>>,
+    /// The last entry that accepted damage, and what the tables said then; `None`: it was not noted.
+    pub accepted: Option<(u64, Option<Baseline>)>,
 }
 
 impl Forgiven {
@@ -269,18 +269,22 @@ async fn forgiven(tx: &mut Tx, recoveries: &[Recovery]) -> Result<Forgiven> {
     let mut all = Forgiven::default();
     for recovery in recoveries.iter().rev() {
         let Some(damage) = &recovery.damage else { continue };
-        // Without the document, which the walk will find to be missing, nothing is known of the rest.
+        // Without the document, which is then found to be missing or changed, nothing is known of the rest.
         let bytes = documents::read(tx, &damage.document).await.ok();
+        let bytes = bytes.filter(|bytes| Digest::sha256(bytes) == damage.document);
         let document = bytes.and_then(|bytes| serde_json::from_slice::<Damage>(&bytes).ok());
         let range = Accepted {
             from: damage.position,
             to: recovery.position,
             kept: document.as_ref().map(|document| document.kept.clone()),
         };
-        let (documents, tables) =
-            document.map(|document| (document.documents, document.tables)).unwrap_or_default();
-        all.documents.extend(documents);
-        all.baselines.insert(recovery.position, tables);
+        // The last one has all in it that was accepted before.
+        if all.accepted.is_none() {
+            let (documents, tables) =
+                document.map(|document| (document.documents, document.tables)).unwrap_or_default();
+            all.documents = documents;
+            all.accepted = Some((recovery.position, tables));
+        }
         // A later one that reaches back over it has taken it in.
         if !all.ranges.iter().any(|later| later.from <= range.from) {
             all.ranges.push(range);

@@ -162,11 +162,21 @@ backends! {
         env.call("PATCH", "/v1/workloads/acme/x/card").json(json!({ "purpose": "help all" })).expect(200).await;
         env.someone("cy", &[Role::Auditor]).await;
         sound("what was done since is told").await;
-        let tables = ["stages", "moves", "holds", "members", "workload_cards", "versions"];
+        let tables = ["stages", "moves", "holds", "members", "workload_cards", "versions", "documents"];
+        let recovered = env.get("/v1/events?kind=log_recovered").expect(200).await.value();
+        let document = recovered["items"][0]["data"]["damage"]["document"].as_str().unwrap().to_owned();
         for table in tables {
             tamper(&env, &[&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")]).await;
         }
+        let gone = format!("DELETE FROM documents WHERE digest = '{document}'");
+        let other = format!("UPDATE documents SET bytes = (SELECT bytes FROM kept_documents WHERE digest <> '{document}' LIMIT 1) WHERE digest = '{document}'");
         for (wrong, says) in [
+            (&*gone, "document that the entry names is missing"),
+            (&*other, "document that the entry names was changed"),
+            ("UPDATE moves SET version = '7.7.7' WHERE stage = 'production' AND number = 1", "move 1 of acme/x:production"),
+            ("DELETE FROM moves WHERE stage = 'production' AND number = 1", "move 1 of acme/x:production"),
+            ("UPDATE workload_cards SET purpose = 'none', position = 9000000", "row of the table workload_cards"),
+            ("UPDATE moves SET position = 9000000 WHERE stage = 'production' AND number = 2", "row of the table moves"),
             ("INSERT INTO members VALUES ('*', 'bo', 'admin')", "bo has the role admin in *"),
             ("DELETE FROM members WHERE principal = 'bo'", "bo has not the role approver in acme"),
             ("DELETE FROM members WHERE principal = 'cy'", "cy has not the role auditor in acme"),
@@ -189,6 +199,40 @@ backends! {
             }
             sound(wrong).await;
         }
+    }
+
+    /// The entries are gone and the head was put back; the rows that they told of are there.
+    async fn a_lost_end_can_be_accepted_with_its_rows(env: Env) {
+        env.namespace("acme").await;
+        let root = env.root();
+        root.push("one").await;
+        unguard(&env).await;
+        tamper(&env, &["CREATE TABLE kept_head AS SELECT * FROM log_head"]).await;
+        let size = verify(&env, None).await["size"].as_u64().unwrap();
+        let version = root.push("two").await;
+        root.evaluate(&version, 80, 100).await;
+        root.promote(&version, "production").await;
+        env.call("PATCH", "/v1/workloads/acme/x/card").json(json!({ "purpose": "help" })).expect(200).await;
+        let late = checkpoint(&env).await;
+        go_back(&env, size).await;
+        assert!(verify(&env, None).await["first_bad"].is_object());
+        assert_eq!(recover(&env, &late, true).await.status, 200);
+        let sound = async |when: &str| {
+            let report = verify(&env, None).await;
+            assert_eq!(report["first_bad"], Value::Null, "{when}: {report}");
+        };
+        sound("at once").await;
+        for text in ["three", "four", "five"] {
+            let version = root.push(text).await;
+            root.evaluate(&version, 80, 100).await;
+            root.promote(&version, "production").await;
+            sound(text).await;
+        }
+        env.call("PATCH", "/v1/workloads/acme/x/card").json(json!({ "purpose": "help all" })).expect(200).await;
+        sound("a card").await;
+        tamper(&env, &["UPDATE versions SET document = REPLACE(document, '{', '{ ') WHERE version = '1.0.1'"]).await;
+        let report = verify(&env, None).await;
+        assert!(report["first_bad"].is_object(), "{report}");
     }
 }
 

@@ -2,39 +2,30 @@
 //! workloads, quarantines and holds.
 //! Whoever changes one of them behind the registry's back changes what it answers.
 
-use super::{
-    baseline::Baseline,
-    standing::{Standing, touched},
-    take_away::read_list,
-    verify::Forgiven,
-    walk::Accepted,
-};
+mod baseline;
+mod rows;
+mod standing;
+
+pub(super) use baseline::Baseline;
+
+use super::{take_away::read_list, verify::Forgiven};
 use crate::{
     db::{
-        Tx, cards, evidence, log,
+        Tx, cards, evidence,
         told::{self, AT_ONCE, Member},
     },
     error::Result,
-    model::{
-        card::Card,
-        digest::Digest,
-        event::{Change, Event},
-        name::Workload,
-    },
+    model::{card::Card, digest::Digest, event::Change, name::Workload},
 };
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    ops::Range,
-};
+use standing::Standing;
+use std::{collections::BTreeSet, ops::Range};
 
 #[derive(Default)]
 pub(super) struct Told {
-    /// By the positions of the entries that accepted damage.
-    baselines: BTreeMap<u64, Option<Baseline>>,
-    /// The last of them that was come to.
-    base: Option<Option<Baseline>>,
+    /// The last entry that accepted damage, and what the tables said then; `None`: it was not noted.
+    accepted: Option<(u64, Option<Baseline>)>,
     /// Entries of which nothing was noted when they were accepted.
-    unknown: Vec<Range<u64>>,
+    unknown: Range<u64>,
     /// Of versions, moves, evidence and policies.
     counts: [u64; 4],
     /// Of versions whose content was taken away.
@@ -43,7 +34,8 @@ pub(super) struct Told {
     standing: Standing,
     /// What is not as it was told: the first place.
     bad: Option<(u64, String)>,
-    otherwise: BTreeSet<u64>,
+    /// Entries that tell otherwise than the tables, and what the tables say.
+    otherwise: BTreeSet<(u64, String)>,
 }
 
 struct ToldVersion {
@@ -70,24 +62,30 @@ struct ToldEvidence {
 }
 
 impl Told {
-    /// What damage was accepted, and with it what the tables said then.
+    /// For comparing from what the tables said when damage was last accepted.
     pub fn new(forgiven: &Forgiven) -> Self {
-        let baselines = forgiven.baselines.clone();
-        let otherwise =
-            baselines.values().flatten().flat_map(|baseline| &baseline.otherwise).copied().collect();
-        let is_unknown = |one: &&Accepted| matches!(baselines.get(&one.to), Some(None));
-        let unknown = forgiven.ranges.iter().filter(is_unknown).map(|one| one.from..one.to).collect();
-        Self { otherwise, unknown, baselines, ..Self::default() }
+        let accepted = forgiven.accepted.clone();
+        let unknown = match (&accepted, forgiven.ranges.iter().max_by_key(|range| range.to)) {
+            (Some((to, None)), Some(range)) if range.to == *to => range.from..range.to,
+            _ => 0..0,
+        };
+        Self { accepted, unknown, ..Self::default() }
     }
 
-    /// Entries that tell otherwise than the tables, with those that were accepted before.
-    pub fn otherwise(self) -> BTreeSet<u64> {
+    /// What entries tell otherwise than the tables.
+    pub fn otherwise(self) -> BTreeSet<(u64, String)> {
         self.otherwise
     }
 
-    /// That an entry is not what the tables say.
-    fn tells_otherwise(&mut self, position: u64, what: String) {
-        if !self.unknown.iter().any(|range| range.contains(&position)) && self.otherwise.insert(position) {
+    /// That an entry is not what the tables say, which is `now`.
+    fn tells_otherwise(&mut self, position: u64, what: String, now: String) {
+        let found = (position, now);
+        let is_accepted = match &self.accepted {
+            Some((to, Some(baseline))) => position < *to && baseline.otherwise.contains(&found),
+            _ => self.unknown.contains(&position),
+        };
+        self.otherwise.insert(found);
+        if !is_accepted {
             self.is_bad(position, what);
         }
     }
@@ -102,9 +100,11 @@ impl Told {
     pub async fn take(&mut self, tx: &mut Tx, entries: Vec<(u64, Change)>) -> Result<()> {
         let (mut versions, mut moves, mut said) = (Vec::new(), Vec::new(), Vec::new());
         for (position, change) in entries {
+            if let Some(table) = rows::table(&change) {
+                self.counts[table] = self.counts[table].saturating_add(1);
+            }
             match change {
                 Change::Pushed { workload, version, digest, document, .. } => {
-                    self.counts[0] += 1;
                     let key = (workload.to_string(), version.to_string());
                     versions.push(ToldVersion {
                         position,
@@ -136,7 +136,6 @@ impl Told {
                 }
                 Change::Promoted { workload, stage, number, version, digest, .. }
                 | Change::RolledBack { workload, stage, number, version, digest, .. } => {
-                    self.counts[1] += 1;
                     let key = (workload.to_string(), stage.to_string(), number);
                     let (version, digest) = (version.to_string(), digest.to_string());
                     moves.push(ToldMove { position, key, version, digest });
@@ -144,16 +143,14 @@ impl Told {
                 Change::EvidenceAttached { workload, subject, evidence, said: digest, .. }
                 | Change::Approved { workload, digest: subject, evidence, said: digest, .. }
                 | Change::Rejected { workload, digest: subject, evidence, said: digest, .. } => {
-                    self.counts[2] += 1;
                     let key = (workload.to_string(), evidence.to_string());
                     said.push(ToldEvidence { position, key, subject: subject.to_string(), said: digest });
                 }
                 Change::PolicyApplied { scope, number, policy } => {
-                    self.counts[3] += 1;
                     let stored = told::policy(tx, &scope, number).await?;
                     if stored != Some(policy.map(|policy| policy.to_string())) {
                         let what = format!("policy {number} of {scope} is not what the entry tells");
-                        self.tells_otherwise(position, what);
+                        self.tells_otherwise(position, what, format!("{stored:?}"));
                     }
                 }
                 Change::WorkloadDescribed { workload, owner, purpose, limits, risk, review_on } => {
@@ -174,14 +171,14 @@ impl Told {
 
     /// Damage was accepted with this entry: all before it is as the tables were then.
     fn begin_anew(&mut self, position: u64) {
-        let Some(baseline) = self.baselines.remove(&position) else { return };
-        if let Some(baseline) = &baseline {
+        if let Some((to, Some(baseline))) = &self.accepted
+            && *to == position
+        {
             self.counts = baseline.counts;
             self.purged = baseline.purged;
             self.members = baseline.members.clone();
             self.standing = Standing::at(position, baseline.standing.iter().cloned());
         }
-        self.base = Some(baseline);
     }
 
     /// Files that a purge took are not taken in again.
@@ -200,7 +197,7 @@ impl Told {
             if let Some((_, file)) = some.iter().find(|key| !rows.contains(key)) {
                 let what =
                     format!("the file {file} of {workload} is not refused any more, which the entry tells");
-                self.tells_otherwise(position, what);
+                self.tells_otherwise(position, what, file.clone());
             }
         }
         Ok(())
@@ -217,8 +214,10 @@ impl Told {
         let at = i64::try_from(position).unwrap_or(i64::MAX);
         let row = cards::find(tx, workload).await?;
         let is_last = row.as_ref().is_some_and(|row| row.position == at);
-        if !row.is_some_and(|row| row.position > at || is_last && row.card == *card) {
-            self.tells_otherwise(position, format!("the card of {workload} is not what the entry tells"));
+        if !row.as_ref().is_some_and(|row| row.position > at || is_last && row.card == *card) {
+            let what = format!("the card of {workload} is not what the entry tells");
+            let now = format!("{:?}", row.map(|row| (row.position, row.card)));
+            self.tells_otherwise(position, what, now);
         }
         Ok(())
     }
@@ -242,7 +241,11 @@ impl Told {
                 if !fits {
                     let (workload, version) = &one.key;
                     let what = format!("version {workload}:{version} is not what the entry tells");
-                    self.tells_otherwise(one.position, what);
+                    let now = row.map(|(_, _, digest, document, yanked, purged)| {
+                        let document = Digest::sha256(document.as_bytes());
+                        (digest, document, *yanked || !one.yanked, *purged || !one.purged)
+                    });
+                    self.tells_otherwise(one.position, what, format!("{now:?}"));
                 }
             }
         }
@@ -258,7 +261,7 @@ impl Told {
                 let row = rows.iter().find(|row| (&row.0, &row.1, &row.2) == (workload, stage, number));
                 if !row.is_some_and(|row| row.3 == one.version && row.4 == one.digest) {
                     let what = format!("move {number} of {workload}:{stage} is not what the entry tells");
-                    self.tells_otherwise(one.position, what);
+                    self.tells_otherwise(one.position, what, format!("{row:?}"));
                 }
             }
         }
@@ -284,7 +287,10 @@ impl Told {
                 };
                 if !fits {
                     let what = format!("evidence {} is not what the entry tells", one.key.1);
-                    self.tells_otherwise(one.position, what);
+                    let now = row.map(|(_, _, subject, statement, has_examples)| {
+                        (subject, Digest::sha256(statement.as_bytes()), has_examples)
+                    });
+                    self.tells_otherwise(one.position, what, format!("{now:?}"));
                 }
             }
         }
@@ -293,61 +299,13 @@ impl Told {
 
     /// What is in the tables and was told by no entry before `size`.
     pub async fn end(mut self, tx: &mut Tx, size: u64) -> Result<Option<(u64, String)>> {
-        match self.base.take() {
+        match self.accepted.take() {
             // What lost entries told of cannot be told from what nobody told of.
-            Some(None) => {}
-            Some(Some(accepted)) => self.check_rows(tx, size, &accepted).await?,
+            Some((_, None)) => {}
+            Some((_, Some(accepted))) => self.check_rows(tx, size, &accepted).await?,
             None => self.check_rows(tx, size, &Baseline::default()).await?,
         }
         Ok(self.bad)
-    }
-
-    async fn check_rows(&mut self, tx: &mut Tx, size: u64, accepted: &Baseline) -> Result<()> {
-        let there = told::counts(tx, size).await?;
-        let tables = ["versions", "moves", "evidence", "policies"];
-        for ((there, told), table) in there.into_iter().zip(self.counts).zip(tables) {
-            if there > told {
-                self.is_bad(
-                    size,
-                    format!("the table {table} has {} rows that no entry tells of", there - told),
-                );
-            }
-        }
-        let untold = cards::untold(tx, i64::try_from(size).unwrap_or(i64::MAX)).await?;
-        if let Some((workload, _)) = untold.into_iter().find(|card| !accepted.cards.contains(card)) {
-            self.is_bad(size, format!("there is a card of {workload} that no entry tells of"));
-        }
-        let stages = told::stages_without_move(tx).await?;
-        if let Some((workload, stage, ..)) = stages.into_iter().find(|stage| !accepted.stages.contains(stage))
-        {
-            self.is_bad(size, format!("{workload}:{stage} does not hold what its last move brought there"));
-        }
-        let standing = told::standing(tx).await?;
-        let now: BTreeSet<Member> = told::members(tx).await?.into_iter().collect();
-        // Counted before what was done meanwhile is read, so that nothing is missed between.
-        let purged = told::count_purged(tx).await?;
-        let Later { members: later, purged: purged_later, touched } = later(tx, size).await?;
-        if purged > self.purged + purged_later {
-            self.is_bad(
-                size,
-                format!(
-                    "{} versions are purged, which no entry tells of",
-                    purged - self.purged - purged_later
-                ),
-            );
-        }
-        let other = now.symmetric_difference(&self.members).find(|member| !later.contains(*member)).cloned();
-        if let Some((namespace, who, role)) = other {
-            let what = match now.contains(&(namespace.clone(), who.clone(), role.clone())) {
-                true => format!("{who} has the role {role} in {namespace}, which no entry tells of"),
-                false => format!("{who} has not the role {role} in {namespace}, which entries tell of"),
-            };
-            self.is_bad(size, what);
-        }
-        if let Some((position, what)) = std::mem::take(&mut self.standing).differs(standing, &touched, size) {
-            self.is_bad(position, what);
-        }
-        Ok(())
     }
 }
 
@@ -361,37 +319,5 @@ fn follow(members: &mut BTreeSet<Member>, change: &Change) {
             members.remove(&(namespace.clone(), principal.to_string(), role.name().to_owned()));
         }
         _ => {}
-    }
-}
-
-/// What was done while the log was gone through.
-#[derive(Default)]
-struct Later {
-    /// Roles that were given or taken.
-    members: BTreeSet<Member>,
-    /// Versions whose content was taken away.
-    purged: u64,
-    /// Quarantines and holds that were set or cleared.
-    touched: BTreeSet<String>,
-}
-
-async fn later(tx: &mut Tx, size: u64) -> Result<Later> {
-    let (mut at, mut later) = (size, Later::default());
-    loop {
-        let entries = log::entries(tx, at, 1000).await?;
-        let Some((last, ..)) = entries.last() else { return Ok(later) };
-        at = u64::try_from(*last).unwrap_or(u64::MAX).saturating_add(1);
-        for (_, bytes, _) in entries {
-            let Ok(event) = Event::from_bytes(&bytes) else { continue };
-            later.touched.extend(touched(&event.change).cloned());
-            match event.change {
-                Change::MemberAdded { namespace, principal, role }
-                | Change::MemberRemoved { namespace, principal, role } => {
-                    later.members.insert((namespace, principal.to_string(), role.name().to_owned()));
-                }
-                Change::Purged { versions, .. } => later.purged += versions.len() as u64,
-                _ => {}
-            }
-        }
     }
 }
