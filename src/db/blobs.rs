@@ -1,7 +1,9 @@
 //! Where bytes lie, and through which repositories they may be seen.
 
 use super::{
-    from_sql, read, to_sql,
+    from_sql,
+    manifests::is_index,
+    read, to_sql,
     tx::{Tx, all, execute, optional},
 };
 use crate::{
@@ -207,7 +209,12 @@ pub async fn linked_from(
 
 /// A manifest of the repository that needs this blob.
 pub async fn used_by(tx: &mut Tx, repository: &Workload, digest: &Digest) -> Result<Option<Digest>> {
-    let sql = "SELECT manifest FROM manifest_uses WHERE repository = $1 AND digest = $2 LIMIT 1";
+    let sql = concat!(
+        "SELECT u.manifest FROM manifest_uses u JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest
+         WHERE u.repository = $1 AND u.digest = $2 AND NOT ",
+        is_index!(),
+        " LIMIT 1"
+    );
     let row: Option<(String,)> = optional!(tx, sql, repository.as_str(), digest.as_str());
     row.map(|(manifest,)| read("manifest_uses", &manifest)).transpose()
 }

@@ -19,11 +19,16 @@ pub async fn unused_links(
     before: DateTime<Utc>,
     limit: i64,
 ) -> Result<Vec<(Workload, Digest, u64)>> {
-    let sql = "SELECT l.repository, l.digest, l.size FROM blob_links l WHERE l.used_at < $1 AND NOT EXISTS (
-                   SELECT 1 FROM manifest_uses u WHERE u.repository = l.repository AND u.digest = l.digest)
+    let sql = concat!(
+        "SELECT l.repository, l.digest, l.size FROM blob_links l WHERE l.used_at < $1 AND NOT EXISTS (
+             SELECT 1 FROM manifest_uses u JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest
+             WHERE u.repository = l.repository AND u.digest = l.digest AND NOT ",
+        is_index!(),
+        ")
                    AND NOT EXISTS (SELECT 1 FROM drift_runs r JOIN monitors m ON m.id = r.monitor
                        WHERE r.profile = l.digest AND m.repository = l.repository AND m.removed_at IS NULL)
-               ORDER BY l.repository, l.digest LIMIT $2";
+               ORDER BY l.repository, l.digest LIMIT $2"
+    );
     let rows: Vec<(String, String, i64)> = all!(tx, sql, before, limit);
     let link = |(repository, digest, size): (String, String, i64)| {
         Ok((read("blob_links", &repository)?, read("blob_links", &digest)?, from_sql(size)))

@@ -225,3 +225,14 @@ pub async fn versions_with(
     let rows: Vec<(String,)> = all!(tx, sql, workload.as_str(), file.as_str(), limit);
     rows.into_iter().map(|(version,)| read("versions", &version)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::model::manifest::{DOCKER_LIST, INDEX};
+
+    #[test]
+    fn indexes_are_told_by_the_types_that_the_model_knows() {
+        assert!([INDEX, DOCKER_LIST].iter().all(|name| is_index!().contains(&format!("'{name}'"))));
+        assert_eq!(is_index!().matches("application/").count(), 2);
+    }
+}

@@ -128,11 +128,11 @@ pub async fn kept(
                    WHERE workload = $1 AND state = 'pending' AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'aliased', digest FROM tags WHERE repository = $1 AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'listed', v.digest FROM versions v
-                   JOIN manifest_uses u ON u.repository = v.workload AND u.digest = v.digest
-                   JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest AND ",
+                   WHERE v.workload = $1 AND ($2 IS NULL OR v.digest = $2) AND EXISTS (
+                       SELECT 1 FROM manifest_uses u JOIN manifests m ON m.repository = u.repository AND m.digest = u.manifest
+                       WHERE u.repository = v.workload AND u.digest = v.digest AND ",
         is_index!(),
-        "
-                   WHERE v.workload = $1 AND ($2 IS NULL OR v.digest = $2)
+        ")
                UNION SELECT 'running', digest FROM deployments
                    WHERE workload = $1 AND status <> 'retired' AND ($2 IS NULL OR digest = $2)
                UNION SELECT 'running', running_digest FROM deployments

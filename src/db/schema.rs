@@ -30,6 +30,7 @@ const SHARED: &[Text] = texts! {
     22 "limits" "0022_limits.sql",
     24 "reads" "0024_reads.sql",
     26 "removal" "0026_removal.sql",
+    28 "uses_by_digest" "0028_uses_by_digest.sql",
 };
 
 pub(super) const SQLITE: &[Text] = texts! { 2 "append_only" "sqlite/0002_append_only.sql" };
