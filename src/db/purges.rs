@@ -169,11 +169,11 @@ pub async fn blobs_of(tx: &mut Tx, workload: &Workload, manifest: &Digest) -> Re
                JOIN blobs b ON b.store = l.store AND b.digest = l.digest
                WHERE u.repository = $1 AND u.manifest = $2 ORDER BY b.digest";
     let rows: Vec<(String, String, String, i64)> = all!(tx, sql, workload.as_str(), manifest.as_str());
-    rows.into_iter()
-        .map(|(store, digest, key, size)| {
-            Ok(LinkedBlob { store, digest: read("blobs", &digest)?, key, size: from_sql(size) })
-        })
-        .collect()
+    rows.into_iter().map(linked).collect()
+}
+
+fn linked((store, digest, key, size): (String, String, String, i64)) -> Result<LinkedBlob> {
+    Ok(LinkedBlob { store, digest: read("blobs", &digest)?, key, size: from_sql(size) })
 }
 
 pub struct LinkedBlob {
@@ -236,6 +236,16 @@ pub async fn note_blob(tx: &mut Tx, workload: &Workload, blob: &Digest, at: Date
                ON CONFLICT (repository, digest) DO NOTHING";
     execute!(tx, sql, workload.as_str(), blob.as_str(), at);
     Ok(())
+}
+
+/// Blobs of a store after a digest that went with a purge somewhere and are linked nowhere.
+pub async fn left(tx: &mut Tx, store: &str, after: &str, limit: i64) -> Result<Vec<LinkedBlob>> {
+    let sql = "SELECT b.store, b.digest, b.key, b.size FROM blobs b
+               WHERE b.store = $1 AND b.digest > $2 AND b.digest IN (SELECT p.digest FROM purged_blobs p)
+                   AND NOT EXISTS (SELECT 1 FROM blob_links l WHERE l.store = b.store AND l.digest = b.digest)
+               ORDER BY b.digest LIMIT $3";
+    let rows: Vec<(String, String, String, i64)> = all!(tx, sql, store, after, limit);
+    rows.into_iter().map(linked).collect()
 }
 
 /// Since when a file is not taken in any more.

@@ -10,7 +10,7 @@ use crate::{
     error::{Error, Result},
     model::{access::Actor, name::PrincipalName},
     ops::{
-        Context, cards, garbage, hooks as ops_hooks, lineage, reads as ops_reads, retention, scrub,
+        Context, backup, cards, garbage, hooks as ops_hooks, lineage, reads as ops_reads, retention, scrub,
         settle as ops_settle,
     },
 };
@@ -152,6 +152,7 @@ pub async fn start(cx: &Arc<Context>) -> Result<JobScheduler> {
             if let Err(error) = ops_hooks::give_up_old(&cx).await {
                 tracing::error!(?error, "what waits too long for hooks could not be given up");
             }
+            backup::finish_purges(&cx).await;
         })
     });
     scheduler.add(expiry.map_err(failed)?).await.map_err(failed)?;
@@ -171,7 +172,8 @@ const HOUSEKEEPING: &str = "*/15 * * * * *";
 /// How often it is looked whether it is recorded of all versions what they are made of.
 const INDEX: &str = "*/5 * * * * *";
 
-/// How often it is looked whether what is to be sent waits too long.
+/// How often it is looked whether what is to be sent waits too long, and whether purged bytes are left of a backup that was
+/// killed.
 const EXPIRY: &str = "30 7 * * * *";
 
 /// When it is looked whether reviews of workloads are overdue: they are from the first moment of a day on; what could not be told

@@ -1,7 +1,7 @@
 //! Backups of a running registry: the facts of one moment, then the bytes they name. Garbage collection is held from the
 //! beginning to the end, or until whoever takes the backup has not been heard of for a quarter of an hour.
 
-use super::Context;
+use super::{Context, erase};
 use crate::{
     blobs::{ByteStream, Hasher},
     db::{SCHEMA, backups, blobs, facts, log},
@@ -45,6 +45,7 @@ fn lapsed(id: &str) -> Error {
 pub async fn begin(cx: &Context, actor: &Actor) -> Result<Held> {
     let (id, now) = (cx.clock.id().to_string(), cx.clock.now());
     let until = now + HELD;
+    finish_purges(cx).await;
     let mut tx = cx.db.write().await?;
     log::lock(&mut tx).await?;
     backups::insert(&mut tx, &id, actor.principal.as_str(), now, until).await?;
@@ -70,7 +71,18 @@ pub async fn renew(cx: &Context, id: &str) -> Result<Held> {
 pub async fn end(cx: &Context, id: &str) -> Result<()> {
     let mut tx = cx.db.write().await?;
     backups::end(&mut tx, id, cx.clock.now()).await?;
-    tx.commit().await
+    tx.commit().await?;
+    finish_purges(cx).await;
+    Ok(())
+}
+
+/// What was purged while a backup was being taken is in no later one.
+pub async fn finish_purges(cx: &Context) {
+    match erase::finish(cx).await {
+        Ok(()) => {}
+        Err(error) if error.code == "backup_running" => {}
+        Err(error) => tracing::warn!(%error, "purged bytes were not deleted yet"),
+    }
 }
 
 /// Fails while a backup is being taken. In a transaction that deletes bytes or what names them, after [`log::lock`]: then

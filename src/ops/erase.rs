@@ -1,6 +1,6 @@
 //! Deleting the bytes of what was taken away, once that is committed.
 
-use super::{Context, along::TakenAlong, claim, garbage, take_away::Gone};
+use super::{Context, along::TakenAlong, backup, claim, garbage, take_away::Gone};
 use crate::{
     db::purges::{self, LinkedBlob},
     error::Result,
@@ -13,6 +13,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
+/// Blobs that are looked up at a time.
+const LEFT: i64 = 100;
 /// Most repositories that are looked at for who else uses a blob.
 const OTHERS_MAX: i64 = 100;
 
@@ -65,15 +67,35 @@ pub(super) async fn erase(cx: &Context, actor: &Actor, workload: &Workload, gone
             Ok((false, others)) if others.is_empty() => {}
             Ok((false, others)) => done.kept.push(kept(actor, blob, others)),
             Err(error) => {
-                tracing::warn!(%workload, digest = %blob.digest, %error, "purged bytes were not deleted; garbage collection will");
+                tracing::warn!(%workload, digest = %blob.digest, %error, "purged bytes were not deleted yet");
                 done.notes.push(format!(
-                    "the bytes of {} could not be deleted now: {error}; gradus gc --delete does it, when they are a day old",
+                    "the bytes of {} could not be deleted now: {error}; a server does it when that is over, within an hour, and at once: gradus gc --delete --grace 0",
                     blob.digest
                 ));
             }
         }
     }
     done
+}
+
+/// Deletes bytes that two admins purged and that could not be deleted then, most often as a backup was being taken.
+pub async fn finish(cx: &Context) -> Result<()> {
+    let mut ours = BTreeSet::new();
+    for store in cx.stores.all() {
+        let mut after = String::new();
+        loop {
+            let mut tx = cx.db.read().await?;
+            backup::check_none(cx, &mut tx).await?;
+            let left = purges::left(&mut tx, &store.name, &after, LEFT).await?;
+            drop(tx);
+            let Some(last) = left.last() else { break };
+            after = last.digest.to_string();
+            for blob in left {
+                delete(cx, &blob, &mut ours).await?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `ours`: stores that were found to be this registry's.
