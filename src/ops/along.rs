@@ -20,7 +20,7 @@ const PAGE: i64 = 100;
 
 #[derive(Default)]
 pub(super) struct Along {
-    /// Files of the content that are not taken in again.
+    /// Files of the content, of which those that nothing else needs are not taken in again.
     pub files: BTreeSet<Digest>,
     /// Uses that are forgotten, so that nothing is kept for them.
     stripped: Vec<Stripped>,
@@ -29,7 +29,7 @@ pub(super) struct Along {
     pub manifests: Vec<Digest>,
 }
 
-/// Evidence that has a file of the content, and says something else.
+/// Evidence that has a file of the content, which is not what it says.
 struct Stripped {
     evidence: Digest,
     file: Digest,
@@ -85,6 +85,9 @@ impl Along {
 
     /// Refuses where a hold is on something of it.
     pub async fn check_holds(&self, tx: &mut Tx, workload: &Workload) -> Result<()> {
+        if holds::touching(tx, workload).await?.is_none() {
+            return Ok(());
+        }
         for Stripped { evidence, .. } in self.stripped.iter().filter(|one| one.is_about_other) {
             let held = holds::over_older(tx, workload, evidence).await?;
             hold::refuse(held, &format!("{workload}@{evidence}, which has a file of it,"))?;
@@ -119,17 +122,12 @@ impl Along {
         }
         Ok(taken)
     }
+}
 
-    /// The first manifests with their tags, at most so many.
-    pub async fn named(&self, tx: &mut Tx, workload: &Workload, most: usize) -> Result<Vec<TakenAlong>> {
-        let mut named = Vec::new();
-        for digest in self.manifests.iter().take(most) {
-            let tags = all_tags(tx, workload, Some(digest)).await?;
-            let tags = tags.into_iter().map(|(tag, _)| tag).collect();
-            named.push(TakenAlong { digest: digest.clone(), tags });
-        }
-        Ok(named)
-    }
+/// A manifest with its tags.
+pub(super) async fn named(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<TakenAlong> {
+    let tags = all_tags(tx, workload, Some(digest)).await?;
+    Ok(TakenAlong { digest: digest.clone(), tags: tags.into_iter().map(|(tag, _)| tag).collect() })
 }
 
 /// Whether a file is what evidence says, its first.

@@ -11,7 +11,7 @@ use crate::{
     db::{
         Tx,
         holds::{self, HoldRow},
-        log, namespaces,
+        log, manifests, namespaces, versions,
     },
     error::{Error, Result},
     model::{
@@ -19,7 +19,8 @@ use crate::{
         digest::{Digest, shorten},
         event::Change,
         name::Workload,
-        removal::HoldScope,
+        reference::Selector,
+        removal::{Exact, HoldScope},
     },
 };
 
@@ -137,6 +138,9 @@ async fn content(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<Option<
             Ok(None)
         }
         HoldScope::Version(workload, exact) => {
+            if let Some(manifest) = other_manifest(tx, workload, exact).await? {
+                return Ok(Some(manifest));
+            }
             Ok(Some(resolve::find_any(cx, tx, workload, &exact.selector()).await?.digest))
         }
     }
@@ -147,10 +151,20 @@ async fn check_there(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<()>
     if let Some(workload) = scope.workload() {
         refuse_deleted(workload, namespaces::deletion(tx, workload).await?)?;
     }
-    if let HoldScope::Version(workload, exact) = scope {
+    if let HoldScope::Version(workload, exact) = scope
+        && other_manifest(tx, workload, exact).await?.is_none()
+    {
         resolve::find(cx, tx, workload, &exact.selector()).await?;
     }
     Ok(())
+}
+
+/// A manifest of the workload that is named by its digest and is no version's: an index, or what an OCI client pushed.
+async fn other_manifest(tx: &mut Tx, workload: &Workload, exact: &Exact) -> Result<Option<Digest>> {
+    let Selector::Digest(digest) = exact.selector() else { return Ok(None) };
+    let is_other = manifests::exists(tx, workload, &digest).await?
+        && versions::find_by_digest(tx, workload, &digest).await?.is_none();
+    Ok(is_other.then_some(digest))
 }
 
 async fn known(tx: &mut Tx, workload: &Workload) -> Result<()> {

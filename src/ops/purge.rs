@@ -3,7 +3,7 @@
 
 use super::{
     Context,
-    along::{Along, TakenAlong},
+    along::{self, Along, TakenAlong},
     erase::{Done, erase},
     hold,
     namespaces::lock_there,
@@ -21,9 +21,10 @@ use crate::{
     error::{Error, Result},
     model::{
         access::{Actor, Permission},
+        digest::Digest,
         event::Change,
         name::{Namespace, Workload},
-        reference::{Reference, Selector},
+        reference::Reference,
         removal::{Exact, PurgeState},
     },
 };
@@ -55,9 +56,15 @@ pub struct WouldGo {
 }
 
 impl WouldGo {
-    async fn of(tx: &mut Tx, workload: &Workload, along: &Along) -> Result<Self> {
-        let first = along.named(tx, workload, NAMED_MAX).await?;
-        Ok(Self { total: along.manifests.len(), first })
+    async fn of(tx: &mut Tx, workload: &Workload, manifests: impl Iterator<Item = &Digest>) -> Result<Self> {
+        let (mut total, mut first) = (0, Vec::new());
+        for digest in manifests {
+            total += 1;
+            if total <= NAMED_MAX {
+                first.push(along::named(tx, workload, digest).await?);
+            }
+        }
+        Ok(Self { total, first })
     }
 }
 
@@ -67,12 +74,23 @@ pub async fn purge(cx: &Context, actor: &Actor, reference: &Reference, reason: &
     super::lineage::write_reads(cx).await;
     let mut taken = Vec::new();
     loop {
-        if let Some(mut outcome) = step(cx, actor, reference, reason, &mut taken).await? {
-            if let Some(done) = &mut outcome.done {
-                taken.append(&mut done.manifests);
-                done.manifests = taken;
+        match step(cx, actor, reference, reason, &mut taken).await {
+            Ok(None) => {}
+            Ok(Some(mut outcome)) => {
+                if let Some(done) = &mut outcome.done {
+                    taken.append(&mut done.manifests);
+                    done.manifests = taken;
+                }
+                return Ok(outcome);
             }
-            return Ok(outcome);
+            Err(mut error) => {
+                if !taken.is_empty() {
+                    let gone = taken.len();
+                    error.message =
+                        format!("{}; {gone} manifests that were to go along are gone", error.message);
+                }
+                return Err(error);
+            }
         }
     }
 }
@@ -101,19 +119,30 @@ async fn step(
     let (asked, mut changes) = waiting(&mut tx, actor, &row, now).await?;
     let is_first = asked.is_none();
     let mut request = asked.unwrap_or_else(|| new_request(cx, actor, &row, reason, now));
+    let is_own = request.requested_by == actor.principal;
+    let agreed = match is_first {
+        true => BTreeSet::new(),
+        false => agreed(&mut tx, &request).await?,
+    };
+    let is_more = along.manifests.iter().any(|digest| !agreed.contains(digest));
+    if is_first {
+        purges::save(&mut tx, &request).await?;
+    }
+    // Whoever asked may ask for more.
+    if is_own && (is_first || is_more) {
+        changes.push(requested(&mut tx, &request, &along).await?);
+    }
     // The same person's word a second time is not another's.
-    if request.requested_by == actor.principal && !is_alone(cx, actor) {
-        let would_go = WouldGo::of(&mut tx, workload, &along).await?;
-        if is_first {
-            purges::save(&mut tx, &request).await?;
-            changes.push(requested(&mut tx, &request, &along).await?);
+    if is_own && !is_alone(cx, actor) {
+        let would_go = WouldGo::of(&mut tx, workload, along.manifests.iter()).await?;
+        if !changes.is_empty() {
             log::append(&mut tx, now, &actor.principal, changes).await?;
             tx.commit().await?;
         }
         return Ok(Some(Outcome { row: request, along: would_go, done: None }));
     }
-    if !is_first {
-        check_asked(&mut tx, &request, &along).await?;
+    if !is_own && is_more {
+        return Err(more(&request, &along, &agreed));
     }
     if along.manifests.len() > ALONG_AT_ONCE {
         taken.extend(along.take(&mut tx, workload, ALONG_AT_ONCE, &mut changes).await?);
@@ -146,8 +175,8 @@ async fn requested(tx: &mut Tx, request: &PurgeRow, along: &Along) -> Result<Cha
     })
 }
 
-/// Refuses a request that the log does not tell of, and more to go along than was asked for.
-async fn check_asked(tx: &mut Tx, request: &PurgeRow, along: &Along) -> Result<()> {
+/// What may go along by a request, as the log tells of it last. Refuses one that it does not tell of.
+async fn agreed(tx: &mut Tx, request: &PurgeRow) -> Result<BTreeSet<Digest>> {
     let PurgeRow { workload, requested_by, .. } = request;
     let told = |change: &Change| {
         matches!(change, Change::PurgeRequested { purge, digest, reason, expires_at, .. }
@@ -158,24 +187,27 @@ async fn check_asked(tx: &mut Tx, request: &PurgeRow, along: &Along) -> Result<(
         |change: &Change| matches!(change, Change::PurgeWithdrawn { purge, .. } if *purge == request.id);
     let asked =
         Asked { kind: "purge_requested", is_it: &told, withdrawn: "purge_withdrawn", takes_back: &back };
-    let change = two_admins::check_asked(tx, workload, requested_by, asked).await?;
-    let agreed = match change {
-        Change::PurgeRequested { along: Some(list), .. } => read_list(tx, &list).await?,
-        _ => BTreeSet::new(),
+    match two_admins::check_asked(tx, workload, requested_by, asked).await? {
+        Change::PurgeRequested { along: Some(list), .. } => read_list(tx, &list).await,
+        _ => Ok(BTreeSet::new()),
+    }
+}
+
+fn more(request: &PurgeRow, along: &Along, agreed: &BTreeSet<Digest>) -> Error {
+    let PurgeRow { workload, version, requested_by, .. } = request;
+    let more: Vec<&Digest> = along.manifests.iter().filter(|digest| !agreed.contains(*digest)).collect();
+    let first = more.first().map(|digest| format!("{workload}@{digest}")).unwrap_or_default();
+    let count = match more.len() {
+        1 => "a manifest".to_owned(),
+        many => format!("{many} manifests"),
     };
-    let mut more = along.manifests.iter().filter(|digest| !agreed.contains(*digest));
-    let Some(first) = more.next() else { return Ok(()) };
-    Err(Error::conflict(
+    Error::conflict(
         "more_goes_along",
-        format!(
-            "{} manifests came since {requested_by} asked, and would go along: {workload}@{first}",
-            more.count() + 1
-        ),
+        format!("{count} would go along that the request of {requested_by} does not name: {first}"),
     )
     .hint(format!(
-        "where they may go, ask anew: gradus purge {workload}:{0} --withdraw -m WHY, then gradus purge {workload}:{0} -m WHY",
-        request.version
-    )))
+        "where it may go, {requested_by} asks once more, which names all there is: gradus purge {workload}:{version} -m WHY"
+    ))
 }
 
 /// Takes a request back: whoever asked, or another admin.
@@ -220,11 +252,9 @@ pub async fn list(
         let Some(last) = page.last() else { return Ok(visible) };
         after = last.id.clone();
         for row in page.into_iter().filter(|row| actor.may(Permission::Read, &row.workload.namespace())) {
-            let content =
-                resolve::find_any(cx, &mut tx, &row.workload, &Selector::Version(row.version.clone()))
-                    .await?;
-            let along = Along::of(&mut tx, &content).await?;
-            let would_go = WouldGo::of(&mut tx, &row.workload, &along).await?;
+            // What was asked for. A request that the log does not tell of is refused when it is to be carried out.
+            let agreed = agreed(&mut tx, &row).await.unwrap_or_default();
+            let would_go = WouldGo::of(&mut tx, &row.workload, agreed.iter()).await?;
             visible.push((row, would_go));
             if visible.len() as i64 == limit {
                 return Ok(visible);

@@ -78,8 +78,8 @@ pub(super) struct Asked<'a> {
     pub takes_back: &'a (dyn Fn(&Change) -> bool + Sync),
 }
 
-/// The event of a request. Refuses one that the log does not tell of, or tells to be taken back: whoever can write the database must not make
-/// two admins of one.
+/// The last event of a request. Refuses one that the log does not tell of, or tells to be taken back: whoever can write the
+/// database must not make two admins of one.
 pub(super) async fn check_asked(
     tx: &mut Tx,
     workload: &Workload,
@@ -88,13 +88,18 @@ pub(super) async fn check_asked(
 ) -> Result<Change> {
     let by_them = |event: &Event| event.actor == *by && (asked.is_it)(&event.change);
     let back = |event: &Event| (asked.takes_back)(&event.change);
-    let (mut from, mut was_asked) = (0, false);
+    let (mut from, mut last, mut was_asked) = (0, None, false);
     while let Some((position, event)) = find_event(tx, workload, asked.kind, from, by_them).await? {
         was_asked = true;
-        match find_event(tx, workload, asked.withdrawn, position + 1, back).await? {
-            None => return Ok(event.change),
-            Some((withdrawn, _)) => from = withdrawn + 1,
+        from = position + 1;
+        last = Some(event.change);
+        if let Some((withdrawn, _)) = find_event(tx, workload, asked.withdrawn, from, back).await? {
+            from = withdrawn + 1;
+            last = None;
         }
+    }
+    if let Some(change) = last {
+        return Ok(change);
     }
     let error = match was_asked {
         true => Error::conflict(

@@ -84,20 +84,80 @@ backends! {
         let (bytes, _) = card_with_a_name(&env, "1.0.1").await;
         let (ada, bob) = admins(&env).await;
         let copy = |kind: &str| plain(&format!("application/vnd.example.{kind}"), &[&bytes]);
-        for kind in ["one", "two"] {
-            assert_eq!(oci::put(&env, W, kind, &copy(kind)).await.status, 201);
-            let answer = purge(&ada, "1.0.0").await.value();
-            assert!(answer["along"].to_string().contains(r#""one""#), "{answer}");
+        let put = async |kind: &str| assert_eq!(oci::put(&env, W, kind, &copy(kind)).await.status, 201);
+        let waiting = async || env.get("/v1/purges").expect(200).await.value()["items"][0]["along_total"].clone();
+        put("one").await;
+        assert_eq!(purge(&ada, "1.0.0").await.value()["along_total"], 1);
+        for kind in ["two", "three"] {
+            put(kind).await;
         }
         let refused = purge(&bob, "1.0.0").await;
         assert_eq!(said(&refused), is(409, "more_goes_along"));
-        assert!(refused.text().contains(oci::digest_of(&copy("two")).as_str()), "{}", refused.text());
+        assert!(refused.text().contains("2 manifests"), "{}", refused.text());
         assert_eq!((manifest(&env, "one").await, manifest(&env, "two").await), (200, 200));
-        // Less than was asked for is no reason to ask.
+        assert_eq!(waiting().await, 1, "what was asked for");
+        // Whoever asked asks for all there is; less than was asked for is no reason to ask.
+        let again = purge(&ada, "1.0.0").await.value();
+        assert_eq!((&again["state"], &again["along_total"], waiting().await), (&json!("pending"), &json!(3), json!(3)));
+        assert_eq!(events(&env, "purge_requested").await.len(), 2);
+        purge(&ada, "1.0.0").await;
+        assert_eq!(events(&env, "purge_requested").await.len(), 2, "nothing new");
         let at = format!("/v2/{W}/manifests/{}", oci::digest_of(&copy("two")));
         env.call("DELETE", &at).expect(202).await;
         assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
-        assert_eq!(manifest(&env, "one").await, 404);
+        assert_eq!((manifest(&env, "one").await, manifest(&env, "three").await), (404, 404));
+        assert_sound(&env).await;
+    }
+
+    async fn other_content_can_be_held_by_its_digest(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for text in ["a name", "clean"] {
+            env.root().push(text).await;
+        }
+        purge(&ada, "1.0.0").await;
+        let (index, put) = put_index(&env, "all", &[&digest_of(&env, "1.0.0").await]).await;
+        assert_eq!(put.status, 201, "{}", put.text());
+        purge(&ada, "1.0.0").await;
+        let scope = format!("{W}@{index}");
+        ada.hold(&scope).await;
+        let held = purge(&bob, "1.0.0").await;
+        assert_eq!(said(&held), is(409, "held"));
+        assert!(held.text().contains(&index), "{}", held.text());
+        let unknown = json!({ "scope": format!("{W}@sha256:{}", "0".repeat(64)), "reason": "r" });
+        assert_eq!(env.call("POST", "/v1/holds").json(unknown).send().await.status, 404);
+        env.call("POST", "/v1/holds/clear").json(json!({ "scope": scope, "reason": "settled" })).expect(200).await;
+        assert_eq!(purge(&bob, "1.0.0").await.value()["state"], "purged");
+        assert_eq!(manifest(&env, "all").await, 404);
+        assert_sound(&env).await;
+    }
+
+    async fn what_is_purged_while_a_backup_is_taken_goes_when_it_ends(env: Env) {
+        env.namespace("acme").await;
+        let (ada, bob) = admins(&env).await;
+        for text in ["a name", "clean"] {
+            env.root().push(text).await;
+        }
+        let digest = Digest::sha256(&files::prompt("a name"));
+        let is_there = async || {
+            let mut tx = env.cx.db.read().await.unwrap();
+            let row = gradus::db::blobs::find(&mut tx, &env.cx.stores.all()[0].name, &digest);
+            row.await.unwrap().is_some()
+        };
+        let begin = async || env.call("POST", "/v1/backups").expect(200).await.value()["id"].as_str().unwrap().to_owned();
+        let end = async |id: String| drop(env.call("DELETE", &format!("/v1/backups/{id}")).expect(204).await);
+        let first = begin().await;
+        begin().await;
+        purge(&ada, "1.0.0").await;
+        let done = purge(&bob, "1.0.0").await.value();
+        assert!(done["done"]["notes"].to_string().contains("a backup is being taken"), "{done}");
+        end(first).await;
+        assert!(is_there().await, "the other may need it");
+        // Nobody ends the other one; the next has none of it.
+        env.clock.advance(DAY);
+        let next = begin().await;
+        assert!(!is_there().await);
+        end(next).await;
         assert_sound(&env).await;
     }
 
