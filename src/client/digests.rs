@@ -1,16 +1,17 @@
 //! What is remembered of files between two pushes, by their path, size, inode and times: digests, so that an unchanged
-//! file is not read again, and unfinished uploads, so that they are taken up again.
+//! file is not read again, and unfinished uploads, so that they are taken up again. Commands that run at once share it.
 
 use crate::{error::Result, model::digest::Digest};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
     collections::BTreeMap,
-    fs::{self, Metadata},
-    io::Write as _,
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, SystemTime},
+    thread,
+    time::{Duration, Instant, SystemTime},
 };
 
 const DIGESTS: &str = "digests.json";
@@ -20,6 +21,9 @@ const MAX: usize = 50_000;
 const MAX_UPLOADS: usize = 1000;
 /// A file changed within this time before it was hashed may change again without its time moving on.
 const SETTLED: Duration = Duration::from_secs(2);
+/// How long to wait for others to write. Who takes longer was stopped at it.
+const LONGEST: Duration = Duration::from_secs(2);
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// What tells that a file is still the one that was hashed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -50,19 +54,24 @@ type Unfinished = BTreeMap<String, (Stamp, String)>;
 /// What is remembered for one user.
 pub struct Digests {
     directory: Option<PathBuf>,
-    table: Mutex<Table>,
+    /// What was there at the start.
+    known: Table,
+    /// What this process adds to it.
+    added: Mutex<Table>,
+    /// What was there at the start, with the changes of this process.
     uploads: Mutex<Unfinished>,
 }
 
 impl Digests {
     /// Reads what was remembered. A file that cannot be read is as good as none.
     pub fn open(directory: Option<PathBuf>) -> Self {
-        let (table, uploads) = (read(directory.as_deref(), DIGESTS), read(directory.as_deref(), UPLOADS));
-        Self { directory, table: Mutex::new(table), uploads: Mutex::new(uploads) }
+        let known = read(directory.as_deref(), DIGESTS).unwrap_or_default();
+        let uploads = read(directory.as_deref(), UPLOADS).unwrap_or_default();
+        Self { directory, known, added: Mutex::default(), uploads: Mutex::new(uploads) }
     }
 
-    fn table(&self) -> MutexGuard<'_, Table> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    fn added(&self) -> MutexGuard<'_, Table> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn uploads(&self) -> MutexGuard<'_, Unfinished> {
@@ -73,8 +82,9 @@ impl Digests {
     pub fn get(&self, path: &Path) -> Option<Digest> {
         let path = fs::canonicalize(path).ok()?;
         let stamp = Stamp::of(&fs::metadata(&path).ok()?);
-        let table = self.table();
-        table.get(&path).filter(|(known, _)| *known == stamp).map(|(_, digest)| digest.clone())
+        let added = self.added();
+        let entry = added.get(&path).or_else(|| self.known.get(&path));
+        entry.filter(|(known, _)| *known == stamp).map(|(_, digest)| digest.clone())
     }
 
     /// Remembers the digest of a file whose metadata were `before` when reading it began.
@@ -87,10 +97,7 @@ impl Digests {
         if !settled || Stamp::of(before) != Stamp::of(&after) {
             return;
         }
-        let mut table = self.table();
-        if table.len() < MAX || table.contains_key(&path) {
-            table.insert(path, (Stamp::of(&after), digest.clone()));
-        }
+        self.added().insert(path, (Stamp::of(&after), digest.clone()));
     }
 
     /// The session in which the file, unchanged since, was being sent to a place.
@@ -116,44 +123,80 @@ impl Digests {
     pub fn set_unfinished(&self, place: &str, path: &Path, session: Option<&str>) -> bool {
         let (Some(key), Ok(metadata)) = (upload_key(place, path), fs::metadata(path)) else { return false };
         let mut uploads = self.uploads();
-        match session {
+        let ours = uploads.get(&key).map(|(_, session)| session.clone());
+        let change = |all: &mut Unfinished| match session {
             Some(session) => {
                 // Older ones are of files nobody came back for.
-                while uploads.len() >= MAX_UPLOADS {
-                    uploads.pop_first();
+                while all.len() >= MAX_UPLOADS && !all.contains_key(&key) {
+                    all.pop_first();
                 }
-                uploads.insert(key, (Stamp::of(&metadata), session.to_owned()));
+                all.insert(key.clone(), (Stamp::of(&metadata), session.to_owned()));
             }
-            None => drop(uploads.remove(&key)),
-        }
+            None => {
+                // Another command may have begun one of its own for the file.
+                if all.get(&key).map(|(_, session)| session) == ours.as_ref() {
+                    all.remove(&key);
+                }
+            }
+        };
+        change(&mut uploads);
         // A help, not a duty, as with digests.
-        let written = write(self.directory.as_deref(), UPLOADS, &*uploads);
+        let written = update(self.directory.as_deref(), UPLOADS, &*uploads, change);
         session.is_some() && self.directory.is_some() && written.is_ok()
     }
 
     /// Writes the digests.
     pub fn save(&self) -> Result<()> {
-        write(self.directory.as_deref(), DIGESTS, &*self.table())
+        let added = self.added();
+        update(self.directory.as_deref(), DIGESTS, &self.known, |all: &mut Table| {
+            for (path, entry) in added.iter() {
+                if all.len() < MAX || all.contains_key(path) {
+                    all.insert(path.clone(), entry.clone());
+                }
+            }
+        })
     }
 }
 
-fn read<T: Default + DeserializeOwned>(directory: Option<&Path>, name: &str) -> T {
-    let bytes = directory.and_then(|directory| fs::read(directory.join(name)).ok());
-    bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
+fn read<T: DeserializeOwned>(directory: Option<&Path>, name: &str) -> Option<T> {
+    let bytes = fs::read(directory?.join(name)).ok()?;
+    serde_json::from_slice(&bytes).ok()
 }
 
-/// Writes a file whole or not at all.
-fn write(directory: Option<&Path>, name: &str, value: &impl Serialize) -> Result<()> {
+/// Makes a change to what is in a file by now, since others write there too; if nothing can be read there, to what this
+/// process knows of. The file is written whole or not at all.
+fn update<T: Clone + Serialize + DeserializeOwned>(
+    directory: Option<&Path>,
+    name: &str,
+    known: &T,
+    change: impl FnOnce(&mut T),
+) -> Result<()> {
     let Some(directory) = directory else { return Ok(()) };
-    let bytes = serde_json::to_vec(value).unwrap_or_default();
     fs::create_dir_all(directory)?;
     let file = directory.join(name);
+    // Without it, what another writes right now may be lost: better than losing this for certain.
+    let _lock = lock(&file.with_extension("lock"));
+    let mut all = read(Some(directory), name).unwrap_or_else(|| known.clone());
+    change(&mut all);
+    let bytes = serde_json::to_vec(&all).map_err(io::Error::from)?;
     let scratch = file.with_extension(format!("{}.tmp", std::process::id()));
-    let mut out =
-        fs::OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
+    let mut out = OpenOptions::new().create(true).truncate(true).write(true).mode(0o600).open(&scratch)?;
     out.write_all(&bytes)?;
     fs::rename(scratch, file)?;
     Ok(())
+}
+
+/// A lock for as long as the answer is kept. It has a file of its own, since the other is replaced at each change.
+fn lock(path: &Path) -> Option<File> {
+    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(path).ok()?;
+    let start = Instant::now();
+    while let Err(error) = file.try_lock() {
+        if !matches!(error, TryLockError::WouldBlock) || start.elapsed() > LONGEST {
+            return None;
+        }
+        thread::sleep(AGAIN);
+    }
+    Some(file)
 }
 
 fn upload_key(place: &str, path: &Path) -> Option<String> {

@@ -18,7 +18,11 @@ use gradus::{
 };
 use http::Method;
 use serde_json::json;
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 use tokio::sync::Notify;
 
 const MIB: usize = 1024 * 1024;
@@ -167,4 +171,61 @@ async fn a_large_session_outlives_the_token_it_was_begun_with() {
     push(&client(&env), &[&file], &digests).await.unwrap();
     assert_eq!(sessions(&env).await, 0);
     assert_eq!(env.cx.metrics.bytes_received.get(), 64 * MIB as u64, "nothing was sent twice");
+}
+
+/// Two commands of one user, both of which began before either wrote.
+#[test]
+fn commands_at_once_keep_what_the_other_remembers() {
+    let home = tempfile::tempdir().unwrap();
+    let open = || Digests::open(Some(home.path().join("cache")));
+    let file = |name: &str| {
+        let path = home.path().join(name);
+        let file = std::fs::File::create(&path).unwrap();
+        file.set_modified(SystemTime::now() - Duration::from_secs(60)).unwrap();
+        path
+    };
+    let (a, b, digest) = (file("a"), file("b"), Digest::sha256(b""));
+    let (first, second) = (open(), open());
+    for (digests, path) in [(&first, &a), (&second, &b)] {
+        digests.put(path, &std::fs::metadata(path).unwrap(), &digest);
+        digests.save().unwrap();
+    }
+    assert_eq!((open().get(&a), open().get(&b)), (Some(digest.clone()), Some(digest)));
+
+    let session = |path: &Path| open().unfinished(W, path);
+    assert!(first.set_unfinished(W, &a, Some("1")) && second.set_unfinished(W, &b, Some("2")));
+    assert_eq!((session(&a).as_deref(), session(&b).as_deref()), (Some("1"), Some("2")));
+    first.set_unfinished(W, &a, None);
+    assert_eq!((session(&a), session(&b).as_deref()), (None, Some("2")));
+    // Of one file each has a session of its own, and the later one is remembered.
+    assert!(second.set_unfinished(W, &a, Some("4")) && first.set_unfinished(W, &a, Some("3")));
+    second.set_unfinished(W, &a, None);
+    assert_eq!(session(&a).as_deref(), Some("3"));
+
+    let numbers: Vec<String> = (0..40).map(|n| n.to_string()).collect();
+    std::thread::scope(|scope| {
+        for (digests, numbers) in [&first, &second].into_iter().zip(numbers.chunks(20)) {
+            let a = &a;
+            scope.spawn(move || numbers.iter().all(|place| digests.set_unfinished(place, a, Some("5"))));
+        }
+    });
+    let last = open();
+    assert!(numbers.iter().all(|place| last.unfinished(place, &a).is_some()));
+}
+
+#[test]
+fn what_cannot_be_locked_is_remembered_all_the_same() {
+    let home = tempfile::tempdir().unwrap();
+    let (cache, file) = (home.path().join("cache"), home.path().join("file"));
+    std::fs::write(&file, "").unwrap();
+    let open = || Digests::open(Some(cache.clone()));
+    // Nothing can be opened there as a file.
+    std::fs::create_dir_all(cache.join("uploads.lock")).unwrap();
+    let digests = open();
+    assert!(digests.set_unfinished("first", &file, Some("1")));
+    // What cannot be read is replaced by what is known.
+    std::fs::write(cache.join("uploads.json"), "{").unwrap();
+    assert!(digests.set_unfinished("second", &file, Some("2")));
+    assert_eq!(open().unfinished("first", &file).as_deref(), Some("1"));
+    assert_eq!(open().unfinished("second", &file).as_deref(), Some("2"));
 }
