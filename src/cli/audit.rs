@@ -226,7 +226,7 @@ fn tell(report: &wire::LogReport, out: &Out) -> Result<()> {
             "log_tampered",
             format!("the log is not what it was, from entry {} on: {}", bad.position, bad.reason),
         )
-        .hint("keep the database as it is, and compare it with a backup whose log verifies; after a backup was restored: gradus audit recover")),
+        .hint("keep the database as it is, and compare it with a backup whose log verifies; after a backup was restored: gradus audit recover --checkpoint FILE -m WHY")),
     }
 }
 

@@ -1,8 +1,16 @@
 //! `gradus copy`.
 
-use super::{argument, connect::stored_token, import::report, print::Out};
+use super::{
+    argument,
+    connect::stored_token,
+    import::report,
+    print::{Out, quoted},
+};
 use crate::{
-    client::{Client, carry::Source},
+    client::{
+        Client,
+        carry::{Source, is_not_given},
+    },
     error::{Error, Result},
     model::{digest::shorten, name::Workload, reference::Reference},
 };
@@ -72,23 +80,48 @@ impl Copy {
             Some(token) => Some(token),
             None => stored_token(&server)?,
         };
-        let target = Client::remote(&server, token, plain_http)?;
+        let there = |error: Error| at_other(&server, &workload, error);
+        let target = Client::remote(&server, token, plain_http).map_err(there)?;
 
         let resolved = client.resolve(&self.reference).await?;
         resolved.warnings.iter().for_each(|warning| out.note(format!("warning: {warning}")));
         let registry = client.registry_name().await;
         let mut carried = client.carry(&resolved, !self.no_evidence, registry).await?;
-        carried.workload = workload;
-        let work = target.standings(vec![carried]).await?;
+        carried.workload = workload.clone();
+        let work = target.standings(vec![carried]).await.map_err(there)?;
         let source = Source::Registry(client, &resolved.workload);
-        target.expect_room(&work, &source).await?;
+        target.expect_room(&work, &source).await.map_err(there)?;
         let (progress, done) = out.progress("copying", work.iter().map(|(_, it)| it.size()).sum());
         let mut delivered = Vec::new();
         for (carried, standing) in work {
             delivered.push(target.deliver(&carried, standing, &source, &progress).await);
         }
         done();
-        report(&delivered.into_iter().collect::<Result<Vec<_>>>()?, out)
+        report(&delivered.into_iter().collect::<Result<Vec<_>>>().map_err(there)?, out)
+    }
+}
+
+/// The same failure, saying that it is the other registry's, with a hint that helps there.
+fn at_other(server: &str, workload: &Workload, mut error: Error) -> Error {
+    if is_not_given(&error) {
+        return error;
+    }
+    error.message = format!("at the other registry, {server}: {}", error.message);
+    match error.code {
+        "token_missing" | "token_invalid" => {
+            error.hint("give the other registry's token: GRADUS_TO_TOKEN, or --to-token")
+        }
+        "namespace_unknown" => error.hint(format!(
+            "make it there: gradus --server {} namespace create {}",
+            quoted(server),
+            workload.namespace()
+        )),
+        "server_unreachable" => error.hint("does it run, and is the address after --to right?"),
+        // Nobody can say here under which number it comes.
+        "version_taken" => error.hint(
+            "versions never change; under another number it comes by a folder: gradus export, then gradus import --to NAMESPACE/NAME:VERSION",
+        ),
+        _ => error,
     }
 }
 

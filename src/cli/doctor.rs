@@ -115,7 +115,15 @@ impl Doctor {
         let config = match connect::load_config(global) {
             Ok(config) => config,
             Err(error) => {
-                findings.error("configuration", &error);
+                let hint = match (error.hint.clone(), error.code) {
+                    (Some(hint), _) => hint,
+                    (None, "config_unreadable") => {
+                        "name a file that is there and may be read: --config FILE".to_owned()
+                    }
+                    (None, _) => "mend the file; all settings with their meaning: deploy/config.example.toml"
+                        .to_owned(),
+                };
+                findings.error("configuration", &error.hint(hint));
                 return Ok(());
             }
         };
@@ -268,7 +276,7 @@ fn skew(of: &str, theirs: DateTime<Utc>, findings: &mut Findings) {
     }
 }
 
-/// Answers the id of the secret, if there is one.
+/// Answers the id of the secret, if there is one and the database has no other.
 fn secret(data_dir: &Path, config: &Config, key_id: Option<&str>, findings: &mut Findings) -> Option<String> {
     let secret = match Secret::load(config, data_dir, false) {
         Ok(secret) => secret.id(),
@@ -281,8 +289,9 @@ fn secret(data_dir: &Path, config: &Config, key_id: Option<&str>, findings: &mut
             return None;
         }
     };
+    let is_other = key_id.is_some_and(|key_id| key_id != secret);
     match key_id {
-        Some(key_id) if key_id != secret => findings.bad(
+        Some(_) if is_other => findings.bad(
             "secret",
             "the database belongs to another secret",
             "give the secret the registry was first started with: GRADUS_SECRET, or [keys] file in the configuration",
@@ -295,7 +304,7 @@ fn secret(data_dir: &Path, config: &Config, key_id: Option<&str>, findings: &mut
         let hint = format!("chmod 600 {}", super::print::quoted(&file.to_string_lossy()));
         findings.warn("secret", format!("others on this machine may read it: {}", file.display()), hint);
     }
-    Some(secret)
+    (!is_other).then_some(secret)
 }
 
 async fn stores(
@@ -351,6 +360,9 @@ async fn stores(
                 "it is a registry's, and the database has none",
                 "is this the right database? If it is lost, restore a backup: gradus restore DIR --reuse-stores",
             ),
+            Ok(Some(_)) if ours.is_none() => {
+                findings.ok(&of, "answers; whether it is this registry's cannot be told without the secret");
+            }
             Ok(Some(_)) => findings.ok(&of, "answers, and is this registry's"),
             Ok(None) if is_there => findings.bad(&of, "answers, and has nothing of this registry", LOST),
             Ok(None) => findings.ok(&of, "answers, and is nobody's yet"),

@@ -24,7 +24,7 @@ pub struct Import {
     /// The folder with the layout
     #[arg(value_name = "DIR")]
     layout: PathBuf,
-    /// Names in it, for example 1.2.0; without any, all its versions
+    /// Names in it, for example 1.2.0, or digests; without any, all its versions
     #[arg(value_name = "REF_NAME")]
     names: Vec<String>,
     /// The workload to bring them to, NAMESPACE/NAME; with :VERSION also the number that one of them gets

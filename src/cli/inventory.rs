@@ -13,7 +13,14 @@ use crate::{
 };
 use clap::Args;
 
+/// What the last column is about.
+const OF_KNOWN: &str = "KNOWN tells of a review that is overdue, of the version in the last stage whether it was yanked or is \
+    in quarantine, of overrides that nobody ratified, of targets that are not healthy or not on what their stage holds, of \
+    promotions that wait, of drift, and of freezes. Quarantines of versions in other stages, or that only run somewhere, it \
+    does not tell: see gradus quarantine list, and gradus status for each stage.";
+
 #[derive(Args)]
+#[command(after_help = OF_KNOWN)]
 pub struct Inventory {
     /// Only this namespace
     #[arg(value_parser = argument::<Namespace>)]

@@ -211,7 +211,7 @@ enum Verb {
     Logout,
     /// Read the event log
     Log(log::Log),
-    /// Show that the log is what it was: verify, checkpoint, key, proof, check, export
+    /// Show that the log is what it was: verify, checkpoint, key, proof, check, recover, export
     #[command(subcommand)]
     Audit(audit::Audit),
     /// Copy all there is into a folder, while the registry runs; what the folder has is not fetched again

@@ -38,8 +38,16 @@ pub struct Set {
     /// Which one
     #[arg(value_parser = argument::<Namespace>)]
     namespace: Namespace,
+    #[command(flatten)]
+    most: Most,
+}
+
+/// At least one of them.
+#[derive(Args)]
+#[group(required = true, multiple = true)]
+struct Most {
     /// Of all its different files, for example 10GiB
-    #[arg(long, value_name = "SIZE", value_parser = number, required_unless_present = "versions")]
+    #[arg(long, value_name = "SIZE", value_parser = number)]
     bytes: Option<u64>,
     /// Of all its workloads together
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..=size::SIZE_MAX))]
@@ -67,10 +75,7 @@ fn show(view: &wire::QuotaView, out: &Out) -> Result<()> {
         out.line(format!("  own: {}", bytes(used.own_bytes)));
         out.line(format!("  shared with other namespaces: {}", bytes(used.shared_bytes)));
         if used.uploading_bytes > 0 {
-            out.line(format!(
-                "  on their way, which have their room already: {}",
-                bytes(used.uploading_bytes)
-            ));
+            out.line(format!("  on their way in uploads: {}", bytes(used.uploading_bytes)));
         }
         let plain = |number: u64| number.to_string();
         out.line(format!("versions: {} {}", used.versions, of(view.versions, plain)));
@@ -88,7 +93,7 @@ fn show(view: &wire::QuotaView, out: &Out) -> Result<()> {
 impl Quota {
     pub async fn run(self, client: &Client, out: &Out) -> Result<()> {
         match self {
-            Self::Set(Set { namespace, bytes, versions }) => {
+            Self::Set(Set { namespace, most: Most { bytes, versions } }) => {
                 let view = client.set_quota(&namespace, &wire::SetQuota { bytes, versions }).await?;
                 show(&view, out)
             }

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     client::Client,
-    error::Result,
+    error::{Kind, Result},
     model::{
         card::{Day, Part, Risk},
         name::Workload,
@@ -80,6 +80,13 @@ impl WorkloadVerb {
                 let card = client.card(&workload).await?;
                 out.data(&card, |out| show(&card, out))?;
                 if card.set_at.is_none() {
+                    // Of a deleted one nothing can be said any more.
+                    if let Err(error) = client.status(&workload).await
+                        && error.kind == Kind::Gone
+                    {
+                        out.note(error.message);
+                        return Ok(());
+                    }
                     let set = out.command(&format!("workload set {workload} --owner NAME"));
                     out.note(format!("nothing is said of {workload} yet: {set}"));
                 }

@@ -78,7 +78,7 @@ impl Exact {
             Selector::Digest(digest) => Ok(Self::Digest(digest.clone())),
             other => Err(Error::invalid(
                 "reference_inexact",
-                format!("one exact version is needed, not a {}: {reference}", other.describe()),
+                format!("one exact version is needed, not the {}: {reference}", other.describe()),
             )
             .hint(format!("name it by number or digest, as in: gradus list {}", reference.workload))),
         }

@@ -307,7 +307,7 @@ pub(super) async fn check_pull(cx: &Context, tx: &mut Tx, row: &VersionRow) -> R
         return Ok(hits.iter().map(|hit| format!("{reference} is in quarantine: {hit}")).collect());
     }
     Err(Error::forbidden("quarantined", format!("{reference} is in quarantine: {first}"))
-        .hint("use another version; an admin ends it with: gradus quarantine clear"))
+        .hint("use another version; an admin ends it, named as it was set, with: gradus quarantine clear REFERENCE -m WHY, or with --base, --dataset or --file instead of REFERENCE"))
 }
 
 /// The same for content by its digest in a repository, if it is a version's.

@@ -2,9 +2,13 @@
 
 use crate::harness::{
     Backend, Env,
-    carry::{add, add_blob, blob, change, copy_folder, index_of, nest, push_entry, served, some_blob, strip},
+    carry::{
+        add, add_blob, blob, change, copy_folder, first_manifest, index_of, nest, push_entry, served,
+        some_blob, strip,
+    },
     home::Home,
     oci,
+    server::free_port,
 };
 use gradus::model::digest::Digest;
 use serde_json::{Value, json};
@@ -22,7 +26,12 @@ async fn a_token_is_for_one_server_only() {
         let to = format!("{url}/acme/x");
         let copy = ["copy", "acme/x:1.0.0", "--to", &to];
         // The token of the registry that is copied from is not tried on the other.
-        home.cli(&copy).environment("GRADUS_TOKEN", &token).run().expect(8);
+        let refused = home.cli(&copy).environment("GRADUS_TOKEN", &token).run().expect(8);
+        for said in
+            [format!("error: at the other registry, {url}: ").as_str(), "GRADUS_TO_TOKEN, or --to-token"]
+        {
+            assert!(refused.stderr.contains(said), "{said}: {}", refused.stderr);
+        }
         let done = home.cli(&copy).environment("GRADUS_TO_TOKEN", &token).run().expect(0);
         assert!(done.stdout.starts_with("acme/x:1.0.0 sha256:"), "{done:?}");
         assert!(done.stderr.contains("acme/x:1.0.0 made; 0 blobs there already"), "{}", done.stderr);
@@ -33,6 +42,17 @@ async fn a_token_is_for_one_server_only() {
             home.run(&["copy", "acme/x:1.0.0", "--to", bad]).expect(2);
         }
         home.run(&["copy", "acme/x:9.0.0", "--to", &to]).expect(7);
+        let silent = format!("http://127.0.0.1:{}", free_port());
+        for (server, namespace, code, hint) in [
+            (&url, "none", 7, format!("gradus --server {url} namespace create none")),
+            (&silent, "acme", 9, "is the address after --to right?".to_owned()),
+        ] {
+            let to = format!("{server}/{namespace}/x");
+            let copy = ["copy", "acme/x:1.0.0", "--to", &to];
+            let refused = home.cli(&copy).environment("GRADUS_TO_TOKEN", &token).run().expect(code);
+            let said = format!("error: at the other registry, {server}: ");
+            assert!(refused.stderr.contains(&said) && refused.stderr.contains(&hint), "{}", refused.stderr);
+        }
     })
     .await
     .unwrap();
@@ -159,6 +179,29 @@ fn what_is_left_out_is_told_by_import() {
     let done = home.run(&["--data-dir", "other", "import", "layout", "--json"]).expect(0);
     let told: Value = serde_json::from_str(&done.stdout).unwrap();
     assert_eq!(told[0]["left_out"].as_array().unwrap().len(), 1, "{told}");
+}
+
+#[test]
+fn of_two_contents_under_one_number_one_is_named_by_its_digest() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["export", "acme/x:1.0.0", "--out", "layout"]).expect(0);
+    let layout = home.path("layout");
+    let digest = index_of(&layout)["manifests"][0]["digest"].as_str().unwrap().to_owned();
+    let mut manifest = first_manifest(&layout);
+    manifest["annotations"]["note"] = json!("another");
+    let mut entry = add(&layout, &manifest, oci::IMAGE);
+    entry["annotations"] = json!({ "org.opencontainers.image.ref.name": "acme/x:1.0.0" });
+    push_entry(&layout, entry);
+    let import = |more: &[&str]| home.run(&[&["--data-dir", "other", "import", "layout"], more].concat());
+    for more in [&["--to", "acme/y:1.0.0"][..], &[]] {
+        let refused = import(more).expect(1);
+        assert!(refused.stderr.contains("[version_ambiguous]"), "{more:?}: {}", refused.stderr);
+        assert!(refused.stderr.contains("by its digest"), "{more:?}: {}", refused.stderr);
+    }
+    let digest = digest.as_str();
+    assert!(import(&[digest]).expect(0).stdout.starts_with(&format!("acme/x:1.0.0 {digest}")));
+    assert!(import(&[digest, "--to", "acme/y:2.0.0"]).expect(0).stdout.starts_with("acme/y:2.0.0 "));
 }
 
 /// An index over the version, with something said about that index: as skopeo and oras write images with attestations.

@@ -55,6 +55,7 @@ fn a_data_directory_is_looked_at_and_left_as_it_is() {
     );
     let other = home.cli(&["doctor"]).environment("GRADUS_SECRET", &"ab".repeat(32)).run().expect(9);
     assert!(line(&other, "secret").contains("another secret"), "{other:#?}");
+    assert!(line(&other, "store local").contains("cannot be told without the secret"), "{other:#?}");
     fs::remove_file(home.path("data/secret")).unwrap();
     let lost = home.run(&["doctor"]).expect(9);
     assert!(line(&lost, "secret").starts_with("BAD") && lost.stderr.contains("unwell"), "{lost:#?}");
@@ -145,7 +146,8 @@ fn what_does_not_answer_is_named() {
     assert!(!format!("{found:?}").contains("verysecret"), "{found:#?}");
     fs::write(home.path("config.toml"), "lissten = 1").unwrap();
     let found = home.run(&["--config", "config.toml", "doctor"]).expect(9);
-    assert!(line(&found, "configuration").starts_with("BAD"), "{found:#?}");
+    let told = line(&found, "configuration");
+    assert!(told.starts_with("BAD") && found.stdout.contains("-> mend the file"), "{found:#?}");
     let server = format!("http://127.0.0.1:{port}");
     let found = home.run(&["--server", &server, "doctor"]).expect(9);
     assert!(line(&found, "server").contains("does not answer"), "{found:#?}");

@@ -228,4 +228,16 @@ fn the_command_line_describes_and_lists() {
         let refused = home.run(&arguments).expect(code);
         assert!(refused.stderr.contains(says), "{arguments:?}: {}", refused.stderr);
     }
+    assert!(home.run(&["inventory", "--help"]).expect(0).stdout.contains("KNOWN tells"));
+}
+
+#[test]
+fn nobody_is_asked_to_describe_what_is_deleted() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["purge", "acme/x:1.0.0", "-m", "over"]).expect(0);
+    home.run(&["workload", "delete", "acme/x", "-m", "over"]).expect(0);
+    let shown = home.run(&["workload", "show", "acme/x"]).expect(0);
+    assert!(shown.stderr.contains("the workload was deleted"), "{}", shown.stderr);
+    assert!(!shown.stderr.contains("workload set"), "{}", shown.stderr);
 }

@@ -434,6 +434,8 @@ fn quotas_by_the_command_line() {
     ] {
         home.run(arguments).expect(2);
     }
+    let neither = home.run(&["quota", "set", "acme"]).expect(2);
+    assert!(neither.stderr.contains("<--bytes <SIZE>|--versions <NUMBER>>"), "{neither:#?}");
     home.run(&["quota", "set", "nowhere", "--bytes", "1GiB"]).expect(7);
     home.run(&["quota", "rm", "acme"]).expect(7);
     let set = home.run(&["quota", "set", "acme", "--bytes", "16B", "--versions", "5"]).expect(0);
@@ -469,5 +471,5 @@ async fn what_is_on_its_way_is_said_to_count() {
         call.environment("GRADUS_SERVER", &url).environment("GRADUS_TOKEN", &token).run().expect(0)
     });
     let shown = shown.await.unwrap().stdout;
-    assert!(shown.contains("on their way, which have their room already: 700 B"), "{shown}");
+    assert!(shown.contains("on their way in uploads: 700 B"), "{shown}");
 }

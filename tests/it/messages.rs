@@ -307,3 +307,12 @@ fn the_log_is_checked_with_and_without_the_registry() {
     fs::write(&entries, whole.replacen("admin", "nobody", 1)).unwrap();
     assert!(home.run(&offline).expect(6).stderr.contains("log_tampered"));
 }
+
+#[test]
+fn what_waits_in_a_namespace_that_is_not_there_is_no_empty_list() {
+    let home = Home::new();
+    home.push("prompts/triage-1.prompt.yaml").expect(0);
+    home.run(&["purge", "--list", "acme"]).expect(0);
+    let refused = home.run(&["purge", "--list", "nowhere"]).expect(7);
+    assert!(refused.stderr.contains("[namespace_unknown]"), "{}", refused.stderr);
+}

@@ -32,6 +32,13 @@ pub(super) struct Root {
     pub wholes: Vec<Digest>,
 }
 
+impl Root {
+    /// Whether it is what somebody typed: one of its names, or its digest.
+    pub fn is(&self, typed: &str) -> bool {
+        self.named.is(typed) || self.document.digest.as_str() == typed
+    }
+}
+
 /// The entries of an index's bytes.
 fn entries(bytes: &[u8]) -> Result<Vec<Descriptor>> {
     let refuse = |why: String| Error::invalid("index_invalid", format!("not a usable index.json: {why}"));

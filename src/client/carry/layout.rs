@@ -30,7 +30,7 @@ const VERSION: &str = "1.0.0";
 /// What of a layout is brought in.
 #[derive(Clone, Debug, Default)]
 pub struct Wanted {
-    /// By these names, or all of them.
+    /// By these names or digests, or all of them.
     pub names: Vec<String>,
     /// The workload to bring it to, whatever it was called.
     pub workload: Option<Workload>,
@@ -122,7 +122,7 @@ impl Layout {
                             one.document.digest, document.digest
                         ),
                     )
-                    .hint("name the one that is meant; gradus import DIR REF_NAME"));
+                    .hint("name the one that is meant by its digest: gradus import DIR sha256:…"));
                 }
                 // Listed once more, maybe in an index.
                 Entry::Occupied(place) => place.into_mut(),
@@ -185,9 +185,7 @@ impl Layout {
 
     /// What the names choose. With a version to become, exactly one.
     fn choose(&self, wanted: &Wanted) -> Result<Vec<&Root>> {
-        if let Some(name) =
-            wanted.names.iter().find(|name| !self.roots.iter().any(|root| root.named.is(name)))
-        {
+        if let Some(name) = wanted.names.iter().find(|name| !self.roots.iter().any(|root| root.is(name))) {
             let there: Vec<String> =
                 self.roots.iter().take(20).map(|root| label(&root.named, &root.document)).collect();
             return Err(Error::not_found(
@@ -197,7 +195,7 @@ impl Layout {
             .hint(format!("there are: {}", there.join(", "))));
         }
         let is_wanted =
-            |root: &&Root| wanted.names.is_empty() || wanted.names.iter().any(|name| root.named.is(name));
+            |root: &&Root| wanted.names.is_empty() || wanted.names.iter().any(|name| root.is(name));
         let chosen: Vec<_> = self.roots.iter().filter(is_wanted).collect();
         let digests: BTreeSet<_> = chosen.iter().map(|root| &root.document.digest).collect();
         if wanted.version.is_some() && digests.len() > 1 {
@@ -205,7 +203,7 @@ impl Layout {
                 "version_ambiguous",
                 format!("{} manifests would become one version", digests.len()),
             )
-            .hint("name the one that is meant before --to, or leave the version out"));
+            .hint("name the one that is meant before --to, by its name or by its digest, or leave the version out"));
         }
         Ok(chosen)
     }

@@ -13,7 +13,7 @@ mod write;
 
 pub use deliver::{Delivered, Standing};
 pub use layout::{Layout, Wanted};
-pub use source::Source;
+pub use source::{Source, is_not_given};
 pub use write::{Exported, Writer};
 
 use super::{Call, Client};
@@ -61,7 +61,8 @@ impl Document {
             return Err(Error::integrity(
                 "digest_mismatch",
                 format!("the bytes of the manifest do not have its digest: {digest}"),
-            ));
+            )
+            .hint("they were damaged on the way, or somebody changed them; fetch them again, or write or copy the layout again"));
         }
         let manifest = Manifest::parse(&bytes, media_type).map_err(|error| about(digest, error))?;
         Ok(Self { digest: digest.clone(), bytes, manifest })

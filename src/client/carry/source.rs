@@ -9,13 +9,14 @@ use crate::{
         sessions::{Open, Sending},
         upload::{Patience, SMALL},
     },
-    error::{Error, Result},
+    error::{Error, Result, causes},
     model::{digest::Digest, manifest::Descriptor, name::Workload},
 };
 use axum::body::Body;
 use futures_util::{FutureExt as _, StreamExt as _, TryStreamExt as _};
 use http::{Method, StatusCode, header};
 use std::{
+    fmt,
     io::{Seek as _, SeekFrom},
     sync::{Arc, Mutex, PoisonError},
 };
@@ -59,14 +60,14 @@ impl Source<'_> {
                 Ok(ReaderStream::with_capacity(file, PIECE).map_err(Error::from).boxed())
             }
             Self::Registry(client, workload) => {
-                let reply = client.get_blob(workload, &blob.digest, offset).await?;
+                let reply = client.get_blob(workload, &blob.digest, offset).await.map_err(not_given)?;
                 if offset > 0 && reply.status != StatusCode::PARTIAL_CONTENT {
-                    return Err(Error::unavailable(
+                    return Err(not_given(Error::unavailable(
                         "range_ignored",
                         format!("the registry does not send a part of: {}", blob.digest),
-                    ));
+                    )));
                 }
-                Ok(reply.stream())
+                Ok(reply.stream().map_err(not_given).boxed())
             }
         }
     }
@@ -83,7 +84,17 @@ impl Source<'_> {
         }
         match blob.digest.algorithm().digest(&bytes) == blob.digest {
             true => Ok(bytes),
-            false => Err(rotten(&blob.digest)),
+            false => Err(self.rotten(&blob.digest)),
+        }
+    }
+
+    /// That the bytes which came are not those that were asked for.
+    fn rotten(&self, digest: &Digest) -> Error {
+        match self {
+            Self::Layout(..) => rotten(digest),
+            Self::Registry(..) => not_given(rotten(digest).hint(
+                "they were damaged on the way, or are where they come from: try again, then look there with gradus scrub",
+            )),
         }
     }
 
@@ -165,10 +176,36 @@ impl Source<'_> {
             begun > 0 || tally.hasher.digest() == blob.digest
         };
         if !is_right {
-            return Err(rotten(&blob.digest));
+            return Err(self.rotten(&blob.digest));
         }
         target.finish(to, session, &blob.digest).await
     }
+}
+
+/// Goes along with a failure of the registry that is copied from, so that nobody takes it for one of the other.
+#[derive(Debug)]
+struct NotGiven(Option<Box<dyn std::error::Error + Send + Sync>>);
+
+impl fmt::Display for NotGiven {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        out.write_str("the registry that is copied from did not give it")
+    }
+}
+
+impl std::error::Error for NotGiven {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.as_deref().map(|source| source as _)
+    }
+}
+
+fn not_given(mut error: Error) -> Error {
+    let source = error.source.take();
+    error.source(NotGiven(source))
+}
+
+/// Whether a failure is one of the registry that is copied from.
+pub fn is_not_given(error: &Error) -> bool {
+    causes(error).any(|cause| cause.is::<NotGiven>())
 }
 
 /// Hashes and counts what passes. Each piece is asked for when the one before it was sent, so that nothing piles up.
@@ -204,6 +241,15 @@ pub(super) async fn missing(
 mod tests {
     use super::*;
     use crate::model::digest::Algorithm;
+
+    #[test]
+    fn failures_of_the_two_registries_are_told_apart() {
+        let failure = || Error::unavailable("server_unreachable", "no answer").source("cut");
+        assert!(!is_not_given(&failure()));
+        let told = about(&Digest::sha256(b"it"), not_given(failure()));
+        assert!(is_not_given(&told) && told.code == "server_unreachable");
+        assert_eq!(causes(&told).last().unwrap().to_string(), "cut");
+    }
 
     #[test]
     fn bytes_that_are_sent_again_are_hashed_once() {

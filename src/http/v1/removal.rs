@@ -11,7 +11,7 @@ use crate::{
         name::{Namespace, Workload},
         removal::HoldScope,
     },
-    ops::{along, delete, erase, hold, purge, retention},
+    ops::{along, delete, erase, hold, namespaces, purge, retention},
     wire,
 };
 use axum::{
@@ -125,6 +125,9 @@ pub async fn list_purges(
     let namespace: Option<Namespace> = query.parse("namespace")?;
     query.done()?;
     let rows = purge::list(&app, &actor, namespace.as_ref(), &cursor, limit + 1).await?;
+    if let Some(namespace) = namespace.filter(|_| rows.is_empty()) {
+        namespaces::show(&app, &namespace).await?;
+    }
     Ok(Json(page(rows, limit, |(row, _)| row.id.clone(), |(row, along)| purge_view(row, along, None))))
 }
 
@@ -241,6 +244,9 @@ pub async fn list_deletions(
     let namespace: Option<Namespace> = query.parse("namespace")?;
     query.done()?;
     let rows = delete::list(&app, &actor, namespace.as_ref(), &cursor, limit + 1).await?;
+    if let Some(namespace) = namespace.filter(|_| rows.is_empty()) {
+        namespaces::show(&app, &namespace).await?;
+    }
     Ok(Json(page(rows, limit, |row| row.workload.to_string(), deletion_view)))
 }
 
