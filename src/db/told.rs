@@ -100,30 +100,30 @@ pub async fn counts(tx: &mut Tx) -> Result<[u64; 4]> {
     Ok([versions, moves, evidence, policies].map(super::from_sql))
 }
 
-/// Table, key, what it says, and of a version that was not purged its document.
-pub type UntoldRow = (String, String, String, Option<String>);
+/// Table, key, what it says, the position of its entry, and of a version that was not purged its document.
+pub type UntoldRow = (String, String, String, i64, Option<String>);
 
 /// Rows that say which entry tells of them, where no entry of that kind is. A few of the oldest do not say it.
 pub async fn untold(tx: &mut Tx) -> Result<Vec<UntoldRow>> {
-    let sql = "SELECT 'versions', workload || ':' || version, digest,
+    let sql = "SELECT 'versions', workload || ':' || version, digest, position,
                    CASE WHEN purged_at IS NULL THEN document END FROM versions v
                WHERE position IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e
                    WHERE e.position = v.position AND e.workload = v.workload AND e.kind = 'pushed')
                UNION ALL
-               SELECT 'moves', workload || ':' || stage || ' ' || CAST(number AS TEXT), version || ' ' || digest, NULL FROM moves m
+               SELECT 'moves', workload || ':' || stage || ' ' || CAST(number AS TEXT), version || ' ' || digest, position, NULL FROM moves m
                WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.position = m.position AND e.workload = m.workload
                    AND e.kind IN ('promoted', 'rolled_back'))
                UNION ALL
-               SELECT 'evidence', repository || '@' || digest, subject, NULL FROM evidence s
+               SELECT 'evidence', repository || '@' || digest, subject, position, NULL FROM evidence s
                WHERE position IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e WHERE e.position = s.position
                    AND e.workload = s.repository AND e.kind IN ('evidence_attached', 'approved', 'rejected'))
                UNION ALL
-               SELECT 'policies', scope || ' ' || CAST(number AS TEXT), COALESCE(digest, ''), NULL FROM policies p
+               SELECT 'policies', scope || ' ' || CAST(number AS TEXT), COALESCE(digest, ''), position, NULL FROM policies p
                WHERE position IS NOT NULL AND NOT EXISTS (SELECT 1 FROM events e WHERE e.position = p.position
                    AND e.kind = 'policy_applied')
                UNION ALL
                SELECT 'workload_cards', workload, COALESCE(owner, '') || ' ' || COALESCE(purpose, '') || ' '
-                   || COALESCE(limits, '') || ' ' || COALESCE(risk, '') || ' ' || COALESCE(review_on, ''), NULL FROM workload_cards c
+                   || COALESCE(limits, '') || ' ' || COALESCE(risk, '') || ' ' || COALESCE(review_on, ''), position, NULL FROM workload_cards c
                WHERE NOT EXISTS (SELECT 1 FROM events e WHERE e.position = c.position AND e.workload = c.workload
                    AND e.kind = 'workload_described')";
     Ok(all!(tx, sql))

@@ -201,6 +201,53 @@ backends! {
         }
     }
 
+    /// Rows whose entries are lost stay as they were when that was accepted.
+    async fn rows_of_lost_entries_are_kept_in_mind(env: Env) {
+        env.namespace("acme").await;
+        env.policy(&crate::harness::govern::production("[]")).await;
+        let root = env.root();
+        for text in ["one", "two", "three"] {
+            let version = root.push(text).await;
+            root.evaluate(&version, 80, 100).await;
+            root.promote(&version, "production").await;
+        }
+        let kept = checkpoint(&env).await;
+        unguard(&env).await;
+        let off = if env.backend.is_postgres() { "SET session_replication_role = replica" } else { "PRAGMA foreign_keys = OFF" };
+        let harm = async |sql: &str| tamper(&env, &[&format!("{off}; {sql}")]).await;
+        harm("DELETE FROM events WHERE position IN (SELECT position FROM versions WHERE version = '1.0.1')").await;
+        harm("DELETE FROM events WHERE position IN (SELECT position FROM moves WHERE version = '1.0.1')").await;
+        assert_eq!(recover(&env, &kept, true).await.status, 200);
+        let sound = async |why: &str| {
+            let report = verify(&env, None).await;
+            assert_eq!(report["first_bad"], Value::Null, "{why}: {report}");
+        };
+        sound("accepted").await;
+        for table in ["versions", "moves"] {
+            tamper(&env, &[&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")]).await;
+        }
+        for wrong in [
+            "UPDATE versions SET digest = (SELECT digest FROM kept_versions WHERE version = '1.0.0'), position = NULL WHERE version = '1.0.1'",
+            "UPDATE versions SET document = '{}', position = (SELECT position FROM kept_versions WHERE version = '1.0.0') WHERE version = '1.0.1'",
+            "UPDATE versions SET document = REPLACE(document, '{', '{ ') WHERE version = '1.0.1'",
+            "DELETE FROM versions WHERE version = '1.0.1'",
+            "UPDATE moves SET version = '1.0.2', position = (SELECT position FROM kept_moves WHERE version = '1.0.0' AND stage = 'production') WHERE version = '1.0.1'",
+            "DELETE FROM moves WHERE version = '1.0.1'",
+        ] {
+            harm(wrong).await;
+            let report = verify(&env, None).await;
+            assert!(report["first_bad"].is_object(), "{wrong}: {report}");
+            for table in ["versions", "moves"] {
+                harm(&format!("DELETE FROM {table}; INSERT INTO {table} SELECT * FROM kept_{table}")).await;
+            }
+            sound(wrong).await;
+        }
+        // That it is purged is told.
+        env.call("POST", "/v1/workloads/acme/x/versions/1.0.1/purge").json(json!({ "reason": "r" })).expect(200).await;
+        env.someone("bob", &[Role::Admin]).await.call("POST", "/v1/workloads/acme/x/versions/1.0.1/purge").json(json!({ "reason": "r" })).expect(200).await;
+        sound("purged").await;
+    }
+
     /// The entries are gone and the head was put back; the rows that they told of are there.
     async fn a_lost_end_can_be_accepted_with_its_rows(env: Env) {
         env.namespace("acme").await;

@@ -35,6 +35,8 @@ pub struct Untold {
     pub table: String,
     pub key: String,
     says: String,
+    /// Where it says that its entry is.
+    position: i64,
     /// Of a version: the resolution that it answers, unless it was purged.
     document: Option<Digest>,
 }
@@ -53,14 +55,44 @@ impl Baseline {
         })
     }
 
-    /// Whether a row that no entry tells of was there like this. That it was purged later is told by an entry of its own.
-    pub fn has(&self, row: &Untold) -> bool {
-        let same = |one: &Untold| {
-            (&one.table, &one.key, &one.says) == (&row.table, &row.key, &row.says)
-                && (row.document.is_none() || one.document == row.document)
+    /// Whether an entry told otherwise in this way. Where there was nothing, what came is told by an entry of its own, as it is
+    /// that a version was purged.
+    pub fn tells_otherwise(&self, position: u64, now: &str) -> bool {
+        let then = self.otherwise.range((position, String::new())..(position + 1, String::new()));
+        let is_same = |was: &str| {
+            was == now || was == ABSENT || was.strip_prefix(now).is_some_and(|more| more.starts_with(' '))
         };
-        self.untold.contains(row) || self.untold.iter().any(same)
+        then.into_iter().any(|(_, was)| is_same(was))
     }
+
+    /// Whether a row that no entry tells of was there like this.
+    pub fn has(&self, row: &Untold) -> bool {
+        self.untold.contains(row) || self.untold.iter().any(|one| one.is_still(row))
+    }
+
+    /// The first row that no entry told of and that is not among these any more. A card may have been said anew. Those of an
+    /// end that was lost are no longer listed once the log has grown over them.
+    pub fn lacks<'a>(&'a self, rows: &[Untold], accepted_at: u64) -> Option<&'a Untold> {
+        let stays = |one: &&Untold| {
+            one.table != "workload_cards" && u64::try_from(one.position).is_ok_and(|at| at < accepted_at)
+        };
+        self.untold.iter().filter(stays).find(|one| !rows.iter().any(|row| one.is_still(row)))
+    }
+}
+
+impl Untold {
+    /// That a version was purged later is told by an entry of its own.
+    fn is_still(&self, now: &Self) -> bool {
+        (&self.table, &self.key, &self.says, self.position) == (&now.table, &now.key, &now.says, now.position)
+            && (now.document.is_none() || self.document == now.document)
+    }
+}
+
+/// What is said of a row that is not there.
+const ABSENT: &str = "absent";
+
+pub(super) fn absent() -> String {
+    ABSENT.to_owned()
 }
 
 /// Rows that no entry tells of: where each says it was told of, there is none of its kind.
@@ -68,10 +100,11 @@ pub(super) async fn untold(tx: &mut Tx) -> Result<Vec<Untold>> {
     let rows = told::untold(tx).await?;
     Ok(rows
         .into_iter()
-        .map(|(table, key, says, document)| Untold {
+        .map(|(table, key, says, position, document)| Untold {
             table,
             key,
             says,
+            position,
             document: document.map(|text| Digest::sha256(text.as_bytes())),
         })
         .collect())

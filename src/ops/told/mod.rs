@@ -17,6 +17,7 @@ use crate::{
     error::Result,
     model::{card::Card, digest::Digest, event::Change, name::Workload},
 };
+use baseline::absent;
 use standing::Standing;
 use std::{collections::BTreeSet, ops::Range};
 
@@ -79,12 +80,11 @@ impl Told {
 
     /// That an entry is not what the tables say, which is `now`.
     fn tells_otherwise(&mut self, position: u64, what: String, now: String) {
-        let found = (position, now);
         let is_accepted = match &self.accepted {
-            Some((to, Some(baseline))) => position < *to && baseline.otherwise.contains(&found),
+            Some((to, Some(baseline))) => position < *to && baseline.tells_otherwise(position, &now),
             _ => self.unknown.contains(&position),
         };
-        self.otherwise.insert(found);
+        self.otherwise.insert((position, now));
         if !is_accepted {
             self.is_bad(position, what);
         }
@@ -150,7 +150,8 @@ impl Told {
                     let stored = told::policy(tx, &scope, number).await?;
                     if stored != Some(policy.map(|policy| policy.to_string())) {
                         let what = format!("policy {number} of {scope} is not what the entry tells");
-                        self.tells_otherwise(position, what, format!("{stored:?}"));
+                        let now = stored.map(Option::unwrap_or_default).unwrap_or_else(absent);
+                        self.tells_otherwise(position, what, now);
                     }
                 }
                 Change::WorkloadDescribed { workload, owner, purpose, limits, risk, review_on } => {
@@ -194,7 +195,7 @@ impl Told {
         let keys: Vec<_> = files.iter().map(|file| (workload.to_string(), file.to_string())).collect();
         for some in keys.chunks(AT_ONCE) {
             let rows = told::purged_blobs(tx, some).await?;
-            if let Some((_, file)) = some.iter().find(|key| !rows.contains(key)) {
+            for (_, file) in some.iter().filter(|key| !rows.contains(key)) {
                 let what =
                     format!("the file {file} of {workload} is not refused any more, which the entry tells");
                 self.tells_otherwise(position, what, file.clone());
@@ -216,7 +217,11 @@ impl Told {
         let is_last = row.as_ref().is_some_and(|row| row.position == at);
         if !row.as_ref().is_some_and(|row| row.position > at || is_last && row.card == *card) {
             let what = format!("the card of {workload} is not what the entry tells");
-            let now = format!("{:?}", row.map(|row| (row.position, row.card)));
+            let now = row.map(|row| {
+                let card = serde_json::to_string(&row.card).unwrap_or_default();
+                format!("{} {card}", row.position)
+            });
+            let now = now.unwrap_or_else(absent);
             self.tells_otherwise(position, what, now);
         }
         Ok(())
@@ -241,11 +246,12 @@ impl Told {
                 if !fits {
                     let (workload, version) = &one.key;
                     let what = format!("version {workload}:{version} is not what the entry tells");
-                    let now = row.map(|(_, _, digest, document, yanked, purged)| {
-                        let document = Digest::sha256(document.as_bytes());
-                        (digest, document, *yanked || !one.yanked, *purged || !one.purged)
+                    // What it said before it was purged is known no more.
+                    let now = row.map(|(_, _, digest, document, _, purged)| match purged {
+                        true => digest.clone(),
+                        false => format!("{digest} {}", Digest::sha256(document.as_bytes())),
                     });
-                    self.tells_otherwise(one.position, what, format!("{now:?}"));
+                    self.tells_otherwise(one.position, what, now.unwrap_or_else(absent));
                 }
             }
         }
@@ -261,7 +267,8 @@ impl Told {
                 let row = rows.iter().find(|row| (&row.0, &row.1, &row.2) == (workload, stage, number));
                 if !row.is_some_and(|row| row.3 == one.version && row.4 == one.digest) {
                     let what = format!("move {number} of {workload}:{stage} is not what the entry tells");
-                    self.tells_otherwise(one.position, what, format!("{row:?}"));
+                    let now = row.map(|row| format!("{} {}", row.3, row.4)).unwrap_or_else(absent);
+                    self.tells_otherwise(one.position, what, now);
                 }
             }
         }
@@ -274,23 +281,21 @@ impl Told {
             let rows = told::evidence(tx, &keys).await?;
             for one in some {
                 let row = rows.iter().find(|row| (&row.0, &row.1) == (&one.key.0, &one.key.1));
-                let fits = match (row, &one.said) {
-                    (Some(row), _) if row.2 != one.subject => false,
-                    (Some((repository, digest, _, statement, has_examples)), Some(said)) => {
+                let said = match row {
+                    Some((repository, digest, _, statement, has_examples)) => {
                         let examples = match has_examples {
                             true => told::examples(tx, repository, digest).await?,
                             false => None,
                         };
-                        evidence::said(statement, examples.as_deref()) == *said
+                        Some(evidence::said(statement, examples.as_deref()))
                     }
-                    (row, _) => row.is_some(),
+                    None => None,
                 };
-                if !fits {
+                let is_same = row.is_some_and(|row| row.2 == one.subject);
+                if !is_same || one.said.as_ref().is_some_and(|told| said.as_ref() != Some(told)) {
                     let what = format!("evidence {} is not what the entry tells", one.key.1);
-                    let now = row.map(|(_, _, subject, statement, has_examples)| {
-                        (subject, Digest::sha256(statement.as_bytes()), has_examples)
-                    });
-                    self.tells_otherwise(one.position, what, format!("{now:?}"));
+                    let now = row.zip(said).map(|(row, said)| format!("{} {said}", row.2));
+                    self.tells_otherwise(one.position, what, now.unwrap_or_else(absent));
                 }
             }
         }
@@ -302,8 +307,8 @@ impl Told {
         match self.accepted.take() {
             // What lost entries told of cannot be told from what nobody told of.
             Some((_, None)) => {}
-            Some((_, Some(accepted))) => self.check_rows(tx, size, &accepted).await?,
-            None => self.check_rows(tx, size, &Baseline::default()).await?,
+            Some((at, Some(accepted))) => self.check_rows(tx, size, (at, &accepted)).await?,
+            None => self.check_rows(tx, size, (0, &Baseline::default())).await?,
         }
         Ok(self.bad)
     }

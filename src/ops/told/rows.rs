@@ -30,15 +30,20 @@ pub(super) fn table(change: &Change) -> Option<usize> {
 
 impl Told {
     /// What was read first was all told of by the end of the log as it is read last, so that nothing is missed between.
-    pub(super) async fn check_rows(&mut self, tx: &mut Tx, size: u64, accepted: &Baseline) -> Result<()> {
+    pub(super) async fn check_rows(
+        &mut self,
+        tx: &mut Tx,
+        size: u64,
+        (at, accepted): (u64, &Baseline),
+    ) -> Result<()> {
         let there = told::counts(tx).await?;
         let purged = told::count_purged(tx).await?;
         let standing = told::standing(tx).await?;
         let now: BTreeSet<Member> = told::members(tx).await?.into_iter().collect();
         let later = later(tx, size).await?;
-        for (at, table) in TABLES.into_iter().enumerate() {
-            let (there, told) = (there[at], self.counts[at]);
-            if let Some(more @ 1..) = there.checked_sub(told.saturating_add(later.counts[at])) {
+        for (number, table) in TABLES.into_iter().enumerate() {
+            let (there, told) = (there[number], self.counts[number]);
+            if let Some(more @ 1..) = there.checked_sub(told.saturating_add(later.counts[number])) {
                 self.is_bad(size, format!("the table {table} has {more} rows that no entry tells of"));
             }
             if let Some(less @ 1..) = told.checked_sub(there) {
@@ -48,8 +53,14 @@ impl Told {
         if let Some(more @ 1..) = purged.checked_sub(self.purged.saturating_add(later.purged)) {
             self.is_bad(size, format!("{more} versions are purged, which no entry tells of"));
         }
-        if let Some(row) = untold(tx).await?.into_iter().find(|row| !accepted.has(row)) {
+        let untold = untold(tx).await?;
+        if let Some(row) = untold.iter().find(|row| !accepted.has(row)) {
             self.is_bad(size, format!("no entry tells of this row of the table {}: {}", row.table, row.key));
+        }
+        if let Some(row) = accepted.lacks(&untold, at) {
+            let what =
+                format!("a row is not what it was when damage was accepted, {}: {}", row.table, row.key);
+            self.is_bad(size, what);
         }
         let stages = told::stages_without_move(tx).await?;
         if let Some((workload, stage, ..)) = stages.into_iter().find(|stage| !accepted.stages.contains(stage))
