@@ -238,13 +238,13 @@ pub async fn note_blob(tx: &mut Tx, workload: &Workload, blob: &Digest, at: Date
     Ok(())
 }
 
-/// Blobs of a store after a digest that went with a purge somewhere and are linked nowhere.
-pub async fn left(tx: &mut Tx, store: &str, after: &str, limit: i64) -> Result<Vec<LinkedBlob>> {
+/// Blobs of a store that went with a purge somewhere and are linked nowhere.
+pub async fn left(tx: &mut Tx, store: &str, limit: i64) -> Result<Vec<LinkedBlob>> {
     let sql = "SELECT b.store, b.digest, b.key, b.size FROM blobs b
-               WHERE b.store = $1 AND b.digest > $2 AND b.digest IN (SELECT p.digest FROM purged_blobs p)
+               WHERE b.store = $1 AND b.digest IN (SELECT p.digest FROM purged_blobs p)
                    AND NOT EXISTS (SELECT 1 FROM blob_links l WHERE l.store = b.store AND l.digest = b.digest)
-               ORDER BY b.digest LIMIT $3";
-    let rows: Vec<(String, String, String, i64)> = all!(tx, sql, store, after, limit);
+               ORDER BY b.digest LIMIT $2";
+    let rows: Vec<(String, String, String, i64)> = all!(tx, sql, store, limit);
     rows.into_iter().map(linked).collect()
 }
 

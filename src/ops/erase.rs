@@ -13,8 +13,8 @@ use crate::{
 };
 use std::collections::BTreeSet;
 
-/// Blobs that are looked up at a time.
-const LEFT: i64 = 100;
+/// Most blobs of a store that are deleted at a time of those that were left.
+const LEFT: i64 = 1000;
 /// Most repositories that are looked at for who else uses a blob.
 const OTHERS_MAX: i64 = 100;
 
@@ -69,7 +69,7 @@ pub(super) async fn erase(cx: &Context, actor: &Actor, workload: &Workload, gone
             Err(error) => {
                 tracing::warn!(%workload, digest = %blob.digest, %error, "purged bytes were not deleted yet");
                 done.notes.push(format!(
-                    "the bytes of {} could not be deleted now: {error}; a server does it when that is over, within an hour, and at once: gradus gc --delete --grace 0",
+                    "the bytes of {} could not be deleted now: {error}; what two admins purged goes by itself when that is over, the rest with garbage collection",
                     blob.digest
                 ));
             }
@@ -78,20 +78,19 @@ pub(super) async fn erase(cx: &Context, actor: &Actor, workload: &Workload, gone
     done
 }
 
-/// Deletes bytes that two admins purged and that could not be deleted then, most often as a backup was being taken.
+/// Deletes bytes that two admins purged and that could not be deleted then, most often as a backup was being taken; of each
+/// store a number of them, the rest the next time.
 pub async fn finish(cx: &Context) -> Result<()> {
     let mut ours = BTreeSet::new();
     for store in cx.stores.all() {
-        let mut after = String::new();
-        loop {
-            let mut tx = cx.db.read().await?;
-            backup::check_none(cx, &mut tx).await?;
-            let left = purges::left(&mut tx, &store.name, &after, LEFT).await?;
-            drop(tx);
-            let Some(last) = left.last() else { break };
-            after = last.digest.to_string();
-            for blob in left {
-                delete(cx, &blob, &mut ours).await?;
+        let mut tx = cx.db.read().await?;
+        backup::check_none(cx, &mut tx).await?;
+        let left = purges::left(&mut tx, &store.name, LEFT).await?;
+        drop(tx);
+        for blob in left {
+            if let Err(error) = delete(cx, &blob, &mut ours).await {
+                tracing::warn!(store = %store.name, digest = %blob.digest, %error, "purged bytes were not deleted yet");
+                break;
             }
         }
     }
