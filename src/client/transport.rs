@@ -356,7 +356,12 @@ impl Reply {
         if let Some(first) = oci.as_ref().and_then(|value| value["errors"].get(0)) {
             let code = known_code(first["detail"]["code"].as_str().unwrap_or("refused"));
             let message = first["message"].as_str().unwrap_or("refused");
+            // Other clients show the message alone, so the hint is in it, too.
+            let hint = first["detail"]["hint"].as_str();
+            let with_hint = hint.map(|hint| format!(" ({hint})"));
+            let message = with_hint.and_then(|end| message.strip_suffix(&*end)).unwrap_or(message);
             let mut error = Error::new(kind_of_code(kind, code), code, message);
+            error.hint = hint.map(str::to_owned);
             error.details = Some(first["detail"]["details"].clone()).filter(|details| !details.is_null());
             return with_request_id(error, &request_id);
         }

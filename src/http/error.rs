@@ -136,7 +136,8 @@ impl IntoResponse for OciError {
                 None => error.message.clone(),
             }
         };
-        let detail = serde_json::json!({ "code": error.code, "details": error.details });
+        let hint = error.hint.as_ref().filter(|_| error.kind != Kind::Internal);
+        let detail = serde_json::json!({ "code": error.code, "hint": hint, "details": error.details });
         let body = serde_json::json!({
             "errors": [{ "code": Self::code(&error), "message": message, "detail": detail }]
         });

@@ -110,7 +110,7 @@ async fn ranges_from(cx: &Context, tx: &mut Tx, workload: &Workload) -> Result<O
 
 /// Says what there is instead.
 async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) -> Result<Error> {
-    let newest = versions::list(tx, workload, &versions::Filter::default(), None, 3).await?;
+    let newest = versions::list(tx, workload, &versions::Filter::default(), None, 20).await?;
     if newest.is_empty() {
         return Ok(Error::not_found(
             "workload_unknown",
@@ -118,9 +118,13 @@ async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) ->
         )
         .hint(format!("push one with: gradus push PATH --to {workload}")));
     }
-    let newest: Vec<String> = newest.iter().map(|row| row.version.to_string()).collect();
+    let newest = newest.iter().filter(|row| row.purged.is_none()).take(3);
+    let newest: Vec<String> = newest.map(|row| row.version.to_string()).collect();
     let aliases = tags::list_aliases(tx, workload, "", 5).await?;
-    let mut names = vec![format!("newest versions {}", newest.join(", "))];
+    let mut names = Vec::new();
+    if !newest.is_empty() {
+        names.push(format!("newest versions {}", newest.join(", ")));
+    }
     if !aliases.is_empty() {
         let aliases: Vec<String> = aliases.into_iter().map(|alias| alias.alias).collect();
         names.push(format!("aliases {}", aliases.join(", ")));
@@ -141,7 +145,11 @@ async fn nothing_there(tx: &mut Tx, workload: &Workload, selector: &Selector) ->
             other.to_string().trim_start_matches([':', '@'])
         ),
     };
-    Ok(Error::not_found("version_unknown", message).hint(format!("there is: {}", names.join("; "))))
+    let hint = match names.is_empty() {
+        true => format!("its newest versions were purged; all there are: gradus list {workload}"),
+        false => format!("there is: {}", names.join("; ")),
+    };
+    Ok(Error::not_found("version_unknown", message).hint(hint))
 }
 
 pub(super) fn document_of(row: &VersionRow) -> Result<Document> {
