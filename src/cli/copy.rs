@@ -119,7 +119,7 @@ fn at_other(server: &str, workload: &Workload, mut error: Error) -> Error {
         "server_unreachable" => error.hint("does it run, and is the address after --to right?"),
         // Nobody can say here under which number it comes.
         "version_taken" => error.hint(
-            "versions never change; under another number it comes by a folder: gradus export, then gradus import --to NAMESPACE/NAME:VERSION",
+            "versions never change; under another number it comes by a folder: gradus export REF --out DIR, then gradus import DIR --to NAMESPACE/NAME:VERSION",
         ),
         _ => error,
     }

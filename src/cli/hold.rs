@@ -11,7 +11,7 @@ use clap::Subcommand;
 pub enum Hold {
     /// Let nothing be purged or deleted: gradus hold set acme/ticket-triage:1.4.0 -m "case 2027/14"
     Set {
-        /// A namespace, a workload, or a version by number or digest
+        /// A namespace, a workload, a version by number or digest, or other OCI content by digest
         #[arg(value_parser = argument::<HoldScope>)]
         scope: HoldScope,
         /// Why
@@ -20,7 +20,7 @@ pub enum Hold {
     },
     /// Lift a hold where it was set
     Clear {
-        /// A namespace, a workload, or a version by number or digest
+        /// A namespace, a workload, a version by number or digest, or other OCI content by digest
         #[arg(value_parser = argument::<HoldScope>)]
         scope: HoldScope,
         /// Which one, where there are several on it
@@ -32,7 +32,7 @@ pub enum Hold {
     },
     /// List holds, or those that concern a namespace, a workload or a version
     List {
-        /// A namespace, a workload, or a version by number or digest
+        /// A namespace, a workload, a version by number or digest, or other OCI content by digest
         #[arg(value_parser = argument::<HoldScope>)]
         scope: Option<HoldScope>,
     },

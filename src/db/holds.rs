@@ -114,11 +114,12 @@ pub async fn over(tx: &mut Tx, workload: &Workload, digest: &Digest) -> Result<O
     row.map(hold).transpose()
 }
 
-/// A hold that covers a manifest, or what the manifest says something about.
+/// A hold that covers a manifest, what the manifest says something about, or an index that lists it.
 pub async fn over_manifest(tx: &mut Tx, workload: &Workload, manifest: &Digest) -> Result<Option<HoldRow>> {
     let sql = select!(
         "AND ((digest IS NULL AND scope IN ($1, $2)) OR (scope = $1 AND (digest = $3 OR digest IN (
-             SELECT m.subject FROM manifests m WHERE m.repository = $1 AND m.digest = $3)))) ORDER BY id LIMIT 1"
+             SELECT m.subject FROM manifests m WHERE m.repository = $1 AND m.digest = $3)
+             OR digest IN (SELECT u.manifest FROM manifest_uses u WHERE u.repository = $1 AND u.digest = $3)))) ORDER BY id LIMIT 1"
     );
     let row: Option<Row> =
         optional!(tx, sql, workload.as_str(), workload.namespace().as_str(), manifest.as_str());

@@ -159,7 +159,7 @@ async fn check_there(cx: &Context, tx: &mut Tx, scope: &HoldScope) -> Result<()>
     Ok(())
 }
 
-/// A manifest of the workload that is named by its digest and is no version's: an index, or what an OCI client pushed.
+/// A manifest of the workload that is named by its digest and is no version's: an index, evidence, what an OCI client pushed.
 async fn other_manifest(tx: &mut Tx, workload: &Workload, exact: &Exact) -> Result<Option<Digest>> {
     let Selector::Digest(digest) = exact.selector() else { return Ok(None) };
     let is_other = manifests::exists(tx, workload, &digest).await?

@@ -10,11 +10,11 @@ use super::{
     promote::check_reason,
     resolve,
     take_away::{keep_list, read_list, take_away},
-    two_admins::{self, Asked, Lapsed, NO_ADMIN, WAITS, check_admin, is_alone},
+    two_admins::{self, Asked, Lapsed, NO_ADMIN, UNTOLD, WAITS, check_admin, is_alone},
 };
 use crate::{
     db::{
-        Tx, holds, log,
+        Tx, holds, log, manifests,
         purges::{self, PurgeRow},
         versions::VersionRow,
     },
@@ -128,8 +128,9 @@ async fn step(
     if is_first {
         purges::save(&mut tx, &request).await?;
     }
-    // Whoever asked may ask for more.
-    if is_own && (is_first || is_more) {
+    // Whoever asked may ask for more. One person alone waits for nobody, but where several steps need it.
+    let is_asked = !is_alone(cx, actor) || along.manifests.len() > ALONG_AT_ONCE;
+    if is_own && is_asked && (is_first || is_more) {
         changes.push(requested(&mut tx, &request, &along).await?);
     }
     // The same person's word a second time is not another's.
@@ -206,7 +207,7 @@ fn more(request: &PurgeRow, along: &Along, agreed: &BTreeSet<Digest>) -> Error {
         format!("{count} would go along that the request of {requested_by} does not name: {first}"),
     )
     .hint(format!(
-        "where it may go, {requested_by} asks once more, which names all there is: gradus purge {workload}:{version} -m WHY"
+        "where it may go, {requested_by} asks once more, which names all there is and keeps the first reason: gradus purge {workload}:{version} -m WHY"
     ))
 }
 
@@ -252,9 +253,19 @@ pub async fn list(
         let Some(last) = page.last() else { return Ok(visible) };
         after = last.id.clone();
         for row in page.into_iter().filter(|row| actor.may(Permission::Read, &row.workload.namespace())) {
-            // What was asked for. A request that the log does not tell of is refused when it is to be carried out.
-            let agreed = agreed(&mut tx, &row).await.unwrap_or_default();
-            let would_go = WouldGo::of(&mut tx, &row.workload, agreed.iter()).await?;
+            let agreed = match agreed(&mut tx, &row).await {
+                Ok(agreed) => agreed,
+                // It is refused when it is to be carried out.
+                Err(error) if UNTOLD.contains(&error.code) => BTreeSet::new(),
+                Err(error) => return Err(error),
+            };
+            let mut there = Vec::new();
+            for digest in &agreed {
+                if manifests::exists(&mut tx, &row.workload, digest).await? {
+                    there.push(digest);
+                }
+            }
+            let would_go = WouldGo::of(&mut tx, &row.workload, there.into_iter()).await?;
             visible.push((row, would_go));
             if visible.len() as i64 == limit {
                 return Ok(visible);

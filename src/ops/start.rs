@@ -111,6 +111,7 @@ pub async fn is_new(db: &Db) -> Result<bool> {
 }
 
 /// Gives the log's head the time of the latest entry where it has none, as programs of schema 2 did not keep it.
+/// Once, and nobody writes as long as it takes to read the log.
 pub async fn fill_latest(tx: &mut Tx) -> Result<()> {
     if log::head(tx).await?.1.is_some() {
         return Ok(());

@@ -78,6 +78,9 @@ pub(super) struct Asked<'a> {
     pub takes_back: &'a (dyn Fn(&Change) -> bool + Sync),
 }
 
+/// How a request is refused that does not count by the log.
+pub(super) const UNTOLD: [&str; 2] = ["request_unknown_to_log", "request_withdrawn_in_log"];
+
 /// The last event of a request. Refuses one that the log does not tell of, or tells to be taken back: whoever can write the
 /// database must not make two admins of one.
 pub(super) async fn check_asked(
@@ -103,13 +106,10 @@ pub(super) async fn check_asked(
     }
     let error = match was_asked {
         true => Error::conflict(
-            "request_withdrawn_in_log",
+            UNTOLD[1],
             format!("the log tells that the request of {by} was taken back: {workload}"),
         ),
-        false => Error::conflict(
-            "request_unknown_to_log",
-            format!("the log tells of no such request by {by}: {workload}"),
-        ),
+        false => Error::conflict(UNTOLD[0], format!("the log tells of no such request by {by}: {workload}")),
     };
     Err(error
         .hint("somebody may have changed the database; take the request back with --withdraw, then ask anew"))
