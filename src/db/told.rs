@@ -2,14 +2,15 @@
 
 use super::tx::{Tx, all, on, optional};
 use crate::error::Result;
+use chrono::{DateTime, Utc};
 
 /// Rows that one statement reads.
 pub const AT_ONCE: usize = 8;
 
 /// A version: workload, number, digest, document, and whether it is yanked, and purged.
 pub type VersionRow = (String, String, String, String, bool, bool);
-/// A move: workload, stage, number, version, digest.
-pub type MoveRow = (String, String, i64, String, String);
+/// A move: workload, stage, number, version, digest, the position of its entry, and when.
+pub type MoveRow = (String, String, i64, String, String, i64, DateTime<Utc>);
 /// Evidence: repository, digest, subject, statement, and whether there are examples.
 pub type EvidenceRow = (String, String, String, String, bool);
 /// Namespace or `*`, principal, role.
@@ -69,7 +70,7 @@ pub async fn examples(tx: &mut Tx, repository: &str, digest: &str) -> Result<Opt
 
 /// Moves by workload, stage and number, at most [`AT_ONCE`].
 pub async fn moves(tx: &mut Tx, keys: &[(String, String, i64)]) -> Result<Vec<MoveRow>> {
-    let sql = "SELECT workload, stage, number, version, digest FROM moves WHERE (workload, stage, number) IN
+    let sql = "SELECT workload, stage, number, version, digest, position, moved_at FROM moves WHERE (workload, stage, number) IN
                (VALUES ($1, $2, CAST($3 AS BIGINT)), ($4, $5, CAST($6 AS BIGINT)), ($7, $8, CAST($9 AS BIGINT)),
                 ($10, $11, CAST($12 AS BIGINT)), ($13, $14, CAST($15 AS BIGINT)), ($16, $17, CAST($18 AS BIGINT)),
                 ($19, $20, CAST($21 AS BIGINT)), ($22, $23, CAST($24 AS BIGINT)))";
@@ -148,6 +149,11 @@ pub async fn stages_without_move(tx: &mut Tx) -> Result<Vec<Unmoved>> {
                FROM stages s WHERE NOT EXISTS
                    (SELECT 1 FROM moves m WHERE m.workload = s.workload AND m.stage = s.stage)";
     Ok(all!(tx, sql))
+}
+
+/// Versions that are yanked and whose content is there: workload and number.
+pub async fn yanked(tx: &mut Tx) -> Result<Vec<(String, String)>> {
+    Ok(all!(tx, "SELECT workload, version FROM versions WHERE yanked_at IS NOT NULL AND purged_at IS NULL"))
 }
 
 /// All roles there are.

@@ -61,8 +61,8 @@ pub(super) struct Found {
     /// Full tiles above the lowest, to be compared with what is stored; all of them where they are made anew.
     pub tiles: Vec<(u32, u64, Vec<Hash>)>,
     pub mentions: Vec<Mention>,
-    /// What entries tell that were read whole, with their positions.
-    pub told: Vec<(u64, Change)>,
+    /// What entries tell that were read whole, with their positions and times.
+    pub told: Vec<(u64, DateTime<Utc>, Change)>,
 }
 
 pub(super) struct Walk {
@@ -217,13 +217,13 @@ impl Walk {
         let repository = event.change.workload().map(ToString::to_string).unwrap_or_default();
         let namespace = event.change.namespace().unwrap_or_default();
         self.check_filed(position, filed, [kind.unwrap_or_default(), &namespace, &repository]);
+        if matches!(event.change, Change::LogRecovered { .. }) && !self.recoveries.remove(&position) {
+            self.is_bad(
+                position,
+                "an epoch begins here, and the entry is kept as if it were of another kind",
+            );
+        }
         match &event.change {
-            Change::LogRecovered { .. } if !self.recoveries.remove(&position) => {
-                self.is_bad(
-                    position,
-                    "an epoch begins here, and the entry is kept as if it were of another kind",
-                );
-            }
             Change::ManifestDeleted { digest, .. } => {
                 self.found.mentions.push(Mention::Deleted { repository, digest: digest.clone() });
             }
@@ -231,7 +231,7 @@ impl Walk {
                 Mention::Named { position, place, repository: repository.clone(), digest: digest.clone() }
             })),
         }
-        self.found.told.push((position, event.change));
+        self.found.told.push((position, event.at, event.change));
     }
 
     fn is_accepted(&self, position: u64) -> bool {

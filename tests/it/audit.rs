@@ -271,6 +271,8 @@ backends! {
             named(None, "UPDATE evidence SET examples = NULL WHERE kind = 'evaluation'", "evidence sha256:"),
             named(None, "DELETE FROM evidence WHERE kind = 'approval'", "evidence sha256:"),
             named(None, "DELETE FROM policies", "policy 1 of acme"),
+            named(None, "UPDATE moves SET position = position + 1 WHERE stage = 'production' AND number = 1", "move 1 of acme/x:production"),
+            named(Some(size), "UPDATE versions SET yanked_at = created_at WHERE version = '1.0.1'", "acme/x:1.0.1 is yanked, which no entry"),
             named(Some(size), "UPDATE stages SET version = '1.0.1' WHERE stage = 'production'", "acme/x:production does not hold"),
             named(Some(size), "DELETE FROM stages WHERE stage = 'dev'", "acme/x:dev does not hold"),
             named(Some(size), "INSERT INTO members VALUES ('*', 'bo', 'admin')", "bo has the role admin in *"),

@@ -176,7 +176,7 @@ backends! {
             ("UPDATE moves SET version = '7.7.7' WHERE stage = 'production' AND number = 1", "move 1 of acme/x:production"),
             ("DELETE FROM moves WHERE stage = 'production' AND number = 1", "move 1 of acme/x:production"),
             ("UPDATE workload_cards SET purpose = 'none', position = 9000000", "row of the table workload_cards"),
-            ("UPDATE moves SET position = 9000000 WHERE stage = 'production' AND number = 2", "row of the table moves"),
+            ("UPDATE moves SET position = 9000000 WHERE stage = 'production' AND number = 2", "move 2 of acme/x:production"),
             ("INSERT INTO members VALUES ('*', 'bo', 'admin')", "bo has the role admin in *"),
             ("DELETE FROM members WHERE principal = 'bo'", "bo has not the role approver in acme"),
             ("DELETE FROM members WHERE principal = 'cy'", "cy has not the role auditor in acme"),
@@ -242,6 +242,15 @@ backends! {
             }
             sound(wrong).await;
         }
+        // The document that says so is lost, too, and that is accepted.
+        harm("DELETE FROM documents WHERE digest IN (SELECT digest FROM documents EXCEPT SELECT judgement FROM moves WHERE judgement IS NOT NULL EXCEPT SELECT digest FROM policies WHERE digest IS NOT NULL)").await;
+        assert!(verify(&env, None).await["first_bad"].is_object());
+        assert_eq!(recover(&env, &kept, true).await.status, 200);
+        sound("accepted again").await;
+        harm("INSERT INTO members VALUES ('*', 'cy', 'admin')").await;
+        assert!(verify(&env, None).await["first_bad"].to_string().contains("cy has the role admin"));
+        harm("DELETE FROM members WHERE principal = 'cy'").await;
+        sound("as it was").await;
         // That it is purged is told.
         env.call("POST", "/v1/workloads/acme/x/versions/1.0.1/purge").json(json!({ "reason": "r" })).expect(200).await;
         env.someone("bob", &[Role::Admin]).await.call("POST", "/v1/workloads/acme/x/versions/1.0.1/purge").json(json!({ "reason": "r" })).expect(200).await;

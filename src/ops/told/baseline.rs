@@ -10,7 +10,7 @@ use crate::{
     model::digest::Digest,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Baseline {
@@ -18,6 +18,8 @@ pub struct Baseline {
     pub counts: [u64; 4],
     /// Versions whose content was taken away.
     pub purged: u64,
+    /// Versions that are yanked and not purged.
+    pub yanked: BTreeSet<(String, String)>,
     pub members: BTreeSet<Member>,
     /// What stands of quarantines and holds: the id, and what it says.
     pub standing: Vec<(String, String)>,
@@ -47,6 +49,7 @@ impl Baseline {
         Ok(Self {
             counts: told::counts(tx).await?,
             purged: told::count_purged(tx).await?,
+            yanked: told::yanked(tx).await?.into_iter().collect(),
             members: told::members(tx).await?.into_iter().collect(),
             standing: told::standing(tx).await?,
             untold: untold(tx).await?.into_iter().collect(),
@@ -76,7 +79,9 @@ impl Baseline {
         let stays = |one: &&Untold| {
             one.table != "workload_cards" && u64::try_from(one.position).is_ok_and(|at| at < accepted_at)
         };
-        self.untold.iter().filter(stays).find(|one| !rows.iter().any(|row| one.is_still(row)))
+        let now: BTreeMap<_, _> = rows.iter().map(|row| ((&row.table, &row.key), row)).collect();
+        let is_there = |one: &&Untold| now.get(&(&one.table, &one.key)).is_some_and(|row| one.is_still(row));
+        self.untold.iter().filter(stays).find(|one| !is_there(one))
     }
 }
 

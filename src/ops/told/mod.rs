@@ -15,9 +15,15 @@ use crate::{
         told::{self, AT_ONCE, Member},
     },
     error::Result,
-    model::{card::Card, digest::Digest, event::Change, name::Workload},
+    model::{
+        card::Card,
+        digest::Digest,
+        event::{Change, time_text},
+        name::Workload,
+    },
 };
 use baseline::absent;
+use chrono::{DateTime, Utc};
 use standing::Standing;
 use std::{collections::BTreeSet, ops::Range};
 
@@ -31,6 +37,8 @@ pub(super) struct Told {
     counts: [u64; 4],
     /// Of versions whose content was taken away.
     purged: u64,
+    /// Versions that were yanked.
+    yanked: BTreeSet<(String, String)>,
     members: BTreeSet<Member>,
     standing: Standing,
     /// What is not as it was told: the first place.
@@ -50,6 +58,7 @@ struct ToldVersion {
 
 struct ToldMove {
     position: u64,
+    at: DateTime<Utc>,
     key: (String, String, i64),
     version: String,
     digest: String,
@@ -97,9 +106,9 @@ impl Told {
     }
 
     /// Takes what entries tell, in their order.
-    pub async fn take(&mut self, tx: &mut Tx, entries: Vec<(u64, Change)>) -> Result<()> {
+    pub async fn take(&mut self, tx: &mut Tx, entries: Vec<(u64, DateTime<Utc>, Change)>) -> Result<()> {
         let (mut versions, mut moves, mut said) = (Vec::new(), Vec::new(), Vec::new());
-        for (position, change) in entries {
+        for (position, at, change) in entries {
             if let Some(table) = rows::table(&change) {
                 self.counts[table] = self.counts[table].saturating_add(1);
             }
@@ -117,6 +126,7 @@ impl Told {
                 }
                 Change::Yanked { workload, version, digest, .. } => {
                     let key = (workload.to_string(), version.to_string());
+                    self.yanked.insert(key.clone());
                     let digest = digest.to_string();
                     let (document, yanked, purged) = (None, true, false);
                     versions.push(ToldVersion { position, key, digest, document, yanked, purged });
@@ -138,7 +148,7 @@ impl Told {
                 | Change::RolledBack { workload, stage, number, version, digest, .. } => {
                     let key = (workload.to_string(), stage.to_string(), number);
                     let (version, digest) = (version.to_string(), digest.to_string());
-                    moves.push(ToldMove { position, key, version, digest });
+                    moves.push(ToldMove { position, at, key, version, digest });
                 }
                 Change::EvidenceAttached { workload, subject, evidence, said: digest, .. }
                 | Change::Approved { workload, digest: subject, evidence, said: digest, .. }
@@ -177,6 +187,7 @@ impl Told {
         {
             self.counts = baseline.counts;
             self.purged = baseline.purged;
+            self.yanked = baseline.yanked.clone();
             self.members = baseline.members.clone();
             self.standing = Standing::at(position, baseline.standing.iter().cloned());
         }
@@ -265,9 +276,17 @@ impl Told {
             for one in some {
                 let (workload, stage, number) = &one.key;
                 let row = rows.iter().find(|row| (&row.0, &row.1, &row.2) == (workload, stage, number));
-                if !row.is_some_and(|row| row.3 == one.version && row.4 == one.digest) {
+                let fits = row.is_some_and(|(.., version, digest, position, at)| {
+                    (version, digest) == (&one.version, &one.digest)
+                        && u64::try_from(*position) == Ok(one.position)
+                        && at.timestamp_micros() == one.at.timestamp_micros()
+                });
+                if !fits {
                     let what = format!("move {number} of {workload}:{stage} is not what the entry tells");
-                    let now = row.map(|row| format!("{} {}", row.3, row.4)).unwrap_or_else(absent);
+                    let now = row.map(|(.., version, digest, position, at)| {
+                        format!("{version} {digest} {position} {}", time_text(at))
+                    });
+                    let now = now.unwrap_or_else(absent);
                     self.tells_otherwise(one.position, what, now);
                 }
             }

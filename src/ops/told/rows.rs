@@ -38,6 +38,7 @@ impl Told {
     ) -> Result<()> {
         let there = told::counts(tx).await?;
         let purged = told::count_purged(tx).await?;
+        let yanked = told::yanked(tx).await?;
         let standing = told::standing(tx).await?;
         let now: BTreeSet<Member> = told::members(tx).await?.into_iter().collect();
         let later = later(tx, size).await?;
@@ -52,6 +53,10 @@ impl Told {
         }
         if let Some(more @ 1..) = purged.checked_sub(self.purged.saturating_add(later.purged)) {
             self.is_bad(size, format!("{more} versions are purged, which no entry tells of"));
+        }
+        let is_told = |key: &(String, String)| self.yanked.contains(key) || later.yanked.contains(key);
+        if let Some((workload, version)) = yanked.into_iter().find(|key| !is_told(key)) {
+            self.is_bad(size, format!("{workload}:{version} is yanked, which no entry tells of"));
         }
         let untold = untold(tx).await?;
         if let Some(row) = untold.iter().find(|row| !accepted.has(row)) {
@@ -90,6 +95,8 @@ struct Later {
     counts: [u64; 4],
     /// Roles that were given or taken.
     members: BTreeSet<Member>,
+    /// Versions that were yanked.
+    yanked: BTreeSet<(String, String)>,
     /// Versions whose content was taken away.
     purged: u64,
     /// Quarantines and holds that were set or cleared.
@@ -112,6 +119,9 @@ async fn later(tx: &mut Tx, size: u64) -> Result<Later> {
                 Change::MemberAdded { namespace, principal, role }
                 | Change::MemberRemoved { namespace, principal, role } => {
                     later.members.insert((namespace, principal.to_string(), role.name().to_owned()));
+                }
+                Change::Yanked { workload, version, .. } => {
+                    later.yanked.insert((workload.to_string(), version.to_string()));
                 }
                 Change::Purged { versions, .. } => later.purged += versions.len() as u64,
                 _ => {}
