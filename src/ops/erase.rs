@@ -43,8 +43,8 @@ pub struct Kept {
     pub others: bool,
 }
 
-/// Deletes the bytes that nothing needs any more. What cannot be deleted now is left to garbage collection, and told of:
-/// the purge itself is done.
+/// Deletes the bytes that nothing needs any more. What cannot be deleted now is left to [`finish`] or to garbage collection,
+/// and told of: the purge itself is done.
 pub(super) async fn erase(cx: &Context, actor: &Actor, workload: &Workload, gone: Gone) -> Done {
     let Gone { versions, manifests, blobs } = gone;
     let mut done =

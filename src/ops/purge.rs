@@ -10,7 +10,9 @@ use super::{
     promote::check_reason,
     resolve,
     take_away::{keep_list, read_list, take_away},
-    two_admins::{self, Asked, Lapsed, NO_ADMIN, UNTOLD, WAITS, check_admin, is_alone},
+    two_admins::{
+        self, Asked, Lapsed, NO_ADMIN, UNKNOWN_TO_LOG, WAITS, WITHDRAWN_IN_LOG, check_admin, is_alone,
+    },
 };
 use crate::{
     db::{
@@ -256,7 +258,7 @@ pub async fn list(
             let agreed = match agreed(&mut tx, &row).await {
                 Ok(agreed) => agreed,
                 // It is refused when it is to be carried out.
-                Err(error) if UNTOLD.contains(&error.code) => BTreeSet::new(),
+                Err(error) if [UNKNOWN_TO_LOG, WITHDRAWN_IN_LOG].contains(&error.code) => BTreeSet::new(),
                 Err(error) => return Err(error),
             };
             let mut there = Vec::new();

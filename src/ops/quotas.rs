@@ -32,7 +32,7 @@ pub struct Standing {
     pub quota: Option<QuotaRow>,
     pub used: Used,
     pub versions: u64,
-    /// Bytes of uploads that are under way, which have their room already.
+    /// Bytes that uploads under way have brought so far.
     pub uploading: u64,
 }
 

@@ -79,7 +79,8 @@ pub(super) struct Asked<'a> {
 }
 
 /// How a request is refused that does not count by the log.
-pub(super) const UNTOLD: [&str; 2] = ["request_unknown_to_log", "request_withdrawn_in_log"];
+pub(super) const UNKNOWN_TO_LOG: &str = "request_unknown_to_log";
+pub(super) const WITHDRAWN_IN_LOG: &str = "request_withdrawn_in_log";
 
 /// The last event of a request. Refuses one that the log does not tell of, or tells to be taken back: whoever can write the
 /// database must not make two admins of one.
@@ -106,10 +107,12 @@ pub(super) async fn check_asked(
     }
     let error = match was_asked {
         true => Error::conflict(
-            UNTOLD[1],
+            WITHDRAWN_IN_LOG,
             format!("the log tells that the request of {by} was taken back: {workload}"),
         ),
-        false => Error::conflict(UNTOLD[0], format!("the log tells of no such request by {by}: {workload}")),
+        false => {
+            Error::conflict(UNKNOWN_TO_LOG, format!("the log tells of no such request by {by}: {workload}"))
+        }
     };
     Err(error
         .hint("somebody may have changed the database; take the request back with --withdraw, then ask anew"))

@@ -47,7 +47,7 @@ pub struct UsageView {
     pub own_bytes: u64,
     /// Of those that such others have too, which lie in the store once.
     pub shared_bytes: u64,
-    /// Of uploads that have not ended, which have their room already.
+    /// Of uploads that have not ended, as far as they have come.
     pub uploading_bytes: u64,
 }
 

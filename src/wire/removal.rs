@@ -73,7 +73,7 @@ pub struct PurgeView {
     pub ended_by: Option<PrincipalName>,
     pub ended_because: Option<String>,
     /// Manifests of the repository that use files of the content or list it, no versions and no evidence, and would go along:
-    /// the first hundred.
+    /// the first hundred; in a list those that the request names.
     #[serde(default)]
     pub along: Vec<TakenAlong>,
     /// How many there are of them.

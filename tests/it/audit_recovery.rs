@@ -23,6 +23,20 @@ async fn go_back(env: &Env, size: u64) {
     .await;
 }
 
+async fn assert_sound(env: &Env, why: &str) {
+    let report = verify(env, None).await;
+    assert_eq!(report["first_bad"], Value::Null, "{why}: {report}");
+}
+
+/// Changes rows as somebody would whom foreign keys do not stop.
+async fn harm(env: &Env, sql: &str) {
+    let off = match env.backend.is_postgres() {
+        true => "SET session_replication_role = replica",
+        false => "PRAGMA foreign_keys = OFF",
+    };
+    tamper(env, &[&format!("{off}; {sql}")]).await;
+}
+
 backends! {
     async fn a_restored_backup_goes_on_in_a_new_epoch(env: Env) {
         env.namespace("acme").await;
@@ -147,15 +161,11 @@ backends! {
         env.call("PATCH", "/v1/workloads/acme/x/card").json(json!({ "purpose": "help" })).expect(200).await;
         let kept = checkpoint(&env).await;
         unguard(&env).await;
-        let off = if env.backend.is_postgres() { "SET session_replication_role = replica" } else { "PRAGMA foreign_keys = OFF" };
-        let harm = async |sql: &str| tamper(&env, &[&format!("{off}; {sql}")]).await;
+        let harm = async |sql: &str| harm(&env, sql).await;
         harm("DELETE FROM events WHERE position = (SELECT MIN(position) FROM events WHERE kind = 'member_added')").await;
         harm("UPDATE moves SET version = '9.9.9' WHERE stage = 'production'; UPDATE stages SET version = '9.9.9' WHERE stage = 'production'").await;
         assert_eq!(recover(&env, &kept, true).await.status, 200);
-        let sound = async |why: &str| {
-            let report = verify(&env, None).await;
-            assert_eq!(report["first_bad"], Value::Null, "{why}: {report}");
-        };
+        let sound = async |why: &str| assert_sound(&env, why).await;
         sound("what is accepted is over").await;
         push("two").await;
         env.call("POST", "/v1/holds/clear").json(json!({ "scope": "acme", "reason": "over" })).expect(200).await;
@@ -213,15 +223,11 @@ backends! {
         }
         let kept = checkpoint(&env).await;
         unguard(&env).await;
-        let off = if env.backend.is_postgres() { "SET session_replication_role = replica" } else { "PRAGMA foreign_keys = OFF" };
-        let harm = async |sql: &str| tamper(&env, &[&format!("{off}; {sql}")]).await;
+        let harm = async |sql: &str| harm(&env, sql).await;
         harm("DELETE FROM events WHERE position IN (SELECT position FROM versions WHERE version = '1.0.1')").await;
         harm("DELETE FROM events WHERE position IN (SELECT position FROM moves WHERE version = '1.0.1')").await;
         assert_eq!(recover(&env, &kept, true).await.status, 200);
-        let sound = async |why: &str| {
-            let report = verify(&env, None).await;
-            assert_eq!(report["first_bad"], Value::Null, "{why}: {report}");
-        };
+        let sound = async |why: &str| assert_sound(&env, why).await;
         sound("accepted").await;
         for table in ["versions", "moves"] {
             tamper(&env, &[&format!("CREATE TABLE kept_{table} AS SELECT * FROM {table}")]).await;
@@ -273,10 +279,7 @@ backends! {
         go_back(&env, size).await;
         assert!(verify(&env, None).await["first_bad"].is_object());
         assert_eq!(recover(&env, &late, true).await.status, 200);
-        let sound = async |when: &str| {
-            let report = verify(&env, None).await;
-            assert_eq!(report["first_bad"], Value::Null, "{when}: {report}");
-        };
+        let sound = async |why: &str| assert_sound(&env, why).await;
         sound("at once").await;
         for text in ["three", "four", "five"] {
             let version = root.push(text).await;
